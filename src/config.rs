@@ -1,0 +1,172 @@
+//! How a stream is read.
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::position::IteratorType;
+
+/// The most records that Amazon gives in one answer.
+const MAX_LIMIT: u32 = 10_000;
+/// A longer interval would be longer than the shortest retention, and lose records.
+const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+/// More batches than this would be more than 160 GiB of records.
+const MAX_CAPACITY: usize = 1 << 14;
+
+/// How a stream is read: start from [`Config::new`] and set what should differ.
+///
+/// ```
+/// use std::time::Duration;
+/// use kinesis_consumer::{Config, IteratorType};
+///
+/// let config = Config::new()
+///     .interval(Duration::from_millis(250))
+///     .iterator_type(IteratorType::Latest);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Config {
+    pub(crate) interval: Duration,
+    pub(crate) iterator_type: IteratorType,
+    pub(crate) limit: u32,
+    pub(crate) capacity: usize,
+    pub(crate) start_patience: Duration,
+    pub(crate) max_outage: Option<Duration>,
+    pub(crate) store_patience: Duration,
+    pub(crate) on_gap: OnGap,
+    pub(crate) fail_on_trim: bool,
+}
+
+/// What to do when a stored position is [`Gap::Foreign`](crate::Gap::Foreign) or
+/// [`Gap::Recreated`](crate::Gap::Recreated).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnGap {
+    /// Stop with [`Error::Gap`].
+    Fail,
+    /// Forget the position, and read the shard from its oldest record.
+    Earliest,
+    /// Forget the position, and read the shard from what arrives next.
+    Latest,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(1),
+            iterator_type: IteratorType::TrimHorizon,
+            limit: MAX_LIMIT,
+            capacity: 16,
+            start_patience: Duration::from_secs(30),
+            max_outage: None,
+            store_patience: Duration::from_secs(60),
+            on_gap: OnGap::Fail,
+            fail_on_trim: false,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The time from the start of one `GetRecords` of a shard to the start of its next; at most a day.
+    ///
+    /// Amazon allows five calls a second for each shard, shared by all its consumers, so less than
+    /// 200 ms is throttled there. Defaults to 1 second.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Where a shard starts that has no stored position, and whose ancestors have none. A sequence
+    /// number is taken only if one shard is read. Defaults to [`IteratorType::TrimHorizon`].
+    pub fn iterator_type(mut self, iterator_type: IteratorType) -> Self {
+        self.iterator_type = iterator_type;
+        self
+    }
+
+    /// The most records asked for in one answer, 1 to 10,000. Defaults to 10,000, Amazon's maximum.
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// How many batches may wait for the handler or the receiver, of all shards together, 1 to
+    /// 16,384. When it is full, reading waits. Defaults to 16.
+    pub fn capacity(mut self, capacity: usize) -> Self {
+        self.capacity = capacity;
+        self
+    }
+
+    /// How long the service may be out of reach, or the stream in creation, before the first
+    /// success. Then it is an error. Defaults to 30 seconds.
+    pub fn start_patience(mut self, patience: Duration) -> Self {
+        self.start_patience = patience;
+        self
+    }
+
+    /// How long calls for a shard may fail, after the first success, before that is an error; `None`
+    /// tries for ever. Defaults to `None`.
+    pub fn max_outage(mut self, outage: impl Into<Option<Duration>>) -> Self {
+        self.max_outage = outage.into();
+        self
+    }
+
+    /// How long the store may fail before that is an error. Defaults to 60 seconds.
+    pub fn store_patience(mut self, patience: Duration) -> Self {
+        self.store_patience = patience;
+        self
+    }
+
+    /// What to do when the service does not know a stored position. Defaults to [`OnGap::Fail`].
+    pub fn on_gap(mut self, on_gap: OnGap) -> Self {
+        self.on_gap = on_gap;
+        self
+    }
+
+    /// Whether records that left the stream before they were read are an error
+    /// ([`Gap::Trimmed`](crate::Gap::Trimmed)). Defaults to `false`: that is reported, and reading
+    /// goes on at the oldest record.
+    pub fn fail_on_trim(mut self, fail: bool) -> Self {
+        self.fail_on_trim = fail;
+        self
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let invalid = |setting, reason: String| Err(Error::InvalidSetting { setting, reason });
+        if !(1..=MAX_LIMIT).contains(&self.limit) {
+            return invalid("limit", format!("{} is not within 1 to {MAX_LIMIT}", self.limit));
+        }
+        if !(1..=MAX_CAPACITY).contains(&self.capacity) {
+            let reason = format!("{} is not within 1 to {MAX_CAPACITY}", self.capacity);
+            return invalid("capacity", reason);
+        }
+        if self.interval > MAX_INTERVAL {
+            return invalid("interval", format!("{:?} is longer than a day", self.interval));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_out_of_range_is_named() {
+        let cases = [
+            (Config::new().limit(0), "limit"),
+            (Config::new().limit(10_001), "limit"),
+            (Config::new().capacity(0), "capacity"),
+            (Config::new().capacity(usize::MAX), "capacity"),
+            (Config::new().interval(MAX_INTERVAL * 2), "interval"),
+        ];
+        for (config, name) in cases {
+            let error = config.validate().unwrap_err();
+            assert!(matches!(error, Error::InvalidSetting { setting, .. } if setting == name));
+        }
+        assert!(Config::new().validate().is_ok());
+    }
+}

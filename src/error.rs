@@ -1,0 +1,149 @@
+//! The one error of the crate.
+
+use std::time::Duration;
+
+use crate::client::ClientError;
+use crate::gap::Gap;
+use crate::store::StoreError;
+
+/// What a handler may fail with: any error at all.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a consumer could not start, or stopped.
+///
+/// Nothing is lost by any of them: whatever was not committed comes again at the next start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting of the stream, its configuration or the client is out of range.
+    #[error("{setting}: {reason}")]
+    InvalidSetting {
+        /// Which setting, by the name of its setter.
+        setting: &'static str,
+        /// What is wrong, and what is allowed.
+        reason: String,
+    },
+
+    /// The stream does not exist, or does no longer.
+    #[error(
+        "stream {stream:?} does not exist here: check its name, the region, the account of the \
+         credentials, and the endpoint"
+    )]
+    StreamNotFound {
+        /// The stream.
+        stream: String,
+        /// What the service said.
+        source: ClientError,
+    },
+
+    /// The stream is being deleted.
+    #[error("stream {stream:?} is being deleted")]
+    StreamDeleting {
+        /// The stream.
+        stream: String,
+    },
+
+    /// The stream was still being created when `start_patience` ended.
+    #[error(
+        "stream {stream:?} is still being created after {waited:?}: start later, or raise start_patience"
+    )]
+    StreamCreating {
+        /// The stream.
+        stream: String,
+        /// How long was waited.
+        waited: Duration,
+    },
+
+    /// The stream lists no shard at all.
+    #[error("stream {stream:?} lists no shard")]
+    NoShards {
+        /// The stream.
+        stream: String,
+    },
+
+    /// A shard was chosen that the stream does not have.
+    #[error("stream {stream:?} has no shard {shard:?}: Stream::shards lists those that it has")]
+    UnknownShard {
+        /// The stream.
+        stream: String,
+        /// The shard.
+        shard: String,
+    },
+
+    /// A sequence number was given as the start of several shards; a number belongs to one.
+    #[error(
+        "a sequence number was given as the start of {shards} shards of stream {stream:?}: choose \
+         one shard, or set the start of a shard with Stream::start_at"
+    )]
+    SequenceNumberForSeveralShards {
+        /// The stream.
+        stream: String,
+        /// How many shards would start there.
+        shards: usize,
+    },
+
+    /// A call failed for good, or for longer than the configuration allows.
+    #[error("reading stream {stream:?}{}", of_shard(shard))]
+    Client {
+        /// The stream.
+        stream: String,
+        /// The shard, unless the call was about the whole stream.
+        shard: Option<String>,
+        /// The call, and what went wrong.
+        source: ClientError,
+    },
+
+    /// A stored position cannot be resumed exactly.
+    #[error("stream {stream:?}: {gap}")]
+    Gap {
+        /// The stream.
+        stream: String,
+        /// Which shard, and what is missing.
+        gap: Gap,
+    },
+
+    /// The store failed for good, or for longer than `store_patience`.
+    #[error("keeping the position of stream {stream:?}{}", of_shard(shard))]
+    Store {
+        /// The stream.
+        stream: String,
+        /// The shard, unless all were read at once.
+        shard: Option<String>,
+        /// What the store said.
+        source: StoreError,
+    },
+
+    /// The handler returned an error. Its batch is not committed.
+    #[error("the handler failed on a batch of stream {stream:?}, shard {shard:?}")]
+    Handler {
+        /// The stream.
+        stream: String,
+        /// The shard of the batch.
+        shard: String,
+        /// What the handler returned.
+        source: BoxError,
+    },
+
+    /// The system gave no thread.
+    #[error("no thread could be started: raise the limit of threads, or choose fewer shards")]
+    Thread {
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// The shard that it is about, if it is about one.
+    pub fn shard(&self) -> Option<&str> {
+        match self {
+            Self::UnknownShard { shard, .. } | Self::Handler { shard, .. } => Some(shard),
+            Self::Client { shard, .. } | Self::Store { shard, .. } => shard.as_deref(),
+            Self::Gap { gap, .. } => Some(gap.shard()),
+            _ => None,
+        }
+    }
+}
+
+fn of_shard(shard: &Option<String>) -> String {
+    shard.as_ref().map(|shard| format!(", shard {shard:?}")).unwrap_or_default()
+}

@@ -1,0 +1,81 @@
+//! Where reading could not go on exactly.
+
+use std::fmt;
+
+use crate::position::Position;
+use crate::sequence::SequenceNumber;
+
+/// Reading a shard could not go on exactly where it had come to.
+///
+/// It is never silent: it is an error, or, where the configuration chose to go on, it is logged and
+/// stands on the first batch that follows ([`Batch::gap`](crate::Batch::gap)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gap {
+    /// Records left the stream before they were read: its retention was too short, or nobody read.
+    /// Some of what lies between the two may be lost.
+    Trimmed {
+        /// The shard.
+        shard: String,
+        /// The last record that was read; `None` if the shard aged out before its first read.
+        wanted: Option<SequenceNumber>,
+        /// The oldest record that was left; `None` if none was.
+        available: Option<SequenceNumber>,
+    },
+    /// The service does not know the position: it comes from another stream, or another service.
+    Foreign {
+        /// The shard.
+        shard: String,
+        /// The stored position.
+        wanted: Position,
+    },
+    /// The position is older than the shard: the stream was deleted and created again under the
+    /// same name.
+    Recreated {
+        /// The shard.
+        shard: String,
+        /// The stored position.
+        wanted: Position,
+        /// The number at which the shard starts now.
+        available: SequenceNumber,
+    },
+}
+
+impl Gap {
+    /// The shard.
+    pub fn shard(&self) -> &str {
+        match self {
+            Self::Trimmed { shard, .. }
+            | Self::Foreign { shard, .. }
+            | Self::Recreated { shard, .. } => shard,
+        }
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or = |number: &Option<SequenceNumber>, none: &str| match number {
+            Some(number) => number.to_string(),
+            None => none.into(),
+        };
+        match self {
+            Self::Trimmed { shard, wanted, available } => write!(
+                f,
+                "shard {shard:?}: records left the stream before they were read, after {}, up to {}; \
+                 raise the stream's retention, or read more often",
+                or(wanted, "its start"),
+                or(available, "its end"),
+            ),
+            Self::Foreign { shard, wanted } => write!(
+                f,
+                "shard {shard:?}: the service does not know the stored position ({wanted}): it comes \
+                 from another stream; use another store, or choose with on_gap where to start",
+            ),
+            Self::Recreated { shard, wanted, available } => write!(
+                f,
+                "shard {shard:?}: the stored position ({wanted}) is older than the shard, which starts \
+                 at {available}: the stream was created again; choose with on_gap where to start",
+            ),
+        }
+    }
+}

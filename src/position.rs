@@ -1,0 +1,229 @@
+//! Where reading starts, and where it has come to.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::sequence::SequenceNumber;
+
+/// Where a shard is read from when no position is stored for it.
+///
+/// The names are Amazon's (`ShardIteratorType`); each holds its own argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IteratorType {
+    /// From this record on. Only for one chosen shard, since a number belongs to one shard.
+    AtSequenceNumber(SequenceNumber),
+    /// From the record after this one on. Only for one chosen shard.
+    AfterSequenceNumber(SequenceNumber),
+    /// From the first record that arrived at this time or later (milliseconds count).
+    AtTimestamp(SystemTime),
+    /// From the oldest record that the stream still holds.
+    TrimHorizon,
+    /// From the first record that arrives after reading began.
+    Latest,
+}
+
+/// How far a shard is done: what a [`Store`](crate::Store) remembers.
+///
+/// Positions of one shard are ordered: `From` before `After` before `End`, and within each by value.
+/// A position never is Amazon's shard iterator, which expires after five minutes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Position {
+    /// Nothing is done yet; reading starts with what arrived at this time or later.
+    From(SystemTime),
+    /// Everything up to and with this record is done.
+    After {
+        /// The record's number.
+        sequence: SequenceNumber,
+        /// The last user record done inside an aggregated record; `u64::MAX` means the whole record.
+        sub: u64,
+    },
+    /// The shard is done to its end.
+    End {
+        /// The last number read of it, or its starting number if it held no record.
+        sequence: SequenceNumber,
+    },
+}
+
+/// Text that is no [`Position::key`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no position key")]
+pub struct InvalidPositionKey(String);
+
+/// Added to seconds since 1970 so that times before 1970 sort first.
+const SECONDS_BIAS: u64 = 1 << 63;
+
+impl Position {
+    /// The position after one whole record.
+    pub fn after(sequence: SequenceNumber) -> Self {
+        Self::After { sequence, sub: u64::MAX }
+    }
+
+    /// The sequence number, which `From` has none of.
+    pub fn sequence(&self) -> Option<&SequenceNumber> {
+        match self {
+            Self::From(_) => None,
+            Self::After { sequence, .. } | Self::End { sequence } => Some(sequence),
+        }
+    }
+
+    /// Whether the shard is done to its end.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::End { .. })
+    }
+
+    /// The position as text whose byte order is the order of positions, so that a database can
+    /// compare it.
+    ///
+    /// `1` and the time, `2` with the number's length, number and sub-number, or `3` with the number's
+    /// length and number: ASCII digits and dots, at most 155 bytes.
+    /// [`from_key`](Self::from_key) reads it back without loss.
+    ///
+    /// ```
+    /// # use kinesis_consumer::{Position, SequenceNumber};
+    /// let nine = Position::after("9".parse()?);
+    /// let ten = Position::after("10".parse()?);
+    /// assert!(nine.key() < ten.key());
+    /// assert_eq!(Position::from_key(&ten.key()).unwrap(), ten);
+    /// # Ok::<(), kinesis_consumer::InvalidSequenceNumber>(())
+    /// ```
+    pub fn key(&self) -> String {
+        match self {
+            Self::From(time) => {
+                let (seconds, nanos) = since_epoch(*time);
+                format!("1{:020}.{nanos:09}", seconds.wrapping_add_unsigned(SECONDS_BIAS) as u64)
+            }
+            Self::After { sequence, sub } => {
+                format!("2{:03}.{sequence}.{sub:020}", sequence.as_str().len())
+            }
+            Self::End { sequence } => format!("3{:03}.{sequence}", sequence.as_str().len()),
+        }
+    }
+
+    /// Reads what [`key`](Self::key) wrote.
+    ///
+    /// # Errors
+    /// [`InvalidPositionKey`] for any other text.
+    pub fn from_key(key: &str) -> Result<Self, InvalidPositionKey> {
+        parse(key)
+            // The form is unique: what does not come back the same was not written by `key`.
+            .filter(|position| position.key() == key)
+            .ok_or_else(|| InvalidPositionKey(key.chars().take(200).collect()))
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::From(time) => {
+                let (seconds, nanos) = since_epoch(*time);
+                write!(f, "from {seconds}.{:03} s", nanos / 1_000_000)
+            }
+            Self::After { sequence, sub: u64::MAX } => write!(f, "after {sequence}"),
+            Self::After { sequence, sub } => write!(f, "after {sequence}/{sub}"),
+            Self::End { sequence } => write!(f, "end, after {sequence}"),
+        }
+    }
+}
+
+/// Whole seconds since 1970, rounded down, and the nanoseconds above them.
+fn since_epoch(time: SystemTime) -> (i64, u32) {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => (after.as_secs() as i64, after.subsec_nanos()),
+        Err(error) => {
+            let before = error.duration();
+            match before.subsec_nanos() {
+                0 => (-(before.as_secs() as i64), 0),
+                nanos => (-(before.as_secs() as i64) - 1, 1_000_000_000 - nanos),
+            }
+        }
+    }
+}
+
+fn parse(key: &str) -> Option<Position> {
+    let (kind, rest) = key.split_at_checked(1)?;
+    match kind {
+        "1" => {
+            let (seconds, nanos) = rest.split_once('.')?;
+            let seconds = seconds.parse::<u64>().ok()?.wrapping_sub(SECONDS_BIAS) as i64;
+            let nanos = Duration::from_nanos(nanos.parse::<u32>().ok()?.into());
+            let whole = Duration::from_secs(seconds.unsigned_abs());
+            let time = match seconds {
+                0.. => UNIX_EPOCH.checked_add(whole),
+                _ => UNIX_EPOCH.checked_sub(whole),
+            };
+            Some(Position::From(time?.checked_add(nanos)?))
+        }
+        "2" => {
+            let (_, rest) = rest.split_once('.')?;
+            let (sequence, sub) = rest.split_once('.')?;
+            let sequence = sequence.parse().ok()?;
+            Some(Position::After { sequence, sub: sub.parse().ok()? })
+        }
+        "3" => {
+            let (_, sequence) = rest.split_once('.')?;
+            Some(Position::End { sequence: sequence.parse().ok()? })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> SequenceNumber {
+        text.parse().unwrap()
+    }
+
+    /// In rising order.
+    fn ladder() -> Vec<Position> {
+        let long = "9".repeat(129);
+        let at = |seconds: i64, nanos| {
+            let whole = Duration::from_secs(seconds.unsigned_abs());
+            let time = if seconds < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
+            Position::From(time + Duration::from_nanos(nanos))
+        };
+        vec![
+            at(-2, 0),
+            at(-2, 999_999_999),
+            at(-1, 5),
+            at(0, 0),
+            at(0, 1),
+            at(1_700_000_000, 0),
+            Position::After { sequence: number("0"), sub: 0 },
+            Position::After { sequence: number("9"), sub: 0 },
+            Position::After { sequence: number("9"), sub: 10 },
+            Position::after(number("9")),
+            Position::After { sequence: number("10"), sub: 0 },
+            Position::after(number(&long)),
+            Position::End { sequence: number("9") },
+            Position::End { sequence: number("10") },
+            Position::End { sequence: number(&long) },
+        ]
+    }
+
+    #[test]
+    fn keys_sort_as_positions_do() {
+        for pair in ladder().windows(2) {
+            assert!(pair[0] < pair[1], "{pair:?}");
+            assert!(pair[0].key() < pair[1].key(), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn keys_are_read_back_without_loss() {
+        for position in ladder() {
+            assert_eq!(Position::from_key(&position.key()), Ok(position.clone()));
+            assert!(position.key().len() <= 155);
+        }
+    }
+
+    #[test]
+    fn other_text_is_no_key() {
+        for text in
+            ["", "0", "é", "4", "1", "2", "3", "2001.9", "2002.9.00000000000000000001", "3001.09"]
+        {
+            assert!(Position::from_key(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A shard as the stream's listing shows it.
+
+use crate::position::IteratorType;
+use crate::sequence::SequenceNumber;
+
+/// One shard of a stream: who it is, where it comes from, and where reading it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shard {
+    id: String,
+    parents: Vec<String>,
+    hash_keys: HashKeyRange,
+    starting: SequenceNumber,
+    ending: Option<SequenceNumber>,
+    pub(crate) start_at: Option<IteratorType>,
+}
+
+/// The hash keys of a shard's records, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashKeyRange {
+    /// The lowest.
+    pub start: u128,
+    /// The highest.
+    pub end: u128,
+}
+
+/// What the last answer of a parent says of a child (`ChildShards`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildShard {
+    /// The child's id.
+    pub id: String,
+    /// The ids of its parents: one after a split, two after a merge.
+    pub parents: Vec<String>,
+    /// Its hash keys.
+    pub hash_keys: HashKeyRange,
+}
+
+impl Shard {
+    /// An open shard without parents; for those who implement [`Client`](crate::Client).
+    pub fn new(id: impl Into<String>, hash_keys: HashKeyRange, starting: SequenceNumber) -> Self {
+        Self {
+            id: id.into(),
+            parents: Vec::new(),
+            hash_keys,
+            starting,
+            ending: None,
+            start_at: None,
+        }
+    }
+
+    /// The same with these parents: one after a split, two after a merge.
+    #[must_use]
+    pub fn with_parents(mut self, parents: impl IntoIterator<Item = String>) -> Self {
+        self.parents = parents.into_iter().collect();
+        self
+    }
+
+    /// The same, closed at this number.
+    #[must_use]
+    pub fn with_ending(mut self, ending: SequenceNumber) -> Self {
+        self.ending = Some(ending);
+        self
+    }
+
+    /// Its id, `shardId-` and twelve digits.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The ids of the shards that it was split or merged from. They may have left the stream since.
+    pub fn parents(&self) -> &[String] {
+        &self.parents
+    }
+
+    /// The hash keys of its records.
+    pub fn hash_keys(&self) -> HashKeyRange {
+        self.hash_keys
+    }
+
+    /// The number at which it was opened; no record of it is below.
+    pub fn starting_sequence_number(&self) -> &SequenceNumber {
+        &self.starting
+    }
+
+    /// The number at which it was closed; `None` while it is open.
+    pub fn ending_sequence_number(&self) -> Option<&SequenceNumber> {
+        self.ending.as_ref()
+    }
+
+    /// Whether it was closed by a split or a merge.
+    pub fn is_closed(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Where reading it starts if no position is stored for it.
+    ///
+    /// Set by [`Stream::start_at`](crate::Stream::start_at). Defaults to `None`: as the configuration says.
+    pub fn start_at(&self) -> Option<&IteratorType> {
+        self.start_at.as_ref()
+    }
+}
+
+impl HashKeyRange {
+    /// All hash keys: the range of a stream with a single shard.
+    pub const ALL: Self = Self { start: 0, end: u128::MAX };
+
+    /// Whether the two have a hash key in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.start <= other.end && other.start <= self.end
+    }
+
+    /// Whether these ranges together hold every key of this one.
+    pub(crate) fn is_covered_by(&self, parts: impl IntoIterator<Item = Self>) -> bool {
+        let mut parts: Vec<Self> = parts.into_iter().collect();
+        parts.sort_by_key(|part| part.start);
+        let mut next = self.start;
+        for part in parts {
+            if part.start > next {
+                return false;
+            }
+            if part.end >= self.end {
+                return true;
+            }
+            next = next.max(part.end + 1);
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: u128, end: u128) -> HashKeyRange {
+        HashKeyRange { start, end }
+    }
+
+    #[test]
+    fn a_range_is_covered_by_its_halves_but_not_by_one_of_them() {
+        let whole = range(10, 19);
+        assert!(whole.is_covered_by([range(15, 19), range(10, 14)]));
+        assert!(whole.is_covered_by([range(0, u128::MAX)]));
+        assert!(!whole.is_covered_by([range(10, 14)]));
+        assert!(!whole.is_covered_by([range(10, 13), range(15, 19)]));
+        assert!(!whole.is_covered_by([]));
+    }
+}

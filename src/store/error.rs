@@ -1,0 +1,53 @@
+//! What can go wrong with a store.
+
+use crate::error::BoxError;
+
+/// A store that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    message: String,
+    source: Option<BoxError>,
+}
+
+/// What the consumer does about a [`StoreError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// It may work later: the consumer tries again until its patience ends.
+    Retry,
+    /// Somebody else owns the shard now: the consumer stops.
+    Lost,
+    /// Trying again cannot help: the consumer stops.
+    Fatal,
+}
+
+impl StoreError {
+    /// It may work later.
+    pub fn retry(message: impl Into<String>) -> Self {
+        Self { kind: StoreErrorKind::Retry, message: message.into(), source: None }
+    }
+
+    /// Somebody else owns the shard now.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self { kind: StoreErrorKind::Lost, message: message.into(), source: None }
+    }
+
+    /// Trying again cannot help.
+    pub fn fatal(message: impl Into<String>) -> Self {
+        Self { kind: StoreErrorKind::Fatal, message: message.into(), source: None }
+    }
+
+    /// The same with its cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What the consumer does about it.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}

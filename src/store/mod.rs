@@ -1,0 +1,86 @@
+//! Where positions are kept.
+
+mod error;
+mod local;
+
+use std::sync::Arc;
+
+use crate::position::Position;
+
+pub use self::error::{StoreError, StoreErrorKind};
+pub use self::local::LocalStore;
+
+/// Remembers how far each shard is done.
+///
+/// It is called from several threads at once, and never while a lock of the consumer is held. A call
+/// may block; it should give up by itself after a while. The key is the pair of stream and shard, which
+/// must not be joined into one text without a separator that neither can hold. The name of the
+/// application, where several share a store, belongs to the store's constructor.
+pub trait Store: Send + Sync {
+    /// The position of a shard; `None` if none is stored.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn get_shard_iterator(&self, stream: &str, shard: &str)
+    -> Result<Option<Position>, StoreError>;
+
+    /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and is `Ok`.
+    ///
+    /// # Errors
+    /// If it could not be written, or nobody knows whether it was.
+    fn update_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: &Position,
+    ) -> Result<(), StoreError>;
+
+    /// Every shard of the stream that has a position, in any order.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError>;
+
+    /// Stores a position whether it is ahead or not; `None` forgets the shard.
+    ///
+    /// # Errors
+    /// If it could not be written, or nobody knows whether it was.
+    fn reset_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: Option<&Position>,
+    ) -> Result<(), StoreError>;
+}
+
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+    ) -> Result<Option<Position>, StoreError> {
+        (**self).get_shard_iterator(stream, shard)
+    }
+
+    fn update_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: &Position,
+    ) -> Result<(), StoreError> {
+        (**self).update_shard_iterator(stream, shard, to)
+    }
+
+    fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        (**self).shard_iterators(stream)
+    }
+
+    fn reset_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: Option<&Position>,
+    ) -> Result<(), StoreError> {
+        (**self).reset_shard_iterator(stream, shard, to)
+    }
+}
