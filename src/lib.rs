@@ -2,13 +2,19 @@
 
 mod client;
 mod config;
+mod coordinator;
 mod error;
 mod gap;
+mod lineage;
+mod listing;
+mod poller;
 mod position;
 mod record;
+mod retry;
 mod sequence;
 mod shard;
 mod store;
+mod tracker;
 
 pub use crate::client::{
     Answer, Call, Client, ClientError, ErrorClass, ShardIterator, ShardPage, StreamStatus, Token,

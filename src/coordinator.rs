@@ -1,0 +1,373 @@
+//! What the consumer as a whole does next. Pure.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::client::{ClientError, StreamStatus};
+use crate::config::Config;
+use crate::error::Error;
+use crate::lineage::{Lineage, Plan, Start};
+use crate::listing::{Listing, Next};
+use crate::position::Position;
+use crate::retry::Retry;
+use crate::shard::{ChildShard, Shard};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// First polls are spread over the interval, but no longer than this: a spread evens out load, which
+/// ten seconds do as well as an hour.
+const MAX_SPREAD: Duration = Duration::from_secs(10);
+/// How long the children of an ended shard are looked for that nobody announced.
+const CHILD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Starts shards in the order of their lineage, has positions stored, and decides when all is over.
+#[derive(Debug)]
+pub(crate) struct Coordinator {
+    plan: Plan,
+    interval: Duration,
+    store_patience: Duration,
+    /// `None` until the store was read.
+    lineage: Option<Lineage>,
+    listing: Listing,
+    /// A listing made before the start.
+    listed: Option<Vec<Shard>>,
+    /// Whether a listing is under way, or waits for its timer.
+    is_listing: bool,
+    /// Since when, and how often, children have been looked for.
+    looking: Option<(Duration, Retry)>,
+    store_retry: Retry,
+    is_flushing: bool,
+    timers: Timers,
+    running: BTreeSet<String>,
+    has_started: bool,
+    is_dispatching: bool,
+    phase: Phase,
+    result: Result<(), Error>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Reading,
+    /// Every shard is read to its end; what was sent is still handled and stored.
+    Ended,
+    /// The user, or an error, stopped it.
+    Stopped,
+    Finished,
+}
+
+/// When something is due that no event will bring.
+#[derive(Debug, Default)]
+struct Timers {
+    load: Option<Duration>,
+    list: Option<Duration>,
+    flush: Option<Duration>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The consumer is started.
+    Begun,
+    /// The store was read.
+    Loaded(Result<Vec<(String, Position)>, StoreError>),
+    /// The stream was listed.
+    Listed(Result<Vec<Shard>, ClientError>),
+    /// The stream was described.
+    Described(Result<StreamStatus, ClientError>),
+    /// The last batch of a shard was sent.
+    Ended { shard: String, children: Vec<ChildShard> },
+    /// The thread of a shard has ended, for whatever reason.
+    Exited { shard: String },
+    /// The dispatcher has ended.
+    Dispatched,
+    /// A commit could not write its position, which waits in the shard's tracker.
+    Unstored { shard: String, error: StoreError },
+    /// What waited in the trackers was written, or one of them failed.
+    Flushed(Result<(), (String, StoreError)>),
+    /// Something failed for good.
+    Failed(Error),
+    /// The user asked to stop.
+    Stopped,
+    /// The time that `wake` told has come.
+    Tick,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Read the store: `Loaded`.
+    Load,
+    /// List the stream: `Listed`.
+    List,
+    /// Describe the stream: `Described`.
+    Describe,
+    /// Read a shard, after a delay: `Ended` or `Failed`, then `Exited`.
+    Start { start: Start, delay: Duration },
+    /// Write what waits in the trackers: `Flushed`.
+    Flush,
+    /// No shard will start any more: when those that run have ended, so have the batches.
+    Close,
+    /// Stop every shard and the dispatcher.
+    Halt,
+    /// All is over.
+    Finish(Result<(), Error>),
+}
+
+/// What an event is handled with.
+struct Turn<'a> {
+    now: Duration,
+    rng: &'a mut fastrand::Rng,
+    actions: Vec<Action>,
+}
+
+impl Coordinator {
+    /// `listed` are the shards if they were listed before; `is_dispatching` says whether `Dispatched`
+    /// will come.
+    pub(crate) fn new(
+        plan: Plan,
+        config: &Config,
+        listed: Option<Vec<Shard>>,
+        is_dispatching: bool,
+    ) -> Self {
+        let listing = Listing::new(&plan.stream, config.start_patience, config.max_outage);
+        Self {
+            plan,
+            interval: config.interval,
+            store_patience: config.store_patience,
+            lineage: None,
+            listing,
+            listed,
+            is_listing: false,
+            looking: None,
+            store_retry: Retry::default(),
+            is_flushing: false,
+            timers: Timers::default(),
+            running: BTreeSet::new(),
+            has_started: false,
+            is_dispatching,
+            phase: Phase::Reading,
+            result: Ok(()),
+        }
+    }
+
+    /// When a `Tick` is due.
+    pub(crate) fn wake(&self) -> Option<Duration> {
+        let Timers { load, list, flush } = self.timers;
+        [load, list, flush].into_iter().flatten().min()
+    }
+
+    /// What to do about an event. `now` counts from any fixed moment, and never falls.
+    pub(crate) fn on(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        event: Event,
+    ) -> Vec<Action> {
+        let mut turn = Turn { now, rng, actions: Vec::new() };
+        match event {
+            Event::Begun => turn.actions.push(Action::Load),
+            Event::Loaded(outcome) => self.loaded(&mut turn, outcome),
+            Event::Listed(outcome) => {
+                let next = self.listing.listed(now, turn.rng, outcome);
+                self.listing_went(&mut turn, next);
+            }
+            Event::Described(outcome) => {
+                let next = self.listing.described(now, turn.rng, outcome);
+                self.listing_went(&mut turn, next);
+            }
+            Event::Ended { shard, children } => self.ended(&mut turn, &shard, &children),
+            Event::Exited { shard } => {
+                self.running.remove(&shard);
+            }
+            Event::Dispatched => self.is_dispatching = false,
+            Event::Unstored { shard, error } => self.unstored(&mut turn, shard, error),
+            Event::Flushed(outcome) => self.flushed(&mut turn, outcome),
+            Event::Failed(error) => self.fail(&mut turn, error),
+            Event::Stopped => self.stop(&mut turn),
+            Event::Tick => self.tick(&mut turn),
+        }
+        self.finish_if_over(&mut turn);
+        turn.actions
+    }
+
+    fn loaded(&mut self, turn: &mut Turn, outcome: Result<Vec<(String, Position)>, StoreError>) {
+        match outcome {
+            Ok(stored) => {
+                self.store_retry.succeeded(turn.now);
+                self.lineage = Some(Lineage::new(self.plan.clone(), stored));
+                match self.listed.take() {
+                    Some(shards) => self.listing_went(turn, Next::Done(shards)),
+                    None => self.list(turn),
+                }
+            }
+            Err(error) => match self.store_wait(turn, &error) {
+                Some(wait) => self.timers.load = Some(turn.now + wait),
+                None => {
+                    let stream = self.plan.stream.clone();
+                    self.fail(turn, Error::Store { stream, shard: None, source: error });
+                }
+            },
+        }
+    }
+
+    fn list(&mut self, turn: &mut Turn) {
+        if !std::mem::replace(&mut self.is_listing, true) {
+            turn.actions.push(Action::List);
+        }
+    }
+
+    fn listing_went(&mut self, turn: &mut Turn, next: Next) {
+        let (Some(lineage), Phase::Reading) = (&mut self.lineage, self.phase) else { return };
+        match next {
+            Next::Describe => turn.actions.push(Action::Describe),
+            Next::Again(wait) => self.timers.list = Some(turn.now + wait),
+            Next::Fail(error) => self.fail(turn, error),
+            Next::Done(shards) => {
+                self.is_listing = false;
+                match lineage.listed(shards) {
+                    Err(error) => self.fail(turn, error),
+                    Ok(()) => {
+                        self.look_on(turn);
+                        self.advance(turn);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A complete listing did not show all children: again later, or not at all.
+    fn look_on(&mut self, turn: &mut Turn) {
+        let Some(lineage) = self.lineage.as_mut().filter(|lineage| lineage.must_list()) else {
+            self.looking = None;
+            return;
+        };
+        let (since, retry) = self.looking.get_or_insert_with(|| (turn.now, Retry::default()));
+        if turn.now.saturating_sub(*since) >= CHILD_PATIENCE {
+            lineage.stop_looking();
+        }
+        let wait = retry.wait(turn.now, turn.rng, None);
+        if let Some(wait) = wait.filter(|_| lineage.must_list()) {
+            self.is_listing = true;
+            self.timers.list = Some(turn.now + wait);
+        }
+    }
+
+    fn ended(&mut self, turn: &mut Turn, shard: &str, children: &[ChildShard]) {
+        let (Some(lineage), Phase::Reading) = (&mut self.lineage, self.phase) else { return };
+        lineage.ended(shard, children);
+        if let Some((since, _)) = &mut self.looking {
+            *since = turn.now;
+        }
+        if lineage.must_list() {
+            self.list(turn);
+        }
+        self.advance(turn);
+    }
+
+    /// Starts what may start.
+    fn advance(&mut self, turn: &mut Turn) {
+        let Some(lineage) = &mut self.lineage else { return };
+        let starts = match lineage.ready() {
+            Ok(starts) => starts,
+            Err(error) => return self.fail(turn, error),
+        };
+        if lineage.is_done() {
+            self.phase = Phase::Ended;
+            turn.actions.push(Action::Close);
+        }
+        // Children go on where their parents ended, without a delay.
+        let spread = if std::mem::replace(&mut self.has_started, true) {
+            Duration::ZERO
+        } else {
+            self.interval.min(MAX_SPREAD)
+        };
+        let count = starts.len().max(1) as u32;
+        for (place, start) in starts.into_iter().enumerate() {
+            self.running.insert(start.shard.id().into());
+            turn.actions.push(Action::Start { start, delay: spread * place as u32 / count });
+        }
+    }
+
+    fn unstored(&mut self, turn: &mut Turn, shard: String, error: StoreError) {
+        let is_due = self.is_flushing || self.timers.flush.is_some();
+        if is_due && error.kind() == StoreErrorKind::Retry {
+            return;
+        }
+        if !self.store_retry.is_failing() {
+            log::warn!("stream {:?}, shard {shard:?}: {error}", self.plan.stream);
+        }
+        match self.store_wait(turn, &error) {
+            Some(wait) => self.timers.flush = Some(turn.now + wait),
+            None => {
+                let stream = self.plan.stream.clone();
+                self.fail(turn, Error::Store { stream, shard: Some(shard), source: error });
+            }
+        }
+    }
+
+    fn flushed(&mut self, turn: &mut Turn, outcome: Result<(), (String, StoreError)>) {
+        self.is_flushing = false;
+        match outcome {
+            Err((shard, error)) => self.unstored(turn, shard, error),
+            Ok(()) => {
+                if let Some(lasted) = self.store_retry.succeeded(turn.now) {
+                    log::warn!("stream {:?}: positions stored, after {lasted:?}", self.plan.stream);
+                }
+            }
+        }
+    }
+
+    fn store_wait(&mut self, turn: &mut Turn, error: &StoreError) -> Option<Duration> {
+        match error.kind() {
+            StoreErrorKind::Lost | StoreErrorKind::Fatal => None,
+            StoreErrorKind::Retry => {
+                self.store_retry.wait(turn.now, turn.rng, Some(self.store_patience))
+            }
+        }
+    }
+
+    fn tick(&mut self, turn: &mut Turn) {
+        let is_due = |timer: &mut Option<Duration>| timer.take_if(|at| *at <= turn.now).is_some();
+        let Timers { load, list, flush } = &mut self.timers;
+        if is_due(load) {
+            turn.actions.push(Action::Load);
+        }
+        if is_due(list) {
+            turn.actions.push(Action::List);
+        }
+        if is_due(flush) {
+            self.is_flushing = true;
+            turn.actions.push(Action::Flush);
+        }
+    }
+
+    /// The first error is the one that is told.
+    fn fail(&mut self, turn: &mut Turn, error: Error) {
+        if self.result.is_ok() {
+            self.result = Err(error);
+        }
+        self.stop(turn);
+    }
+
+    fn stop(&mut self, turn: &mut Turn) {
+        if matches!(self.phase, Phase::Reading | Phase::Ended) {
+            self.phase = Phase::Stopped;
+            (self.timers.load, self.timers.list) = (None, None);
+            turn.actions.extend([Action::Halt, Action::Close]);
+        }
+    }
+
+    fn finish_if_over(&mut self, turn: &mut Turn) {
+        let is_storing = self.is_flushing || self.timers.flush.is_some();
+        let is_over = match self.phase {
+            Phase::Ended => !is_storing,
+            // What could not be stored is tried once more when all has finished.
+            Phase::Stopped => true,
+            Phase::Reading | Phase::Finished => false,
+        };
+        if is_over && self.running.is_empty() && !self.is_dispatching {
+            self.phase = Phase::Finished;
+            let result = std::mem::replace(&mut self.result, Ok(()));
+            turn.actions.push(Action::Finish(result));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What may start, and where: the rules of starting, one by one.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::*;
+
+const HALF: u128 = u128::MAX / 2;
+
+fn id(number: usize) -> String {
+    format!("shardId-{number:012}")
+}
+
+fn shard(number: usize, parents: &[usize], hash_keys: HashKeyRange) -> Shard {
+    let starting = (1000 + number).to_string().parse().unwrap();
+    Shard::new(id(number), hash_keys, starting).with_parents(parents.iter().copied().map(id))
+}
+
+fn low() -> HashKeyRange {
+    HashKeyRange { start: 0, end: HALF }
+}
+
+fn high() -> HashKeyRange {
+    HashKeyRange { start: HALF + 1, end: u128::MAX }
+}
+
+fn closed(shard: Shard) -> Shard {
+    shard.with_ending("5000".parse().unwrap())
+}
+
+/// 0 was split into 1 and 2, which were merged into 3.
+fn diamond() -> Vec<Shard> {
+    vec![
+        closed(shard(0, &[], HashKeyRange::ALL)),
+        closed(shard(1, &[0], low())),
+        closed(shard(2, &[0], high())),
+        shard(3, &[1, 2], HashKeyRange::ALL),
+    ]
+}
+
+fn plan(iterator_type: IteratorType) -> Plan {
+    Plan { stream: "orders".into(), iterator_type, chosen: None, on_gap: OnGap::Fail }
+}
+
+fn stored(positions: &[(usize, Position)]) -> Vec<(String, Position)> {
+    positions.iter().map(|(shard, position)| (id(*shard), position.clone())).collect()
+}
+
+fn after(number: usize) -> Position {
+    Position::after(number.to_string().parse().unwrap())
+}
+
+fn end(number: usize) -> Position {
+    Position::End { sequence: number.to_string().parse().unwrap() }
+}
+
+fn lineage(plan: Plan, positions: &[(usize, Position)], shards: Vec<Shard>) -> Lineage {
+    let mut lineage = Lineage::new(plan, stored(positions));
+    lineage.listed(shards).unwrap();
+    lineage
+}
+
+/// What starts now: number and place.
+fn started(lineage: &mut Lineage) -> Vec<(String, StartAt)> {
+    let starts = lineage.ready().unwrap();
+    starts.into_iter().map(|start| (start.shard.id().into(), start.at)).collect()
+}
+
+fn fresh(number: usize, at: IteratorType) -> (String, StartAt) {
+    (id(number), StartAt::Fresh(at))
+}
+
+#[test]
+fn a_child_starts_after_all_its_parents_and_once() {
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], diamond());
+    assert_eq!(started(&mut lineage), [fresh(0, IteratorType::TrimHorizon)]);
+    assert_eq!(started(&mut lineage), []);
+    lineage.ended(&id(0), &[]);
+    assert_eq!(started(&mut lineage).len(), 2);
+    lineage.ended(&id(1), &[]);
+    assert_eq!(started(&mut lineage), []);
+    lineage.ended(&id(2), &[]);
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
+    assert!(!lineage.must_list() && !lineage.is_done());
+}
+
+#[test]
+fn latest_skips_closed_shards_that_were_never_read() {
+    let mut lineage = lineage(plan(IteratorType::Latest), &[], diamond());
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::Latest)]);
+}
+
+#[test]
+fn latest_reads_a_closed_shard_whose_ancestor_has_a_position() {
+    let mut lineage = lineage(plan(IteratorType::Latest), &[(0, end(4000))], diamond());
+    let both = [fresh(1, IteratorType::TrimHorizon), fresh(2, IteratorType::TrimHorizon)];
+    assert_eq!(started(&mut lineage), both);
+}
+
+#[test]
+fn a_shard_born_while_nobody_ran_starts_at_its_oldest_record() {
+    let shards = diamond().split_off(3);
+    let other = (7, after(4000));
+    // Its parents have left the listing; that some other shard has a position is enough.
+    let mut lineage = lineage(plan(IteratorType::Latest), &[other], shards);
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn a_stored_position_is_resumed_and_a_stored_end_is_not_read_again() {
+    let positions = [(0, end(4000)), (1, end(4001)), (2, after(4002))];
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &positions, diamond());
+    assert_eq!(started(&mut lineage), [(id(2), StartAt::Stored(after(4002)))]);
+}
+
+#[test]
+fn a_position_below_the_starting_number_means_another_stream() {
+    let position = [(0, end(7))];
+    let mut refused = lineage(plan(IteratorType::TrimHorizon), &position, diamond());
+    let error = refused.ready().unwrap_err();
+    assert!(matches!(error, Error::Gap { gap: Gap::Recreated { .. }, .. }), "{error}");
+
+    let forgiving = Plan { on_gap: OnGap::Earliest, ..plan(IteratorType::Latest) };
+    let start = lineage(forgiving, &position, diamond()).ready().unwrap().remove(0);
+    assert_eq!(start.at, StartAt::Reset(IteratorType::TrimHorizon));
+    assert!(matches!(start.gap, Some(Gap::Recreated { .. })));
+}
+
+#[test]
+fn a_shards_own_start_goes_before_the_configured_one_and_is_handed_down() {
+    let time = IteratorType::AtTimestamp(UNIX_EPOCH + Duration::from_secs(9));
+    let mut shards = diamond();
+    shards[0].start_at = Some(time.clone());
+    let mut lineage = lineage(plan(IteratorType::Latest), &[], shards);
+    assert_eq!(started(&mut lineage), [fresh(0, time.clone())]);
+    lineage.ended(&id(0), &[]);
+    assert_eq!(started(&mut lineage), [fresh(1, time.clone()), fresh(2, time)]);
+}
+
+#[test]
+fn children_of_chosen_shards_are_followed_from_their_start_and_others_left() {
+    let chosen = Some(BTreeSet::from([id(1)]));
+    let mut lineage = lineage(
+        Plan { chosen, ..plan(IteratorType::AtSequenceNumber("4500".parse().unwrap())) },
+        &[],
+        diamond(),
+    );
+    let number = IteratorType::AtSequenceNumber("4500".parse().unwrap());
+    assert_eq!(started(&mut lineage), [fresh(1, number)]);
+    lineage.ended(&id(1), &[]);
+    // Shard 2 is excluded, and does not block the merged child.
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn a_number_for_several_shards_and_an_unknown_shard_are_refused() {
+    let number = IteratorType::AfterSequenceNumber("4500".parse().unwrap());
+    let error = Lineage::new(plan(number), vec![]).listed(diamond()).unwrap_err();
+    assert!(matches!(error, Error::SequenceNumberForSeveralShards { shards: 4, .. }));
+
+    let chosen = Some(BTreeSet::from([id(9)]));
+    let plan = Plan { chosen, ..plan(IteratorType::TrimHorizon) };
+    let error = Lineage::new(plan, vec![]).listed(diamond()).unwrap_err();
+    assert_eq!(error.shard(), Some(id(9).as_str()));
+}
+
+#[test]
+fn an_announced_child_is_listed_before_it_starts() {
+    let mut lineage = lineage(
+        plan(IteratorType::TrimHorizon),
+        &[],
+        vec![shard(1, &[], low()), shard(2, &[], high())],
+    );
+    assert_eq!(started(&mut lineage).len(), 2);
+    let parents = vec![id(1), id(2)];
+    let child = ChildShard { id: id(3), parents, hash_keys: HashKeyRange::ALL };
+    lineage.ended(&id(1), &[child]);
+    assert!(lineage.must_list() && started(&mut lineage).is_empty());
+    lineage.listed(vec![shard(3, &[1, 2], HashKeyRange::ALL)]).unwrap();
+    assert!(!lineage.must_list() && started(&mut lineage).is_empty());
+    lineage.ended(&id(2), &[]);
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn children_are_looked_for_until_they_cover_their_parent() {
+    let root = shard(0, &[], HashKeyRange::ALL);
+    let mut lineage = lineage(plan(IteratorType::Latest), &[], vec![root]);
+    assert_eq!(started(&mut lineage), [fresh(0, IteratorType::Latest)]);
+    lineage.ended(&id(0), &[]);
+    assert!(lineage.must_list());
+    lineage.listed(vec![shard(1, &[0], low())]).unwrap();
+    assert!(lineage.must_list());
+    // Born after the start: from its first record, whatever is configured.
+    assert_eq!(started(&mut lineage), [fresh(1, IteratorType::TrimHorizon)]);
+    lineage.stop_looking();
+    assert!(!lineage.must_list() && !lineage.is_done());
+    // Shard 1 is open: it never ends here.
+}

@@ -1,0 +1,500 @@
+//! What one shard's thread does next. Pure.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::client::{Answer, ClientError, ErrorClass, ShardIterator, StreamStatus, Token};
+use crate::config::{Config, OnGap};
+use crate::error::Error;
+use crate::gap::Gap;
+use crate::lineage::{Start, StartAt};
+use crate::position::{IteratorType, Position};
+use crate::record::Records;
+use crate::retry::Retry;
+use crate::sequence::SequenceNumber;
+use crate::shard::{ChildShard, Shard};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Amazon's tokens live five minutes; older than this they are replaced before use.
+const TOKEN_LIFE: Duration = Duration::from_secs(270);
+/// The server's clock is told in whole seconds, and may be told after the token was made.
+const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+
+/// Reads one shard: asked with the outcome of its last step, it says the next one.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    stream: Arc<str>,
+    shard: Shard,
+    pace: Pace,
+    cursor: Cursor,
+    token: Option<(Token, Duration)>,
+    /// The record that the first answer after a resumption must start with.
+    expected: Option<SequenceNumber>,
+    /// What must be stored before the next call.
+    to_store: Option<Position>,
+    /// Whether that overwrites a position which is of no use.
+    reset: bool,
+    /// Whether the store's position was not confirmed by an answer yet.
+    unconfirmed: bool,
+    /// What is missing before the next batch.
+    gap: Option<Gap>,
+    limit: u32,
+    called: Duration,
+    last: Call,
+    retry: Retry,
+    store_retry: Retry,
+    /// How often in a row a fresh token was refused.
+    refused: u32,
+    /// Whether a failure was reported, so that the recovery is too.
+    warned: bool,
+    /// What was sent last: at the end of the shard its children.
+    ended: Option<Vec<ChildShard>>,
+}
+
+/// The settings that a poller needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    interval: Duration,
+    limit: u32,
+    max_outage: Option<Duration>,
+    store_patience: Duration,
+    on_gap: OnGap,
+    fail_on_trim: bool,
+}
+
+/// Where the next token starts.
+#[derive(Clone, Debug)]
+enum Cursor {
+    /// Where the user said.
+    Fresh(IteratorType),
+    /// At a stored time.
+    Time(SystemTime),
+    /// After this record, of which `sub` user records are done.
+    After { sequence: SequenceNumber, sub: u64 },
+}
+
+/// What the last step was, for those outcomes that do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    GetIterator,
+    GetRecords,
+    Describe,
+}
+
+/// The outcome of the last step.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Of `Wait`, and at the start.
+    Waited,
+    /// Of `GetIterator`.
+    Iterator(Result<ShardIterator, ClientError>),
+    /// Of `GetRecords`.
+    Records(Result<Answer, ClientError>),
+    /// Of `Describe`.
+    Status(Result<StreamStatus, ClientError>),
+    /// Of `Store`.
+    Stored(Result<(), StoreError>),
+    /// Of `Deliver`.
+    Delivered,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Wait(Duration),
+    GetIterator(IteratorType),
+    GetRecords {
+        token: Token,
+        limit: u32,
+    },
+    Describe,
+    Store {
+        to: Position,
+        reset: bool,
+    },
+    Deliver(Delivery),
+    /// The last batch was sent; the poller is done.
+    End(Vec<ChildShard>),
+    /// The poller is done, and so is everything.
+    Fail(Error),
+}
+
+/// A batch to send.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) records: Records,
+    /// What is done when the batch is.
+    pub(crate) through: Position,
+    pub(crate) behind_latest: Option<Duration>,
+    pub(crate) gap: Option<Gap>,
+}
+
+impl Pace {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            interval: config.interval,
+            limit: config.limit,
+            max_outage: config.max_outage,
+            store_patience: config.store_patience,
+            on_gap: config.on_gap,
+            fail_on_trim: config.fail_on_trim,
+        }
+    }
+}
+
+impl Poller {
+    pub(crate) fn new(stream: Arc<str>, start: Start, pace: Pace) -> Self {
+        let reset = matches!(start.at, StartAt::Reset(_));
+        let unconfirmed = matches!(start.at, StartAt::Stored(_));
+        let cursor = match start.at {
+            StartAt::Stored(Position::From(time)) => Cursor::Time(time),
+            StartAt::Stored(Position::After { sequence, sub }) => Cursor::After { sequence, sub },
+            // Not started by a lineage; reading on after its last record finds the end again.
+            StartAt::Stored(Position::End { sequence }) => {
+                Cursor::After { sequence, sub: u64::MAX }
+            }
+            StartAt::Fresh(at) | StartAt::Reset(at) => Cursor::Fresh(at),
+        };
+        let mut poller = Self {
+            stream,
+            shard: start.shard,
+            limit: pace.limit,
+            pace,
+            cursor,
+            token: None,
+            expected: None,
+            to_store: None,
+            reset: false,
+            unconfirmed,
+            gap: None,
+            called: Duration::ZERO,
+            last: Call::GetIterator,
+            retry: Retry::default(),
+            store_retry: Retry::default(),
+            refused: 0,
+            warned: false,
+            ended: None,
+        };
+        if let Some(gap) = start.gap {
+            poller.report(gap);
+        }
+        if reset {
+            poller.overwrite();
+        }
+        poller
+    }
+
+    /// The next step. `now` counts from any fixed moment, and never falls.
+    pub(crate) fn step(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        outcome: Outcome,
+    ) -> Step {
+        match outcome {
+            Outcome::Waited => self.call(now),
+            Outcome::Iterator(Ok(iterator)) => self.begun(now, iterator),
+            Outcome::Records(Ok(answer)) => self.answered(now, answer),
+            Outcome::Status(Ok(status)) => self.described(now, rng, status),
+            Outcome::Iterator(Err(error))
+            | Outcome::Records(Err(error))
+            | Outcome::Status(Err(error)) => self.failed(now, rng, error),
+            Outcome::Stored(Ok(())) => {
+                (self.to_store, self.reset) = (None, false);
+                self.store_retry.succeeded(now);
+                self.call(now)
+            }
+            Outcome::Stored(Err(error)) => self.unstored(now, rng, error),
+            Outcome::Delivered => match self.ended.take() {
+                Some(children) => Step::End(children),
+                None => self.wait_interval(now),
+            },
+        }
+    }
+
+    fn call(&mut self, now: Duration) -> Step {
+        if let Some(to) = &self.to_store {
+            return Step::Store { to: to.clone(), reset: self.reset };
+        }
+        match &self.token {
+            Some((token, made)) if now.saturating_sub(*made) < TOKEN_LIFE => {
+                self.last = Call::GetRecords;
+                self.called = now;
+                Step::GetRecords { token: token.clone(), limit: self.limit }
+            }
+            _ => {
+                self.last = Call::GetIterator;
+                Step::GetIterator(self.cursor.iterator_type())
+            }
+        }
+    }
+
+    /// The interval runs from the start of one call to the start of the next.
+    fn wait_interval(&mut self, now: Duration) -> Step {
+        match (self.called + self.pace.interval).checked_sub(now) {
+            Some(wait) if !wait.is_zero() => Step::Wait(wait),
+            _ => self.call(now),
+        }
+    }
+
+    fn begun(&mut self, now: Duration, iterator: ShardIterator) -> Step {
+        self.token = Some((iterator.token, now));
+        self.expected = match &self.cursor {
+            Cursor::After { sequence, .. } => Some(sequence.clone()),
+            Cursor::Fresh(_) | Cursor::Time(_) => None,
+        };
+        // A shard that stays silent, then restarts, must not start at a new `Latest`; nor must a
+        // token that expires before the first record.
+        if self.starts_latest() {
+            let time = iterator.server_time.checked_sub(CLOCK_GRAIN).unwrap_or(UNIX_EPOCH);
+            self.cursor = Cursor::Time(time);
+            self.to_store = Some(Position::From(time));
+        }
+        self.call(now)
+    }
+
+    fn answered(&mut self, now: Duration, answer: Answer) -> Step {
+        self.recovered(now);
+        self.unconfirmed = false;
+        self.limit = self.limit.saturating_mul(2).min(self.pace.limit);
+        let Answer { mut records, next, behind_latest, children } = answer;
+        if let Err(error) = self.resume(&mut records, next.is_none()) {
+            return Step::Fail(error);
+        }
+        let through = records.last().map(|last| last.position());
+        if let Some(Position::After { sequence, sub }) = through.clone() {
+            self.cursor = Cursor::After { sequence, sub };
+        }
+        self.token = next.map(|token| (token, now));
+        if self.token.is_none() {
+            return self.deliver_end(records, behind_latest, children);
+        }
+        match through {
+            None => self.wait_interval(now),
+            Some(through) => {
+                let gap = self.gap.take();
+                Step::Deliver(Delivery { records, through, behind_latest, gap })
+            }
+        }
+    }
+
+    /// Leaves out what was read before, and notices what is missing.
+    fn resume(&mut self, records: &mut Records, ends: bool) -> Result<(), Error> {
+        // Without a record the answer tells nothing, unless it is the last.
+        if records.is_empty() && !ends {
+            return Ok(());
+        }
+        let Some(wanted) = self.expected.take() else { return Ok(()) };
+        let first = records.first().map(|first| first.sequence_number());
+        if first != Some(wanted.as_str()) {
+            let available = first.and_then(|first| first.parse().ok());
+            let shard = self.shard.id().into();
+            self.trimmed(Gap::Trimmed { shard, wanted: Some(wanted.clone()), available })?;
+        }
+        if let Cursor::After { sequence, sub } = &self.cursor {
+            records.skip_through(sequence, *sub);
+        }
+        Ok(())
+    }
+
+    fn trimmed(&mut self, gap: Gap) -> Result<(), Error> {
+        if self.pace.fail_on_trim {
+            return Err(Error::Gap { stream: self.stream.to_string(), gap });
+        }
+        self.report(gap);
+        Ok(())
+    }
+
+    fn report(&mut self, gap: Gap) {
+        log::warn!("stream {:?}: {gap}", self.stream);
+        self.gap = Some(gap);
+    }
+
+    fn deliver_end(
+        &mut self,
+        records: Records,
+        behind_latest: Option<Duration>,
+        children: Vec<ChildShard>,
+    ) -> Step {
+        self.ended = Some(children);
+        let starting = self.shard.starting_sequence_number();
+        let sequence = self.cursor.sequence().map_or(starting, |read| read.max(starting)).clone();
+        let through = Position::End { sequence };
+        Step::Deliver(Delivery { records, through, behind_latest, gap: self.gap.take() })
+    }
+
+    fn failed(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
+        match (error.class(), self.last) {
+            (ErrorClass::ExpiredIterator | ErrorClass::NotFound, Call::GetRecords) => {
+                self.renew(now, rng, error)
+            }
+            // The service made the token: if it does not know it, the stream may be another.
+            (ErrorClass::InvalidArgument, Call::GetRecords) if self.refused == 0 => {
+                self.renew(now, rng, error)
+            }
+            (ErrorClass::InvalidArgument, Call::GetIterator) => match self.cursor.position() {
+                Some(wanted) => self.foreign(now, wanted),
+                None => Step::Fail(self.client_error(error)),
+            },
+            (ErrorClass::InvalidArgument, _) => Step::Fail(self.client_error(error)),
+            // The stream, or the shard alone?
+            (ErrorClass::NotFound, Call::GetIterator) => {
+                self.last = Call::Describe;
+                Step::Describe
+            }
+            (ErrorClass::NotFound, Call::Describe) => {
+                let stream = self.stream.to_string();
+                Step::Fail(Error::StreamNotFound { stream, source: error })
+            }
+            (ErrorClass::TooLarge, Call::GetRecords) => {
+                self.limit = (self.limit / 2).max(1);
+                self.again(now, rng, error)
+            }
+            _ => self.again(now, rng, error),
+        }
+    }
+
+    /// A new token, at once; if new tokens are refused too, with a backoff.
+    fn renew(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
+        self.token = None;
+        self.refused += 1;
+        if self.refused > 1 { self.again(now, rng, error) } else { self.call(now) }
+    }
+
+    fn again(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
+        let Some(wait) = self.retry.failed(now, rng, &error, self.pace.max_outage) else {
+            return Step::Fail(self.client_error(error));
+        };
+        let (stream, shard) = (&self.stream, self.shard.id());
+        let first = !std::mem::replace(&mut self.warned, true);
+        let level = if first { log::Level::Warn } else { log::Level::Debug };
+        log::log!(level, "stream {stream:?}, shard {shard:?}: {error}; again in {wait:?}");
+        Step::Wait(wait)
+    }
+
+    fn recovered(&mut self, now: Duration) {
+        self.refused = 0;
+        let lasted = self.retry.succeeded(now).unwrap_or_default();
+        if std::mem::take(&mut self.warned) {
+            let (stream, shard) = (&self.stream, self.shard.id());
+            log::warn!("stream {stream:?}, shard {shard:?}: read again, after {lasted:?}");
+        }
+    }
+
+    /// A shard was not found: what about its stream?
+    fn described(&mut self, now: Duration, rng: &mut fastrand::Rng, status: StreamStatus) -> Step {
+        match status {
+            StreamStatus::Deleting => {
+                Step::Fail(Error::StreamDeleting { stream: self.stream.to_string() })
+            }
+            StreamStatus::Creating => {
+                let message = "the stream is being created again";
+                let error = ClientError::new(ErrorClass::InUse, "GetShardIterator", message);
+                self.again(now, rng, error)
+            }
+            StreamStatus::Active | StreamStatus::Updating => {
+                // Whatever was chosen for such a position, the shard has nothing left to read.
+                let strict = self.unconfirmed && self.pace.on_gap == OnGap::Fail;
+                match self.cursor.position().filter(|_| strict) {
+                    Some(wanted) => self.foreign(now, wanted),
+                    None => self.aged_out(),
+                }
+            }
+        }
+    }
+
+    /// The shard left the stream: nothing of it is left to read.
+    fn aged_out(&mut self) -> Step {
+        let wanted = self.cursor.sequence().cloned();
+        let shard = self.shard.id().into();
+        match self.trimmed(Gap::Trimmed { shard, wanted, available: None }) {
+            Ok(()) => self.deliver_end(Records::empty(), None, Vec::new()),
+            Err(error) => Step::Fail(error),
+        }
+    }
+
+    /// The service does not know where the shard is to be resumed.
+    fn foreign(&mut self, now: Duration, wanted: Position) -> Step {
+        let gap = Gap::Foreign { shard: self.shard.id().into(), wanted };
+        let at = match self.pace.on_gap {
+            OnGap::Earliest => IteratorType::TrimHorizon,
+            OnGap::Latest => IteratorType::Latest,
+            OnGap::Fail => {
+                return Step::Fail(Error::Gap { stream: self.stream.to_string(), gap });
+            }
+        };
+        self.report(gap);
+        self.cursor = Cursor::Fresh(at);
+        self.overwrite();
+        self.call(now)
+    }
+
+    /// The store's position is of no use: it is overwritten before anything is read.
+    fn overwrite(&mut self) {
+        self.reset = true;
+        if !self.starts_latest() {
+            // Everything: a store knows times, and no record is older than this one.
+            self.to_store = Some(Position::From(UNIX_EPOCH));
+        }
+    }
+
+    fn unstored(&mut self, now: Duration, rng: &mut fastrand::Rng, error: StoreError) -> Step {
+        let wait = match error.kind() {
+            StoreErrorKind::Retry => {
+                self.store_retry.wait(now, rng, Some(self.pace.store_patience))
+            }
+            StoreErrorKind::Lost | StoreErrorKind::Fatal => None,
+        };
+        match wait {
+            Some(wait) => Step::Wait(wait),
+            None => {
+                let (stream, shard) = (self.stream.to_string(), Some(self.shard.id().into()));
+                Step::Fail(Error::Store { stream, shard, source: error })
+            }
+        }
+    }
+
+    fn starts_latest(&self) -> bool {
+        matches!(self.cursor, Cursor::Fresh(IteratorType::Latest))
+    }
+
+    fn client_error(&self, source: ClientError) -> Error {
+        let (stream, shard) = (self.stream.to_string(), Some(self.shard.id().into()));
+        Error::Client { stream, shard, source }
+    }
+}
+
+impl Cursor {
+    fn iterator_type(&self) -> IteratorType {
+        match self {
+            Self::Fresh(at) => at.clone(),
+            Self::Time(UNIX_EPOCH) => IteratorType::TrimHorizon,
+            Self::Time(time) => IteratorType::AtTimestamp(*time),
+            // At, not after: whether the record is still there shows whether any is missing.
+            Self::After { sequence, .. } => IteratorType::AtSequenceNumber(sequence.clone()),
+        }
+    }
+
+    /// The last record read.
+    fn sequence(&self) -> Option<&SequenceNumber> {
+        match self {
+            Self::After { sequence, .. } => Some(sequence),
+            Self::Fresh(_) | Self::Time(_) => None,
+        }
+    }
+
+    /// What a store would hold; `None` before anything is.
+    fn position(&self) -> Option<Position> {
+        match self {
+            Self::After { sequence, sub } => {
+                Some(Position::After { sequence: sequence.clone(), sub: *sub })
+            }
+            Self::Time(time) => Some(Position::From(*time)),
+            Self::Fresh(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "poller_tests.rs"]
+mod tests;

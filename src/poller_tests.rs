@@ -1,0 +1,357 @@
+//! Each corner of reading one shard, step by step.
+
+use super::*;
+use crate::record::RecordsBuilder;
+use crate::shard::HashKeyRange;
+
+const NOON: SystemTime = UNIX_EPOCH;
+
+struct Trial {
+    poller: Poller,
+    rng: fastrand::Rng,
+    now: Duration,
+}
+
+fn number(value: u64) -> SequenceNumber {
+    value.to_string().parse().unwrap()
+}
+
+fn trial_with(at: StartAt, config: Config) -> Trial {
+    let shard = Shard::new("shardId-000000000000", HashKeyRange::ALL, number(100));
+    let start = Start { shard, at, gap: None };
+    let poller = Poller::new("orders".into(), start, Pace::new(&config));
+    Trial { poller, rng: fastrand::Rng::with_seed(3), now: Duration::ZERO }
+}
+
+fn trial(at: StartAt) -> Trial {
+    trial_with(at, Config::new())
+}
+
+fn fresh() -> StartAt {
+    StartAt::Fresh(IteratorType::TrimHorizon)
+}
+
+fn resumed(value: u64) -> StartAt {
+    StartAt::Stored(Position::after(number(value)))
+}
+
+fn answer(numbers: &[u64], next: Option<&str>) -> Answer {
+    let mut records = RecordsBuilder::default();
+    for value in numbers {
+        records.push(&number(*value), "key", NOON, b"data");
+    }
+    let next = next.map(Token::new);
+    Answer { records: records.build(), next, behind_latest: None, children: Vec::new() }
+}
+
+fn numbers(delivery: &Delivery) -> Vec<u64> {
+    delivery.records.iter().map(|record| record.sequence_number().parse().unwrap()).collect()
+}
+
+impl Trial {
+    fn step(&mut self, outcome: Outcome) -> Step {
+        self.poller.step(self.now, &mut self.rng, outcome)
+    }
+
+    fn fails(&mut self, class: ErrorClass) -> Step {
+        let error = ClientError::new(class, "GetRecords", "");
+        match self.poller.last {
+            Call::GetIterator => self.step(Outcome::Iterator(Err(error))),
+            Call::GetRecords => self.step(Outcome::Records(Err(error))),
+            Call::Describe => self.step(Outcome::Status(Err(error))),
+        }
+    }
+
+    fn gets_iterator(&mut self) -> Step {
+        let server_time = UNIX_EPOCH + Duration::from_secs(50);
+        self.step(Outcome::Iterator(Ok(ShardIterator { token: Token::new("t"), server_time })))
+    }
+
+    fn gets(&mut self, numbers: &[u64]) -> Step {
+        self.step(Outcome::Records(Ok(answer(numbers, Some("next")))))
+    }
+
+    fn gets_last(&mut self, numbers: &[u64]) -> Step {
+        self.step(Outcome::Records(Ok(answer(numbers, None))))
+    }
+
+    /// Up to the first `GetRecords`.
+    fn begun(mut self) -> Self {
+        assert!(matches!(self.step(Outcome::Waited), Step::GetIterator(_)));
+        assert!(matches!(self.gets_iterator(), Step::GetRecords { .. }));
+        self
+    }
+
+    fn iterator_of(&self, step: &Step) -> IteratorType {
+        let Step::GetIterator(at) = step else { panic!("{step:?}") };
+        at.clone()
+    }
+}
+
+fn delivered(step: Step) -> Delivery {
+    let Step::Deliver(delivery) = step else { panic!("{step:?}") };
+    delivery
+}
+
+#[test]
+fn the_interval_runs_from_call_to_call() {
+    let mut trial = trial(fresh()).begun();
+    trial.now = Duration::from_millis(300);
+    assert_eq!(numbers(&delivered(trial.gets(&[101, 102]))), [101, 102]);
+    trial.now = Duration::from_millis(400);
+    let step = trial.step(Outcome::Delivered);
+    assert!(matches!(step, Step::Wait(wait) if wait == Duration::from_millis(600)), "{step:?}");
+    trial.now = Duration::from_millis(1000);
+    assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
+    // A handler that took longer than the interval is not waited for again.
+    trial.now = Duration::from_millis(2500);
+    assert!(matches!(trial.gets(&[]), Step::GetRecords { .. }));
+}
+
+#[test]
+fn an_expired_iterator_resumes_after_the_last_record_read() {
+    let mut trial = trial(fresh()).begun();
+    delivered(trial.gets(&[101, 102]));
+    trial.step(Outcome::Delivered);
+    trial.step(Outcome::Waited);
+    let step = trial.fails(ErrorClass::ExpiredIterator);
+    assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(102)));
+    trial.gets_iterator();
+    let delivery = delivered(trial.gets(&[102, 103]));
+    assert_eq!(numbers(&delivery), [103]);
+    assert_eq!(delivery.gap, None);
+}
+
+#[test]
+fn an_old_token_is_replaced_before_use() {
+    let mut trial = trial(fresh()).begun();
+    delivered(trial.gets(&[101]));
+    trial.now = TOKEN_LIFE;
+    let step = trial.step(Outcome::Delivered);
+    assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(101)));
+}
+
+#[test]
+fn a_restart_resumes_without_repeating_and_a_batch_of_nothing_new_is_not_sent() {
+    let mut trial = trial(resumed(105)).begun();
+    // An empty answer tells nothing about what is missing.
+    assert!(matches!(trial.gets(&[]), Step::Wait(_)));
+    trial.step(Outcome::Waited);
+    let delivery = delivered(trial.gets(&[105, 106]));
+    assert_eq!((numbers(&delivery), delivery.gap), (vec![106], None));
+}
+
+#[test]
+fn only_the_record_resumed_at_is_nothing_to_deliver() {
+    let mut trial = trial(resumed(105)).begun();
+    assert!(matches!(trial.gets(&[105]), Step::Wait(_)));
+}
+
+#[test]
+fn a_trimmed_position_is_reported_and_read_on() {
+    let mut trial = trial(resumed(105)).begun();
+    let delivery = delivered(trial.gets(&[109]));
+    assert_eq!(numbers(&delivery), [109]);
+    let shard = "shardId-000000000000".into();
+    let (wanted, available) = (Some(number(105)), Some(number(109)));
+    assert_eq!(delivery.gap, Some(Gap::Trimmed { shard, wanted, available }));
+}
+
+#[test]
+fn a_trimmed_position_is_an_error_if_asked_also_at_the_shards_end() {
+    for last in [vec![109], vec![]] {
+        let config = Config::new().fail_on_trim(true);
+        let mut trial = trial_with(resumed(105), config).begun();
+        let step = trial.gets_last(&last);
+        assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Trimmed { .. }, .. })));
+    }
+}
+
+#[test]
+fn latest_is_stored_as_the_servers_time_before_the_first_read() {
+    let mut trial = trial(StartAt::Fresh(IteratorType::Latest));
+    trial.step(Outcome::Waited);
+    let time = UNIX_EPOCH + Duration::from_secs(49);
+    let step = trial.gets_iterator();
+    assert!(
+        matches!(&step, Step::Store { to: Position::From(at), reset: false } if *at == time),
+        "{step:?}"
+    );
+    // The store fails once: the same time is stored, no later one.
+    let step = trial.step(Outcome::Stored(Err(StoreError::retry("busy"))));
+    assert!(matches!(step, Step::Wait(_)));
+    let step = trial.step(Outcome::Waited);
+    assert!(matches!(step, Step::Store { to: Position::From(at), .. } if at == time));
+    assert!(matches!(trial.step(Outcome::Stored(Ok(()))), Step::GetRecords { .. }));
+}
+
+#[test]
+fn an_unread_latest_that_expires_falls_back_to_its_time() {
+    let mut trial = trial(StartAt::Fresh(IteratorType::Latest));
+    trial.step(Outcome::Waited);
+    trial.gets_iterator();
+    trial.step(Outcome::Stored(Ok(())));
+    let step = trial.fails(ErrorClass::ExpiredIterator);
+    let time = UNIX_EPOCH + Duration::from_secs(49);
+    assert_eq!(trial.iterator_of(&step), IteratorType::AtTimestamp(time));
+}
+
+#[test]
+fn throttling_backs_off_even_with_an_interval_of_zero_and_keeps_the_token() {
+    let mut trial = trial_with(fresh(), Config::new().interval(Duration::ZERO)).begun();
+    for _ in 0..50 {
+        let Step::Wait(wait) = trial.fails(ErrorClass::Throttled) else { panic!() };
+        assert!(wait >= Duration::from_millis(50));
+        trial.now += wait;
+        assert!(
+            trial.now >= TOKEN_LIFE
+                || matches!(trial.step(Outcome::Waited), Step::GetRecords { .. })
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_is_too_large_halves_the_limit_and_success_doubles_it_back() {
+    let mut trial = trial(fresh()).begun();
+    let mut limits = Vec::new();
+    for _ in 0..3 {
+        trial.fails(ErrorClass::TooLarge);
+        let Step::GetRecords { limit, .. } = trial.step(Outcome::Waited) else { panic!() };
+        limits.push(limit);
+    }
+    for _ in 0..4 {
+        trial.gets(&[]);
+        let Step::GetRecords { limit, .. } = trial.step(Outcome::Waited) else { panic!() };
+        limits.push(limit);
+    }
+    assert_eq!(limits, [5000, 2500, 1250, 2500, 5000, 10_000, 10_000]);
+}
+
+#[test]
+fn the_last_answer_ends_the_shard_with_a_number() {
+    let mut with_records = trial(fresh()).begun();
+    let delivery = delivered(with_records.gets_last(&[101, 107]));
+    assert_eq!(delivery.through, Position::End { sequence: number(107) });
+    assert!(matches!(with_records.step(Outcome::Delivered), Step::End(_)));
+
+    let mut without = trial(fresh()).begun();
+    let delivery = delivered(without.gets_last(&[]));
+    assert!(delivery.records.is_empty());
+    assert_eq!(delivery.through, Position::End { sequence: number(100) });
+
+    let mut later = trial(resumed(105)).begun();
+    let delivery = delivered(later.gets_last(&[105]));
+    assert!(delivery.records.is_empty() && delivery.gap.is_none());
+    assert_eq!(delivery.through, Position::End { sequence: number(105) });
+}
+
+#[test]
+fn a_shard_that_aged_out_while_it_waited_ends_and_says_so() {
+    let mut trial = trial(fresh());
+    trial.step(Outcome::Waited);
+    assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+    let delivery = delivered(trial.step(Outcome::Status(Ok(StreamStatus::Active))));
+    assert!(delivery.through.is_end());
+    assert!(matches!(delivery.gap, Some(Gap::Trimmed { wanted: None, available: None, .. })));
+    assert!(matches!(trial.step(Outcome::Delivered), Step::End(_)));
+}
+
+#[test]
+fn a_stream_that_is_gone_is_told_from_a_shard_that_is_gone() {
+    let gone = |trial: &mut Trial| {
+        let step = trial.fails(ErrorClass::NotFound);
+        assert_eq!(trial.iterator_of(&step), IteratorType::TrimHorizon);
+        assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+    };
+    let mut missing = trial(fresh()).begun();
+    gone(&mut missing);
+    let step = missing.fails(ErrorClass::NotFound);
+    assert!(matches!(step, Step::Fail(Error::StreamNotFound { .. })));
+
+    let mut dying = trial(fresh()).begun();
+    gone(&mut dying);
+    let step = dying.step(Outcome::Status(Ok(StreamStatus::Deleting)));
+    assert!(matches!(step, Step::Fail(Error::StreamDeleting { .. })));
+}
+
+#[test]
+fn a_position_that_the_service_refuses_fails_unless_a_new_start_was_chosen() {
+    let mut refused = trial(resumed(105));
+    refused.step(Outcome::Waited);
+    let step = refused.fails(ErrorClass::InvalidArgument);
+    assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Foreign { .. }, .. })));
+
+    let mut earliest = trial_with(resumed(105), Config::new().on_gap(OnGap::Earliest));
+    earliest.step(Outcome::Waited);
+    let step = earliest.fails(ErrorClass::InvalidArgument);
+    assert!(matches!(step, Step::Store { to: Position::From(UNIX_EPOCH), reset: true }));
+    let step = earliest.step(Outcome::Stored(Ok(())));
+    assert_eq!(earliest.iterator_of(&step), IteratorType::TrimHorizon);
+
+    let mut latest = trial_with(resumed(105), Config::new().on_gap(OnGap::Latest));
+    latest.step(Outcome::Waited);
+    let step = latest.fails(ErrorClass::InvalidArgument);
+    assert_eq!(latest.iterator_of(&step), IteratorType::Latest);
+    assert!(matches!(latest.gets_iterator(), Step::Store { reset: true, .. }));
+    assert!(matches!(latest.step(Outcome::Stored(Ok(()))), Step::GetRecords { .. }));
+    assert!(matches!(delivered(latest.gets(&[200])).gap, Some(Gap::Foreign { .. })));
+}
+
+#[test]
+fn a_stored_position_of_a_shard_that_is_gone_is_foreign() {
+    let mut trial = trial(resumed(105));
+    trial.step(Outcome::Waited);
+    trial.fails(ErrorClass::NotFound);
+    let step = trial.step(Outcome::Status(Ok(StreamStatus::Active)));
+    assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Foreign { .. }, .. })));
+}
+
+#[test]
+fn a_start_that_the_user_chose_and_the_service_refuses_is_the_users_error() {
+    let at = IteratorType::AtSequenceNumber(number(7));
+    let mut trial = trial(StartAt::Fresh(at));
+    trial.step(Outcome::Waited);
+    let step = trial.fails(ErrorClass::InvalidArgument);
+    assert!(matches!(step, Step::Fail(Error::Client { .. })), "{step:?}");
+}
+
+#[test]
+fn a_server_that_always_refuses_its_own_tokens_is_not_asked_in_a_hot_loop() {
+    let mut trial = trial(fresh()).begun();
+    assert!(matches!(trial.fails(ErrorClass::ExpiredIterator), Step::GetIterator(_)));
+    for _ in 0..20 {
+        assert!(matches!(trial.gets_iterator(), Step::GetRecords { .. }));
+        assert!(matches!(trial.fails(ErrorClass::ExpiredIterator), Step::Wait(_)));
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+    }
+}
+
+#[test]
+fn an_outage_is_survived_unless_it_is_bounded() {
+    let mut patient = trial(fresh()).begun();
+    for _ in 0..100 {
+        patient.now += Duration::from_secs(60);
+        assert!(matches!(patient.fails(ErrorClass::Transient), Step::Wait(_)));
+    }
+    let config = Config::new().max_outage(Duration::from_secs(60));
+    let mut bounded = trial_with(fresh(), config).begun();
+    assert!(matches!(bounded.fails(ErrorClass::Transient), Step::Wait(_)));
+    bounded.now += Duration::from_secs(60);
+    assert!(matches!(bounded.fails(ErrorClass::Transient), Step::Fail(Error::Client { .. })));
+}
+
+#[test]
+fn a_fatal_error_names_the_shard() {
+    let mut trial = trial(fresh()).begun();
+    let Step::Fail(error) = trial.fails(ErrorClass::Fatal) else { panic!() };
+    assert_eq!(error.shard(), Some("shardId-000000000000"));
+}
+
+#[test]
+fn a_store_that_fails_for_good_stops_the_shard() {
+    let mut trial = trial(StartAt::Fresh(IteratorType::Latest));
+    trial.step(Outcome::Waited);
+    trial.gets_iterator();
+    let step = trial.step(Outcome::Stored(Err(StoreError::lost("another owner"))));
+    assert!(matches!(step, Step::Fail(Error::Store { .. })));
+}

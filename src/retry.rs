@@ -1,0 +1,124 @@
+//! How long to wait before trying again, and when to stop trying. Pure.
+
+use std::time::Duration;
+
+use crate::client::{ClientError, ErrorClass};
+
+/// The shortest wait, also where the interval is zero.
+const FLOOR: Duration = Duration::from_millis(50);
+/// The upper bound of the first wait; it doubles with every failure in a row.
+const BASE: Duration = Duration::from_millis(250);
+/// The upper bound of every wait: Amazon's throttling windows are a second long.
+const CAP: Duration = Duration::from_secs(10);
+
+/// Failures in a row of one kind of call.
+#[derive(Debug, Default)]
+pub(crate) struct Retry {
+    since: Option<Duration>,
+    attempts: u32,
+    credentials: u32,
+}
+
+impl Retry {
+    /// Counts a failure: how long to wait, or `None` if it has lasted longer than `limit`, or
+    /// trying again cannot help.
+    pub(crate) fn failed(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        error: &ClientError,
+        limit: Option<Duration>,
+    ) -> Option<Duration> {
+        if error.class() == ErrorClass::Credentials {
+            self.credentials += 1;
+        }
+        // The client asks for new credentials after the first refusal; if those are refused too,
+        // they are wrong.
+        if error.class() == ErrorClass::Fatal || self.credentials > 1 {
+            return None;
+        }
+        self.wait(now, rng, limit)
+    }
+
+    /// The same for a failure that is not a call's.
+    pub(crate) fn wait(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        limit: Option<Duration>,
+    ) -> Option<Duration> {
+        let since = *self.since.get_or_insert(now);
+        if limit.is_some_and(|limit| now.saturating_sub(since) >= limit) {
+            return None;
+        }
+        let wait = backoff(self.attempts, rng);
+        self.attempts += 1;
+        // The last attempt is made when patience ends, not long after.
+        let left = limit.map_or(wait, |limit| (since + limit).saturating_sub(now));
+        Some(wait.min(left).max(FLOOR))
+    }
+
+    /// Ends the row: how long it lasted, if there was one.
+    pub(crate) fn succeeded(&mut self, now: Duration) -> Option<Duration> {
+        let since = std::mem::take(self).since?;
+        Some(now.saturating_sub(since))
+    }
+
+    /// Whether the last call failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
+/// Full jitter above a floor, so that consumers which failed together do not come back together.
+fn backoff(attempts: u32, rng: &mut fastrand::Rng) -> Duration {
+    let bound = BASE.saturating_mul(1 << attempts.min(16)).min(CAP);
+    FLOOR + (bound - FLOOR).mul_f64(rng.f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(class: ErrorClass) -> ClientError {
+        ClientError::new(class, "GetRecords", "")
+    }
+
+    #[test]
+    fn waits_grow_to_a_cap_and_never_fall_below_the_floor() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for attempts in [0, 1, 5, 40, u32::MAX] {
+            for _ in 0..200 {
+                let wait = backoff(attempts, &mut rng);
+                assert!((FLOOR..=CAP).contains(&wait));
+                assert!(attempts > 0 || wait <= BASE);
+            }
+        }
+    }
+
+    #[test]
+    fn patience_is_counted_from_the_first_failure_in_a_row() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let (mut retry, limit) = (Retry::default(), Some(Duration::from_secs(30)));
+        let transient = error(ErrorClass::Transient);
+        let mut at = |seconds, retry: &mut Retry| {
+            retry.failed(Duration::from_secs(seconds), &mut rng, &transient, limit)
+        };
+        assert!(at(100, &mut retry).is_some() && at(129, &mut retry).is_some());
+        assert_eq!(retry.succeeded(Duration::from_secs(129)), Some(Duration::from_secs(29)));
+        assert!(at(130, &mut retry).is_some() && at(159, &mut retry).is_some());
+        assert_eq!(at(160, &mut retry), None);
+    }
+
+    #[test]
+    fn credentials_are_tried_twice_and_a_fatal_error_once() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut failed = |retry: &mut Retry, class| {
+            retry.failed(Duration::ZERO, &mut rng, &error(class), None).is_some()
+        };
+        let mut retry = Retry::default();
+        assert!(failed(&mut retry, ErrorClass::Credentials));
+        assert!(!failed(&mut retry, ErrorClass::Credentials));
+        assert!(!failed(&mut Retry::default(), ErrorClass::Fatal));
+    }
+}
