@@ -19,6 +19,8 @@ mod tracker;
 pub use crate::client::{
     Answer, Call, Client, ClientError, ErrorClass, ShardIterator, ShardPage, StreamStatus, Token,
 };
+#[cfg(any(test, feature = "testing"))]
+pub use crate::client::{HeldRecord, MemoryKinesis, Operation, Put};
 pub use crate::config::{Config, OnGap};
 pub use crate::error::{BoxError, Error};
 pub use crate::gap::Gap;

@@ -2,6 +2,8 @@
 
 mod call;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+mod memory;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use crate::shard::{ChildShard, Shard};
 
 pub use self::call::Call;
 pub use self::error::{ClientError, ErrorClass};
+#[cfg(any(test, feature = "testing"))]
+pub use self::memory::{HeldRecord, MemoryKinesis, Operation, Put};
 
 /// A client of Kinesis: the calls that a consumer makes, all blocking.
 ///

@@ -1,0 +1,1 @@
+//! What the in-memory Kinesis answers, through the calls that a consumer makes.
