@@ -85,7 +85,7 @@ pub(crate) enum Event {
     Flushed(Result<(), (String, StoreError)>),
     /// Something failed for good.
     Failed(Error),
-    /// The user asked to stop.
+    /// Reading was stopped by somebody else, who says how handling goes on.
     Stopped,
     /// The time that `wake` told has come.
     Tick,
@@ -190,6 +190,9 @@ impl Coordinator {
     }
 
     fn loaded(&mut self, turn: &mut Turn, outcome: Result<Vec<(String, Position)>, StoreError>) {
+        if self.phase != Phase::Reading {
+            return;
+        }
         match outcome {
             Ok(stored) => {
                 self.store_retry.succeeded(turn.now);
@@ -345,6 +348,7 @@ impl Coordinator {
         if self.result.is_ok() {
             self.result = Err(error);
         }
+        turn.actions.push(Action::Halt);
         self.stop(turn);
     }
 
@@ -352,7 +356,7 @@ impl Coordinator {
         if matches!(self.phase, Phase::Reading | Phase::Ended) {
             self.phase = Phase::Stopped;
             (self.timers.load, self.timers.list) = (None, None);
-            turn.actions.extend([Action::Halt, Action::Close]);
+            turn.actions.push(Action::Close);
         }
     }
 

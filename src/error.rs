@@ -124,6 +124,13 @@ pub enum Error {
         source: BoxError,
     },
 
+    /// The stream was asked for its shards after its shutdown.
+    #[error("stream {stream:?} was stopped before its shards were listed")]
+    Stopped {
+        /// The stream.
+        stream: String,
+    },
+
     /// The system gave no thread.
     #[error("no thread could be started: raise the limit of threads, or choose fewer shards")]
     Thread {

@@ -1,11 +1,17 @@
 //! Reads an Amazon Kinesis data stream from ordinary blocking code.
 
+mod batch;
 mod client;
 mod config;
 mod coordinator;
+mod dispatch;
+mod engine;
 mod error;
 mod gap;
+mod handler;
+mod ledger;
 mod lineage;
+mod listener;
 mod listing;
 mod poller;
 mod position;
@@ -13,9 +19,12 @@ mod record;
 mod retry;
 mod sequence;
 mod shard;
+mod shutdown;
 mod store;
+mod stream;
 mod tracker;
 
+pub use crate::batch::{Batch, Commit};
 pub use crate::client::{
     Answer, Call, Client, ClientError, ErrorClass, ShardIterator, ShardPage, StreamStatus, Token,
 };
@@ -24,8 +33,12 @@ pub use crate::client::{HeldRecord, MemoryKinesis, Operation, Put};
 pub use crate::config::{Config, OnGap};
 pub use crate::error::{BoxError, Error};
 pub use crate::gap::Gap;
+pub use crate::handler::Handler;
+pub use crate::listener::Listener;
 pub use crate::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::record::{Iter, Record, Records, RecordsBuilder};
 pub use crate::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::shard::{ChildShard, HashKeyRange, Shard};
+pub use crate::shutdown::Shutdown;
 pub use crate::store::{LocalStore, Store, StoreError, StoreErrorKind};
+pub use crate::stream::Stream;

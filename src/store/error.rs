@@ -1,14 +1,18 @@
 //! What can go wrong with a store.
 
+use std::error::Error;
+use std::sync::Arc;
+
 use crate::error::BoxError;
 
-/// A store that could not be read or written.
-#[derive(Debug, thiserror::Error)]
+/// A store that could not be read or written. A clone shares its cause.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct StoreError {
     kind: StoreErrorKind,
     message: String,
-    source: Option<BoxError>,
+    #[source]
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// What the consumer does about a [`StoreError`].
@@ -42,7 +46,7 @@ impl StoreError {
     /// The same with its cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -1,0 +1,147 @@
+//! What is handed to the user: records, and the promise to say when they are done.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::gap::Gap;
+use crate::ledger::Ledger;
+use crate::poller::Delivery;
+use crate::record::Records;
+
+/// The new records of one answer for one shard, in sequence order.
+///
+/// Taken from a receiver, it must be committed when it is done; `listen` and `spawn` commit it when the
+/// handler returned `Ok`. A batch that is dropped uncommitted holds the shard's position, and comes again
+/// after a restart.
+#[derive(Debug)]
+#[must_use = "a batch that is dropped uncommitted holds the position of its shard"]
+pub struct Batch {
+    records: Records,
+    ends_shard: bool,
+    behind_latest: Option<Duration>,
+    gap: Option<Gap>,
+    commit: Commit,
+}
+
+/// Commits a batch, for those who acknowledge after the records are gone.
+///
+/// See [`Batch::into_parts`].
+#[must_use = "a batch that is dropped uncommitted holds the position of its shard"]
+pub struct Commit {
+    ledger: Arc<Ledger>,
+    number: u64,
+    is_done: AtomicBool,
+}
+
+impl Batch {
+    pub(crate) fn new(ledger: &Arc<Ledger>, delivery: Delivery) -> Self {
+        let Delivery { records, through, behind_latest, gap } = delivery;
+        let ends_shard = through.is_end();
+        let number = ledger.hand_out(through);
+        let commit = Commit { ledger: Arc::clone(ledger), number, is_done: AtomicBool::new(false) };
+        Self { records, ends_shard, behind_latest, gap, commit }
+    }
+
+    /// The stream's name.
+    pub fn stream(&self) -> &str {
+        self.commit.stream()
+    }
+
+    /// The id of the shard that all records are from.
+    pub fn shard(&self) -> &str {
+        self.commit.shard()
+    }
+
+    /// The records, in sequence order. Only a shard's last batch may have none.
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no record, which only a shard's last batch may be.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether this is the shard's last batch, to be followed by those of its children. Every closed
+    /// shard has one, if need be without records; its commit stores that the shard is done.
+    pub fn ends_shard(&self) -> bool {
+        self.ends_shard
+    }
+
+    /// How far the batch is behind the newest record of the shard, in milliseconds, if the server
+    /// told. Some servers always say 0.
+    pub fn behind_latest(&self) -> Option<Duration> {
+        self.behind_latest
+    }
+
+    /// What is missing before this batch, where the configuration chose to go on.
+    pub fn gap(&self) -> Option<&Gap> {
+        self.gap.as_ref()
+    }
+
+    /// Says that the batch is done.
+    ///
+    /// `Ok` means that it is marked, and that its position is stored if all earlier batches of the shard
+    /// are committed too: a later batch never covers an earlier one. Committing again changes nothing,
+    /// and it works after a shutdown.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the position could not be stored. The mark stays: the consumer tries again
+    /// while it runs, and so does the next commit of the shard.
+    pub fn commit(&self) -> Result<(), Error> {
+        self.commit.commit()
+    }
+
+    /// The records, and a [`Commit`] that stands for them.
+    pub fn into_parts(self) -> (Records, Commit) {
+        (self.records, self.commit)
+    }
+}
+
+impl Commit {
+    /// The stream's name.
+    pub fn stream(&self) -> &str {
+        self.ledger.stream()
+    }
+
+    /// The id of the batch's shard.
+    pub fn shard(&self) -> &str {
+        self.ledger.shard()
+    }
+
+    /// Says that the batch is done; the same as [`Batch::commit`].
+    ///
+    /// # Errors
+    /// [`Error::Store`] if the position could not be stored.
+    pub fn commit(&self) -> Result<(), Error> {
+        self.is_done.store(true, Ordering::Relaxed);
+        self.ledger.commit(self.number)
+    }
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        if !*self.is_done.get_mut() {
+            self.ledger.dropped();
+        }
+    }
+}
+
+impl fmt::Debug for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commit")
+            .field("stream", &self.stream())
+            .field("shard", &self.shard())
+            .field("number", &self.number)
+            .field("is_done", &self.is_done)
+            .finish_non_exhaustive()
+    }
+}

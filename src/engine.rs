@@ -1,0 +1,335 @@
+//! The shell: scoped threads that turn the core's decisions into calls, sends, waits and joins.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased, unbounded};
+use parking_lot::Mutex;
+
+use crate::batch::Batch;
+use crate::client::{Call, Client, list_all};
+use crate::config::Config;
+use crate::coordinator::{Action, Coordinator, Event};
+use crate::dispatch::{Callback, dispatch};
+use crate::error::Error;
+use crate::ledger::Ledger;
+use crate::lineage::{Plan, Start};
+use crate::poller::{Outcome, Pace, Poller, Step};
+use crate::shard::Shard;
+use crate::shutdown::{Shutdown, StopOnDrop};
+use crate::store::Store;
+
+/// One run of a consumer.
+pub(crate) struct Engine {
+    pub(crate) stream: Arc<str>,
+    pub(crate) client: Arc<dyn Client>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) config: Config,
+    pub(crate) plan: Plan,
+    /// The shards, if they were listed before.
+    pub(crate) listed: Option<Vec<Shard>>,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// What the threads of a run share.
+struct Run<'a> {
+    engine: &'a Engine,
+    client: Arc<dyn Client>,
+    started: Instant,
+    events: Sender<Event>,
+    panics: Sender<Panic>,
+    /// The ledger of every shard that was started: a failed write is tried again from here.
+    ledgers: Mutex<Vec<Arc<Ledger>>>,
+}
+
+type Panic = Box<dyn Any + Send>;
+
+/// What the coordinator's thread waits for.
+struct Inbox {
+    events: Receiver<Event>,
+    panics: Receiver<Panic>,
+}
+
+/// Tells the coordinator when a thread ends, also by a panic.
+struct Farewell<'a>(&'a Sender<Event>, Option<Event>);
+
+impl Engine {
+    /// Runs on this thread, which hands the batches to the handler, until all is over.
+    pub(crate) fn listen(self, handler: Callback<'_>) -> Result<(), Error> {
+        let (batches, queue) = bounded(self.config.capacity);
+        let (run, inbox) = Run::new(&self);
+        thread::scope(|scope| {
+            let _stop = StopOnDrop(self.shutdown.clone());
+            let run = &run;
+            let coordinator = thread::Builder::new()
+                .name("kc-coordinator".into())
+                .spawn_scoped(scope, move || run.coordinate(scope, inbox, batches, true))
+                .map_err(|source| Error::Thread { source })?;
+            {
+                let _farewell = Farewell(&run.events, Some(Event::Dispatched));
+                if let Err(error) = dispatch(&queue, &self.shutdown, handler) {
+                    run.tell(Event::Failed(error));
+                }
+                // What was not handled is dropped here, before the coordinator ends.
+                drop(queue);
+            }
+            coordinator.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    /// Runs on this thread, and sends the batches, until all is sent.
+    pub(crate) fn feed(self, batches: Sender<Batch>) -> Result<(), Error> {
+        let (run, inbox) = Run::new(&self);
+        thread::scope(|scope| run.coordinate(scope, inbox, batches, false))
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(engine: &'a Engine) -> (Self, Inbox) {
+        let client = engine.client.session().unwrap_or_else(|| Arc::clone(&engine.client));
+        let (events, incoming) = unbounded();
+        // One panic is told; the others are of threads that the first one stopped.
+        let (panics, caught) = bounded(1);
+        let started = Instant::now();
+        let ledgers = Mutex::default();
+        let run = Self { engine, client, started, events, panics, ledgers };
+        (run, Inbox { events: incoming, panics: caught })
+    }
+
+    /// Does what the coordinator says until it says that all is over.
+    fn coordinate<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        inbox: Inbox,
+        batches: Sender<Batch>,
+        is_dispatching: bool,
+    ) -> Result<(), Error> {
+        let engine = self.engine;
+        let _stop = StopOnDrop(engine.shutdown.clone());
+        let interrupted = Arc::clone(&self.client);
+        engine.shutdown.on_stop(move || interrupted.interrupt());
+
+        let mut rng = fastrand::Rng::new();
+        let mut coordinator = Coordinator::new(
+            engine.plan.clone(),
+            &engine.config,
+            engine.listed.clone(),
+            is_dispatching,
+        );
+        let (mut batches, mut halted) = (Some(batches), engine.shutdown.halted().clone());
+        let mut event = Event::Begun;
+        loop {
+            for action in coordinator.on(self.now(), &mut rng, event) {
+                match action {
+                    Action::Start { start, delay } => {
+                        if let Some(batches) = &batches {
+                            self.start(scope, start, delay, batches.clone());
+                        }
+                    }
+                    Action::Close => batches = None,
+                    Action::Halt => engine.shutdown.now(),
+                    Action::Finish(result) => return result.and(self.flush_last()),
+                    Action::Load => self.aside(scope, "kc-store", Self::load),
+                    Action::Flush => self.aside(scope, "kc-store", Self::flush),
+                    Action::List => self.aside(scope, "kc-list", Self::list),
+                    Action::Describe => self.aside(scope, "kc-list", Self::describe),
+                }
+            }
+            let timer = coordinator.wake().map_or_else(never, |wake| at(self.started + wake));
+            event = select_biased! {
+                recv(inbox.panics) -> panic => resume_unwind(panic.expect("`run` keeps a sender")),
+                recv(halted) -> _ => {
+                    halted = never();
+                    Event::Stopped
+                }
+                recv(inbox.events) -> event => event.expect("`run` keeps a sender"),
+                recv(timer) -> _ => Event::Tick,
+            };
+        }
+    }
+
+    /// Starts a shard's thread.
+    fn start<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        start: Start,
+        delay: Duration,
+        batches: Sender<Batch>,
+    ) {
+        let shard = start.shard.id().to_owned();
+        let farewell = Farewell(&self.events, Some(Event::Exited { shard: shard.clone() }));
+        let halted = self.engine.shutdown.halted();
+        let ledger = Arc::new(Ledger::new(
+            Arc::clone(&self.engine.stream),
+            &shard,
+            Arc::clone(&self.engine.store),
+            self.events.clone(),
+            halted.clone(),
+        ));
+        self.ledgers.lock().push(Arc::clone(&ledger));
+        let pace = Pace::new(&self.engine.config);
+        let poller = Poller::new(Arc::clone(&self.engine.stream), start, pace);
+        self.spawn(scope, thread_name(&shard), move || {
+            let _farewell = farewell;
+            self.poll(poller, delay, &ledger, &batches);
+        });
+    }
+
+    /// What a shard's thread does, until the shard ends, something fails, or the consumer stops.
+    fn poll(
+        &self,
+        mut poller: Poller,
+        delay: Duration,
+        ledger: &Arc<Ledger>,
+        batches: &Sender<Batch>,
+    ) {
+        let halted = self.engine.shutdown.halted();
+        let call = Call::new(halted.clone());
+        let (stream, shard) = (ledger.stream(), ledger.shard());
+        let mut rng = fastrand::Rng::new();
+        let mut step = Step::Wait(delay);
+        while !call.is_stopped() {
+            let outcome = match step {
+                Step::Wait(time) => {
+                    // Disconnected when the consumer stops; nothing is ever sent.
+                    let _ = halted.recv_timeout(time);
+                    Outcome::Waited
+                }
+                Step::GetIterator(at) => {
+                    Outcome::Iterator(self.client.get_shard_iterator(stream, shard, &at, &call))
+                }
+                Step::GetRecords { token, limit } => {
+                    Outcome::Records(self.client.get_records(&token, limit, &call))
+                }
+                Step::Describe => Outcome::Status(self.client.describe_stream(stream, &call)),
+                Step::Store { to, reset } => Outcome::Stored(ledger.begin(&to, reset)),
+                Step::Deliver(delivery) => {
+                    let batch = Batch::new(ledger, delivery);
+                    select_biased! {
+                        recv(halted) -> _ => return,
+                        send(batches, batch) -> sent => if sent.is_err() {
+                            // Every receiver is gone: nobody wants more.
+                            return self.engine.shutdown.now();
+                        }
+                    }
+                    Outcome::Delivered
+                }
+                Step::End(children) => {
+                    return self.tell(Event::Ended { shard: shard.into(), children });
+                }
+                Step::Fail(error) => return self.tell(Event::Failed(error)),
+            };
+            if call.is_stopped() {
+                return;
+            }
+            step = poller.step(self.now(), &mut rng, outcome);
+        }
+    }
+
+    fn load(&self) -> Event {
+        Event::Loaded(self.engine.store.shard_iterators(&self.engine.stream))
+    }
+
+    fn list(&self) -> Event {
+        Event::Listed(list_all(&*self.client, &self.engine.stream, &self.call()))
+    }
+
+    fn describe(&self) -> Event {
+        Event::Described(self.client.describe_stream(&self.engine.stream, &self.call()))
+    }
+
+    fn flush(&self) -> Event {
+        let ledgers = self.ledgers.lock().clone();
+        Event::Flushed(ledgers.iter().try_for_each(|ledger| {
+            ledger.flush().map_err(|error| (ledger.shard().to_owned(), error))
+        }))
+    }
+
+    /// The last attempt to store what could not be stored before.
+    fn flush_last(&self) -> Result<(), Error> {
+        let ledgers = self.ledgers.lock().clone();
+        let mut result = Ok(());
+        for ledger in ledgers {
+            // One shard's failure must not keep the others' positions from being stored.
+            let flushed = ledger.flush().map_err(|source| {
+                let (stream, shard) = (self.engine.stream.to_string(), ledger.shard().to_owned());
+                Error::Store { stream, shard: Some(shard), source }
+            });
+            result = result.and(flushed);
+        }
+        result
+    }
+
+    /// Does something that may block on a thread of its own, so that the coordinator never does.
+    fn aside<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        name: &str,
+        act: fn(&Self) -> Event,
+    ) {
+        self.spawn(scope, name.into(), move || self.tell(act(self)));
+    }
+
+    fn spawn<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        name: String,
+        act: impl FnOnce() + Send + 'scope,
+    ) {
+        let act = move || {
+            // The values are not used after a panic, which ends the run.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
+                // Full: another panic is on its way to the caller.
+                let _ = self.panics.try_send(panic);
+            }
+        };
+        // Its end is seen by the scope, which joins it.
+        if let Err(source) = thread::Builder::new().name(name).spawn_scoped(scope, act) {
+            self.tell(Event::Failed(Error::Thread { source }));
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody listens when the coordinator has finished, or panicked.
+        let _ = self.events.send(event);
+    }
+
+    fn call(&self) -> Call {
+        Call::new(self.engine.shutdown.halted().clone())
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        if let Some(event) = self.1.take() {
+            // As in `Run::tell`.
+            let _ = self.0.send(event);
+        }
+    }
+}
+
+/// At most 15 bytes, which is what Linux shows: the twelve digits of a shard's id differ.
+fn thread_name(shard: &str) -> String {
+    let tail = shard.char_indices().rev().nth(11).map_or(shard, |(from, _)| &shard[from..]);
+    let ascii = tail.chars().map(|char| if char.is_ascii_graphic() { char } else { '_' });
+    format!("kc-{}", ascii.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_names_fit_and_differ() {
+        assert_eq!(thread_name("shardId-000000000042"), "kc-000000000042");
+        assert_eq!(thread_name("x"), "kc-x");
+        assert_eq!(thread_name("\0größe größe größe").len(), 15);
+    }
+}

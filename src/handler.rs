@@ -1,0 +1,24 @@
+//! Who takes the batches.
+
+use crate::batch::Batch;
+use crate::error::BoxError;
+
+/// Takes batches, one at a time; for types, where a closure is not enough.
+///
+/// Implemented for every closure that [`Stream::listen`](crate::Stream::listen) takes.
+pub trait Handler {
+    /// Handles a batch. `Ok` commits it.
+    ///
+    /// # Errors
+    /// Any error stops the consumer, which returns it; the batch is not committed.
+    fn handle(&mut self, batch: &Batch) -> Result<(), BoxError>;
+}
+
+impl<F> Handler for F
+where
+    F: FnMut(&Batch) -> Result<(), BoxError>,
+{
+    fn handle(&mut self, batch: &Batch) -> Result<(), BoxError> {
+        self(batch)
+    }
+}

@@ -1,0 +1,99 @@
+//! One shard's commits: its tracker, and the store behind it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+use parking_lot::Mutex;
+
+use crate::coordinator::Event;
+use crate::error::Error;
+use crate::position::Position;
+use crate::store::{Store, StoreError};
+use crate::tracker::Tracker;
+
+/// What the batches of a shard share, and what outlives the consumer as long as one of them does.
+pub(crate) struct Ledger {
+    stream: Arc<str>,
+    shard: Arc<str>,
+    store: Arc<dyn Store>,
+    /// Never held across a call of the store.
+    tracker: Mutex<Tracker>,
+    /// Tells the consumer of a failed write. Nobody listens after its end.
+    events: Sender<Event>,
+    halted: Receiver<Infallible>,
+    warned: AtomicBool,
+}
+
+impl Ledger {
+    pub(crate) fn new(
+        stream: Arc<str>,
+        shard: &str,
+        store: Arc<dyn Store>,
+        events: Sender<Event>,
+        halted: Receiver<Infallible>,
+    ) -> Self {
+        let tracker = Mutex::default();
+        let warned = AtomicBool::new(false);
+        Self { stream, shard: shard.into(), store, tracker, events, halted, warned }
+    }
+
+    pub(crate) fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    pub(crate) fn shard(&self) -> &str {
+        &self.shard
+    }
+
+    /// Numbers a batch that ends at this position.
+    pub(crate) fn hand_out(&self, through: Position) -> u64 {
+        self.tracker.lock().hand_out(through)
+    }
+
+    /// Marks a batch, and stores how far the marks reach without a hole.
+    pub(crate) fn commit(&self, number: u64) -> Result<(), Error> {
+        self.tracker.lock().mark(number);
+        self.flush().map_err(|source| {
+            let (stream, shard) = (self.stream.to_string(), self.shard.to_string());
+            let unstored = Event::Unstored { shard: shard.clone(), error: source.clone() };
+            // After the consumer's end the caller alone learns of it, and may commit again.
+            let _ = self.events.send(unstored);
+            Error::Store { stream, shard: Some(shard), source }
+        })
+    }
+
+    /// Stores what is committed and is not stored yet.
+    pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        let Some(to) = self.tracker.lock().to_store().cloned() else { return Ok(()) };
+        self.store.update_shard_iterator(&self.stream, &self.shard, &to)?;
+        self.tracker.lock().stored(to);
+        Ok(())
+    }
+
+    /// Stores a position that no commit stands behind: where reading starts.
+    pub(crate) fn begin(&self, at: &Position, reset: bool) -> Result<(), StoreError> {
+        if !reset {
+            return self.store.update_shard_iterator(&self.stream, &self.shard, at);
+        }
+        self.store.reset_shard_iterator(&self.stream, &self.shard, Some(at))?;
+        self.tracker.lock().reset();
+        Ok(())
+    }
+
+    /// A batch was dropped without a commit.
+    pub(crate) fn dropped(&self) {
+        // Stopping drops what was not handled: that is as it should be.
+        let is_halted = self.halted.try_recv() == Err(TryRecvError::Disconnected);
+        let is_stopping = is_halted || std::thread::panicking();
+        if !is_stopping && !self.warned.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "stream {:?}, shard {:?}: a batch was dropped uncommitted, so the shard's position \
+                 stays before it until the next start",
+                self.stream,
+                self.shard,
+            );
+        }
+    }
+}

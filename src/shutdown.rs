@@ -1,0 +1,154 @@
+//! Stopping: two channels that are closed, and what is to be called then.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+
+/// Stops a consumer, from any thread, a signal handler's thread or the handler itself.
+///
+/// A clone stops the same consumer. It may be asked before the consumer runs, while it runs and after
+/// that, and again.
+#[derive(Clone)]
+pub struct Shutdown(Arc<Inner>);
+
+struct Inner {
+    /// Closed when reading must stop.
+    halted: Receiver<Infallible>,
+    /// Closed when handling must stop too.
+    cut: Receiver<Infallible>,
+    state: Mutex<State>,
+}
+
+struct State {
+    halt: Option<Sender<Infallible>>,
+    cut: Option<Sender<Infallible>>,
+    drain_until: Option<Instant>,
+    hooks: Vec<Hook>,
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// Stops the consumer when dropped: no early return, and no panic, leaves a thread behind.
+pub(crate) struct StopOnDrop(pub(crate) Shutdown);
+
+impl Shutdown {
+    pub(crate) fn new() -> Self {
+        let (halt, halted) = bounded(0);
+        let (cut, was_cut) = bounded(0);
+        let state =
+            State { halt: Some(halt), cut: Some(cut), drain_until: None, hooks: Vec::new() };
+        Self(Arc::new(Inner { halted, cut: was_cut, state: Mutex::new(state) }))
+    }
+
+    /// Stops as soon as the batch in hand is handled and committed.
+    ///
+    /// What waits in the queue is not handled; it comes again at the next start. Calls in progress,
+    /// waits and backoffs end at once. Returns at once; `listen` and `join` return when all is over.
+    pub fn now(&self) {
+        self.stop(|state| drop(state.cut.take()));
+    }
+
+    /// Stops reading, and lets the handler work off the queue, at most for this long.
+    ///
+    /// A consumer that was opened with [`Stream::receiver`](crate::Stream::receiver) has its queue in
+    /// the receiver, which yields it whatever the limit: there it is the same as [`now`](Self::now).
+    pub fn drain(&self, limit: Duration) {
+        let until = Instant::now().checked_add(limit);
+        self.stop(|state| state.drain_until = state.drain_until.or(until));
+    }
+
+    /// Whether it was asked to stop, or has stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.0.state.lock().halt.is_none()
+    }
+
+    /// Disconnected when reading must stop. Carries nothing.
+    pub(crate) fn halted(&self) -> &Receiver<Infallible> {
+        &self.0.halted
+    }
+
+    /// Disconnected when handling must stop. Carries nothing.
+    pub(crate) fn cut(&self) -> &Receiver<Infallible> {
+        &self.0.cut
+    }
+
+    /// Until when the queue is to be worked off, once reading has stopped.
+    pub(crate) fn drain_until(&self) -> Option<Instant> {
+        self.0.state.lock().drain_until
+    }
+
+    /// Calls this when reading must stop; at once if it has stopped already.
+    pub(crate) fn on_stop(&self, hook: impl FnOnce() + Send + 'static) {
+        let mut state = self.0.state.lock();
+        if state.halt.is_some() {
+            state.hooks.push(Box::new(hook));
+        } else {
+            drop(state);
+            hook();
+        }
+    }
+
+    fn stop(&self, change: impl FnOnce(&mut State)) {
+        let hooks = {
+            let mut state = self.0.state.lock();
+            // Before reading stops: whoever sees that must find how handling is to stop.
+            change(&mut state);
+            state.halt.take();
+            std::mem::take(&mut state.hooks)
+        };
+        // Outside of the lock: a hook is not ours.
+        hooks.into_iter().for_each(|hook| hook());
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.now();
+    }
+}
+
+impl fmt::Debug for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown").field("is_stopped", &self.is_stopped()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam_channel::{TryRecvError, unbounded};
+
+    #[test]
+    fn draining_stops_reading_first_and_handling_when_told() {
+        let shutdown = Shutdown::new();
+        let closed =
+            |channel: &Receiver<Infallible>| channel.try_recv() == Err(TryRecvError::Disconnected);
+        assert!(!shutdown.is_stopped() && !closed(shutdown.halted()));
+        shutdown.drain(Duration::from_secs(5));
+        assert!(shutdown.is_stopped() && closed(shutdown.halted()) && !closed(shutdown.cut()));
+        assert!(shutdown.drain_until().is_some());
+        shutdown.now();
+        shutdown.now();
+        assert!(closed(shutdown.cut()));
+    }
+
+    #[test]
+    fn hooks_are_called_once_and_late_ones_at_once() {
+        let (called, calls) = unbounded();
+        let shutdown = Shutdown::new();
+        let hook = |name: &'static str| {
+            let called = called.clone();
+            move || called.send(name).unwrap()
+        };
+        shutdown.on_stop(hook("early"));
+        assert!(calls.is_empty());
+        shutdown.now();
+        shutdown.now();
+        shutdown.on_stop(hook("late"));
+        assert_eq!(calls.try_iter().collect::<Vec<_>>(), ["early", "late"]);
+    }
+}

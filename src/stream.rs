@@ -1,0 +1,299 @@
+//! A stream to read, and the three doors to reading it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, bounded};
+
+use crate::batch::Batch;
+use crate::client::{Call, Client, list_all};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::error::{BoxError, Error};
+use crate::handler::Handler;
+use crate::lineage::Plan;
+use crate::listener::Listener;
+use crate::listing::{Listing, Next};
+use crate::position::IteratorType;
+use crate::shard::Shard;
+use crate::shutdown::Shutdown;
+use crate::store::Store;
+
+/// Amazon's limit.
+const MAX_NAME: usize = 128;
+
+/// A stream that is to be read.
+///
+/// Choose what is to differ from its [`Config`], then open one of three doors, each of which takes the
+/// stream: [`listen`](Self::listen), [`spawn`](Self::spawn) or [`receiver`](Self::receiver).
+///
+/// ```
+/// use kinesis_consumer::{Config, LocalStore, MemoryKinesis, Stream};
+///
+/// let kinesis = MemoryKinesis::new();
+/// kinesis.create_stream("orders", 2);
+/// kinesis.put("orders", "customer-7", b"one espresso");
+///
+/// let stream = Stream::new(kinesis, "orders", LocalStore::new(), Config::new())?;
+/// let shutdown = stream.shutdown();
+/// stream.listen(|batch| {
+///     for record in batch.records() {
+///         println!("{}: {} bytes", record.partition_key(), record.data().len());
+///     }
+///     shutdown.now();
+///     Ok(())
+/// })?;
+/// # Ok::<(), kinesis_consumer::Error>(())
+/// ```
+pub struct Stream {
+    name: Arc<str>,
+    client: Arc<dyn Client>,
+    store: Arc<dyn Store>,
+    config: Config,
+    listed: Option<Vec<Shard>>,
+    chosen: Option<BTreeSet<String>>,
+    shutdown: Shutdown,
+}
+
+impl Stream {
+    /// The stream of this name, read through `client`, with positions kept in `store`. Makes no call.
+    ///
+    /// An [`Arc`] of a client or a store may be given, and shared.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] if the name or a setting is out of range.
+    pub fn new(
+        client: impl Client + 'static,
+        name: &str,
+        store: impl Store + 'static,
+        config: Config,
+    ) -> Result<Self, Error> {
+        check_name(name)?;
+        config.validate()?;
+        Ok(Self {
+            name: name.into(),
+            client: Arc::new(client),
+            store: Arc::new(store),
+            config,
+            listed: None,
+            chosen: None,
+            shutdown: Shutdown::new(),
+        })
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What stops it, to be handed out before a door is opened.
+    pub fn shutdown(&self) -> Shutdown {
+        self.shutdown.clone()
+    }
+
+    /// The shards, open and closed, in the order of their ids. Listed once, by the first call that
+    /// needs it; waits for a stream that is being created, at most for `start_patience`.
+    ///
+    /// # Errors
+    /// If the stream cannot be listed, or does not exist; [`Error::Stopped`] after a shutdown.
+    pub fn shards(&mut self) -> Result<&[Shard], Error> {
+        Ok(self.list()?)
+    }
+
+    /// Reads only these shards, and all that descend from them. Defaults to all shards.
+    ///
+    /// # Errors
+    /// [`Error::UnknownShard`], and those of [`shards`](Self::shards).
+    pub fn choose<'a>(
+        &mut self,
+        shards: impl IntoIterator<Item = &'a str>,
+    ) -> Result<&mut Self, Error> {
+        let mut chosen = BTreeSet::new();
+        for shard in shards {
+            chosen.insert(self.listed_shard(shard)?.id().to_owned());
+        }
+        self.chosen = Some(chosen);
+        Ok(self)
+    }
+
+    /// Sets where one shard starts if it has no stored position, and its descendants with it.
+    /// Defaults to [`Config::iterator_type`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownShard`], and those of [`shards`](Self::shards).
+    pub fn start_at(&mut self, shard: &str, at: IteratorType) -> Result<&mut Self, Error> {
+        self.listed_shard(shard)?.start_at = Some(at);
+        Ok(self)
+    }
+
+    /// Reads the stream, and calls the handler with each batch, until every shard has ended, something
+    /// fails, or it is stopped. This thread is the dispatcher; each shard has another.
+    ///
+    /// A batch is committed when the handler returned `Ok` for it.
+    ///
+    /// # Errors
+    /// Whatever stopped it, unless that was a shutdown: [`Error::Handler`] has the handler's own error.
+    ///
+    /// # Panics
+    /// Goes on with a panic of the handler, the client or the store, after every thread has ended.
+    pub fn listen<F>(self, handler: F) -> Result<(), Error>
+    where
+        F: FnMut(&Batch) -> Result<(), BoxError>,
+    {
+        self.engine().listen(Box::new(handler))
+    }
+
+    /// The same as [`listen`](Self::listen) for a type that is a [`Handler`].
+    ///
+    /// # Errors
+    /// As `listen`.
+    ///
+    /// # Panics
+    /// As `listen`.
+    pub fn listen_with(self, mut handler: impl Handler) -> Result<(), Error> {
+        self.listen(move |batch| handler.handle(batch))
+    }
+
+    /// The same as [`listen`](Self::listen) on a thread of its own.
+    ///
+    /// # Errors
+    /// [`Error::Thread`] if the system gives no thread. All other errors come out of
+    /// [`Listener::join`].
+    pub fn spawn<F>(self, handler: F) -> Result<Listener, Error>
+    where
+        F: FnMut(&Batch) -> Result<(), BoxError> + Send + 'static,
+    {
+        self.run_aside("kc-dispatch", |stream| stream.listen(handler))
+    }
+
+    /// The same as [`spawn`](Self::spawn) for a type that is a [`Handler`].
+    ///
+    /// # Errors
+    /// As `spawn`.
+    pub fn spawn_with(self, mut handler: impl Handler + Send + 'static) -> Result<Listener, Error> {
+        self.spawn(move |batch| handler.handle(batch))
+    }
+
+    /// Reads the stream into a channel, which holds [`Config::capacity`] batches. Each batch is to be
+    /// committed by whoever takes it.
+    ///
+    /// The receiver may be cloned to several workers, which gives up the order of a shard's batches.
+    /// It is disconnected when every shard has ended, something failed, or the consumer was stopped,
+    /// and after it has yielded what was sent until then. Dropping every receiver stops the consumer
+    /// when it has the next batch to send.
+    ///
+    /// # Errors
+    /// [`Error::Thread`] if the system gives no thread. All other errors come out of
+    /// [`Listener::join`].
+    pub fn receiver(self) -> Result<(Receiver<Batch>, Listener), Error> {
+        let (batches, queue) = bounded(self.config.capacity);
+        let listener = self.run_aside("kc-coordinator", |stream| stream.engine().feed(batches))?;
+        Ok((queue, listener))
+    }
+
+    fn run_aside(
+        self,
+        thread: &str,
+        run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
+    ) -> Result<Listener, Error> {
+        let shutdown = self.shutdown();
+        // Owned by the listener, which joins it.
+        let thread = thread::Builder::new()
+            .name(thread.into())
+            .spawn(move || run(self))
+            .map_err(|source| Error::Thread { source })?;
+        Ok(Listener::new(thread, shutdown))
+    }
+
+    fn engine(self) -> Engine {
+        let plan = Plan {
+            stream: self.name.to_string(),
+            iterator_type: self.config.iterator_type.clone(),
+            chosen: self.chosen,
+            on_gap: self.config.on_gap,
+        };
+        Engine {
+            stream: self.name,
+            client: self.client,
+            store: self.store,
+            config: self.config,
+            plan,
+            listed: self.listed,
+            shutdown: self.shutdown,
+        }
+    }
+
+    fn listed_shard(&mut self, id: &str) -> Result<&mut Shard, Error> {
+        let stream = self.name.to_string();
+        let found = self.list()?.iter_mut().find(|shard| shard.id() == id);
+        found.ok_or_else(|| Error::UnknownShard { stream, shard: id.into() })
+    }
+
+    fn list(&mut self) -> Result<&mut Vec<Shard>, Error> {
+        let shards = match self.listed.take() {
+            Some(shards) => shards,
+            None => self.list_now()?,
+        };
+        Ok(self.listed.insert(shards))
+    }
+
+    /// What the coordinator does at its start, on this thread.
+    fn list_now(&self) -> Result<Vec<Shard>, Error> {
+        let (started, mut rng) = (Instant::now(), fastrand::Rng::new());
+        let client = self.client.session().unwrap_or_else(|| Arc::clone(&self.client));
+        let interrupted = Arc::clone(&client);
+        self.shutdown.on_stop(move || interrupted.interrupt());
+        let call = Call::new(self.shutdown.halted().clone());
+        let mut listing = Listing::new(&self.name, self.config.start_patience, None);
+        let mut describe = false;
+        while !call.is_stopped() {
+            let next = if describe {
+                let status = client.describe_stream(&self.name, &call);
+                listing.described(started.elapsed(), &mut rng, status)
+            } else {
+                let shards = list_all(&*client, &self.name, &call);
+                listing.listed(started.elapsed(), &mut rng, shards)
+            };
+            describe = matches!(next, Next::Describe);
+            match next {
+                Next::Done(mut shards) => {
+                    shards.sort_by(|a, b| a.id().cmp(b.id()));
+                    return Ok(shards);
+                }
+                Next::Fail(error) if !call.is_stopped() => return Err(error),
+                Next::Again(wait) => {
+                    // Disconnected by a shutdown; nothing is ever sent.
+                    let _ = self.shutdown.halted().recv_timeout(wait);
+                }
+                Next::Describe | Next::Fail(_) => {}
+            }
+        }
+        Err(Error::Stopped { stream: self.name.to_string() })
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("name", &self.name)
+            .field("config", &self.config)
+            .field("chosen", &self.chosen)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    let reason = format!(
+        "{:?} is no name of a stream: 1 to {MAX_NAME} letters, digits, or `_`, `.` and `-`; a stream \
+         is named, not given by ARN",
+        name.chars().take(140).collect::<String>(),
+    );
+    Err(Error::InvalidSetting { setting: "name", reason })
+}
