@@ -22,4 +22,6 @@ pub use crate::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::record::{Iter, Record, Records, RecordsBuilder};
 pub use crate::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::shard::{ChildShard, HashKeyRange, Shard};
+#[cfg(any(test, feature = "testing"))]
+pub use crate::store::store_contract;
 pub use crate::store::{LocalStore, Store, StoreError, StoreErrorKind};
