@@ -33,7 +33,8 @@ pub(crate) fn dispatch(
     }
 }
 
-fn handle(handler: &mut Callback<'_>, batch: &Batch) -> Result<(), Error> {
+/// Hands over a batch, and commits it if the handler returned `Ok`.
+pub(crate) fn handle(handler: &mut Callback<'_>, batch: &Batch) -> Result<(), Error> {
     handler(batch).map_err(|source| Error::Handler {
         stream: batch.stream().into(),
         shard: batch.shard().into(),

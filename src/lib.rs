@@ -20,6 +20,8 @@ mod retry;
 mod sequence;
 mod shard;
 mod shutdown;
+#[cfg(test)]
+mod simulation;
 mod store;
 mod stream;
 mod tracker;
@@ -40,5 +42,7 @@ pub use crate::record::{Iter, Record, Records, RecordsBuilder};
 pub use crate::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::shard::{ChildShard, HashKeyRange, Shard};
 pub use crate::shutdown::Shutdown;
+#[cfg(any(test, feature = "testing"))]
+pub use crate::store::store_contract;
 pub use crate::store::{LocalStore, Store, StoreError, StoreErrorKind};
 pub use crate::stream::Stream;

@@ -20,6 +20,12 @@ const TOKEN_LIFE: Duration = Duration::from_secs(270);
 /// The server's clock is told in whole seconds, and may be told after the token was made.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
 
+/// The time between calls while a replaced token has not come further than the one before. Amazon
+/// allows five calls a second.
+const PROBE_INTERVAL: Duration = Duration::from_millis(200);
+/// Some servers send one or two empty answers before the end of a shard.
+const MAX_QUIET: u32 = 3;
+
 /// Reads one shard: asked with the outcome of its last step, it says the next one.
 #[derive(Debug)]
 pub(crate) struct Poller {
@@ -28,6 +34,10 @@ pub(crate) struct Poller {
     pace: Pace,
     cursor: Cursor,
     token: Option<(Token, Duration)>,
+    /// Answers with nothing new since the token was replaced, until one has something; where tokens do
+    /// not outlive the interval, reading would otherwise begin at the same place for ever.
+    probing: Option<u32>,
+    is_begun: bool,
     /// The record that the first answer after a resumption must start with.
     expected: Option<SequenceNumber>,
     /// What must be stored before the next call.
@@ -162,6 +172,8 @@ impl Poller {
             pace,
             cursor,
             token: None,
+            probing: None,
+            is_begun: false,
             expected: None,
             to_store: None,
             reset: false,
@@ -220,7 +232,9 @@ impl Poller {
             Some((token, made)) if now.saturating_sub(*made) < TOKEN_LIFE => {
                 self.last = Call::GetRecords;
                 self.called = now;
-                Step::GetRecords { token: token.clone(), limit: self.limit }
+                // The record resumed at is not new: with a limit of one nothing else would come.
+                let limit = self.limit.max(if self.expected.is_some() { 2 } else { 1 });
+                Step::GetRecords { token: token.clone(), limit }
             }
             _ => {
                 self.last = Call::GetIterator;
@@ -239,6 +253,7 @@ impl Poller {
 
     fn begun(&mut self, now: Duration, iterator: ShardIterator) -> Step {
         self.token = Some((iterator.token, now));
+        self.probing = std::mem::replace(&mut self.is_begun, true).then_some(0);
         self.expected = match &self.cursor {
             Cursor::After { sequence, .. } => Some(sequence.clone()),
             Cursor::Fresh(_) | Cursor::Time(_) => None,
@@ -270,10 +285,25 @@ impl Poller {
             return self.deliver_end(records, behind_latest, children);
         }
         match through {
-            None => self.wait_interval(now),
+            None => self.nothing_new(now, behind_latest),
             Some(through) => {
+                self.probing = None;
                 let gap = self.gap.take();
                 Step::Deliver(Delivery { records, through, behind_latest, gap })
+            }
+        }
+    }
+
+    fn nothing_new(&mut self, now: Duration, behind_latest: Option<Duration>) -> Step {
+        let is_behind = behind_latest.is_some_and(|behind| !behind.is_zero());
+        match &mut self.probing {
+            Some(quiet) if is_behind || *quiet < MAX_QUIET => {
+                *quiet += u32::from(!is_behind);
+                Step::Wait(self.pace.interval.min(PROBE_INTERVAL))
+            }
+            _ => {
+                self.probing = None;
+                self.wait_interval(now)
             }
         }
     }

@@ -132,6 +132,40 @@ fn an_old_token_is_replaced_before_use() {
 }
 
 #[test]
+fn tokens_that_do_not_outlive_the_interval_still_come_to_the_shards_end() {
+    let config = Config::new().interval(Duration::from_secs(3600)).limit(1);
+    let mut trial = trial_with(fresh(), config).begun();
+    delivered(trial.gets(&[101]));
+    trial.step(Outcome::Delivered);
+    trial.now += Duration::from_secs(3600);
+    trial.step(Outcome::Waited);
+    let step = trial.gets_iterator();
+    assert!(matches!(step, Step::GetRecords { limit: 2, .. }), "{step:?}");
+    for numbers in [vec![101], vec![], vec![]] {
+        let step = trial.gets(&numbers);
+        assert!(matches!(step, Step::Wait(wait) if wait == PROBE_INTERVAL), "{step:?}");
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
+    }
+    assert!(delivered(trial.gets_last(&[])).through.is_end());
+}
+
+#[test]
+fn an_idle_shard_is_probed_a_few_times_and_then_left_in_peace() {
+    let config = Config::new().interval(Duration::from_secs(3600));
+    let mut trial = trial_with(fresh(), config).begun();
+    assert!(matches!(trial.gets(&[]), Step::Wait(wait) if wait > TOKEN_LIFE));
+    trial.now += Duration::from_secs(3600);
+    trial.step(Outcome::Waited);
+    trial.gets_iterator();
+    let mut quick = 0;
+    while matches!(trial.gets(&[]), Step::Wait(wait) if wait == PROBE_INTERVAL) {
+        trial.step(Outcome::Waited);
+        quick += 1;
+    }
+    assert_eq!(quick, MAX_QUIET);
+}
+
+#[test]
 fn a_restart_resumes_without_repeating_and_a_batch_of_nothing_new_is_not_sent() {
     let mut trial = trial(resumed(105)).begun();
     // An empty answer tells nothing about what is missing.

@@ -1,5 +1,7 @@
 //! Where positions are kept.
 
+#[cfg(any(test, feature = "testing"))]
+mod contract;
 mod error;
 mod local;
 
@@ -7,6 +9,8 @@ use std::sync::Arc;
 
 use crate::position::Position;
 
+#[cfg(any(test, feature = "testing"))]
+pub use self::contract::store_contract;
 pub use self::error::{StoreError, StoreErrorKind};
 pub use self::local::LocalStore;
 

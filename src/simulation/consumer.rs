@@ -1,0 +1,357 @@
+//! The real core, with the threads, channels and sockets around it played in virtual time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, never, unbounded};
+
+use super::world::{STREAM, World};
+use crate::batch::Batch;
+use crate::client::{Call, Client, ClientError, ErrorClass, list_all};
+use crate::coordinator::{Action, Coordinator, Event};
+use crate::dispatch::{Callback, handle};
+use crate::error::Error;
+use crate::ledger::Ledger;
+use crate::lineage::{Plan, Start};
+use crate::poller::{Outcome, Pace, Poller, Step};
+use crate::position::IteratorType;
+use crate::store::Store;
+
+/// One life of the consumer, from its start to its end or crash.
+pub(super) struct Consumer {
+    coordinator: Coordinator,
+    readers: BTreeMap<String, Reader>,
+    ledgers: Vec<Arc<Ledger>>,
+    events: (Sender<Event>, Receiver<Event>),
+    queue: VecDeque<Batch>,
+    /// Batches that wait for a place in the queue, with the shard whose thread waits.
+    blocked: VecDeque<(String, Batch)>,
+    /// What each worker has in hand; a dispatcher is one.
+    workers: Vec<Option<Batch>>,
+    /// Handled by a worker, and to be committed later, in any order.
+    uncommitted: Vec<Batch>,
+    is_dispatching: bool,
+    has_listed: bool,
+    is_stopping: bool,
+    result: Option<Result<(), Error>>,
+}
+
+struct Reader {
+    poller: Poller,
+    ledger: Arc<Ledger>,
+}
+
+/// What is to happen at some time.
+pub(super) enum Task {
+    /// Somebody does something to the stream.
+    Happening,
+    /// The consumer is gone at once.
+    Crash,
+    /// The consumer is asked to stop.
+    Stop,
+    Begin(Box<Start>),
+    Poll(String, Box<Outcome>),
+    Tell(Box<Event>),
+    Work(usize),
+    Commit,
+}
+
+impl Consumer {
+    pub(super) fn new(world: &World) -> Self {
+        let config = &world.temper.config;
+        let plan = Plan {
+            stream: STREAM.into(),
+            iterator_type: config.iterator_type.clone(),
+            chosen: None,
+            on_gap: config.on_gap,
+        };
+        let is_dispatching = world.temper.workers == 0;
+        Self {
+            coordinator: Coordinator::new(plan, config, None, is_dispatching),
+            readers: BTreeMap::new(),
+            ledgers: Vec::new(),
+            events: unbounded(),
+            queue: VecDeque::new(),
+            blocked: VecDeque::new(),
+            workers: (0..world.temper.workers.max(1)).map(|_| None).collect(),
+            uncommitted: Vec::new(),
+            is_dispatching,
+            has_listed: false,
+            is_stopping: false,
+            result: None,
+        }
+    }
+
+    pub(super) fn begin(&mut self, world: &mut World) {
+        self.tell(world, Event::Begun);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.result.is_some()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
+    pub(super) fn result(&self) -> Option<&Error> {
+        self.result.as_ref()?.as_ref().err()
+    }
+
+    /// Stops it as `Shutdown::now` does.
+    pub(super) fn stop(&mut self, world: &mut World) {
+        self.halt();
+        self.tell(world, Event::Stopped);
+        self.settle(world);
+    }
+
+    pub(super) fn does(&mut self, world: &mut World, task: Task) {
+        match task {
+            Task::Happening | Task::Crash => {}
+            Task::Stop => self.stop(world),
+            Task::Begin(start) => self.start(world, *start),
+            Task::Poll(shard, outcome) => self.poll(world, &shard, *outcome),
+            Task::Tell(event) => self.tell(world, *event),
+            Task::Work(worker) => self.work(world, worker),
+            Task::Commit => self.commit_some(world),
+        }
+        self.settle(world);
+    }
+
+    /// What follows at once from what was done: blocked sends, idle workers, events of ledgers.
+    fn settle(&mut self, world: &mut World) {
+        while let Ok(event) = self.events.1.try_recv() {
+            self.tell(world, event);
+        }
+        while self.queue.len() < world.temper.config.capacity && !self.blocked.is_empty() {
+            if let Some((shard, batch)) = self.blocked.pop_front() {
+                self.queue.push_back(batch);
+                world.plan(Duration::ZERO, Task::Poll(shard, Box::new(Outcome::Delivered)));
+            }
+        }
+        for worker in 0..self.workers.len() {
+            if self.workers[worker].is_some() || (self.is_stopping && self.is_dispatching) {
+                continue;
+            }
+            if let Some(batch) = self.queue.pop_front() {
+                world.truth.lock().delivered(&batch);
+                self.workers[worker] = Some(batch);
+                let time = Duration::from_millis(world.rng.u64(0..80));
+                world.plan(time, Task::Work(worker));
+            }
+        }
+        let is_done = self.workers.iter().all(Option::is_none);
+        if self.is_stopping && self.is_dispatching && is_done {
+            self.is_dispatching = false;
+            self.tell(world, Event::Dispatched);
+        }
+    }
+
+    fn tell(&mut self, world: &mut World, event: Event) {
+        if self.is_over() {
+            return;
+        }
+        for action in self.coordinator.on(world.now, &mut world.rng, event) {
+            self.act(world, action);
+        }
+        if let Some(wake) = self.coordinator.wake() {
+            let after = wake.saturating_sub(world.now);
+            world.plan(after, Task::Tell(Box::new(Event::Tick)));
+        }
+    }
+
+    fn act(&mut self, world: &mut World, action: Action) {
+        let event = match action {
+            Action::Load => {
+                let loaded = world.store.shard_iterators(STREAM);
+                if let Ok(positions) = &loaded {
+                    world.truth.lock().loaded(positions);
+                }
+                Event::Loaded(loaded)
+            }
+            Action::List => Event::Listed(self.list(world)),
+            Action::Describe => Event::Described(call(world, "DescribeStreamSummary", |world| {
+                world.kinesis.describe_stream(STREAM, &Call::unbounded())
+            })),
+            Action::Flush => Event::Flushed(self.flush()),
+            Action::Start { start, delay } => {
+                return world.plan(delay, Task::Begin(Box::new(start)));
+            }
+            Action::Close => return,
+            Action::Halt => {
+                self.halt();
+                return;
+            }
+            Action::Finish(result) => {
+                let flushed = self.flush();
+                let flushed = flushed.map_err(|(shard, source)| Error::Store {
+                    stream: STREAM.into(),
+                    shard: Some(shard),
+                    source,
+                });
+                self.result = Some(result.and(flushed));
+                return;
+            }
+        };
+        let latency = latency(world);
+        world.plan(latency, Task::Tell(Box::new(event)));
+    }
+
+    fn list(&mut self, world: &mut World) -> Result<Vec<crate::Shard>, ClientError> {
+        let listed =
+            call(world, "ListShards", |world| list_all(&world.kinesis, STREAM, &Call::unbounded()));
+        let is_first = listed.is_ok() && !std::mem::replace(&mut self.has_listed, true);
+        if is_first && world.temper.config.iterator_type == IteratorType::Latest {
+            world.truth.lock().lists_for_latest();
+        }
+        listed
+    }
+
+    fn flush(&self) -> Result<(), (String, crate::StoreError)> {
+        self.ledgers.iter().try_for_each(|ledger| {
+            ledger.flush().map_err(|error| (ledger.shard().to_owned(), error))
+        })
+    }
+
+    /// Every shard's thread ends; what is queued stays unhandled.
+    fn halt(&mut self) {
+        self.is_stopping = true;
+        for shard in std::mem::take(&mut self.readers).into_keys() {
+            self.events.0.send(Event::Exited { shard }).unwrap();
+        }
+        self.blocked.clear();
+        if self.is_dispatching {
+            self.queue.clear();
+        }
+    }
+
+    fn start(&mut self, world: &mut World, start: Start) {
+        let shard = start.shard.id().to_owned();
+        if self.is_stopping {
+            self.events.0.send(Event::Exited { shard }).unwrap();
+            return;
+        }
+        world.truth.lock().starts(&shard);
+        let ledger = Arc::new(Ledger::new(
+            STREAM.into(),
+            &shard,
+            Arc::clone(&world.store) as Arc<dyn Store>,
+            self.events.0.clone(),
+            never(),
+        ));
+        self.ledgers.push(Arc::clone(&ledger));
+        let poller = Poller::new(STREAM.into(), start, Pace::new(&world.temper.config));
+        self.readers.insert(shard.clone(), Reader { poller, ledger });
+        self.poll(world, &shard, Outcome::Waited);
+    }
+
+    /// One step of a shard's thread.
+    fn poll(&mut self, world: &mut World, shard: &str, outcome: Outcome) {
+        let Some(reader) = self.readers.get_mut(shard) else { return };
+        let step = reader.poller.step(world.now, &mut world.rng, outcome);
+        let outcome = match step {
+            Step::Wait(time) => {
+                return world.plan(time, Task::Poll(shard.into(), Box::new(Outcome::Waited)));
+            }
+            Step::GetIterator(at) => Outcome::Iterator(call(world, "GetShardIterator", |world| {
+                let call = Call::unbounded();
+                let iterator = world.kinesis.get_shard_iterator(STREAM, shard, &at, &call);
+                if at == IteratorType::Latest && iterator.is_ok() {
+                    world.truth.lock().starts_latest(shard);
+                }
+                iterator
+            })),
+            Step::GetRecords { token, limit } => {
+                Outcome::Records(call(world, "GetRecords", |world| {
+                    world.kinesis.get_records(&token, limit, &Call::unbounded())
+                }))
+            }
+            Step::Describe => Outcome::Status(call(world, "DescribeStreamSummary", |world| {
+                world.kinesis.describe_stream(STREAM, &Call::unbounded())
+            })),
+            Step::Store { to, reset } => Outcome::Stored(reader.ledger.begin(&to, reset)),
+            Step::Deliver(delivery) => {
+                let batch = Batch::new(&reader.ledger, delivery);
+                return self.blocked.push_back((shard.into(), batch));
+            }
+            Step::End(children) => {
+                self.exit(shard);
+                return self.tell(world, Event::Ended { shard: shard.into(), children });
+            }
+            Step::Fail(error) => {
+                self.exit(shard);
+                return self.tell(world, Event::Failed(error));
+            }
+        };
+        let latency = latency(world);
+        world.plan(latency, Task::Poll(shard.into(), Box::new(outcome)));
+    }
+
+    fn exit(&mut self, shard: &str) {
+        self.readers.remove(shard);
+        self.events.0.send(Event::Exited { shard: shard.into() }).unwrap();
+    }
+
+    /// A worker has done its work.
+    fn work(&mut self, world: &mut World, worker: usize) {
+        let Some(batch) = self.workers[worker].take() else { return };
+        if !self.is_dispatching {
+            world.truth.lock().handled(&batch);
+            self.uncommitted.push(batch);
+            let time = Duration::from_millis(world.rng.u64(0..2000));
+            return world.plan(time, Task::Commit);
+        }
+        let fails = world.is_chaotic && world.rng.f64() < world.temper.handler_faults;
+        let truth = Arc::clone(&world.truth);
+        let mut handler: Callback<'_> = Box::new(move |batch| {
+            if fails {
+                return Err("the handler fails".into());
+            }
+            truth.lock().handled(batch);
+            Ok(())
+        });
+        if let Err(error) = handle(&mut handler, &batch) {
+            world.counts.faults += 1;
+            self.halt();
+            self.tell(world, Event::Failed(error));
+        }
+    }
+
+    /// A worker commits something that it had handled.
+    fn commit_some(&mut self, world: &mut World) {
+        if self.uncommitted.is_empty() {
+            return;
+        }
+        let batch = self.uncommitted.swap_remove(world.rng.usize(0..self.uncommitted.len()));
+        // A failure is told to the coordinator.
+        let _ = batch.commit();
+    }
+}
+
+fn latency(world: &mut World) -> Duration {
+    let is_stalled = world.is_chaotic && world.rng.u32(0..500) == 0;
+    Duration::from_millis(if is_stalled { 310_000 } else { world.rng.u64(1..50) })
+}
+
+/// A call that may fail instead.
+fn call<T>(
+    world: &mut World,
+    operation: &'static str,
+    act: impl FnOnce(&mut World) -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
+    if !world.is_chaotic || world.rng.f64() >= world.temper.call_faults {
+        return act(world);
+    }
+    world.counts.faults += 1;
+    use ErrorClass::{Credentials, ExpiredIterator, Throttled, TooLarge, Transient};
+    let class = match world.rng.u8(0..16) {
+        0..6 => Throttled,
+        6..11 => Transient,
+        11..13 => TooLarge,
+        13..15 if operation == "GetRecords" => ExpiredIterator,
+        13..15 => Transient,
+        _ => Credentials,
+    };
+    Err(ClientError::new(class, operation, "picked by the seed"))
+}

@@ -1,0 +1,71 @@
+//! What a seed decides before anything happens.
+
+use std::time::Duration;
+
+use crate::config::{Config, OnGap};
+use crate::position::IteratorType;
+
+use super::world::epoch;
+
+/// The temperament of one simulated world.
+#[derive(Debug)]
+pub(super) struct Temper {
+    pub(super) config: Config,
+    pub(super) shards: usize,
+    /// How long things go wrong.
+    pub(super) chaos: Duration,
+    /// How many things happen to the stream in that time, and how many before the first start.
+    pub(super) happenings: u32,
+    pub(super) history: u32,
+    /// The chance that a call fails, that the store does, that the handler does.
+    pub(super) call_faults: f64,
+    pub(super) store_faults: f64,
+    pub(super) handler_faults: f64,
+    /// The mean time between crashes, and between orderly stops.
+    pub(super) crashes: Duration,
+    pub(super) stops: Duration,
+    /// 0: a dispatcher; otherwise so many workers on a receiver.
+    pub(super) workers: usize,
+    pub(super) page_size: usize,
+    pub(super) announces_children: bool,
+    pub(super) empty_answers: u32,
+}
+
+impl Temper {
+    pub(super) fn new(rng: &mut fastrand::Rng) -> Self {
+        let interval = pick(rng, &[100, 250, 1000, 1000, 5000, 400_000]);
+        let interval = Duration::from_millis(interval);
+        let iterator_type = match rng.u8(0..8) {
+            0..4 => IteratorType::TrimHorizon,
+            4..7 => IteratorType::Latest,
+            _ => IteratorType::AtTimestamp(epoch() + Duration::from_millis(rng.u64(0..20_000))),
+        };
+        let config = Config::new()
+            .interval(interval)
+            .iterator_type(iterator_type)
+            .limit(pick(rng, &[1, 3, 10, 10_000]))
+            .capacity(pick(rng, &[1, 2, 16]))
+            .on_gap(OnGap::Fail);
+        let chaos = (interval * rng.u32(10..60)).max(Duration::from_secs(20));
+        Self {
+            config,
+            shards: rng.usize(1..4),
+            chaos,
+            happenings: rng.u32(10..60),
+            history: rng.u32(0..20),
+            call_faults: pick(rng, &[0.0, 0.02, 0.1, 0.3]),
+            store_faults: pick(rng, &[0.0, 0.0, 0.05, 0.3]),
+            handler_faults: pick(rng, &[0.0, 0.0, 0.01, 0.05]),
+            crashes: chaos.mul_f64(pick(rng, &[0.1, 0.3, 1.0, 10.0])),
+            stops: chaos.mul_f64(pick(rng, &[0.3, 1.0, 10.0])),
+            workers: pick(rng, &[0, 0, 1, 3]),
+            page_size: pick(rng, &[1, 3, 1000]),
+            announces_children: rng.bool(),
+            empty_answers: pick(rng, &[0, 0, 1, 2]),
+        }
+    }
+}
+
+pub(super) fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
+    choices[rng.usize(0..choices.len())]
+}
