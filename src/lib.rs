@@ -11,7 +11,8 @@ mod shard;
 mod store;
 
 pub use crate::client::{
-    Answer, Call, Client, ClientError, ErrorClass, ShardIterator, ShardPage, StreamStatus, Token,
+    Answer, Call, Client, ClientBuilder, ClientError, Credentials, ErrorClass, KinesisClient,
+    ShardIterator, ShardPage, StreamStatus, Token,
 };
 pub use crate::config::{Config, OnGap};
 pub use crate::error::{BoxError, Error};

@@ -1,5 +1,6 @@
 //! The four calls that a consumer makes, as a trait.
 
+mod aws;
 mod call;
 mod error;
 
@@ -11,6 +12,7 @@ use crate::position::IteratorType;
 use crate::record::Records;
 use crate::shard::{ChildShard, Shard};
 
+pub use self::aws::{ClientBuilder, Credentials, KinesisClient};
 pub use self::call::Call;
 pub use self::error::{ClientError, ErrorClass};
 
