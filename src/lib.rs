@@ -28,7 +28,8 @@ mod tracker;
 
 pub use crate::batch::{Batch, Commit};
 pub use crate::client::{
-    Answer, Call, Client, ClientError, ErrorClass, ShardIterator, ShardPage, StreamStatus, Token,
+    Answer, Call, Client, ClientBuilder, ClientError, Credentials, ErrorClass, KinesisClient,
+    ShardIterator, ShardPage, StreamStatus, Token,
 };
 #[cfg(any(test, feature = "testing"))]
 pub use crate::client::{HeldRecord, MemoryKinesis, Operation, Put};

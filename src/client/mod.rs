@@ -1,5 +1,6 @@
 //! The four calls that a consumer makes, as a trait.
 
+mod aws;
 mod call;
 mod error;
 #[cfg(any(test, feature = "testing"))]
@@ -13,6 +14,7 @@ use crate::position::IteratorType;
 use crate::record::Records;
 use crate::shard::{ChildShard, Shard};
 
+pub use self::aws::{ClientBuilder, Credentials, KinesisClient};
 pub use self::call::Call;
 pub use self::error::{ClientError, ErrorClass};
 #[cfg(any(test, feature = "testing"))]

@@ -1,0 +1,212 @@
+//! Credentials, kept while they are good.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, TryRecvError, at, bounded, select_biased};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::bounds::Bounds;
+use super::credentials::Credentials;
+use super::source::Source;
+use crate::client::{ClientError, ErrorClass};
+
+/// New credentials are asked for this long before the old ones expire, as Amazon's SDKs do.
+const EARLY: Duration = Duration::from_secs(300);
+
+/// How long after a failed refresh the next one waits, while the old credentials are still good.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// The credentials of all calls of a client.
+///
+/// One thread at a time asks for new ones. While the old ones are good nobody waits for it. An error
+/// is given to those who wait, and forgotten.
+#[derive(Debug)]
+pub(super) struct CredentialsCache {
+    source: Source,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    current: Option<Arc<Credentials>>,
+    /// The service does not take the current ones, whatever their expiry says.
+    refused: bool,
+    not_before: Option<Instant>,
+    asking: Option<Arc<Asking>>,
+}
+
+type Outcome = Result<Arc<Credentials>, String>;
+
+/// One question under way.
+#[derive(Debug)]
+struct Asking {
+    /// `None` until it is answered, or for good if the source panicked.
+    outcome: Arc<Mutex<Option<Outcome>>>,
+    /// Disconnected when it is answered, or the source panicked.
+    done: Receiver<Infallible>,
+    /// Both are taken when the thread is joined. Dropping the sender ends a provider's wait.
+    thread: Mutex<Option<(JoinHandle<()>, oneshot::Sender<()>)>>,
+}
+
+impl CredentialsCache {
+    pub(super) fn new(source: Source) -> Self {
+        Self { source, state: Mutex::default() }
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Good credentials; waits for them if there are none.
+    ///
+    /// # Errors
+    /// If the source gave none, the consumer stops, or the deadline passes.
+    pub(super) fn get(&self, bounds: &Bounds) -> Result<Arc<Credentials>, ClientError> {
+        if let Source::Static(credentials) = &self.source {
+            return Ok(credentials.clone());
+        }
+        let answered = self.state.lock().take_answered();
+        if let Some(asking) = answered {
+            self.absorb(&asking);
+        }
+        let asking = {
+            let mut state = self.state.lock();
+            let good = state.good();
+            if state.asking.is_none() && state.is_due() {
+                let asking = Asking::start(&self.source).map_err(|error| {
+                    bounds.transient(format!("no thread to ask for credentials in: {error}"))
+                })?;
+                state.asking = Some(Arc::new(asking));
+            }
+            match (good, &state.asking) {
+                (Some(good), _) => return Ok(good),
+                (None, Some(asking)) => asking.clone(),
+                (None, None) => return Err(bounds.transient("no credentials are being asked for")),
+            }
+        };
+        asking.wait(bounds)?;
+        self.absorb(&asking);
+        asking.outcome().map_err(|reason| {
+            bounds.error(ErrorClass::Credentials, format!("no credentials: {reason}"))
+        })
+    }
+
+    /// Has the next call ask for new ones: the service refused these.
+    pub(super) fn expire(&self, refused: &Arc<Credentials>) {
+        let mut state = self.state.lock();
+        if state.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, refused)) {
+            state.refused = true;
+            state.not_before = None;
+        }
+    }
+
+    /// Takes over what was answered, once.
+    fn absorb(&self, asking: &Arc<Asking>) {
+        asking.join();
+        let mut state = self.state.lock();
+        if state.asking.as_ref().is_some_and(|current| Arc::ptr_eq(current, asking)) {
+            state.asking = None;
+            state.learn(asking.outcome());
+        }
+    }
+}
+
+impl Drop for CredentialsCache {
+    fn drop(&mut self) {
+        if let Some(asking) = self.state.get_mut().asking.take() {
+            asking.join();
+        }
+    }
+}
+
+impl State {
+    /// The current ones, unless they are refused or expired.
+    fn good(&self) -> Option<Arc<Credentials>> {
+        let current = self.current.as_ref().filter(|_| !self.refused)?;
+        let expired = current.expires().is_some_and(|expires| expires <= SystemTime::now());
+        (!expired).then(|| current.clone())
+    }
+
+    /// Whether new ones must be asked for.
+    fn is_due(&self) -> bool {
+        let Some(good) = self.good() else { return true };
+        let soon = SystemTime::now() + EARLY;
+        let ripe = self.not_before.is_none_or(|not_before| not_before <= Instant::now());
+        ripe && good.expires().is_some_and(|expires| expires <= soon)
+    }
+
+    /// The question under way, if it has been answered.
+    fn take_answered(&self) -> Option<Arc<Asking>> {
+        let asking = self.asking.as_ref()?;
+        (asking.done.try_recv() == Err(TryRecvError::Disconnected)).then(|| asking.clone())
+    }
+
+    fn learn(&mut self, outcome: Outcome) {
+        // Also when new ones came: those that live shorter than the early refresh are always due.
+        self.not_before = Instant::now().checked_add(AGAIN);
+        match outcome {
+            Ok(new) => {
+                self.current = Some(new);
+                self.refused = false;
+            }
+            Err(reason) if self.good().is_some() => {
+                log::warn!("new credentials could not be had, the old ones still serve: {reason}");
+            }
+            // Those who waited for it have it.
+            Err(_) => {}
+        }
+    }
+}
+
+impl Asking {
+    fn start(source: &Source) -> std::io::Result<Self> {
+        let outcome = Arc::new(Mutex::new(None));
+        let (answered, done) = bounded::<Infallible>(0);
+        let (cancel, cancelled) = oneshot::channel();
+        let thread = {
+            let (source, outcome) = (source.clone(), outcome.clone());
+            thread::Builder::new().name("kc-credentials".to_owned()).spawn(move || {
+                // Dropped last, and also when the source panics.
+                let _answered = answered;
+                let answer = source.ask(cancelled).map(Arc::new);
+                *outcome.lock() = Some(answer);
+            })?
+        };
+        Ok(Self { outcome, done, thread: Mutex::new(Some((thread, cancel))) })
+    }
+
+    fn wait(&self, bounds: &Bounds) -> Result<(), ClientError> {
+        select_biased! {
+            recv(bounds.call().stopped()) -> _ => Err(bounds.stopped()),
+            recv(self.done) -> _ => Ok(()),
+            recv(at(bounds.until())) -> _ => {
+                Err(bounds.transient("no credentials came before the deadline"))
+            }
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        let outcome = self.outcome.lock().clone();
+        outcome.unwrap_or_else(|| {
+            Err("their source panicked (a profile file that cannot be read makes rusoto panic)"
+                .into())
+        })
+    }
+
+    fn join(&self) {
+        let thread = self.thread.lock().take();
+        if let Some((thread, cancel)) = thread {
+            drop(cancel);
+            // A panic shows as the missing outcome.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

@@ -1,0 +1,226 @@
+//! What an answer that is an error means, by its type and status, never by its message.
+
+use serde::Deserialize;
+
+use super::text::cut;
+use crate::client::{ClientError, ErrorClass};
+
+/// An answer that is an error.
+pub(super) struct Refusal<'a> {
+    pub(super) operation: &'static str,
+    pub(super) status: u16,
+    /// The header `x-amzn-ErrorType`, which counts if the body names no type.
+    pub(super) header: Option<&'a str>,
+    pub(super) body: &'a [u8],
+}
+
+impl Refusal<'_> {
+    /// The error that it is.
+    pub(super) fn into_error(self) -> ClientError {
+        let said: Said = serde_json::from_slice(self.body).unwrap_or_default();
+        let code = said.code.as_deref().or(self.header).and_then(bare);
+        let class = classify(code, self.status);
+        let mut message = cut(&said.message.unwrap_or_default());
+        if code.is_none() || message.is_empty() {
+            message = join(&format!("HTTP status {}", self.status), &message);
+        }
+        if let Some(advice) = advice(self.operation, code) {
+            message = join(&message, &advice);
+        }
+        let error = ClientError::new(class, self.operation, message);
+        match code {
+            Some(code) => error.with_code(code.to_owned()),
+            None => error,
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Said {
+    #[serde(rename = "__type")]
+    code: Option<String>,
+    #[serde(alias = "Message")]
+    message: Option<String>,
+}
+
+/// The name without what stands round it: `com.amazonaws.kinesis#Name`, `Name:http://…`.
+fn bare(code: &str) -> Option<&str> {
+    let name = code.rsplit('#').next()?;
+    let name = name.split(':').next()?.trim();
+    // It goes into logs, and a gateway may say anything.
+    let is_name = (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+    is_name.then_some(name)
+}
+
+/// Names come with and without "Exception" at their end, depending on who in front of the service
+/// refuses.
+fn classify(code: Option<&str>, status: u16) -> ErrorClass {
+    let code = code.unwrap_or_default();
+    match code.strip_suffix("Exception").unwrap_or(code) {
+        "ResourceNotFound" => ErrorClass::NotFound,
+        "ResourceInUse" => ErrorClass::InUse,
+        "InvalidArgument" | "Validation" | "ValidationError" => ErrorClass::InvalidArgument,
+        "ExpiredIterator" => ErrorClass::ExpiredIterator,
+        "ExpiredNextToken" => ErrorClass::ExpiredNextToken,
+        "ProvisionedThroughputExceeded"
+        | "LimitExceeded"
+        | "KMSThrottling"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "SlowDown" => ErrorClass::Throttled,
+        "UnrecognizedClient" | "InvalidClientTokenId" => ErrorClass::Credentials,
+        "RequestExpired" | "InvalidSignature" | "SignatureDoesNotMatch" | "OptInRequired" => {
+            ErrorClass::Fatal
+        }
+        name if name.starts_with("Throttling") => ErrorClass::Throttled,
+        name if name.starts_with("ExpiredToken") => ErrorClass::Credentials,
+        name if ["AccessDenied", "KMS", "MissingAuthenticationToken", "IncompleteSignature"]
+            .iter()
+            .any(|start| name.starts_with(start)) =>
+        {
+            ErrorClass::Fatal
+        }
+        _ => by_status(status),
+    }
+}
+
+fn by_status(status: u16) -> ErrorClass {
+    match status {
+        429 => ErrorClass::Throttled,
+        // The server waited for the request too long: the network's fault, not the request's.
+        408 => ErrorClass::Transient,
+        400..=499 => ErrorClass::Fatal,
+        _ => ErrorClass::Transient,
+    }
+}
+
+/// What to do about it, where that is known.
+fn advice(operation: &str, code: Option<&str>) -> Option<String> {
+    let code = code?;
+    let text = match code.strip_suffix("Exception").unwrap_or(code) {
+        "KMSAccessDenied" => "the credentials need kms:Decrypt on the key of the stream",
+        name if name.starts_with("AccessDenied") => {
+            return Some(format!("the credentials need kinesis:{operation} on the stream"));
+        }
+        "RequestExpired" | "InvalidSignature" | "SignatureDoesNotMatch" => {
+            "check the clock, the secret access key and the region"
+        }
+        "UnrecognizedClient" | "InvalidClientTokenId" => {
+            "check the access key and the session token, and that they are for this region"
+        }
+        name if name.starts_with("ExpiredToken") => "get new credentials",
+        name if name.starts_with("MissingAuthenticationToken") => "check the endpoint",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn join(first: &str, second: &str) -> String {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second.to_owned(),
+        (_, true) => first.to_owned(),
+        _ => format!("{first}; {second}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ErrorClass::*;
+
+    fn refusal(status: u16, header: Option<&str>, body: &str) -> ClientError {
+        let body = body.as_bytes();
+        Refusal { operation: "GetRecords", status, header, body }.into_error()
+    }
+
+    #[test]
+    fn every_known_type_has_its_class_however_it_is_wrapped() {
+        for (code, status, class) in [
+            ("ResourceNotFoundException", 400, NotFound),
+            ("ResourceInUseException", 400, InUse),
+            ("InvalidArgumentException", 400, InvalidArgument),
+            ("ValidationException", 400, InvalidArgument),
+            ("ExpiredIteratorException", 400, ExpiredIterator),
+            ("ExpiredNextTokenException", 400, ExpiredNextToken),
+            ("ProvisionedThroughputExceededException", 400, Throttled),
+            ("LimitExceededException", 400, Throttled),
+            ("KMSThrottlingException", 400, Throttled),
+            ("ThrottlingException", 400, Throttled),
+            ("Throttling", 400, Throttled),
+            ("ThrottlingFutureException", 400, Throttled),
+            ("TooManyRequestsException", 400, Throttled),
+            ("SomethingNew", 429, Throttled),
+            ("ExpiredTokenException", 400, Credentials),
+            ("ExpiredToken", 403, Credentials),
+            ("UnrecognizedClientException", 400, Credentials),
+            ("InvalidClientTokenId", 403, Credentials),
+            ("AccessDeniedException", 400, Fatal),
+            ("AccessDenied", 403, Fatal),
+            ("KMSAccessDeniedException", 400, Fatal),
+            ("KMSDisabledException", 400, Fatal),
+            ("KMSInvalidStateException", 400, Fatal),
+            ("KMSNotFoundException", 400, Fatal),
+            ("KMSOptInRequired", 400, Fatal),
+            ("RequestExpired", 400, Fatal),
+            ("InvalidSignatureException", 400, Fatal),
+            ("SignatureDoesNotMatch", 403, Fatal),
+            ("MissingAuthenticationTokenException", 400, Fatal),
+            ("SomethingNew", 400, Fatal),
+            ("InternalFailure", 500, Transient),
+            ("ServiceUnavailable", 503, Transient),
+            ("SomethingNew", 503, Transient),
+        ] {
+            for code in [code.to_owned(), format!("com.amazonaws.kinesis.v20131202#{code}")] {
+                let error = refusal(status, None, &format!(r#"{{"__type":"{code}"}}"#));
+                assert_eq!(error.class(), class, "{code}");
+                assert_eq!(error.code(), code.rsplit('#').next());
+            }
+            let header = format!("{code}:http://internal.amazon.com/coral/");
+            assert_eq!(refusal(status, Some(&header), "").class(), class, "{code}");
+        }
+    }
+
+    #[test]
+    fn without_a_type_the_status_decides() {
+        for body in ["", "<html>", "null", "[]", "{}", r#"{"__type":7}"#, "\u{fffd}", "\"x\""] {
+            for (status, class) in [
+                (500, Transient),
+                (502, Transient),
+                (301, Transient),
+                (429, Throttled),
+                (408, Transient),
+                (404, Fatal),
+                (400, Fatal),
+            ] {
+                let error = refusal(status, None, body);
+                assert_eq!((error.class(), error.code()), (class, None), "{status} {body}");
+                assert!(error.to_string().contains(&status.to_string()), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_body_goes_before_the_header() {
+        let error = refusal(400, Some("AccessDenied"), r#"{"__type":"ExpiredIteratorException"}"#);
+        assert_eq!(error.class(), ExpiredIterator);
+    }
+
+    #[test]
+    fn the_message_is_the_servers_and_says_what_to_do() {
+        let denied = r#"{"__type":"AccessDeniedException","Message":"not you"}"#;
+        let text = refusal(400, None, denied).to_string();
+        let wanted = "GetRecords answered AccessDeniedException: not you; the credentials need \
+                      kinesis:GetRecords on the stream";
+        assert_eq!(text, wanted);
+        let clock = r#"{"__type":"InvalidSignatureException","message":"expired"}"#;
+        assert!(refusal(400, None, clock).to_string().contains("check the clock"));
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let body = format!(r#"{{"__type":"X","message":"{}"}}"#, "é".repeat(1_000));
+        assert!(refusal(500, None, &body).to_string().chars().count() < 350);
+    }
+}

@@ -1,0 +1,203 @@
+//! Tests of decoding, some against rusoto's own decoder.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusoto_kinesis::GetRecordsOutput;
+
+use super::*;
+
+const RECORD: &str = r#"{"SequenceNumber":"42","PartitionKey":"key","Data":"aGVsbG8="}"#;
+
+fn with_record(record: &str) -> String {
+    format!(r#"{{"Records":[{record}],"NextShardIterator":"next"}}"#)
+}
+
+#[test]
+fn a_whole_answer_is_read() {
+    let body = r#"{
+        "Records": [
+            {"SequenceNumber": "42", "PartitionKey": "a", "Data": "aGVsbG8=",
+             "ApproximateArrivalTimestamp": 1700000000.1235, "EncryptionType": "KMS"},
+            {"SequenceNumber": "43", "PartitionKey": "b", "Data": "",
+             "ApproximateArrivalTimestamp": 1700000000}
+        ],
+        "NextShardIterator": "next", "MillisBehindLatest": 1500, "New": [{"ignored": null}],
+        "ChildShards": [{"ShardId": "child", "ParentShards": ["p", "q"],
+            "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "9"}}]
+    }"#;
+    let answer = records(body.as_bytes()).unwrap();
+    let first = answer.records.first().unwrap();
+    assert_eq!((first.sequence_number(), first.partition_key()), ("42", "a"));
+    assert_eq!(first.data(), b"hello");
+    assert_eq!(first.approximate_arrival(), millis(1_700_000_000_124));
+    let last = answer.records.last().unwrap();
+    assert_eq!((last.data(), last.approximate_arrival()), (&b""[..], millis(1_700_000_000_000)));
+    assert_eq!(answer.next, Some(Token::new("next")));
+    assert_eq!(answer.behind_latest, Some(Duration::from_millis(1_500)));
+    let child = &answer.children[0];
+    assert_eq!((child.id.as_str(), child.parents.len()), ("child", 2));
+    assert_eq!(child.hash_keys, HashKeyRange { start: 0, end: 9 });
+}
+
+#[test]
+fn the_end_of_a_shard_may_hold_records_and_may_be_null_missing_or_empty() {
+    for end in [r#","NextShardIterator":null"#, "", r#","NextShardIterator":"""#] {
+        let body = format!(
+            r#"{{"Records":[{RECORD}]{end},"MillisBehindLatest":null,"ChildShards":null}}"#
+        );
+        let answer = records(body.as_bytes()).unwrap();
+        assert_eq!((answer.records.len(), answer.next), (1, None), "{body}");
+        assert_eq!((answer.behind_latest, answer.children.len()), (None, 0));
+    }
+}
+
+#[test]
+fn escapes_are_read() {
+    let record =
+        r#"{"SequenceNumber":"4\u0032","PartitionKey":"\u00e9\"\ud83d\ude00","Data":"\/\/8="}"#;
+    let answer = records(with_record(record).as_bytes()).unwrap();
+    let record = answer.records.first().unwrap();
+    assert_eq!((record.sequence_number(), record.partition_key()), ("42", "é\"😀"));
+    assert_eq!(record.data(), [0xff, 0xff]);
+    assert_eq!(record.approximate_arrival(), UNIX_EPOCH);
+}
+
+#[test]
+fn strange_times_are_no_panic() {
+    for (time, wanted) in
+        [("null", 0), ("-5.5", 0), ("0", 0), ("1e-9", 0), ("0.0015", 2), ("12", 12_000)]
+    {
+        let field = format!(r#","ApproximateArrivalTimestamp":{time}}}"#);
+        let body = with_record(&RECORD.replace('}', &field));
+        let answer = records(body.as_bytes()).unwrap();
+        assert_eq!(answer.records.first().unwrap().approximate_arrival(), millis(wanted), "{time}");
+    }
+    let body = with_record(&RECORD.replace('}', r#","ApproximateArrivalTimestamp":1e300}"#));
+    assert_eq!(records(body.as_bytes()).unwrap().records.len(), 1);
+}
+
+#[test]
+fn a_malformed_answer_is_an_error_that_shows_nothing_of_it() {
+    let mut bodies: Vec<String> = [
+        "", " ", "{", "null", "[]", "{}", "7", "\"secret\"", "<html>secret</html>", "\u{feff}{}",
+        r#"{"Records":null}"#, r#"{"Records":{}}"#, r#"{"Records":[null]}"#, r#"{"Records":[[]]}"#,
+        r#"{"Records":["secret"]}"#, r#"{"Records":[],"NextShardIterator":7}"#,
+        r#"{"Records":[],"MillisBehindLatest":"secret"}"#, r#"{"Records":[]} secret"#,
+        r#"{"Records":[],"Records":[]}"#, r#"{"Records":[],"ChildShards":[{}]}"#,
+        r#"{"Records":[],"ChildShards":[{"ShardId":"s","ParentShards":[],"HashKeyRange":{"StartingHashKey":"secret","EndingHashKey":"1"}}]}"#,
+        r#"{"message":"secret"}"#,
+    ]
+    .map(str::to_owned)
+    .into();
+    for (good, bad) in [
+        (r#""42""#, r#""secret""#),
+        (r#""42""#, "42"),
+        (r#""42""#, r#""""#),
+        (r#""42""#, r#""-1""#),
+        (r#""42""#, r#""042""#),
+        (r#""42""#, "null"),
+        (r#""SequenceNumber":"42","#, ""),
+        (r#""key""#, "null"),
+        (r#""PartitionKey":"key","#, ""),
+        (r#""key""#, r#""\ud83d""#),
+        (r#""aGVsbG8=""#, r#""secret!!""#),
+        (r#""aGVsbG8=""#, r#""aGVsbG8""#),
+        (r#""aGVsbG8=""#, r#""aGVs bG8=""#),
+        (r#""aGVsbG8=""#, "null"),
+        (r#""aGVsbG8=""#, "[104]"),
+        (r#","Data":"aGVsbG8=""#, ""),
+        (r#""Data""#, r#""ApproximateArrivalTimestamp":"secret","Data""#),
+        (r#""Data""#, r#""ApproximateArrivalTimestamp":1e999,"Data""#),
+    ] {
+        bodies.push(with_record(&RECORD.replace(good, bad)));
+    }
+    bodies.push(with_record(&RECORD.replace("42", &"9".repeat(130))));
+    bodies.push("[".repeat(100_000));
+    for body in bodies {
+        let error = records(body.as_bytes()).expect_err(&body).to_string();
+        assert!(!error.contains("secret"), "{error}");
+        assert!(shard_iterator(body.as_bytes()).is_err(), "{body}");
+    }
+    assert!(records(b"{\"Records\":[],\"x\":\"\xff\xfe").is_err());
+}
+
+#[test]
+fn an_answer_that_is_cut_or_changed_anywhere_never_panics() {
+    let body = with_record(&[RECORD; 3].join(",")).into_bytes();
+    for end in 0..body.len() {
+        assert!(records(&body[..end]).is_err(), "cut at {end}");
+    }
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut changed = 0;
+    for _ in 0..20_000 {
+        let mut body = body.clone();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(..body.len());
+            body[at] = random.u8(..);
+        }
+        changed += usize::from(records(&body).is_err());
+    }
+    assert!(changed > 10_000, "{changed}");
+}
+
+#[test]
+fn random_answers_are_read_as_rusoto_reads_them() {
+    let mut random = fastrand::Rng::with_seed(42);
+    for _ in 0..2_000 {
+        let body = random_answer(&mut random);
+        let ours = records(body.as_bytes()).expect(&body);
+        let theirs: GetRecordsOutput = serde_json::from_str(&body).expect(&body);
+        assert_eq!(ours.next.as_ref().map(Token::as_str), theirs.next_shard_iterator.as_deref());
+        let behind = ours.behind_latest.map(|behind| behind.as_millis() as i64);
+        assert_eq!(behind, theirs.millis_behind_latest);
+        assert_eq!(ours.records.len(), theirs.records.len());
+        for (ours, theirs) in ours.records.iter().zip(&theirs.records) {
+            assert_eq!(ours.data(), theirs.data);
+            assert_eq!(ours.partition_key(), theirs.partition_key);
+            assert_eq!(ours.sequence_number(), theirs.sequence_number);
+            let seconds = theirs.approximate_arrival_timestamp.unwrap_or_default();
+            let time = ours.approximate_arrival().duration_since(UNIX_EPOCH).unwrap();
+            assert!((time.as_secs_f64() - seconds).abs() <= 0.000_501, "{time:?} {seconds}");
+        }
+    }
+}
+
+#[test]
+fn a_shard_iterator_is_read() {
+    assert_eq!(shard_iterator(br#"{"ShardIterator":"AA\/="}"#).unwrap(), Token::new("AA/="));
+    assert!(shard_iterator(br#"{"ShardIterator":""}"#).is_err());
+}
+
+fn random_answer(random: &mut fastrand::Rng) -> String {
+    let mut number = random.u64(..);
+    let records: Vec<_> = (0..random.usize(..6))
+        .map(|_| {
+            number = number.saturating_add(random.u64(1..1_000));
+            let data: Vec<u8> = (0..random.usize(..80)).map(|_| random.u8(..)).collect();
+            let key: String = (0..random.usize(..9)).map(|_| random.char(..)).collect();
+            let mut record = serde_json::json!({
+                "SequenceNumber": format!("49590338271490256608559692538361571095{number}"),
+                "PartitionKey": key,
+                "Data": STANDARD.encode_to_string(&data),
+            });
+            if random.bool() {
+                let millis = random.u64(..4_000_000_000_000);
+                record["ApproximateArrivalTimestamp"] = (millis as f64 / 1_000.0).into();
+            }
+            record
+        })
+        .collect();
+    let next = random.bool().then(|| "AAA\"\\/".repeat(random.usize(1..4)));
+    let behind = random.bool().then(|| random.i64(0..1 << 40));
+    let mut body = serde_json::json!({ "Records": records, "NextShardIterator": next });
+    if let Some(behind) = behind {
+        body["MillisBehindLatest"] = behind.into();
+    }
+    let text = if random.bool() { body.to_string() } else { format!("{body:#}") };
+    // As some servers write base64.
+    if random.bool() { text.replace('/', "\\/") } else { text }
+}
+
+fn millis(millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis)
+}

@@ -1,0 +1,295 @@
+//! The client for Amazon Kinesis: rusoto's types and signatures over a blocking HTTP client.
+
+mod body;
+mod bounds;
+mod builder;
+mod cache;
+mod classify;
+mod connector;
+mod credentials;
+mod decode;
+mod endpoint;
+mod environment;
+mod listing;
+mod region;
+mod resolver;
+mod source;
+mod text;
+mod transport;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusoto_core::Region;
+use rusoto_core::signature::SignedRequest;
+use rusoto_kinesis::{GetRecordsInput, GetShardIteratorInput};
+use serde::Serialize;
+
+use self::bounds::Bounds;
+use self::cache::CredentialsCache;
+use self::decode::Malformed;
+use self::endpoint::Endpoint;
+use self::listing::Listing;
+use self::resolver::CachingResolver;
+use self::source::Source;
+use self::transport::{Head, Transport};
+use crate::client::{
+    Answer, Call, Client, ClientError, ErrorClass, ShardIterator, ShardPage, StreamStatus, Token,
+};
+use crate::error::Error;
+use crate::position::IteratorType;
+
+pub use self::builder::ClientBuilder;
+pub use self::credentials::Credentials;
+
+/// How many connections a client keeps that is used by hand; that of a consumer keeps one a shard.
+const CONNECTIONS: usize = 8;
+
+/// The client for Amazon Kinesis Data Streams, and for servers that speak like it.
+///
+/// It needs no runtime, and works inside one's threads as well as anywhere else. A clone shares the
+/// connections. Every call ends at its deadline, which covers connecting, headers and body.
+///
+/// Interrupting a session ends its calls at once, save one that is looking up or connecting to the
+/// server, which takes at most 3 s each. Answers are limited to 32 MiB, three times Amazon's largest.
+/// At level `debug` the crates below log every request, and rusoto logs listings, but nobody logs
+/// credentials or records.
+///
+/// ```
+/// use kinesis_consumer::KinesisClient;
+///
+/// // A server for tests on this machine; without an endpoint it is Amazon's.
+/// let client = KinesisClient::builder()
+///     .region("eu-central-1")
+///     .endpoint("http://localhost:4567")
+///     .credentials("key", "secret")
+///     .build()?;
+/// assert_eq!(client.region(), "eu-central-1");
+/// # Ok::<(), kinesis_consumer::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct KinesisClient {
+    shared: Arc<Shared>,
+    transport: Transport,
+}
+
+/// What a client and its sessions have in common.
+struct Shared {
+    region: Region,
+    endpoint: Endpoint,
+    deadline: Duration,
+    credentials: CredentialsCache,
+    resolver: CachingResolver,
+}
+
+impl KinesisClient {
+    /// A client with settings of its own.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// A client with all its settings from the environment, as [`ClientBuilder`] describes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] if there is no region, or a variable holds what cannot be right.
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// The name of the region.
+    pub fn region(&self) -> &str {
+        self.shared.region.name()
+    }
+
+    /// The address of the server.
+    pub fn endpoint(&self) -> &str {
+        self.shared.endpoint.url()
+    }
+
+    fn with(region: String, endpoint: Endpoint, deadline: Duration, source: Source) -> Self {
+        let resolver = CachingResolver::new();
+        let transport = Transport::new(&endpoint, &resolver, CONNECTIONS);
+        let region = Region::Custom { name: region, endpoint: endpoint.url().to_owned() };
+        let credentials = CredentialsCache::new(source);
+        let shared = Shared { region, endpoint, deadline, credentials, resolver };
+        Self { shared: Arc::new(shared), transport }
+    }
+
+    fn bounds(&self, operation: &'static str, call: &Call) -> Bounds {
+        Bounds::new(operation, call, self.shared.deadline)
+    }
+
+    /// Runs a call that needs credentials, and has them replaced if the service refuses them.
+    fn signed<T>(
+        &self,
+        bounds: &Bounds,
+        call: impl FnOnce(&Credentials) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        bounds.check()?;
+        let credentials = self.shared.credentials.get(bounds)?;
+        let answer = call(&credentials);
+        if answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Credentials) {
+            self.shared.credentials.expire(&credentials);
+        }
+        answer
+    }
+
+    /// One call without rusoto's generated client, which copies answers several times.
+    fn post<T>(
+        &self,
+        bounds: &Bounds,
+        input: &impl Serialize,
+        decode: impl FnOnce(&Head, &[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, ClientError> {
+        self.signed(bounds, |credentials| {
+            let body = serde_json::to_vec(input).expect("inputs are plain strings and numbers");
+            let mut request = SignedRequest::new("POST", "kinesis", &self.shared.region, "/");
+            request.set_content_type("application/x-amz-json-1.1".to_owned());
+            let target = format!("Kinesis_20131202.{}", bounds.operation());
+            request.add_header("x-amz-target", &target);
+            request.set_payload(Some(body));
+            request.sign(&credentials.to_rusoto());
+            self.transport.exchange(&request, bounds, decode)
+        })
+    }
+
+    fn list<T>(
+        &self,
+        bounds: Bounds,
+        call: impl FnOnce(&Listing) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        self.signed(&bounds, |credentials| {
+            let (transport, region) = (self.transport.clone(), self.shared.region.clone());
+            call(&Listing::new(transport, credentials, region, bounds.clone()))
+        })
+    }
+}
+
+impl Client for KinesisClient {
+    fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
+        self.list(self.bounds("DescribeStreamSummary", call), |listing| listing.describe(stream))
+    }
+
+    fn list_shards(
+        &self,
+        stream: &str,
+        token: Option<&str>,
+        call: &Call,
+    ) -> Result<ShardPage, ClientError> {
+        self.list(self.bounds("ListShards", call), |listing| listing.list(stream, token))
+    }
+
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        at: &IteratorType,
+        call: &Call,
+    ) -> Result<ShardIterator, ClientError> {
+        let input = iterator_input(stream, shard, at);
+        self.post(&self.bounds("GetShardIterator", call), &input, |head, body| {
+            let server_time = head.date.unwrap_or_else(SystemTime::now);
+            Ok(ShardIterator { token: decode::shard_iterator(body)?, server_time })
+        })
+    }
+
+    fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
+        let limit = Some(i64::from(limit));
+        let input = GetRecordsInput { limit, shard_iterator: token.as_str().to_owned() };
+        self.post(&self.bounds("GetRecords", call), &input, |_, body| decode::records(body))
+    }
+
+    fn session(&self, shards: usize) -> Option<Arc<dyn Client>> {
+        let shared = self.shared.clone();
+        let transport = Transport::new(&shared.endpoint, &shared.resolver, shards.max(1));
+        Some(Arc::new(Self { shared, transport }))
+    }
+
+    fn interrupt(&self) {
+        self.transport.end();
+    }
+}
+
+impl fmt::Debug for KinesisClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KinesisClient")
+            .field("region", &self.region())
+            .field("endpoint", &self.endpoint())
+            .field("deadline", &self.shared.deadline)
+            .field("credentials", self.shared.credentials.source())
+            .finish_non_exhaustive()
+    }
+}
+
+fn iterator_input(stream: &str, shard: &str, at: &IteratorType) -> GetShardIteratorInput {
+    use IteratorType::{AfterSequenceNumber, AtSequenceNumber, AtTimestamp, Latest, TrimHorizon};
+    let (kind, number, time) = match at {
+        AtSequenceNumber(number) => ("AT_SEQUENCE_NUMBER", Some(number), None),
+        AfterSequenceNumber(number) => ("AFTER_SEQUENCE_NUMBER", Some(number), None),
+        AtTimestamp(time) => ("AT_TIMESTAMP", None, Some(seconds(*time))),
+        TrimHorizon => ("TRIM_HORIZON", None, None),
+        Latest => ("LATEST", None, None),
+    };
+    GetShardIteratorInput {
+        stream_name: stream.to_owned(),
+        shard_id: shard.to_owned(),
+        shard_iterator_type: kind.to_owned(),
+        starting_sequence_number: number.map(|number| number.as_str().to_owned()),
+        timestamp: time,
+    }
+}
+
+/// Seconds since 1970 in whole milliseconds, as the service counts; earlier times are 1970, before
+/// which there is no record.
+fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_iterator_type_is_sent_with_its_argument() {
+        let json = |at| serde_json::to_string(&iterator_input("s", "shard", &at)).unwrap();
+        let rest = |kind: &str, more: &str| {
+            format!(r#"{{"ShardId":"shard","ShardIteratorType":"{kind}",{more}"StreamName":"s""#)
+        };
+        let number = || "42".parse().unwrap();
+        let starting = r#""StartingSequenceNumber":"42","#;
+        let at = json(IteratorType::AtSequenceNumber(number()));
+        assert_eq!(at, rest("AT_SEQUENCE_NUMBER", starting) + "}");
+        let after = json(IteratorType::AfterSequenceNumber(number()));
+        assert_eq!(after, rest("AFTER_SEQUENCE_NUMBER", starting) + "}");
+        assert_eq!(json(IteratorType::TrimHorizon), rest("TRIM_HORIZON", "") + "}");
+        assert_eq!(json(IteratorType::Latest), rest("LATEST", "") + "}");
+        let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_999_999);
+        let time = json(IteratorType::AtTimestamp(time));
+        assert_eq!(time, rest("AT_TIMESTAMP", "") + r#","Timestamp":1700000000.123}"#);
+        let before = json(IteratorType::AtTimestamp(UNIX_EPOCH - Duration::from_secs(1)));
+        assert!(before.ends_with(r#""Timestamp":0.0}"#), "{before}");
+    }
+
+    #[test]
+    fn a_stopped_client_and_a_stopped_call_answer_at_once() {
+        // No server is there: only what is stopped before it connects can answer like this.
+        let client = KinesisClient::builder()
+            .endpoint("http://127.0.0.1:1")
+            .credentials("k", "s")
+            .build()
+            .unwrap();
+        let session = client.session(3).unwrap();
+        session.interrupt();
+        let error = session.describe_stream("s", &Call::unbounded()).unwrap_err();
+        assert!(error.to_string().contains("has stopped"), "{error}");
+
+        let (stop, stopped) = crossbeam_channel::bounded(0);
+        drop(stop);
+        let error = client.list_shards("s", None, &Call::new(stopped)).unwrap_err();
+        assert!(error.to_string().contains("has stopped"), "{error}");
+        let error = client.list_shards("s", None, &Call::unbounded()).unwrap_err();
+        assert!(error.to_string().contains("http://127.0.0.1:1"), "{error}");
+    }
+}

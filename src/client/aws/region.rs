@@ -1,0 +1,180 @@
+//! Which region is meant.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use rusoto_core::credential::ProfileProvider;
+
+use super::environment::{self, Lookup};
+use crate::error::Error;
+
+/// Asked in this order, as Amazon's newer SDKs do.
+const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// The name of the region: the one that was set, else the environment's, else the profile's.
+/// `fallback` stands in for all three.
+///
+/// # Errors
+/// If there is none, or it cannot be the name of a region.
+pub(super) fn find(
+    set: Option<&str>,
+    fallback: Option<String>,
+    lookup: Lookup<'_>,
+) -> Result<String, Error> {
+    let name = set
+        .map(str::to_owned)
+        .or_else(|| environment::first(lookup, &VARIABLES))
+        .or_else(|| of_profile(lookup))
+        .or(fallback)
+        .ok_or_else(|| invalid(nowhere(lookup)))?;
+    // The name becomes part of a host name and of the signature.
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if name.is_empty() || name.len() > 60 || !name.bytes().all(is_name) {
+        let shown: String = name.chars().take(60).collect();
+        return Err(invalid(format!(
+            "{shown:?} is no name of a region: letters, digits and dashes, such as eu-central-1"
+        )));
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+/// The endpoint of Kinesis in a region.
+///
+/// Built from the name, so that regions newer than rusoto work as well.
+pub(super) fn endpoint(region: &str) -> String {
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://kinesis.{region}.{domain}")
+}
+
+/// The region that an endpoint of Amazon's names, such as `kinesis.eu-west-1.amazonaws.com` or a VPC
+/// endpoint; any other host has none.
+pub(super) fn of_host(host: &str) -> Option<String> {
+    let is_amazon = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
+    let mut labels = host.split('.');
+    labels.find(|label| matches!(*label, "kinesis" | "kinesis-fips")).filter(|_| is_amazon)?;
+    labels.next().map(str::to_owned)
+}
+
+fn of_profile(lookup: Lookup<'_>) -> Option<String> {
+    let path = config_file(lookup)?;
+    // rusoto panics on a file that it cannot open, or waits for ever on a pipe.
+    if !path.is_file() || File::open(&path).is_err() {
+        return None;
+    }
+    let provider = ProfileProvider::with_configuration(path, profile(lookup));
+    provider.region_from_profile().ok().flatten()
+}
+
+fn profile(lookup: Lookup<'_>) -> String {
+    environment::first(lookup, &["AWS_PROFILE"]).unwrap_or_else(|| "default".to_owned())
+}
+
+fn config_file(lookup: Lookup<'_>) -> Option<PathBuf> {
+    if let Some(path) = environment::first(lookup, &["AWS_CONFIG_FILE"]) {
+        return Some(path.into());
+    }
+    let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    let home = PathBuf::from(environment::first(lookup, &[home])?);
+    Some(home.join(".aws").join("config"))
+}
+
+fn nowhere(lookup: Lookup<'_>) -> String {
+    let file = config_file(lookup).map(|path| path.display().to_string());
+    format!(
+        "none is set: neither by ClientBuilder::region, nor by {} or {}, nor for profile {:?} in {}",
+        VARIABLES[0],
+        VARIABLES[1],
+        profile(lookup),
+        file.as_deref().unwrap_or("a profile file (no home directory is known)"),
+    )
+}
+
+fn invalid(reason: String) -> Error {
+    Error::InvalidSetting { setting: "region", reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn what_is_set_goes_before_the_environment_and_that_before_the_fallback() {
+        let both = |name: &str| name.starts_with("AWS_").then(|| format!("of-{}", name.len()));
+        let second = |name: &str| match name {
+            "AWS_REGION" => Some(String::new()),
+            "AWS_DEFAULT_REGION" => Some("eu-west-9".to_owned()),
+            _ => None,
+        };
+        assert_eq!(find(Some("eu-central-1"), None, &both).unwrap(), "eu-central-1");
+        assert_eq!(find(None, Some("x-1".to_owned()), &both).unwrap(), "of-10");
+        assert_eq!(find(None, Some("x-1".to_owned()), &second).unwrap(), "eu-west-9");
+        assert_eq!(find(None, Some("x-1".to_owned()), &none).unwrap(), "x-1");
+    }
+
+    #[test]
+    fn a_region_comes_from_the_chosen_profile() {
+        let file = std::env::temp_dir().join(format!("kc-config-{}", std::process::id()));
+        std::fs::write(&file, "[default]\nregion = eu-a-1\n[profile other]\nregion=eu-b-1\n")
+            .unwrap();
+        let with = |profile: &'static str| {
+            let path = file.display().to_string();
+            move |name: &str| match name {
+                "AWS_CONFIG_FILE" => Some(path.clone()),
+                "AWS_PROFILE" => Some(profile.to_owned()),
+                _ => None,
+            }
+        };
+        assert_eq!(find(None, None, &with("")).unwrap(), "eu-a-1");
+        assert_eq!(find(None, None, &with("other")).unwrap(), "eu-b-1");
+        assert!(find(None, None, &with("third")).is_err());
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn without_a_region_the_error_names_every_place_that_was_looked_at() {
+        let home = |name: &str| (name == "HOME" || name == "USERPROFILE").then(|| "/no".to_owned());
+        let error = find(None, None, &home).unwrap_err().to_string();
+        for place in
+            ["ClientBuilder::region", "AWS_REGION", "AWS_DEFAULT_REGION", "default", ".aws"]
+        {
+            assert!(error.contains(place), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_profile_file_that_is_none_is_no_panic() {
+        for path in ["/", "/dev/null", "/no/such/file"] {
+            let lookup = |name: &str| (name == "AWS_CONFIG_FILE").then(|| path.to_owned());
+            assert!(find(None, None, &lookup).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_part_of_a_host_name_are_refused() {
+        assert_eq!(find(Some("EU-Central-1"), None, &none).unwrap(), "eu-central-1");
+        for name in ["", "eu central", "eu.central", "eu/central", "é", "a\nb", &"x".repeat(61)] {
+            assert!(find(Some(name), None, &none).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn endpoints_of_regions_and_regions_of_endpoints() {
+        assert_eq!(endpoint("eu-west-1"), "https://kinesis.eu-west-1.amazonaws.com");
+        assert_eq!(endpoint("xx-new-7"), "https://kinesis.xx-new-7.amazonaws.com");
+        assert_eq!(endpoint("cn-north-1"), "https://kinesis.cn-north-1.amazonaws.com.cn");
+        for (host, region) in [
+            ("kinesis.eu-west-1.amazonaws.com", Some("eu-west-1")),
+            ("kinesis.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("kinesis-fips.us-east-2.amazonaws.com", Some("us-east-2")),
+            ("vpce-1-2.kinesis.eu-west-1.vpce.amazonaws.com", Some("eu-west-1")),
+            ("kinesis.eu-west-1.example.com", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(of_host(host).as_deref(), region, "{host}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Signed requests over a blocking HTTP client.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use rusoto_core::signature::{SignedRequest, SignedRequestPayload};
+use ureq::http::{self, HeaderMap, Request, Response};
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, Body, Timeout};
+
+use super::body::{self, MAX_BODY};
+use super::bounds::Bounds;
+use super::classify::Refusal;
+use super::connector::SharedTls;
+use super::decode::Malformed;
+use super::endpoint::Endpoint;
+use super::resolver::CachingResolver;
+use super::text::{cut, with_sources};
+use crate::client::{ClientError, ErrorClass};
+
+/// A connect in progress is the one thing that cannot be interrupted, so it is kept short.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Retries at once, uncounted: a server that has just closed a kept connection loses the request.
+const RETRIES: usize = 3;
+
+/// Smaller buffers cost a fifth to a third of the CPU time of reading; larger ones gain nothing.
+const INPUT_BUFFER: usize = 64 << 10;
+
+/// Room for the headers, of which a session token may be several KiB.
+const OUTPUT_BUFFER: usize = 32 << 10;
+
+/// An answer that is an error is a line of JSON; what is longer is no answer of Kinesis.
+const MAX_REFUSAL: u64 = 64 << 10;
+
+const USER_AGENT: &str =
+    concat!("kinesis-consumer/", env!("CARGO_PKG_VERSION"), " (+rusoto 0.48; sync)");
+
+/// Connections to one server. A clone shares them.
+#[derive(Clone, Debug)]
+pub(super) struct Transport {
+    agent: Agent,
+    resolver: CachingResolver,
+    ended: Arc<AtomicBool>,
+}
+
+/// What stands before the body of a good answer.
+pub(super) struct Head {
+    /// The server's clock, if it gave it.
+    pub(super) date: Option<SystemTime>,
+}
+
+impl Transport {
+    /// Connections of its own, of which it keeps up to `calls` open between calls.
+    pub(super) fn new(endpoint: &Endpoint, resolver: &CachingResolver, calls: usize) -> Self {
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::NativeTls)
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
+        let mut config = Agent::config_builder()
+            .tls_config(tls)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(USER_AGENT)
+            .accept_encoding("")
+            .input_buffer_size(INPUT_BUFFER)
+            .output_buffer_size(OUTPUT_BUFFER)
+            .max_idle_connections(calls)
+            .max_idle_connections_per_host(calls)
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT));
+        if endpoint.is_loopback() {
+            // A proxy's loopback is another one.
+            config = config.proxy(None);
+        }
+        let agent = Agent::with_parts(config.build(), SharedTls::default(), resolver.clone());
+        Self { agent, resolver: resolver.clone(), ended: Arc::default() }
+    }
+
+    /// Ends every call in progress and fails every later one, of all clones.
+    pub(super) fn end(&self) {
+        // Before the connections break, or a call that sees one break tries again.
+        self.ended.store(true, Ordering::SeqCst);
+        self.agent.clone().shutdown();
+    }
+
+    /// Sends a signed request and reads its answer.
+    ///
+    /// # Errors
+    /// Whatever goes wrong, classified.
+    pub(super) fn exchange<T>(
+        &self,
+        request: &SignedRequest,
+        bounds: &Bounds,
+        decode: impl FnOnce(&Head, &[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, ClientError> {
+        let (head, body) = self.send(request, bounds)?.into_parts();
+        let status = head.status;
+        if !status.is_success() {
+            return body::read(body, MAX_REFUSAL, |body, _end| {
+                // However much of it came: the status alone says enough.
+                Err(refusal(bounds, status.as_u16(), &head.headers, body))
+            });
+        }
+        body::read(body, MAX_BODY, |body, end| {
+            end.map_err(|error| broken_body(bounds, &error))?;
+            let date = header(&head.headers, "date");
+            let date = date.and_then(|date| httpdate::parse_http_date(&date).ok());
+            decode(&Head { date }, body).map_err(|reason| malformed(bounds, &head.headers, &reason))
+        })
+    }
+
+    fn send(&self, signed: &SignedRequest, bounds: &Bounds) -> Result<Response<Body>, ClientError> {
+        let mut retries = 0;
+        loop {
+            let left = bounds.check()?;
+            if self.ended.load(Ordering::SeqCst) {
+                return Err(bounds.stopped());
+            }
+            let error = match self.attempt(signed, left) {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            if is_connect_failure(&error) {
+                self.resolver.distrust();
+            }
+            if retries == RETRIES || !may_pass(&error) {
+                return Err(unanswered(bounds, signed, &error));
+            }
+            retries += 1;
+            log::debug!("{} is sent again: {error}", bounds.operation());
+        }
+    }
+
+    fn attempt(
+        &self,
+        signed: &SignedRequest,
+        left: Duration,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = to_http(signed)?;
+        let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
+        self.agent.run(request)
+    }
+}
+
+fn to_http(signed: &SignedRequest) -> Result<Request<&[u8]>, http::Error> {
+    let url = format!("{}://{}{}", signed.scheme(), signed.hostname(), signed.canonical_path());
+    let mut request = Request::builder().method(signed.method()).uri(url);
+    for (name, values) in signed.headers() {
+        for value in values {
+            request = request.header(name, value.as_slice());
+        }
+    }
+    request.body(match &signed.payload {
+        Some(SignedRequestPayload::Buffer(bytes)) => bytes,
+        // No operation of ours streams.
+        Some(SignedRequestPayload::Stream(_)) | None => &[],
+    })
+}
+
+/// Whether the same request may pass at once: the connection broke, the server's answer did not.
+fn may_pass(error: &ureq::Error) -> bool {
+    use ErrorKind::{NotConnected, TimedOut, WouldBlock};
+    match error {
+        ureq::Error::Io(error) => !matches!(error.kind(), NotConnected | TimedOut | WouldBlock),
+        ureq::Error::ConnectionFailed => true,
+        _ => false,
+    }
+}
+
+fn is_connect_failure(error: &ureq::Error) -> bool {
+    use ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable,
+    };
+    match error {
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            ConnectionRefused
+                | HostUnreachable
+                | NetworkUnreachable
+                | NetworkDown
+                | AddrNotAvailable
+        ),
+        ureq::Error::Timeout(Timeout::Connect)
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::NativeTls(_) => true,
+        _ => false,
+    }
+}
+
+/// There was no status line.
+fn unanswered(bounds: &Bounds, signed: &SignedRequest, error: &ureq::Error) -> ClientError {
+    let server = format!("{}://{}", signed.scheme(), signed.hostname());
+    match error {
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+            bounds.transient(format!("no connection to {server} within {CONNECT:?}"))
+        }
+        ureq::Error::Timeout(_) => bounds.late(),
+        error => bounds.transient(format!("no answer from {server}: {}", with_sources(error))),
+    }
+}
+
+/// The body ended before its end.
+fn broken_body(bounds: &Bounds, error: &ureq::Error) -> ClientError {
+    match error {
+        ureq::Error::Timeout(_) => bounds.late(),
+        ureq::Error::BodyExceedsLimit(limit) => {
+            bounds.transient(format!("an answer of more than {} MiB", limit >> 20))
+        }
+        ureq::Error::Io(error) => {
+            bounds.error(ErrorClass::TooLarge, format!("the answer was cut: {error}"))
+        }
+        error => bounds.transient(format!("the answer makes no sense: {}", with_sources(error))),
+    }
+}
+
+fn malformed(bounds: &Bounds, headers: &HeaderMap, reason: &Malformed) -> ClientError {
+    let kind = header(headers, "content-type").unwrap_or_else(|| "no content type".to_owned());
+    bounds.transient(format!("the answer ({}) makes no sense: {reason}", cut(&kind)))
+}
+
+fn refusal(bounds: &Bounds, status: u16, headers: &HeaderMap, body: &[u8]) -> ClientError {
+    let header = header(headers, "x-amzn-errortype");
+    let operation = bounds.operation();
+    Refusal { operation, status, header: header.as_deref(), body }.into_error()
+}
+
+/// A header's text; what is no UTF-8 in it is replaced.
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
