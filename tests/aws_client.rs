@@ -165,7 +165,7 @@ fn an_interrupt_ends_a_call_in_progress_at_once_and_for_good() {
             false
         });
         let client = fake.client(60 * SECOND);
-        let session = client.session(1).unwrap();
+        let session = client.session().unwrap();
         thread::scope(|scope| {
             let call = scope.spawn(|| read(&*session));
             fake.requests.recv_timeout(10 * SECOND).unwrap();
@@ -188,7 +188,7 @@ fn an_interrupted_session_leaves_the_client_and_other_sessions_alone() {
         false
     });
     let client = fake.client(10 * SECOND);
-    let (one, other) = (client.session(1).unwrap(), client.session(1).unwrap());
+    let (one, other) = (client.session().unwrap(), client.session().unwrap());
     one.interrupt();
     assert!(read(&*one).is_err());
     assert_eq!((read(&*other).unwrap(), read(&client).unwrap()), (0, 0));
@@ -496,7 +496,7 @@ fn records_go_through_an_emulator_and_come_back() {
     assert_eq!((shard.hash_keys(), shard.is_closed()), (HashKeyRange::ALL, false));
     assert_eq!((shard.parents().len(), page.next_token), (0, None));
 
-    let session = client.session(1).unwrap();
+    let session = client.session().unwrap();
     let iterator = |at| session.get_shard_iterator("stream", shard.id(), &at, &call);
     let first = iterator(IteratorType::TrimHorizon).unwrap();
     let answer = session.get_records(&first.token, 2, &call).unwrap();

@@ -1,5 +1,7 @@
 //! The three doors and their ends, over the in-memory Kinesis.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

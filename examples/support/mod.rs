@@ -66,7 +66,7 @@ impl Demo {
 
     /// The consumer's client: credentials from the environment, or invented ones.
     pub(crate) fn client(&self) -> Result<KinesisClient, BoxError> {
-        let client = KinesisClient::builder().endpoint(&self.endpoint).region(&admin::region());
+        let client = KinesisClient::builder().endpoint(&self.endpoint).region(admin::region());
         let client = match admin::credentials_are_given() {
             true => client,
             false => client.credentials("test", "test"),

@@ -43,8 +43,11 @@ use crate::position::IteratorType;
 pub use self::builder::ClientBuilder;
 pub use self::credentials::Credentials;
 
-/// How many connections a client keeps that is used by hand; that of a consumer keeps one a shard.
+/// How many connections a client keeps that is used by hand.
 const CONNECTIONS: usize = 8;
+/// A consumer keeps one connection for each shard, whose number is not known when it begins: this is
+/// more shards than a process has threads for.
+const SESSION_CONNECTIONS: usize = 20_000;
 
 /// The client for Amazon Kinesis Data Streams, and for servers that speak like it.
 ///
@@ -200,9 +203,9 @@ impl Client for KinesisClient {
         self.post(&self.bounds("GetRecords", call), &input, |_, body| decode::records(body))
     }
 
-    fn session(&self, shards: usize) -> Option<Arc<dyn Client>> {
+    fn session(&self) -> Option<Arc<dyn Client>> {
         let shared = self.shared.clone();
-        let transport = Transport::new(&shared.endpoint, &shared.resolver, shards.max(1));
+        let transport = Transport::new(&shared.endpoint, &shared.resolver, SESSION_CONNECTIONS);
         Some(Arc::new(Self { shared, transport }))
     }
 
@@ -280,7 +283,7 @@ mod tests {
             .credentials("k", "s")
             .build()
             .unwrap();
-        let session = client.session(3).unwrap();
+        let session = client.session().unwrap();
         session.interrupt();
         let error = session.describe_stream("s", &Call::unbounded()).unwrap_err();
         assert!(error.to_string().contains("has stopped"), "{error}");
