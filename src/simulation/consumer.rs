@@ -46,6 +46,8 @@ struct Reader {
 pub(super) enum Task {
     /// Somebody does something to the stream.
     Happening,
+    /// From now on nothing goes wrong.
+    Calm,
     /// The consumer is gone at once.
     Crash,
     /// The consumer is asked to stop.
@@ -108,7 +110,7 @@ impl Consumer {
 
     pub(super) fn does(&mut self, world: &mut World, task: Task) {
         match task {
-            Task::Happening | Task::Crash => {}
+            Task::Happening | Task::Calm | Task::Crash => {}
             Task::Stop => self.stop(world),
             Task::Begin(start) => self.start(world, *start),
             Task::Poll(shard, outcome) => self.poll(world, &shard, *outcome),
@@ -264,7 +266,11 @@ impl Consumer {
             })),
             Step::GetRecords { token, limit } => {
                 Outcome::Records(call(world, "GetRecords", |world| {
-                    world.kinesis.get_records(&token, limit, &Call::unbounded())
+                    let answer = world.kinesis.get_records(&token, limit, &Call::unbounded());
+                    if answer.is_ok() {
+                        world.truth.lock().reads(shard);
+                    }
+                    answer
                 }))
             }
             Step::Describe => Outcome::Status(call(world, "DescribeStreamSummary", |world| {
@@ -297,7 +303,6 @@ impl Consumer {
     fn work(&mut self, world: &mut World, worker: usize) {
         let Some(batch) = self.workers[worker].take() else { return };
         if !self.is_dispatching {
-            world.truth.lock().handled(&batch);
             self.uncommitted.push(batch);
             let time = Duration::from_millis(world.rng.u64(0..2000));
             return world.plan(time, Task::Commit);
@@ -324,6 +329,7 @@ impl Consumer {
             return;
         }
         let batch = self.uncommitted.swap_remove(world.rng.usize(0..self.uncommitted.len()));
+        world.truth.lock().handled(&batch);
         // A failure is told to the coordinator.
         let _ = batch.commit();
     }

@@ -22,6 +22,8 @@ struct ShardTruth {
     parents: Vec<String>,
     is_closed: bool,
     is_retired: bool,
+    /// Whether it was ever read from; from then on it has a place to go on from.
+    was_read: bool,
     records: Vec<RecordTruth>,
     /// So many records from the first on are handled, or need not be.
     settled: usize,
@@ -106,6 +108,11 @@ impl Truth {
         self.trimmed(shard, 0);
     }
 
+    /// A shard was read, whether or not a record came.
+    pub(super) fn reads(&mut self, shard: &str) {
+        self.shard(shard).was_read = true;
+    }
+
     /// A batch is taken from the queue.
     pub(super) fn delivered(&mut self, batch: &Batch) {
         let id = batch.shard();
@@ -126,7 +133,7 @@ impl Truth {
         }
     }
 
-    /// The handler returned `Ok`.
+    /// The handler returned `Ok`, or the user commits.
     pub(super) fn handled(&mut self, batch: &Batch) {
         let shard = self.shard(batch.shard());
         for record in batch.records() {
@@ -159,24 +166,33 @@ impl Truth {
         open.map(|(id, shard, place)| (id, &shard.records[place].sequence)).collect()
     }
 
-    /// A closed shard that was read and whose end is not stored.
-    pub(super) fn missing_end(&self, stored: &[(String, Position)]) -> Option<&String> {
-        let position = |id: &String| stored.iter().find(|(shard, _)| shard == id);
-        let mut closed = self.shards.iter().filter(|(_, it)| it.is_closed && !it.is_retired);
-        let found = closed.find(|(id, _)| match position(id) {
-            Some((_, position)) => !position.is_end(),
-            None => self.started.contains(*id),
-        });
+    /// A shard whose stored position is not where it must be after an orderly end.
+    pub(super) fn misplaced(&self, stored: &[(String, Position)]) -> Option<&String> {
+        let found =
+            self.shards.iter().filter(|(_, shard)| !shard.is_retired).find(|(id, shard)| {
+                let position = stored.iter().find(|(stored, _)| stored == *id);
+                let position = position.map(|(_, position)| position);
+                if shard.is_closed {
+                    let was_read = position.is_some() || self.started.contains(*id);
+                    return was_read && !position.is_some_and(Position::is_end);
+                }
+                let held = shard.records.iter().rev().find(|record| !record.need_not_come);
+                let last = held.filter(|record| record.was_handled).map(|record| &record.sequence);
+                last.is_some() && position.and_then(Position::sequence) < last
+            });
         found.map(|(id, _)| id)
     }
 
     /// Whether nothing was read of the shard or its ancestors, now or before.
     fn may_be_latest(&self, id: &str) -> bool {
-        let known = |id: &String| self.loaded.contains_key(id) || self.started.contains(id);
+        let is_known = |id: &String| {
+            let is_stored = self.loaded.contains_key(id) || self.shards[id].was_read;
+            is_stored || self.started.contains(id)
+        };
         let above = self.ancestors(id);
-        let is_continued = above.iter().any(known)
+        let is_continued = above.iter().any(is_known)
             || (above.iter().any(|id| self.shards[id].is_retired) && !self.loaded.is_empty());
-        !is_continued && !self.loaded.contains_key(id)
+        !is_continued && !self.loaded.contains_key(id) && !self.shards[id].was_read
     }
 
     fn ancestors(&self, id: &str) -> BTreeSet<String> {

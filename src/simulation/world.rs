@@ -23,6 +23,8 @@ pub(super) const STREAM: &str = "orders";
 const EPOCH_SECONDS: u64 = 1_700_000_000;
 /// How long, in virtual time, the consumer may take when nothing goes wrong any more.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// Time that does not pass would be waited for in vain.
+const MAX_TASKS: u64 = 1_000_000;
 const MAX_OPEN_SHARDS: usize = 8;
 
 /// When virtual time begins.
@@ -102,10 +104,13 @@ impl World {
         while self.now < end {
             self.live(Some(end));
         }
-        self.is_chaotic = false;
-        self.store.faults.lock().rate = 0.0;
         self.tasks.retain(|_, (_, task)| !matches!(task, Task::Happening));
-        self.live(None);
+        // The last consumer lives to see that nothing goes wrong any more.
+        let calm = self.now + self.temper.config.interval * 5;
+        self.plan_for(0, calm, Task::Calm);
+        while self.is_chaotic || !self.is_complete() {
+            self.live(None);
+        }
         self.counts.faults += self.store.faults.lock().count;
         self.counts
     }
@@ -113,18 +118,21 @@ impl World {
     /// One consumer, until it ends by what happens to it, or until it has read everything.
     fn live(&mut self, end: Option<Duration>) {
         self.life += 1;
+        let began_in_chaos = self.is_chaotic;
         let mut consumer = Consumer::new(self);
         let polls = self.temper.config.interval * 1000;
         let limit = end.unwrap_or(self.now + PATIENCE + polls);
-        if self.is_chaotic {
+        if end.is_some() {
             let (crash, stop) =
                 (self.some_time(self.temper.crashes), self.some_time(self.temper.stops));
             self.plan(crash, Task::Crash);
             self.plan(stop, Task::Stop);
         }
         consumer.begin(self);
+        let first = self.made;
         while !consumer.is_over() {
-            if end.is_none() && !consumer.is_stopping() && self.is_complete() {
+            let is_calm = !self.is_chaotic && !consumer.is_stopping();
+            if is_calm && self.is_complete() {
                 consumer.stop(self);
                 continue;
             }
@@ -132,9 +140,14 @@ impl World {
                 panic!("nothing happens any more: {}", self.missing());
             };
             assert!(end.is_some() || at < limit, "no end: {}", self.missing());
+            assert!(self.made - first < MAX_TASKS, "no end in a million steps: {}", self.missing());
             self.pass(at.saturating_sub(self.now));
             match task {
                 Task::Happening => self.happen(),
+                Task::Calm => {
+                    self.is_chaotic = false;
+                    self.store.faults.lock().rate = 0.0;
+                }
                 Task::Crash if life == self.life => {
                     self.counts.crashes += 1;
                     break;
@@ -146,36 +159,36 @@ impl World {
                 break;
             }
         }
-        self.judge(consumer.result());
+        self.judge(consumer.result(), began_in_chaos);
         let pause = Duration::from_millis(self.rng.u64(1..5000));
         self.pass(pause);
     }
 
-    /// Whether everything was handled, and every end is stored.
+    /// Whether everything was handled, and that is stored.
     fn is_complete(&self) -> bool {
         let positions = self.store.positions.shard_iterators(STREAM).unwrap();
         let truth = self.truth.lock();
-        truth.is_complete() && truth.missing_end(&positions).is_none()
+        truth.is_complete() && truth.misplaced(&positions).is_none()
     }
 
     /// What never came, for the message.
     fn missing(&self) -> String {
         let positions = self.store.positions.shard_iterators(STREAM).unwrap();
         let truth = self.truth.lock();
-        let (records, end) = (truth.missing(), truth.missing_end(&positions));
-        format!("records {records:?} never came, or the end of {end:?} was never stored")
+        let (records, shard) = (truth.missing(), truth.misplaced(&positions));
+        format!("records {records:?} never came, or the position of {shard:?} was never stored")
     }
 
     /// Whether the consumer had a reason to end so.
-    fn judge(&self, result: Option<&Error>) {
+    fn judge(&self, result: Option<&Error>, in_chaos: bool) {
         match result {
             None | Some(Error::Handler { .. }) => {}
             Some(Error::Gap { gap: Gap::Foreign { shard, .. }, .. })
                 if self.truth.lock().is_retired(shard) => {}
             // Twice in a row by chance.
             Some(Error::Client { source, .. })
-                if self.is_chaotic && source.class() == crate::ErrorClass::Credentials => {}
-            Some(Error::Store { .. }) if self.is_chaotic && self.temper.store_faults > 0.0 => {}
+                if in_chaos && source.class() == crate::ErrorClass::Credentials => {}
+            Some(Error::Store { .. }) if in_chaos && self.temper.store_faults > 0.0 => {}
             Some(error) => panic!("no reason to fail: {error:?}"),
         }
     }
