@@ -36,6 +36,8 @@ pub(crate) struct Coordinator {
     looking: Option<(Duration, Retry)>,
     store_retry: Retry,
     is_flushing: bool,
+    /// A write failed while others were tried again, perhaps after its turn.
+    missed_flush: Option<(String, StoreError)>,
     timers: Timers,
     running: BTreeSet<String>,
     has_started: bool,
@@ -140,6 +142,7 @@ impl Coordinator {
             looking: None,
             store_retry: Retry::default(),
             is_flushing: false,
+            missed_flush: None,
             timers: Timers::default(),
             running: BTreeSet::new(),
             has_started: false,
@@ -291,8 +294,11 @@ impl Coordinator {
     }
 
     fn unstored(&mut self, turn: &mut Turn, shard: String, error: StoreError) {
-        let is_due = self.is_flushing || self.timers.flush.is_some();
-        if is_due && error.kind() == StoreErrorKind::Retry {
+        if error.kind() == StoreErrorKind::Retry && self.is_flushing {
+            self.missed_flush = Some((shard, error));
+            return;
+        }
+        if error.kind() == StoreErrorKind::Retry && self.timers.flush.is_some() {
             return;
         }
         if !self.store_retry.is_failing() {
@@ -309,7 +315,8 @@ impl Coordinator {
 
     fn flushed(&mut self, turn: &mut Turn, outcome: Result<(), (String, StoreError)>) {
         self.is_flushing = false;
-        match outcome {
+        let missed = self.missed_flush.take().map_or(Ok(()), Err);
+        match outcome.and(missed) {
             Err((shard, error)) => self.unstored(turn, shard, error),
             Ok(()) => {
                 if let Some(lasted) = self.store_retry.succeeded(turn.now) {
@@ -373,5 +380,35 @@ impl Coordinator {
             let result = std::mem::replace(&mut self.result, Ok(()));
             turn.actions.push(Action::Finish(result));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::IteratorType;
+
+    #[test]
+    fn a_write_that_fails_while_others_are_tried_again_is_tried_too() {
+        let stream = "orders".to_owned();
+        let at = IteratorType::TrimHorizon;
+        let plan = Plan { stream, iterator_type: at, chosen: None, on_gap: crate::OnGap::Fail };
+        let mut coordinator = Coordinator::new(plan, &Config::new(), None, true);
+        let mut rng = fastrand::Rng::with_seed(5);
+        let fails = || {
+            let (shard, error) = ("shardId-000000000001".to_owned(), StoreError::retry("busy"));
+            Event::Unstored { shard, error }
+        };
+        coordinator.on(Duration::ZERO, &mut rng, fails());
+        let due = coordinator.wake().unwrap();
+        let actions = coordinator.on(due, &mut rng, Event::Tick);
+        assert!(matches!(actions[..], [Action::Flush]));
+        coordinator.on(due, &mut rng, fails());
+        coordinator.on(due, &mut rng, Event::Flushed(Ok(())));
+        let due = coordinator.wake().expect("another attempt is due");
+        let actions = coordinator.on(due, &mut rng, Event::Tick);
+        assert!(matches!(actions[..], [Action::Flush]));
+        coordinator.on(due, &mut rng, Event::Flushed(Ok(())));
+        assert_eq!(coordinator.wake(), None);
     }
 }
