@@ -1,4 +1,76 @@
-//! Reads an Amazon Kinesis data stream from ordinary blocking code.
+//! Reads an Amazon Kinesis data stream from ordinary blocking code: one thread per shard, no async, no
+//! runtime to start or share.
+//!
+//! ```
+//! use kinesis_consumer::{Config, LocalStore, MemoryKinesis, Stream};
+//!
+//! // In production: `KinesisClient::new()?`, with region and credentials from the environment.
+//! let client = MemoryKinesis::new();
+//! client.create_stream("orders", 2);
+//! client.put("orders", "customer-7", b"one espresso");
+//!
+//! let stream = Stream::new(client, "orders", LocalStore::new(), Config::new())?;
+//! let shutdown = stream.shutdown();
+//! stream.listen(|batch| {
+//!     for record in batch.records() {
+//!         println!("{}: {:?}", record.partition_key(), record.data());
+//!     }
+//!     shutdown.now(); // from any thread, at any time
+//!     Ok(()) // the batch is done: how far it came is stored now
+//! })?;
+//! # Ok::<(), kinesis_consumer::Error>(())
+//! ```
+//!
+//! # What is promised
+//!
+//! - **At least once.** A position is stored only after its batch was handled ([`Ok`]) or committed. No
+//!   error, panic, throttling, expiry, stall, reshard or restart loses a record that the stream still
+//!   holds. A record comes again only after a restart, and only if its batch was not committed.
+//! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
+//!   it was split or merged from. One reader sees that order; several workers on one receiver give it up.
+//! - **Bounded memory**: at worst `(capacity + shards + 1)` decoded answers and one answer's body for
+//!   each shard, beside what your code keeps. See [`Config::capacity`] and [`Config::limit`].
+//! - **A stop wakes every wait**, and ends a call in progress; only a handler in progress is waited for.
+//!   Every thread has a name that begins with `kc-`, and is joined.
+//! - **Errors are typed**, with their shard, and come out of [`Stream::listen`] or [`Listener::join`]; so
+//!   does a handler's panic.
+//! - **No silent jump.** Where reading cannot go on exactly, it is an error or a reported choice: [`Gap`].
+//!
+//! # How it works
+//!
+//! ```text
+//! ListShards -> lineage -> one thread per shard: GetRecords -> bounded channel -> handler, commit -> Store
+//!                  ^                  |                               \-> your receiver, your commit -/
+//!                  \-- shard ended: its children
+//! ```
+//!
+//! Open one of three doors, each of which takes the [`Stream`]:
+//!
+//! - [`listen`](Stream::listen) blocks, and calls a closure, which may borrow, on the calling thread;
+//! - [`spawn`](Stream::spawn) does so on a thread of its own, and returns a [`Listener`];
+//! - [`receiver`](Stream::receiver) gives the channel itself, for `select!`, loops and workers; what is
+//!   taken from it is to be [committed](Batch::commit), in any order.
+//!
+//! A [`Store`] remembers how far each shard is done, as a [`Position`]. [`LocalStore`] does so in memory;
+//! anything with a compare-and-set can.
+//!
+//! # Where a shard starts
+//!
+//! The first of these that there is:
+//!
+//! 1. its stored position;
+//! 2. its oldest record, if a position is stored for a shard that it descends from (or for any shard of
+//!    the stream, when its own parents have left the listing): what it holds is the sequel;
+//! 3. what [`Stream::start_at`] says for it, or for a shard that it descends from;
+//! 4. [`Config::iterator_type`].
+//!
+//! [`Latest`](IteratorType::Latest) leaves out closed shards, unless one of the first two applies. A shard
+//! that is born while the consumer runs starts at its oldest record.
+//!
+//! # Testing
+//!
+//! With feature `testing` there is `MemoryKinesis`, a [`Client`] without a server that splits, merges,
+//! trims and fails on demand, and `store_contract`, which shows that a store keeps its contract.
 
 mod batch;
 mod client;
@@ -47,3 +119,7 @@ pub use crate::shutdown::Shutdown;
 pub use crate::store::store_contract;
 pub use crate::store::{LocalStore, Store, StoreError, StoreErrorKind};
 pub use crate::stream::Stream;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;
