@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::position::IteratorType;
+use crate::tracker::StoreEvery;
 
 /// The most records that Amazon gives in one answer.
 const MAX_LIMIT: u32 = 10_000;
@@ -32,6 +33,7 @@ pub struct Config {
     pub(crate) start_patience: Duration,
     pub(crate) max_outage: Option<Duration>,
     pub(crate) store_patience: Duration,
+    pub(crate) store_every: Option<StoreEvery>,
     pub(crate) on_gap: OnGap,
     pub(crate) fail_on_trim: bool,
 }
@@ -59,6 +61,7 @@ impl Default for Config {
             start_patience: Duration::from_secs(30),
             max_outage: None,
             store_patience: Duration::from_secs(60),
+            store_every: None,
             on_gap: OnGap::Fail,
             fail_on_trim: false,
         }
@@ -120,6 +123,17 @@ impl Config {
         self
     }
 
+    /// Lets commits of a shard wait until there are so many batches, or until the first of them has
+    /// waited so long; at least 1 batch.
+    ///
+    /// A store is then written less often, and a crash makes up to so many batches of each shard, or
+    /// what was handled in that time, come again. A shutdown, an error and a shard's end store at once
+    /// what is committed. Defaults to storing at every commit.
+    pub fn store_every(mut self, batches: u32, time: Duration) -> Self {
+        self.store_every = Some(StoreEvery { batches, time });
+        self
+    }
+
     /// What to do when the service does not know a stored position. Defaults to [`OnGap::Fail`].
     pub fn on_gap(mut self, on_gap: OnGap) -> Self {
         self.on_gap = on_gap;
@@ -143,6 +157,9 @@ impl Config {
             let reason = format!("{} is not within 1 to {MAX_CAPACITY}", self.capacity);
             return invalid("capacity", reason);
         }
+        if self.store_every.is_some_and(|every| every.batches == 0) {
+            return invalid("store_every", "0 batches: at least 1".into());
+        }
         if self.interval > MAX_INTERVAL {
             return invalid("interval", format!("{:?} is longer than a day", self.interval));
         }
@@ -161,6 +178,7 @@ mod tests {
             (Config::new().limit(10_001), "limit"),
             (Config::new().capacity(0), "capacity"),
             (Config::new().capacity(usize::MAX), "capacity"),
+            (Config::new().store_every(0, Duration::ZERO), "store_every"),
             (Config::new().interval(MAX_INTERVAL * 2), "interval"),
         ];
         for (config, name) in cases {

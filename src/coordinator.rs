@@ -12,6 +12,7 @@ use crate::position::Position;
 use crate::retry::Retry;
 use crate::shard::{ChildShard, Shard};
 use crate::store::{StoreError, StoreErrorKind};
+use crate::tracker::StoreEvery;
 
 /// First polls are spread over the interval, but no longer than this: a spread evens out load, which
 /// ten seconds do as well as an hour.
@@ -25,6 +26,7 @@ pub(crate) struct Coordinator {
     plan: Plan,
     interval: Duration,
     store_patience: Duration,
+    store_every: Option<StoreEvery>,
     /// `None` until the store was read.
     lineage: Option<Lineage>,
     listing: Listing,
@@ -62,6 +64,8 @@ struct Timers {
     load: Option<Duration>,
     list: Option<Duration>,
     flush: Option<Duration>,
+    /// Like `flush`, for positions whose storing may wait.
+    deferred: Option<Duration>,
 }
 
 /// What happened.
@@ -83,6 +87,8 @@ pub(crate) enum Event {
     Dispatched,
     /// A commit could not write its position, which waits in the shard's tracker.
     Unstored { shard: String, error: StoreError },
+    /// A commit did not write its position, which may wait.
+    Deferred,
     /// What waited in the trackers was written, or one of them failed.
     Flushed(Result<(), (String, StoreError)>),
     /// Something failed for good.
@@ -135,6 +141,7 @@ impl Coordinator {
             plan,
             interval: config.interval,
             store_patience: config.store_patience,
+            store_every: config.store_every,
             lineage: None,
             listing,
             listed,
@@ -154,8 +161,8 @@ impl Coordinator {
 
     /// When a `Tick` is due.
     pub(crate) fn wake(&self) -> Option<Duration> {
-        let Timers { load, list, flush } = self.timers;
-        [load, list, flush].into_iter().flatten().min()
+        let Timers { load, list, flush, deferred } = self.timers;
+        [load, list, flush, deferred].into_iter().flatten().min()
     }
 
     /// What to do about an event. `now` counts from any fixed moment, and never falls.
@@ -183,6 +190,10 @@ impl Coordinator {
             }
             Event::Dispatched => self.is_dispatching = false,
             Event::Unstored { shard, error } => self.unstored(&mut turn, shard, error),
+            Event::Deferred => {
+                let due = turn.now + self.store_every.map_or(Duration::ZERO, |every| every.time);
+                self.timers.deferred.get_or_insert(due);
+            }
             Event::Flushed(outcome) => self.flushed(&mut turn, outcome),
             Event::Failed(error) => self.fail(&mut turn, error),
             Event::Stopped => self.stop(&mut turn),
@@ -337,15 +348,22 @@ impl Coordinator {
 
     fn tick(&mut self, turn: &mut Turn) {
         let is_due = |timer: &mut Option<Duration>| timer.take_if(|at| *at <= turn.now).is_some();
-        let Timers { load, list, flush } = &mut self.timers;
+        let Timers { load, list, flush, deferred } = &mut self.timers;
         if is_due(load) {
             turn.actions.push(Action::Load);
         }
         if is_due(list) {
             turn.actions.push(Action::List);
         }
-        if is_due(flush) {
-            self.is_flushing = true;
+        let (failed, waiting) = (is_due(flush), is_due(deferred));
+        if failed || waiting {
+            self.flush(turn);
+        }
+    }
+
+    fn flush(&mut self, turn: &mut Turn) {
+        (self.timers.flush, self.timers.deferred) = (None, None);
+        if !std::mem::replace(&mut self.is_flushing, true) {
             turn.actions.push(Action::Flush);
         }
     }
@@ -368,6 +386,10 @@ impl Coordinator {
     }
 
     fn finish_if_over(&mut self, turn: &mut Turn) {
+        let is_quiet = self.running.is_empty() && !self.is_dispatching;
+        if self.phase == Phase::Ended && is_quiet && self.timers.deferred.is_some() {
+            self.flush(turn);
+        }
         let is_storing = self.is_flushing || self.timers.flush.is_some();
         let is_over = match self.phase {
             Phase::Ended => !is_storing,
@@ -375,7 +397,7 @@ impl Coordinator {
             Phase::Stopped => true,
             Phase::Reading | Phase::Finished => false,
         };
-        if is_over && self.running.is_empty() && !self.is_dispatching {
+        if is_over && is_quiet {
             self.phase = Phase::Finished;
             let result = std::mem::replace(&mut self.result, Ok(()));
             turn.actions.push(Action::Finish(result));

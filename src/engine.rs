@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
-use crate::ledger::Ledger;
+use crate::ledger::{Books, Ledger};
 use crate::lineage::{Plan, Start};
 use crate::poller::{Outcome, Pace, Poller, Step};
 use crate::shard::Shard;
@@ -41,6 +41,7 @@ struct Run<'a> {
     started: Instant,
     events: Sender<Event>,
     panics: Sender<Panic>,
+    books: Books,
     /// The ledger of every shard that was started: a failed write is tried again from here.
     ledgers: Mutex<Vec<Arc<Ledger>>>,
 }
@@ -94,8 +95,16 @@ impl<'a> Run<'a> {
         // One panic is told; the others are of threads that the first one stopped.
         let (panics, caught) = bounded(1);
         let started = Instant::now();
+        let books = Books {
+            stream: Arc::clone(&engine.stream),
+            store: Arc::clone(&engine.store),
+            events: events.clone(),
+            halted: engine.shutdown.halted().clone(),
+            every: engine.config.store_every,
+            clock: Arc::new(move || started.elapsed()),
+        };
         let ledgers = Mutex::default();
-        let run = Self { engine, client, started, events, panics, ledgers };
+        let run = Self { engine, client, started, events, panics, books, ledgers };
         (run, Inbox { events: incoming, panics: caught })
     }
 
@@ -121,7 +130,7 @@ impl<'a> Run<'a> {
         );
         let (mut batches, mut halted) = (Some(batches), engine.shutdown.halted().clone());
         let mut event = Event::Begun;
-        loop {
+        let result = 'run: loop {
             for action in coordinator.on(self.now(), &mut rng, event) {
                 match action {
                     Action::Start { start, delay } => {
@@ -131,7 +140,7 @@ impl<'a> Run<'a> {
                     }
                     Action::Close => batches = None,
                     Action::Halt => engine.shutdown.now(),
-                    Action::Finish(result) => return result.and(self.flush_last()),
+                    Action::Finish(result) => break 'run result,
                     Action::Load => self.aside(scope, "kc-store", Self::load),
                     Action::Flush => self.aside(scope, "kc-store", Self::flush),
                     Action::List => self.aside(scope, "kc-list", Self::list),
@@ -148,7 +157,10 @@ impl<'a> Run<'a> {
                 recv(inbox.events) -> event => event.expect("`run` keeps a sender"),
                 recv(timer) -> _ => Event::Tick,
             };
-        }
+        };
+        // From here on a commit stores at once: nobody would do it later.
+        drop(inbox);
+        result.and(self.flush_last())
     }
 
     /// Starts a shard's thread.
@@ -161,14 +173,7 @@ impl<'a> Run<'a> {
     ) {
         let shard = start.shard.id().to_owned();
         let farewell = Farewell(&self.events, Some(Event::Exited { shard: shard.clone() }));
-        let halted = self.engine.shutdown.halted();
-        let ledger = Arc::new(Ledger::new(
-            Arc::clone(&self.engine.stream),
-            &shard,
-            Arc::clone(&self.engine.store),
-            self.events.clone(),
-            halted.clone(),
-        ));
+        let ledger = Arc::new(Ledger::new(self.books.clone(), &shard));
         self.ledgers.lock().push(Arc::clone(&ledger));
         let pace = Pace::new(&self.engine.config);
         let poller = Poller::new(Arc::clone(&self.engine.stream), start, pace);

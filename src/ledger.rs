@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use parking_lot::Mutex;
@@ -11,7 +12,7 @@ use crate::coordinator::Event;
 use crate::error::Error;
 use crate::position::Position;
 use crate::store::{Store, StoreError};
-use crate::tracker::Tracker;
+use crate::tracker::{StoreEvery, Tracker};
 
 /// What the batches of a shard share, and what outlives the consumer as long as one of them does.
 pub(crate) struct Ledger {
@@ -23,20 +24,30 @@ pub(crate) struct Ledger {
     /// Tells the consumer of a failed write. Nobody listens after its end.
     events: Sender<Event>,
     halted: Receiver<Infallible>,
+    every: Option<StoreEvery>,
+    clock: Clock,
     warned: AtomicBool,
 }
 
+/// The time since the consumer began.
+pub(crate) type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// What the ledgers of one consumer have in common.
+#[derive(Clone)]
+pub(crate) struct Books {
+    pub(crate) stream: Arc<str>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) events: Sender<Event>,
+    pub(crate) halted: Receiver<Infallible>,
+    pub(crate) every: Option<StoreEvery>,
+    pub(crate) clock: Clock,
+}
+
 impl Ledger {
-    pub(crate) fn new(
-        stream: Arc<str>,
-        shard: &str,
-        store: Arc<dyn Store>,
-        events: Sender<Event>,
-        halted: Receiver<Infallible>,
-    ) -> Self {
-        let tracker = Mutex::default();
-        let warned = AtomicBool::new(false);
-        Self { stream, shard: shard.into(), store, tracker, events, halted, warned }
+    pub(crate) fn new(books: Books, shard: &str) -> Self {
+        let Books { stream, store, events, halted, every, clock } = books;
+        let (tracker, warned) = (Mutex::default(), AtomicBool::new(false));
+        Self { stream, shard: shard.into(), store, tracker, events, halted, every, clock, warned }
     }
 
     pub(crate) fn stream(&self) -> &str {
@@ -52,9 +63,18 @@ impl Ledger {
         self.tracker.lock().hand_out(through)
     }
 
-    /// Marks a batch, and stores how far the marks reach without a hole.
+    /// Marks a batch, and stores how far the marks reach without a hole; later, where that may wait.
     pub(crate) fn commit(&self, number: u64) -> Result<(), Error> {
-        self.tracker.lock().mark(number);
+        let now = (self.clock)();
+        let is_due = {
+            let mut tracker = self.tracker.lock();
+            tracker.mark(number, now);
+            tracker.to_store().is_none() || tracker.is_due(self.every, now)
+        };
+        // After the consumer's end nobody would store it later.
+        if !is_due && self.events.send(Event::Deferred).is_ok() {
+            return Ok(());
+        }
         self.flush().map_err(|source| {
             let (stream, shard) = (self.stream.to_string(), self.shard.to_string());
             let unstored = Event::Unstored { shard: shard.clone(), error: source.clone() };

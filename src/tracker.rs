@@ -1,6 +1,7 @@
 //! The committed prefix of one shard: what may be stored. Pure.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::position::Position;
 
@@ -15,6 +16,16 @@ pub(crate) struct Tracker {
     reached: Option<Position>,
     /// What the store is known to hold.
     stored: Option<Position>,
+    /// How many batches the prefix has gained since it was stored, and since when.
+    unstored: u32,
+    since: Duration,
+}
+
+/// How often positions are stored: after so many batches, or so long after the first of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoreEvery {
+    pub(crate) batches: u32,
+    pub(crate) time: Duration,
 }
 
 #[derive(Debug)]
@@ -30,8 +41,8 @@ impl Tracker {
         self.first + self.open.len() as u64 - 1
     }
 
-    /// Marks a batch as committed. Marking it again changes nothing.
-    pub(crate) fn mark(&mut self, number: u64) {
+    /// Marks a batch as committed. Marking it again changes nothing. `now` counts from any fixed moment.
+    pub(crate) fn mark(&mut self, number: u64, now: Duration) {
         let Some(place) = number.checked_sub(self.first) else { return };
         if let Some(open) = self.open.get_mut(place as usize) {
             open.committed = true;
@@ -39,6 +50,10 @@ impl Tracker {
         while self.open.front().is_some_and(|open| open.committed) {
             self.reached = self.open.pop_front().map(|open| open.through);
             self.first += 1;
+            if self.unstored == 0 {
+                self.since = now;
+            }
+            self.unstored = self.unstored.saturating_add(1);
         }
     }
 
@@ -47,17 +62,28 @@ impl Tracker {
         self.reached.as_ref().filter(|reached| Some(*reached) > self.stored.as_ref())
     }
 
+    /// Whether what is to be stored may not wait: a shard's end never does.
+    pub(crate) fn is_due(&self, every: Option<StoreEvery>, now: Duration) -> bool {
+        let Some(every) = every else { return true };
+        self.to_store().is_some_and(Position::is_end)
+            || self.unstored >= every.batches
+            || now.saturating_sub(self.since) >= every.time
+    }
+
     /// The store holds this position now.
     pub(crate) fn stored(&mut self, position: Position) {
         self.stored = self.stored.take().max(Some(position));
+        // More may have been committed meanwhile; that is then due a little early.
+        if self.to_store().is_none() {
+            self.unstored = 0;
+        }
     }
 
     /// The position in the store was reset: batches handed out before do not count any more.
     pub(crate) fn reset(&mut self) {
         self.first += self.open.len() as u64;
         self.open.clear();
-        self.reached = None;
-        self.stored = None;
+        (self.reached, self.stored, self.unstored) = (None, None, 0);
     }
 }
 
@@ -80,31 +106,31 @@ mod tests {
     #[test]
     fn a_later_batch_does_not_cover_an_earlier_one() {
         let mut tracker = handed_out(4);
-        tracker.mark(2);
+        tracker.mark(2, Duration::ZERO);
         assert_eq!(tracker.to_store(), None);
-        tracker.mark(0);
+        tracker.mark(0, Duration::ZERO);
         assert_eq!(tracker.to_store(), Some(&after(0)));
-        tracker.mark(1);
+        tracker.mark(1, Duration::ZERO);
         assert_eq!(tracker.to_store(), Some(&after(2)));
     }
 
     #[test]
     fn committing_twice_is_committing_once() {
         let mut tracker = handed_out(2);
-        tracker.mark(0);
+        tracker.mark(0, Duration::ZERO);
         tracker.stored(after(0));
-        tracker.mark(0);
+        tracker.mark(0, Duration::ZERO);
         assert_eq!(tracker.to_store(), None);
-        tracker.mark(1);
+        tracker.mark(1, Duration::ZERO);
         assert_eq!(tracker.to_store(), Some(&after(1)));
     }
 
     #[test]
     fn what_could_not_be_stored_stays_to_be_stored() {
         let mut tracker = handed_out(2);
-        tracker.mark(0);
+        tracker.mark(0, Duration::ZERO);
         assert_eq!(tracker.to_store(), Some(&after(0)));
-        tracker.mark(1);
+        tracker.mark(1, Duration::ZERO);
         assert_eq!(tracker.to_store(), Some(&after(1)));
         // Two threads wrote: the later position arrived first.
         tracker.stored(after(1));
@@ -113,14 +139,33 @@ mod tests {
     }
 
     #[test]
+    fn storing_may_wait_for_batches_or_time_but_not_at_the_shards_end() {
+        let second = Duration::from_secs(1);
+        let every = Some(StoreEvery { batches: 3, time: second });
+        let mut tracker = handed_out(4);
+        tracker.mark(0, second);
+        assert!(tracker.is_due(None, second) && !tracker.is_due(every, second));
+        assert!(tracker.is_due(every, second * 2));
+        tracker.mark(1, second);
+        tracker.mark(2, second);
+        assert!(tracker.is_due(every, second));
+        tracker.stored(after(2));
+        tracker.mark(3, second * 9);
+        assert!(!tracker.is_due(every, second * 9));
+        let end = tracker.hand_out(Position::End { sequence: "9".parse().unwrap() });
+        tracker.mark(end, second * 9);
+        assert!(tracker.is_due(every, second * 9));
+    }
+
+    #[test]
     fn batches_from_before_a_reset_do_not_count() {
         let mut tracker = handed_out(2);
         tracker.reset();
         let next = tracker.hand_out(after(7));
-        tracker.mark(0);
-        tracker.mark(1);
+        tracker.mark(0, Duration::ZERO);
+        tracker.mark(1, Duration::ZERO);
         assert_eq!(tracker.to_store(), None);
-        tracker.mark(next);
+        tracker.mark(next, Duration::ZERO);
         assert_eq!(tracker.to_store(), Some(&after(7)));
     }
 }

@@ -404,3 +404,23 @@ fn a_name_or_setting_out_of_range_is_refused_before_any_call() {
     let config = config().limit(0);
     assert!(Stream::new(MemoryKinesis::new(), "orders", LocalStore::new(), config).is_err());
 }
+
+#[test]
+fn positions_may_wait_but_are_stored_at_the_shutdown() {
+    let (kinesis, store) = (kinesis(1, 10), Arc::new(LocalStore::new()));
+    let config = config().store_every(100, Duration::from_secs(3600));
+    let stream = Stream::new(kinesis.clone(), "orders", Arc::clone(&store), config).unwrap();
+    let stored = || store.get_shard_iterator("orders", "shardId-000000000000").unwrap();
+    let (batches, listener) = stream.receiver().unwrap();
+    let first = batches.recv_timeout(SOON).unwrap();
+    first.commit().unwrap();
+    assert_eq!(stored(), None);
+    kinesis.put("orders", "key", b"10");
+    let second = batches.recv_timeout(SOON).unwrap();
+    listener.shutdown().now();
+    listener.join().unwrap();
+    assert_eq!(stored(), first.records().last().map(|last| last.position()));
+    // After the end nobody would store it later.
+    second.commit().unwrap();
+    assert_eq!(stored(), second.records().last().map(|last| last.position()));
+}

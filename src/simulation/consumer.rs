@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, never, unbounded};
@@ -12,7 +13,7 @@ use crate::client::{Call, Client, ClientError, ErrorClass, list_all};
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, handle};
 use crate::error::Error;
-use crate::ledger::Ledger;
+use crate::ledger::{Books, Ledger};
 use crate::lineage::{Plan, Start};
 use crate::poller::{Outcome, Pace, Poller, Step};
 use crate::position::IteratorType;
@@ -235,13 +236,16 @@ impl Consumer {
             return;
         }
         world.truth.lock().starts(&shard);
-        let ledger = Arc::new(Ledger::new(
-            STREAM.into(),
-            &shard,
-            Arc::clone(&world.store) as Arc<dyn Store>,
-            self.events.0.clone(),
-            never(),
-        ));
+        let time = Arc::clone(&world.time);
+        let books = Books {
+            stream: STREAM.into(),
+            store: Arc::clone(&world.store) as Arc<dyn Store>,
+            events: self.events.0.clone(),
+            halted: never(),
+            every: world.temper.config.store_every,
+            clock: Arc::new(move || Duration::from_nanos(time.load(Ordering::Relaxed))),
+        };
+        let ledger = Arc::new(Ledger::new(books, &shard));
         self.ledgers.push(Arc::clone(&ledger));
         let poller = Poller::new(STREAM.into(), start, Pace::new(&world.temper.config));
         self.readers.insert(shard.clone(), Reader { poller, ledger });

@@ -46,6 +46,11 @@ impl Temper {
             .limit(pick(rng, &[1, 3, 10, 10_000]))
             .capacity(pick(rng, &[1, 2, 16]))
             .on_gap(OnGap::Fail);
+        let waits = [None, None, Some((1, 100)), Some((3, 2000)), Some((100, 10_000))];
+        let config = match pick(rng, &waits) {
+            Some((batches, millis)) => config.store_every(batches, Duration::from_millis(millis)),
+            None => config,
+        };
         let chaos = (interval * rng.u32(10..60)).max(Duration::from_secs(20));
         Self {
             config,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -40,6 +41,8 @@ pub(super) struct World {
     pub(super) store: Arc<FaultyStore>,
     pub(super) truth: Arc<Mutex<Truth>>,
     pub(super) now: Duration,
+    /// The same in nanoseconds, for clocks.
+    pub(super) time: Arc<AtomicU64>,
     /// Whether things still go wrong.
     pub(super) is_chaotic: bool,
     pub(super) counts: Counts,
@@ -75,6 +78,7 @@ impl World {
             store: Arc::new(store),
             truth,
             now: Duration::ZERO,
+            time: Arc::default(),
             is_chaotic: true,
             counts: Counts { seeds: 1, ..Counts::default() },
             tasks: BTreeMap::new(),
@@ -185,6 +189,8 @@ impl World {
             None | Some(Error::Handler { .. }) => {}
             Some(Error::Gap { gap: Gap::Foreign { shard, .. }, .. })
                 if self.truth.lock().is_retired(shard) => {}
+            // Patience ended by chance, before the first listing.
+            Some(Error::Client { shard: None, .. }) if in_chaos => {}
             // Twice in a row by chance.
             Some(Error::Client { source, .. })
                 if in_chaos && source.class() == crate::ErrorClass::Credentials => {}
@@ -195,6 +201,7 @@ impl World {
 
     pub(super) fn pass(&mut self, time: Duration) {
         self.now += time;
+        self.time.store(self.now.as_nanos() as u64, Ordering::Relaxed);
         self.kinesis.advance(time);
     }
 
