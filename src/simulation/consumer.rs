@@ -205,8 +205,12 @@ impl Consumer {
         let listed =
             call(world, "ListShards", |world| list_all(&world.kinesis, STREAM, &Call::unbounded()));
         let is_first = listed.is_ok() && !std::mem::replace(&mut self.has_listed, true);
-        if is_first && world.temper.config.iterator_type == IteratorType::Latest {
-            world.truth.lock().lists_for_latest();
+        if is_first {
+            let mut truth = world.truth.lock();
+            truth.lists();
+            if world.temper.config.iterator_type == IteratorType::Latest {
+                truth.skips_for_latest();
+            }
         }
         listed
     }

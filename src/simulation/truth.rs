@@ -13,6 +13,8 @@ pub(super) struct Truth {
     shards: BTreeMap<String, ShardTruth>,
     /// What the store held when the present run read it.
     loaded: BTreeMap<String, Position>,
+    /// The shards that the present run's first listing did not show any more.
+    unlisted: BTreeSet<String>,
     /// The shards that were started in the present run.
     started: BTreeSet<String>,
 }
@@ -87,9 +89,15 @@ impl Truth {
         self.shards.values_mut().for_each(|shard| shard.delivered = None);
     }
 
-    /// The run lists the stream for the first time, to start at `Latest`: closed shards that nothing
-    /// was ever read of, nor of their ancestors, need not come.
-    pub(super) fn lists_for_latest(&mut self) {
+    /// The run lists the stream for the first time.
+    pub(super) fn lists(&mut self) {
+        let retired = self.shards.iter().filter(|(_, shard)| shard.is_retired);
+        self.unlisted = retired.map(|(id, _)| id.clone()).collect();
+    }
+
+    /// The run is to start at `Latest`: closed shards that nothing was ever read of, nor of their
+    /// ancestors, need not come.
+    pub(super) fn skips_for_latest(&mut self) {
         let skipped: Vec<String> = self.shards.keys().cloned().collect();
         let skipped = skipped.into_iter().filter(|id| self.shards[id].is_closed);
         let skipped: Vec<String> = skipped.filter(|id| self.may_be_latest(id)).collect();
@@ -191,7 +199,7 @@ impl Truth {
         };
         let above = self.ancestors(id);
         let is_continued = above.iter().any(is_known)
-            || (above.iter().any(|id| self.shards[id].is_retired) && !self.loaded.is_empty());
+            || (above.iter().any(|id| self.unlisted.contains(id)) && !self.loaded.is_empty());
         !is_continued && !self.loaded.contains_key(id) && !self.shards[id].was_read
     }
 
