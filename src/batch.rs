@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::gap::Gap;
 use crate::ledger::Ledger;
-use crate::poller::Delivery;
 use crate::record::Records;
+use crate::step::Delivery;
 
 /// The new records of one answer for one shard, in sequence order.
 ///

@@ -17,9 +17,11 @@ use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
 use crate::ledger::{Books, Ledger};
 use crate::lineage::{Plan, Start};
-use crate::poller::{Outcome, Pace, Poller, Step};
+use crate::pace::Pace;
+use crate::poller::Poller;
 use crate::shard::Shard;
 use crate::shutdown::{Shutdown, StopOnDrop};
+use crate::step::{Outcome, Step};
 use crate::store::Store;
 
 /// One run of a consumer.

@@ -1,18 +1,21 @@
 //! What one shard's thread does next. Pure.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::client::{Answer, ClientError, ErrorClass, ShardIterator, StreamStatus, Token};
-use crate::config::{Config, OnGap};
+use crate::config::OnGap;
+use crate::cursor::Cursor;
 use crate::error::Error;
 use crate::gap::Gap;
 use crate::lineage::{Start, StartAt};
+use crate::pace::Pace;
 use crate::position::{IteratorType, Position};
 use crate::record::Records;
 use crate::retry::Retry;
 use crate::sequence::SequenceNumber;
 use crate::shard::{ChildShard, Shard};
+use crate::step::{Delivery, Outcome, Step};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Amazon's tokens live five minutes; older than this they are replaced before use.
@@ -61,28 +64,6 @@ pub(crate) struct Poller {
     ended: Option<Vec<ChildShard>>,
 }
 
-/// The settings that a poller needs.
-#[derive(Clone, Debug)]
-pub(crate) struct Pace {
-    interval: Duration,
-    limit: u32,
-    max_outage: Option<Duration>,
-    store_patience: Duration,
-    on_gap: OnGap,
-    fail_on_trim: bool,
-}
-
-/// Where the next token starts.
-#[derive(Clone, Debug)]
-enum Cursor {
-    /// Where the user said.
-    Fresh(IteratorType),
-    /// At a stored time.
-    Time(SystemTime),
-    /// After this record, of which `sub` user records are done.
-    After { sequence: SequenceNumber, sub: u64 },
-}
-
 /// What the last step was, for those outcomes that do not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
@@ -91,86 +72,16 @@ enum Call {
     Describe,
 }
 
-/// The outcome of the last step.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// Of `Wait`, and at the start.
-    Waited,
-    /// Of `GetIterator`.
-    Iterator(Result<ShardIterator, ClientError>),
-    /// Of `GetRecords`.
-    Records(Result<Answer, ClientError>),
-    /// Of `Describe`.
-    Status(Result<StreamStatus, ClientError>),
-    /// Of `Store`.
-    Stored(Result<(), StoreError>),
-    /// Of `Deliver`.
-    Delivered,
-}
-
-/// What to do next.
-#[derive(Debug)]
-pub(crate) enum Step {
-    Wait(Duration),
-    GetIterator(IteratorType),
-    GetRecords {
-        token: Token,
-        limit: u32,
-    },
-    Describe,
-    Store {
-        to: Position,
-        reset: bool,
-    },
-    Deliver(Delivery),
-    /// The last batch was sent; the poller is done.
-    End(Vec<ChildShard>),
-    /// The poller is done, and so is everything.
-    Fail(Error),
-}
-
-/// A batch to send.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) records: Records,
-    /// What is done when the batch is.
-    pub(crate) through: Position,
-    pub(crate) behind_latest: Option<Duration>,
-    pub(crate) gap: Option<Gap>,
-}
-
-impl Pace {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            interval: config.interval,
-            limit: config.limit,
-            max_outage: config.max_outage,
-            store_patience: config.store_patience,
-            on_gap: config.on_gap,
-            fail_on_trim: config.fail_on_trim,
-        }
-    }
-}
-
 impl Poller {
     pub(crate) fn new(stream: Arc<str>, start: Start, pace: Pace) -> Self {
         let reset = matches!(start.at, StartAt::Reset(_));
         let unconfirmed = matches!(start.at, StartAt::Stored(_));
-        let cursor = match start.at {
-            StartAt::Stored(Position::From(time)) => Cursor::Time(time),
-            StartAt::Stored(Position::After { sequence, sub }) => Cursor::After { sequence, sub },
-            // Not started by a lineage; reading on after its last record finds the end again.
-            StartAt::Stored(Position::End { sequence }) => {
-                Cursor::After { sequence, sub: u64::MAX }
-            }
-            StartAt::Fresh(at) | StartAt::Reset(at) => Cursor::Fresh(at),
-        };
         let mut poller = Self {
             stream,
             shard: start.shard,
             limit: pace.limit,
             pace,
-            cursor,
+            cursor: Cursor::new(start.at),
             token: None,
             probing: None,
             is_begun: false,
@@ -254,13 +165,10 @@ impl Poller {
     fn begun(&mut self, now: Duration, iterator: ShardIterator) -> Step {
         self.token = Some((iterator.token, now));
         self.probing = std::mem::replace(&mut self.is_begun, true).then_some(0);
-        self.expected = match &self.cursor {
-            Cursor::After { sequence, .. } => Some(sequence.clone()),
-            Cursor::Fresh(_) | Cursor::Time(_) => None,
-        };
+        self.expected = self.cursor.sequence().cloned();
         // A shard that stays silent, then restarts, must not start at a new `Latest`; nor must a
         // token that expires before the first record.
-        if self.starts_latest() {
+        if self.cursor.is_latest() {
             let time = iterator.server_time.checked_sub(CLOCK_GRAIN).unwrap_or(UNIX_EPOCH);
             self.cursor = Cursor::Time(time);
             self.to_store = Some(Position::From(time));
@@ -276,10 +184,7 @@ impl Poller {
         if let Err(error) = self.resume(&mut records, next.is_none()) {
             return Step::Fail(error);
         }
-        let through = records.last().map(|last| last.position());
-        if let Some(Position::After { sequence, sub }) = through.clone() {
-            self.cursor = Cursor::After { sequence, sub };
-        }
+        let through = self.cursor.advance(&records);
         self.token = next.map(|token| (token, now));
         if self.token.is_none() {
             return self.deliver_end(records, behind_latest, children);
@@ -321,9 +226,7 @@ impl Poller {
             let shard = self.shard.id().into();
             self.trimmed(Gap::Trimmed { shard, wanted: Some(wanted.clone()), available })?;
         }
-        if let Cursor::After { sequence, sub } = &self.cursor {
-            records.skip_through(sequence, *sub);
-        }
+        self.cursor.skip_read(records);
         Ok(())
     }
 
@@ -462,7 +365,7 @@ impl Poller {
     /// The store's position is of no use: it is overwritten before anything is read.
     fn overwrite(&mut self) {
         self.reset = true;
-        if !self.starts_latest() {
+        if !self.cursor.is_latest() {
             // Everything: a store knows times, and no record is older than this one.
             self.to_store = Some(Position::From(UNIX_EPOCH));
         }
@@ -484,44 +387,9 @@ impl Poller {
         }
     }
 
-    fn starts_latest(&self) -> bool {
-        matches!(self.cursor, Cursor::Fresh(IteratorType::Latest))
-    }
-
     fn client_error(&self, source: ClientError) -> Error {
         let (stream, shard) = (self.stream.to_string(), Some(self.shard.id().into()));
         Error::Client { stream, shard, source }
-    }
-}
-
-impl Cursor {
-    fn iterator_type(&self) -> IteratorType {
-        match self {
-            Self::Fresh(at) => at.clone(),
-            Self::Time(UNIX_EPOCH) => IteratorType::TrimHorizon,
-            Self::Time(time) => IteratorType::AtTimestamp(*time),
-            // At, not after: whether the record is still there shows whether any is missing.
-            Self::After { sequence, .. } => IteratorType::AtSequenceNumber(sequence.clone()),
-        }
-    }
-
-    /// The last record read.
-    fn sequence(&self) -> Option<&SequenceNumber> {
-        match self {
-            Self::After { sequence, .. } => Some(sequence),
-            Self::Fresh(_) | Self::Time(_) => None,
-        }
-    }
-
-    /// What a store would hold; `None` before anything is.
-    fn position(&self) -> Option<Position> {
-        match self {
-            Self::After { sequence, sub } => {
-                Some(Position::After { sequence: sequence.clone(), sub: *sub })
-            }
-            Self::Time(time) => Some(Position::From(*time)),
-            Self::Fresh(_) => None,
-        }
     }
 }
 

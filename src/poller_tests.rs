@@ -1,6 +1,9 @@
 //! Each corner of reading one shard, step by step.
 
+use std::time::SystemTime;
+
 use super::*;
+use crate::config::Config;
 use crate::record::RecordsBuilder;
 use crate::shard::HashKeyRange;
 

@@ -15,8 +15,10 @@ use crate::dispatch::{Callback, handle};
 use crate::error::Error;
 use crate::ledger::{Books, Ledger};
 use crate::lineage::{Plan, Start};
-use crate::poller::{Outcome, Pace, Poller, Step};
+use crate::pace::Pace;
+use crate::poller::Poller;
 use crate::position::IteratorType;
+use crate::step::{Outcome, Step};
 use crate::store::Store;
 
 /// One life of the consumer, from its start to its end or crash.

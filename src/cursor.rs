@@ -1,0 +1,81 @@
+//! How far a shard has been read, and where its next token starts. Pure.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::lineage::StartAt;
+use crate::position::{IteratorType, Position};
+use crate::record::Records;
+use crate::sequence::SequenceNumber;
+
+/// A place in a shard.
+#[derive(Clone, Debug)]
+pub(crate) enum Cursor {
+    /// Where the user said.
+    Fresh(IteratorType),
+    /// At a stored time.
+    Time(SystemTime),
+    /// After this record, of which `sub` user records are done.
+    After { sequence: SequenceNumber, sub: u64 },
+}
+
+impl Cursor {
+    pub(crate) fn new(start: StartAt) -> Self {
+        match start {
+            StartAt::Fresh(at) | StartAt::Reset(at) => Self::Fresh(at),
+            StartAt::Stored(Position::From(time)) => Self::Time(time),
+            StartAt::Stored(Position::After { sequence, sub }) => Self::After { sequence, sub },
+            // No lineage starts a shard that is done; after its last record the end is found again.
+            StartAt::Stored(Position::End { sequence }) => Self::After { sequence, sub: u64::MAX },
+        }
+    }
+
+    /// What to ask a token for.
+    pub(crate) fn iterator_type(&self) -> IteratorType {
+        match self {
+            Self::Fresh(at) => at.clone(),
+            Self::Time(UNIX_EPOCH) => IteratorType::TrimHorizon,
+            Self::Time(time) => IteratorType::AtTimestamp(*time),
+            // At, not after: whether the record is still there shows whether any is missing.
+            Self::After { sequence, .. } => IteratorType::AtSequenceNumber(sequence.clone()),
+        }
+    }
+
+    pub(crate) fn is_latest(&self) -> bool {
+        matches!(self, Self::Fresh(IteratorType::Latest))
+    }
+
+    /// The last record read.
+    pub(crate) fn sequence(&self) -> Option<&SequenceNumber> {
+        match self {
+            Self::After { sequence, .. } => Some(sequence),
+            Self::Fresh(_) | Self::Time(_) => None,
+        }
+    }
+
+    /// What a store would hold; `None` before anything is.
+    pub(crate) fn position(&self) -> Option<Position> {
+        match self {
+            Self::After { sequence, sub } => {
+                Some(Position::After { sequence: sequence.clone(), sub: *sub })
+            }
+            Self::Time(time) => Some(Position::From(*time)),
+            Self::Fresh(_) => None,
+        }
+    }
+
+    /// Leaves out the records that were read before.
+    pub(crate) fn skip_read(&self, records: &mut Records) {
+        if let Self::After { sequence, sub } = self {
+            records.skip_through(sequence, *sub);
+        }
+    }
+
+    /// Moves behind the last of these records: the position there, if there is one.
+    pub(crate) fn advance(&mut self, records: &Records) -> Option<Position> {
+        let through = records.last()?.position();
+        if let Position::After { sequence, sub } = through.clone() {
+            *self = Self::After { sequence, sub };
+        }
+        Some(through)
+    }
+}

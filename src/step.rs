@@ -1,0 +1,59 @@
+//! What a poller asks for, and what comes of it. Pure.
+
+use std::time::Duration;
+
+use crate::client::{Answer, ClientError, ShardIterator, StreamStatus, Token};
+use crate::error::Error;
+use crate::gap::Gap;
+use crate::position::{IteratorType, Position};
+use crate::record::Records;
+use crate::shard::ChildShard;
+use crate::store::StoreError;
+
+/// The outcome of the last step.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Of `Wait`, and at the start.
+    Waited,
+    /// Of `GetIterator`.
+    Iterator(Result<ShardIterator, ClientError>),
+    /// Of `GetRecords`.
+    Records(Result<Answer, ClientError>),
+    /// Of `Describe`.
+    Status(Result<StreamStatus, ClientError>),
+    /// Of `Store`.
+    Stored(Result<(), StoreError>),
+    /// Of `Deliver`.
+    Delivered,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Wait(Duration),
+    GetIterator(IteratorType),
+    GetRecords {
+        token: Token,
+        limit: u32,
+    },
+    Describe,
+    Store {
+        to: Position,
+        reset: bool,
+    },
+    Deliver(Delivery),
+    /// The last batch was sent; the poller is done.
+    End(Vec<ChildShard>),
+    /// The poller is done, and so is everything.
+    Fail(Error),
+}
+
+/// A batch to send.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) records: Records,
+    /// What is done when the batch is.
+    pub(crate) through: Position,
+    pub(crate) behind_latest: Option<Duration>,
+    pub(crate) gap: Option<Gap>,
+}
