@@ -38,6 +38,7 @@ pub(crate) struct Coordinator {
     looking: Option<(Duration, Retry)>,
     store_retry: Retry,
     is_flushing: bool,
+    must_flush_again: bool,
     /// A write failed while others were tried again, perhaps after its turn.
     missed_flush: Option<(String, StoreError)>,
     timers: Timers,
@@ -149,6 +150,7 @@ impl Coordinator {
             looking: None,
             store_retry: Retry::default(),
             is_flushing: false,
+            must_flush_again: false,
             missed_flush: None,
             timers: Timers::default(),
             running: BTreeSet::new(),
@@ -326,12 +328,16 @@ impl Coordinator {
 
     fn flushed(&mut self, turn: &mut Turn, outcome: Result<(), (String, StoreError)>) {
         self.is_flushing = false;
+        let must_flush_again = std::mem::take(&mut self.must_flush_again);
         let missed = self.missed_flush.take().map_or(Ok(()), Err);
         match outcome.and(missed) {
             Err((shard, error)) => self.unstored(turn, shard, error),
             Ok(()) => {
                 if let Some(lasted) = self.store_retry.succeeded(turn.now) {
                     log::warn!("stream {:?}: positions stored, after {lasted:?}", self.plan.stream);
+                }
+                if must_flush_again {
+                    self.flush(turn);
                 }
             }
         }
@@ -363,7 +369,10 @@ impl Coordinator {
 
     fn flush(&mut self, turn: &mut Turn) {
         (self.timers.flush, self.timers.deferred) = (None, None);
-        if !std::mem::replace(&mut self.is_flushing, true) {
+        // A round that is under way may have passed what is due now.
+        if std::mem::replace(&mut self.is_flushing, true) {
+            self.must_flush_again = true;
+        } else {
             turn.actions.push(Action::Flush);
         }
     }

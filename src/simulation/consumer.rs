@@ -179,7 +179,11 @@ impl Consumer {
             Action::Describe => Event::Described(call(world, "DescribeStreamSummary", |world| {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
-            Action::Flush => Event::Flushed(self.flush()),
+            Action::Flush => {
+                let flushed = Box::new(Event::Flushed(self.flush()));
+                let time = world.temper.flush_time.mul_f64(world.rng.f64());
+                return world.plan(time, Task::Tell(flushed));
+            }
             Action::Start { start, delay } => {
                 return world.plan(delay, Task::Begin(Box::new(start)));
             }

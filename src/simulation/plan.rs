@@ -21,6 +21,8 @@ pub(super) struct Temper {
     pub(super) call_faults: f64,
     pub(super) store_faults: f64,
     pub(super) handler_faults: f64,
+    /// How long a round of writes to the store may take.
+    pub(super) flush_time: Duration,
     /// The mean time between crashes, and between orderly stops.
     pub(super) crashes: Duration,
     pub(super) stops: Duration,
@@ -61,6 +63,7 @@ impl Temper {
             call_faults: pick(rng, &[0.0, 0.02, 0.1, 0.3]),
             store_faults: pick(rng, &[0.0, 0.0, 0.05, 0.3]),
             handler_faults: pick(rng, &[0.0, 0.0, 0.01, 0.05]),
+            flush_time: Duration::from_millis(pick(rng, &[10, 3000])),
             crashes: chaos.mul_f64(pick(rng, &[0.1, 0.3, 1.0, 10.0])),
             stops: chaos.mul_f64(pick(rng, &[0.3, 1.0, 10.0])),
             workers: pick(rng, &[0, 0, 1, 3]),

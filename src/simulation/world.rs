@@ -100,18 +100,17 @@ impl World {
             self.pass(early);
             self.truth.lock().starts_at(time);
         }
+        // The last consumer lives on when nothing goes wrong any more.
         let end = self.now + self.temper.chaos;
+        let calm = end + self.temper.config.interval * 5;
         for _ in 0..self.temper.happenings {
-            let at = self.now + self.temper.chaos.mul_f64(self.rng.f64());
+            let at = self.now + (calm - self.now).mul_f64(self.rng.f64());
             self.plan_for(0, at, Task::Happening);
         }
+        self.plan_for(0, calm, Task::Calm);
         while self.now < end {
             self.live(Some(end));
         }
-        self.tasks.retain(|_, (_, task)| !matches!(task, Task::Happening));
-        // The last consumer lives to see that nothing goes wrong any more.
-        let calm = self.now + self.temper.config.interval * 5;
-        self.plan_for(0, calm, Task::Calm);
         while self.is_chaotic || !self.is_complete() {
             self.live(None);
         }
@@ -163,6 +162,8 @@ impl World {
                 break;
             }
         }
+        // The stream has open shards to its last day.
+        assert!(!consumer.is_over() || consumer.is_stopping(), "the consumer ended by itself");
         self.judge(consumer.result(), began_in_chaos);
         let pause = Duration::from_millis(self.rng.u64(1..5000));
         self.pass(pause);
