@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
-use crate::ledger::{Books, Ledger};
+use crate::ledger::{Books, Ledger, flush_all};
 use crate::lineage::{Plan, Start};
 use crate::pace::Pace;
 use crate::poller::Poller;
@@ -250,24 +250,16 @@ impl<'a> Run<'a> {
 
     fn flush(&self) -> Event {
         let ledgers = self.ledgers.lock().clone();
-        Event::Flushed(ledgers.iter().try_for_each(|ledger| {
-            ledger.flush().map_err(|error| (ledger.shard().to_owned(), error))
-        }))
+        Event::Flushed(flush_all(&ledgers))
     }
 
     /// The last attempt to store what could not be stored before.
     fn flush_last(&self) -> Result<(), Error> {
         let ledgers = self.ledgers.lock().clone();
-        let mut result = Ok(());
-        for ledger in ledgers {
-            // One shard's failure must not keep the others' positions from being stored.
-            let flushed = ledger.flush().map_err(|source| {
-                let (stream, shard) = (self.engine.stream.to_string(), ledger.shard().to_owned());
-                Error::Store { stream, shard: Some(shard), source }
-            });
-            result = result.and(flushed);
-        }
-        result
+        flush_all(&ledgers).map_err(|(shard, source)| {
+            let stream = self.engine.stream.to_string();
+            Error::Store { stream, shard: Some(shard), source }
+        })
     }
 
     /// Does something that may block on a thread of its own, so that the coordinator never does.

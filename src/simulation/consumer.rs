@@ -13,7 +13,7 @@ use crate::client::{Call, Client, ClientError, ErrorClass, list_all};
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, handle};
 use crate::error::Error;
-use crate::ledger::{Books, Ledger};
+use crate::ledger::{Books, Ledger, flush_all};
 use crate::lineage::{Plan, Start};
 use crate::pace::Pace;
 use crate::poller::Poller;
@@ -180,7 +180,7 @@ impl Consumer {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
             Action::Flush => {
-                let flushed = Box::new(Event::Flushed(self.flush()));
+                let flushed = Box::new(Event::Flushed(flush_all(&self.ledgers)));
                 let time = world.temper.flush_time.mul_f64(world.rng.f64());
                 return world.plan(time, Task::Tell(flushed));
             }
@@ -193,7 +193,7 @@ impl Consumer {
                 return;
             }
             Action::Finish(result) => {
-                let flushed = self.flush();
+                let flushed = flush_all(&self.ledgers);
                 let flushed = flushed.map_err(|(shard, source)| Error::Store {
                     stream: STREAM.into(),
                     shard: Some(shard),
@@ -219,12 +219,6 @@ impl Consumer {
             }
         }
         listed
-    }
-
-    fn flush(&self) -> Result<(), (String, crate::StoreError)> {
-        self.ledgers.iter().try_for_each(|ledger| {
-            ledger.flush().map_err(|error| (ledger.shard().to_owned(), error))
-        })
     }
 
     /// Every shard's thread ends; what is queued stays unhandled.
