@@ -121,8 +121,10 @@ impl Ledger {
 /// Stores what waits in each of them: the first failure, with its shard. It does not keep the others
 /// from being stored.
 pub(crate) fn flush_all(ledgers: &[Arc<Ledger>]) -> Result<(), (String, StoreError)> {
-    ledgers.iter().fold(Ok(()), |result, ledger| {
+    let mut result = Ok(());
+    for ledger in ledgers {
         let flushed = ledger.flush().map_err(|error| (ledger.shard().to_owned(), error));
-        result.and(flushed)
-    })
+        result = result.and(flushed);
+    }
+    result
 }
