@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rusoto_core::credential::{
-    AwsCredentials, ContainerProvider, CredentialsError, EnvironmentProvider,
-    InstanceMetadataProvider, ProvideAwsCredentials,
+    AwsCredentials, ContainerProvider, EnvironmentProvider, InstanceMetadataProvider,
+    ProvideAwsCredentials,
 };
 use serde::Deserialize;
 use tokio::process::Command;
@@ -22,10 +22,10 @@ use super::text::cut;
 const PROCESS: Duration = Duration::from_secs(10);
 
 /// How long one answer of a container's or an instance's metadata may take, which come in
-/// milliseconds where there are any.
+/// milliseconds where there are any; with its body, which rusoto does not bound, twice as long.
 const METADATA: Duration = Duration::from_secs(2);
 
-/// Longer than all of it together; rusoto bounds no body.
+/// Longer than all of it together.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 const KEY: &str = "AWS_ACCESS_KEY_ID";
@@ -44,7 +44,8 @@ const NO_INSTANCE: &str = "AWS_EC2_METADATA_DISABLED";
 pub(super) async fn find() -> Result<AwsCredentials, String> {
     let lookup: Lookup<'_> = &environment::process;
     if environment::first(lookup, &[KEY]).is_some() {
-        return said("the environment", EnvironmentProvider::default().credentials().await);
+        let found = EnvironmentProvider::default().credentials().await;
+        return found.map_err(|error| format!("the environment: {}", cut(&error.message)));
     }
     let mut looked = vec![format!("{KEY} in the environment: not set")];
     let profile = profile::name(lookup);
@@ -63,7 +64,9 @@ pub(super) async fn find() -> Result<AwsCredentials, String> {
     if environment::first(lookup, &CONTAINER).is_some() {
         let mut provider = ContainerProvider::new();
         provider.set_timeout(METADATA);
-        return said("the container", provider.credentials().await);
+        return within(METADATA * 2, provider.credentials())
+            .await
+            .map_err(|why| format!("the container: {}", cut(&why)));
     }
     looked.push(format!("the container: neither {} nor {} is set", CONTAINER[0], CONTAINER[1]));
     match instance(lookup).await {
@@ -71,13 +74,6 @@ pub(super) async fn find() -> Result<AwsCredentials, String> {
         Err(why) => looked.push(format!("the instance's metadata, version 1: {why}")),
     }
     Err(format!("looked at {}", looked.join("; ")))
-}
-
-fn said(
-    place: &str,
-    answer: Result<AwsCredentials, CredentialsError>,
-) -> Result<AwsCredentials, String> {
-    answer.map_err(|error| format!("{place}: {}", cut(&error.message)))
 }
 
 /// What the file of this path says of a profile, read by `read`.
@@ -143,12 +139,11 @@ async fn instance(lookup: Lookup<'_>) -> Result<AwsCredentials, String> {
         let port = uri.port_u16().unwrap_or(80);
         provider.set_ip_addr_with_port(uri.host().unwrap_or_default(), &port.to_string());
     }
-    // Two answers, and the body of each, which rusoto does not bound.
-    let answer = tokio::time::timeout(METADATA * 2, provider.credentials()).await;
-    let answer = answer.map_err(|_| format!("no answer within {:?}", METADATA * 2))?;
-    answer.map_err(|error| cut(&error.message))
+    // Two answers: the role, and its keys.
+    within(METADATA * 2, provider.credentials()).await.map_err(|why| cut(&why))
 }
 
+/// The future's answer, as long as it comes in time: rusoto does not bound the body of one.
 async fn within<T, E: Display>(
     limit: Duration,
     future: impl Future<Output = Result<T, E>>,
