@@ -202,13 +202,13 @@ impl Stream {
         thread: &str,
         run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<Listener, Error> {
-        let shutdown = self.shutdown();
+        let (shutdown, stream) = (self.shutdown(), self.name.to_string());
         // Owned by the listener, which joins it.
-        let thread = thread::Builder::new()
-            .name(thread.into())
-            .spawn(move || run(self))
-            .map_err(|source| Error::Thread { source })?;
-        Ok(Listener::new(thread, shutdown))
+        let spawned = thread::Builder::new().name(thread.into()).spawn(move || run(self));
+        match spawned {
+            Ok(thread) => Ok(Listener::new(thread, shutdown)),
+            Err(source) => Err(Error::Thread { stream, thread: thread.into(), source }),
+        }
     }
 
     fn engine(self) -> Engine {

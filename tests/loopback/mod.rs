@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -157,7 +158,12 @@ pub(crate) fn refusal(code: &str, message: &str) -> String {
 
 /// What a stream of so many empty shards answers.
 pub(crate) fn stream_of(shards: usize) -> impl Fn(&Request) -> String + Send + Sync {
-    let listed: Vec<_> = (0..shards)
+    stream(0..shards)
+}
+
+/// What a stream answers whose empty shards have these numbers.
+pub(crate) fn stream(shards: Range<usize>) -> impl Fn(&Request) -> String + Send + Sync {
+    let listed: Vec<_> = shards
         .map(|shard| {
             let keys = r#""HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"1"}"#;
             let numbers = r#""SequenceNumberRange":{"StartingSequenceNumber":"1"}"#;
@@ -171,6 +177,11 @@ pub(crate) fn stream_of(shards: usize) -> impl Fn(&Request) -> String + Send + S
         "GetShardIterator" => ok(r#"{"ShardIterator":"token"}"#),
         _ => ok(r#"{"Records":[],"NextShardIterator":"token","MillisBehindLatest":0}"#),
     }
+}
+
+/// A description of a stream in this state.
+pub(crate) fn described(status: &str) -> String {
+    ok(&ACTIVE.replace("ACTIVE", status))
 }
 
 /// A description of an active stream.
