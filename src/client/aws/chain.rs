@@ -31,6 +31,8 @@ pub(super) const LIMIT: Duration = Duration::from_secs(20);
 const KEY: &str = "AWS_ACCESS_KEY_ID";
 const CONTAINER: [&str; 2] =
     ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+/// What rusoto does not speak, though Amazon's own tools do.
+const BEYOND: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 const INSTANCE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const NO_INSTANCE: &str = "AWS_EC2_METADATA_DISABLED";
 
@@ -64,16 +66,22 @@ pub(super) async fn find() -> Result<AwsCredentials, String> {
     if environment::first(lookup, &CONTAINER).is_some() {
         let mut provider = ContainerProvider::new();
         provider.set_timeout(METADATA);
-        return within(METADATA * 2, provider.credentials())
-            .await
-            .map_err(|why| format!("the container: {}", cut(&why)));
+        let found = within(METADATA * 2, provider.credentials()).await;
+        return found.map_err(|why| format!("the container: {}{}", cut(&why), beyond(lookup)));
     }
     looked.push(format!("the container: neither {} nor {} is set", CONTAINER[0], CONTAINER[1]));
     match instance(lookup).await {
         Ok(found) => return Ok(found),
         Err(why) => looked.push(format!("the instance's metadata, version 1: {why}")),
     }
-    Err(format!("looked at {}", looked.join("; ")))
+    Err(format!("looked at {}{}", looked.join("; "), beyond(lookup)))
+}
+
+/// What is set up and cannot be used.
+fn beyond(lookup: Lookup<'_>) -> String {
+    let set = BEYOND.iter().filter(|name| environment::first(lookup, &[name]).is_some());
+    set.map(|name| format!("; {name} is not supported: use ClientBuilder::credentials_fn"))
+        .collect()
 }
 
 /// What the file of this path says of a profile, read by `read`.
