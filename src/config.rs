@@ -1,6 +1,6 @@
 //! How a stream is read.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::position::IteratorType;
@@ -84,7 +84,8 @@ impl Config {
     }
 
     /// Where a shard starts that has no stored position, and whose ancestors have none. A sequence
-    /// number is taken only if one shard is read. Defaults to [`IteratorType::TrimHorizon`].
+    /// number is taken only if one shard is read, and a timestamp more than five minutes ahead of this
+    /// machine's clock is refused. Defaults to [`IteratorType::TrimHorizon`].
     pub fn iterator_type(mut self, iterator_type: IteratorType) -> Self {
         self.iterator_type = iterator_type;
         self
@@ -163,7 +164,8 @@ impl Config {
         if self.interval > MAX_INTERVAL {
             return invalid("interval", format!("{:?} is longer than a day", self.interval));
         }
-        Ok(())
+        let start = self.iterator_type.check(SystemTime::now());
+        start.or_else(|reason| invalid("iterator_type", reason))
     }
 }
 
@@ -180,6 +182,11 @@ mod tests {
             (Config::new().capacity(usize::MAX), "capacity"),
             (Config::new().store_every(0, Duration::ZERO), "store_every"),
             (Config::new().interval(MAX_INTERVAL * 2), "interval"),
+            (
+                Config::new()
+                    .iterator_type(IteratorType::AtTimestamp(SystemTime::now() + MAX_INTERVAL)),
+                "iterator_type",
+            ),
         ];
         for (config, name) in cases {
             let error = config.validate().unwrap_err();

@@ -70,7 +70,7 @@ impl Engine {
             let coordinator = thread::Builder::new()
                 .name("kc-coordinator".into())
                 .spawn_scoped(scope, move || run.coordinate(scope, inbox, batches, true))
-                .map_err(|source| Error::Thread { source })?;
+                .map_err(|source| run.no_thread("kc-coordinator", source))?;
             {
                 let _farewell = Farewell(&run.events, Some(Event::Dispatched));
                 if let Err(error) = dispatch(&queue, &self.shutdown, handler) {
@@ -286,9 +286,13 @@ impl<'a> Run<'a> {
             }
         };
         // Its end is seen by the scope, which joins it.
-        if let Err(source) = thread::Builder::new().name(name).spawn_scoped(scope, act) {
-            self.tell(Event::Failed(Error::Thread { source }));
+        if let Err(source) = thread::Builder::new().name(name.clone()).spawn_scoped(scope, act) {
+            self.tell(Event::Failed(self.no_thread(&name, source)));
         }
+    }
+
+    fn no_thread(&self, thread: &str, source: std::io::Error) -> Error {
+        Error::Thread { stream: self.engine.stream.to_string(), thread: thread.into(), source }
     }
 
     fn tell(&self, event: Event) {

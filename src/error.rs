@@ -12,6 +12,27 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a consumer could not start, or stopped.
 ///
 /// Nothing is lost by any of them: whatever was not committed comes again at the next start.
+///
+/// Its text says what was tried and what to do, and does not repeat its
+/// [`source`](std::error::Error::source), which says what went wrong: show both.
+///
+/// | error | cause | remedy |
+/// |---|---|---|
+/// | [`InvalidSetting`](Self::InvalidSetting) | the setting that it names is out of range, also if the environment set it; or there is no region | the text says what is allowed, and where was looked |
+/// | [`StreamNotFound`](Self::StreamNotFound) | no stream of this name, or not in this region and account, or not at this endpoint; or it was deleted while it was read | correct the name, the region, the credentials or the endpoint |
+/// | [`StreamDeleting`](Self::StreamDeleting) | somebody deletes the stream | none for its records; create it again under another name, or wait until it is gone |
+/// | [`StreamCreating`](Self::StreamCreating) | it takes longer than [`start_patience`](crate::Config::start_patience) | start again later, or raise that |
+/// | [`NoShards`](Self::NoShards) | a server that lists nothing for an active stream, which Amazon does not | check the endpoint, and the server |
+/// | [`UnknownShard`](Self::UnknownShard) | [`choose`](crate::Stream::choose) or [`start_at`](crate::Stream::start_at) names a shard that the stream does not list; old ones leave it | take an id from [`Stream::shards`](crate::Stream::shards) |
+/// | [`SequenceNumberForSeveralShards`](Self::SequenceNumberForSeveralShards) | [`iterator_type`](crate::Config::iterator_type) is a sequence number, and several shards would start there | choose one shard, or use `start_at` for it |
+/// | [`Client`](Self::Client) | a call failed for good; or at the start for longer than `start_patience`, later for longer than [`max_outage`](crate::Config::max_outage) | by its [class](crate::ErrorClass) and the advice in its text |
+/// | [`Gap`](Self::Gap) | a stored position cannot be resumed exactly, and the configuration says that this is an error | by its [kind](crate::Gap): raise the retention, use the right store, or choose with [`on_gap`](crate::Config::on_gap) where to go on |
+/// | [`Store`](Self::Store) | the store failed for good, belongs to somebody else now, or failed for longer than [`store_patience`](crate::Config::store_patience) | repair the store; records after the last stored position come again |
+/// | [`Handler`](Self::Handler) | the handler returned an error, which is the source | repair what it needs; what should be tried again, the handler tries again itself |
+/// | [`Stopped`](Self::Stopped) | the shards were asked for after [`Shutdown::now`](crate::Shutdown::now) or `drain` | make another `Stream` |
+/// | [`Thread`](Self::Thread) | the limit of threads, of processes or of memory is reached (`ulimit -u`, `pids.max` of the cgroup); each shard needs a thread | raise it, or choose fewer shards |
+///
+/// A panic of the handler is none of them: it goes on in the caller of `listen` or `join`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -37,7 +58,7 @@ pub enum Error {
     },
 
     /// The stream is being deleted.
-    #[error("stream {stream:?} is being deleted")]
+    #[error("stream {stream:?} is being deleted: nothing of it can be read any more")]
     StreamDeleting {
         /// The stream.
         stream: String,
@@ -55,7 +76,7 @@ pub enum Error {
     },
 
     /// The stream lists no shard at all.
-    #[error("stream {stream:?} lists no shard")]
+    #[error("stream {stream:?} is active and lists no shard: check that the endpoint is a Kinesis")]
     NoShards {
         /// The stream.
         stream: String,
@@ -103,7 +124,10 @@ pub enum Error {
     },
 
     /// The store failed for good, or for longer than `store_patience`.
-    #[error("keeping the position of stream {stream:?}{}", of_shard(shard))]
+    #[error(
+        "the store failed to keep the position of stream {stream:?}{}: what was not stored comes again",
+        of_shard(shard)
+    )]
     Store {
         /// The stream.
         stream: String,
@@ -114,7 +138,10 @@ pub enum Error {
     },
 
     /// The handler returned an error. Its batch is not committed.
-    #[error("the handler failed on a batch of stream {stream:?}, shard {shard:?}")]
+    #[error(
+        "the handler failed on a batch of stream {stream:?}, shard {shard:?}, which comes again at \
+         the next start"
+    )]
     Handler {
         /// The stream.
         stream: String,
@@ -125,15 +152,22 @@ pub enum Error {
     },
 
     /// The stream was asked for its shards after its shutdown.
-    #[error("stream {stream:?} was stopped before its shards were listed")]
+    #[error("stream {stream:?} was stopped before its shards were listed: make another Stream")]
     Stopped {
         /// The stream.
         stream: String,
     },
 
     /// The system gave no thread.
-    #[error("no thread could be started: raise the limit of threads, or choose fewer shards")]
+    #[error(
+        "thread {thread:?} for stream {stream:?} could not be started: raise the limit of threads, or \
+         choose fewer shards"
+    )]
     Thread {
+        /// The stream.
+        stream: String,
+        /// The name of the thread; a shard's ends in the digits of its id.
+        thread: String,
         /// What the system said.
         source: std::io::Error,
     },
@@ -153,4 +187,21 @@ impl Error {
 
 fn of_shard(shard: &Option<String>) -> String {
     shard.as_ref().map(|shard| format!(", shard {shard:?}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_table_has_a_row_for_every_error() {
+        let text = include_str!("error.rs");
+        let (_, variants) = text.split_once("pub enum Error {\n").unwrap();
+        let (variants, _) = variants.split_once("\n}\n").unwrap();
+        let names =
+            variants.lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(" {"));
+        let rows = names.map(|name| {
+            let row = format!("/// | [`{name}`](Self::{name}) | ");
+            assert!(text.contains(&row), "{name} has no row");
+        });
+        assert_eq!(rows.count(), text.matches("\n/// | [`").count());
+    }
 }

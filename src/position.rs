@@ -15,6 +15,9 @@ pub enum IteratorType {
     /// From the record after this one on. Only for one chosen shard.
     AfterSequenceNumber(SequenceNumber),
     /// From the first record that arrived at this time or later (milliseconds count).
+    ///
+    /// Not in the future, which Amazon refuses; up to five minutes are left to the service, whose
+    /// clock counts.
     AtTimestamp(SystemTime),
     /// From the oldest record that the stream still holds.
     TrimHorizon,
@@ -51,6 +54,26 @@ pub struct InvalidPositionKey(String);
 
 /// Added to seconds since 1970 so that times before 1970 sort first.
 const SECONDS_BIAS: u64 = 1 << 63;
+
+/// How far two clocks may be apart: Amazon takes no request that is older or newer.
+const MAX_SKEW: Duration = Duration::from_secs(300);
+
+impl IteratorType {
+    /// Whether reading can start there.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub(crate) fn check(&self, now: SystemTime) -> Result<(), String> {
+        let Self::AtTimestamp(time) = self else { return Ok(()) };
+        match time.duration_since(now) {
+            Ok(ahead) if ahead > MAX_SKEW => Err(format!(
+                "the timestamp is {} s in the future: to read what arrives from now on, start at Latest",
+                ahead.as_secs()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
 
 impl Position {
     /// The position after one whole record.
@@ -200,6 +223,16 @@ mod tests {
             Position::End { sequence: number("10") },
             Position::End { sequence: number(&long) },
         ]
+    }
+
+    #[test]
+    fn a_timestamp_may_be_as_far_ahead_as_clocks_may_differ() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        for time in [UNIX_EPOCH - MAX_SKEW, UNIX_EPOCH, now, now + MAX_SKEW] {
+            assert_eq!(IteratorType::AtTimestamp(time).check(now), Ok(()));
+        }
+        let late = IteratorType::AtTimestamp(now + MAX_SKEW * 2).check(now).unwrap_err();
+        assert!(late.contains("600 s in the future"), "{late}");
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Retry {
         let wait = backoff(self.attempts, rng);
         self.attempts += 1;
         // The last attempt is made when patience ends, not long after.
-        let left = limit.map_or(wait, |limit| (since + limit).saturating_sub(now));
+        let left = limit.map_or(wait, |limit| since.saturating_add(limit).saturating_sub(now));
         Some(wait.min(left).max(FLOOR))
     }
 
@@ -108,6 +108,18 @@ mod tests {
         assert_eq!(retry.succeeded(Duration::from_secs(129)), Some(Duration::from_secs(29)));
         assert!(at(130, &mut retry).is_some() && at(159, &mut retry).is_some());
         assert_eq!(at(160, &mut retry), None);
+    }
+
+    #[test]
+    fn patience_may_be_endless() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut retry = Retry::default();
+        for seconds in [100, 1_000_000] {
+            let now = Duration::from_secs(seconds);
+            let wait =
+                retry.failed(now, &mut rng, &error(ErrorClass::Transient), Some(Duration::MAX));
+            assert!(wait.is_some_and(|wait| wait <= CAP));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, bounded};
 
@@ -123,8 +123,11 @@ impl Stream {
     /// Defaults to [`Config::iterator_type`].
     ///
     /// # Errors
+    /// [`Error::InvalidSetting`] for a timestamp more than five minutes ahead of this machine's clock,
     /// [`Error::UnknownShard`], and those of [`shards`](Self::shards).
     pub fn start_at(&mut self, shard: &str, at: IteratorType) -> Result<&mut Self, Error> {
+        at.check(SystemTime::now())
+            .map_err(|reason| Error::InvalidSetting { setting: "start_at", reason })?;
         self.listed_shard(shard)?.start_at = Some(at);
         Ok(self)
     }
@@ -199,13 +202,13 @@ impl Stream {
         thread: &str,
         run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<Listener, Error> {
-        let shutdown = self.shutdown();
+        let (shutdown, stream) = (self.shutdown(), self.name.to_string());
         // Owned by the listener, which joins it.
-        let thread = thread::Builder::new()
-            .name(thread.into())
-            .spawn(move || run(self))
-            .map_err(|source| Error::Thread { source })?;
-        Ok(Listener::new(thread, shutdown))
+        let spawned = thread::Builder::new().name(thread.into()).spawn(move || run(self));
+        match spawned {
+            Ok(thread) => Ok(Listener::new(thread, shutdown)),
+            Err(source) => Err(Error::Thread { stream, thread: thread.into(), source }),
+        }
     }
 
     fn engine(self) -> Engine {

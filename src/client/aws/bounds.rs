@@ -9,6 +9,7 @@ use crate::client::{Call, ClientError, ErrorClass};
 pub(super) struct Bounds {
     operation: &'static str,
     call: Call,
+    limit: Duration,
     until: Instant,
 }
 
@@ -16,7 +17,7 @@ impl Bounds {
     /// Starts a call of `operation` that takes no longer than `deadline`, nor than `call` has left.
     pub(super) fn new(operation: &'static str, call: &Call, deadline: Duration) -> Self {
         let limit = call.remaining().map_or(deadline, |remaining| remaining.min(deadline));
-        Self { operation, call: call.clone(), until: Instant::now() + limit }
+        Self { operation, call: call.clone(), limit, until: Instant::now() + limit }
     }
 
     pub(super) fn operation(&self) -> &'static str {
@@ -48,7 +49,12 @@ impl Bounds {
     }
 
     pub(super) fn late(&self) -> ClientError {
-        self.error(ErrorClass::TooLarge, "no complete answer before the deadline")
+        let message = format!(
+            "no complete answer within the deadline of {:?}: check the network and the server, or \
+             raise ClientBuilder::deadline",
+            self.limit
+        );
+        self.error(ErrorClass::TooLarge, message)
     }
 
     pub(super) fn transient(&self, message: impl Into<String>) -> ClientError {

@@ -191,10 +191,7 @@ impl Asking {
 
     fn outcome(&self) -> Outcome {
         let outcome = self.outcome.lock().clone();
-        outcome.unwrap_or_else(|| {
-            Err("their source panicked (a profile file that cannot be read makes rusoto panic)"
-                .into())
-        })
+        outcome.unwrap_or_else(|| Err("their source panicked".into()))
     }
 
     fn join(&self) {

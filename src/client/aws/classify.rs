@@ -1,9 +1,18 @@
 //! What an answer that is an error means, by its type and status, never by its message.
 
+use std::time::{Duration, SystemTime};
+
 use serde::Deserialize;
 
 use super::text::cut;
 use crate::client::{ClientError, ErrorClass};
+
+/// What to do about an answer that no Kinesis gives.
+pub(super) const NO_KINESIS: &str =
+    "check that the endpoint is a Kinesis, and any proxy on the way";
+
+/// Amazon takes requests that are less than five minutes early or late.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// An answer that is an error.
 pub(super) struct Refusal<'a> {
@@ -11,6 +20,8 @@ pub(super) struct Refusal<'a> {
     pub(super) status: u16,
     /// The header `x-amzn-ErrorType`, which counts if the body names no type.
     pub(super) header: Option<&'a str>,
+    /// The server's clock.
+    pub(super) date: Option<SystemTime>,
     pub(super) body: &'a [u8],
 }
 
@@ -24,7 +35,7 @@ impl Refusal<'_> {
         if code.is_none() || message.is_empty() {
             message = join(&format!("HTTP status {}", self.status), &message);
         }
-        if let Some(advice) = advice(self.operation, code) {
+        if let Some(advice) = advice(self.operation, code, self.date) {
             message = join(&message, &advice);
         }
         let error = ClientError::new(class, self.operation, message);
@@ -97,15 +108,27 @@ fn by_status(status: u16) -> ErrorClass {
 }
 
 /// What to do about it, where that is known.
-fn advice(operation: &str, code: Option<&str>) -> Option<String> {
-    let code = code?;
+fn advice(operation: &str, code: Option<&str>, date: Option<SystemTime>) -> Option<String> {
+    let Some(code) = code else { return Some(NO_KINESIS.to_owned()) };
     let text = match code.strip_suffix("Exception").unwrap_or(code) {
         "KMSAccessDenied" => "the credentials need kms:Decrypt on the key of the stream",
         name if name.starts_with("AccessDenied") => {
             return Some(format!("the credentials need kinesis:{operation} on the stream"));
         }
+        "KMSDisabled" => "enable the key that the stream is encrypted with",
+        "KMSThrottling" => "the key is used too often: raise its quota, or the interval",
+        name if name.starts_with("KMS") => "check the key that the stream is encrypted with",
+        "ProvisionedThroughputExceeded" => {
+            "all consumers of a shard share five reads and 2 MB a second: raise the interval, or the \
+             number of shards"
+        }
+        "InvalidArgument" if operation == "GetShardIterator" => {
+            "check the sequence number or timestamp that reading starts at"
+        }
         "RequestExpired" | "InvalidSignature" | "SignatureDoesNotMatch" => {
-            "check the clock, the secret access key and the region"
+            return Some(date.and_then(skew).unwrap_or_else(|| {
+                "check the clock, the secret access key and the region".to_owned()
+            }));
         }
         "UnrecognizedClient" | "InvalidClientTokenId" => {
             "check the access key and the session token, and that they are for this region"
@@ -115,6 +138,18 @@ fn advice(operation: &str, code: Option<&str>) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// What is wrong with this machine's clock, if the server's tells.
+fn skew(server: SystemTime) -> Option<String> {
+    let now = SystemTime::now();
+    let (by, side) = match now.duration_since(server) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    (by > SKEW).then(|| {
+        format!("check the clock: this machine's is {} s {side} the server's", by.as_secs())
+    })
 }
 
 fn join(first: &str, second: &str) -> String {
@@ -132,7 +167,7 @@ mod tests {
 
     fn refusal(status: u16, header: Option<&str>, body: &str) -> ClientError {
         let body = body.as_bytes();
-        Refusal { operation: "GetRecords", status, header, body }.into_error()
+        Refusal { operation: "GetRecords", status, header, date: None, body }.into_error()
     }
 
     #[test]
@@ -216,6 +251,21 @@ mod tests {
         assert_eq!(text, wanted);
         let clock = r#"{"__type":"InvalidSignatureException","message":"expired"}"#;
         assert!(refusal(400, None, clock).to_string().contains("check the clock"));
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_told_by_how_much() {
+        let text = |date: SystemTime| {
+            let body = br#"{"__type":"RequestExpired"}"#;
+            let date = Some(date);
+            Refusal { operation: "GetRecords", status: 400, header: None, date, body }
+                .into_error()
+                .to_string()
+        };
+        let (now, off) = (SystemTime::now(), Duration::from_secs(3_000));
+        assert!(text(now + off).contains(" s behind the server's"), "{}", text(now + off));
+        assert!(text(now - off).contains("is 3000 s ahead of the server's"), "{}", text(now - off));
+        assert!(text(now).contains("check the clock, the secret access key and the region"));
     }
 
     #[test]

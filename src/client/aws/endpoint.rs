@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ureq::http::Uri;
 
 use super::environment::{self, Lookup};
+use super::text::cut;
 use crate::error::Error;
 
 /// The variables of Amazon's SDKs, the more special one first.
@@ -29,16 +30,21 @@ impl Endpoint {
     /// # Errors
     /// Unless it is one, and encrypted, or on this machine, or `allow_plain_http`.
     pub(super) fn parse(url: &str, allow_plain_http: bool) -> Result<Self, Error> {
-        let invalid =
-            |reason: &str| Error::InvalidSetting { setting: "endpoint", reason: reason.to_owned() };
-        let uri: Uri = url.trim().parse().map_err(|_| invalid("it is no URL"))?;
+        let invalid = |reason: &str| {
+            // What stands before an @ may be a password.
+            let shown = if url.contains('@') { String::new() } else { format!("{:?}: ", cut(url)) };
+            Error::InvalidSetting { setting: "endpoint", reason: format!("{shown}{reason}") }
+        };
+        let uri: Uri = url
+            .trim()
+            .parse()
+            .map_err(|_| invalid("it is no URL, such as http://localhost:4567"))?;
         let scheme = uri.scheme_str().unwrap_or_default();
         if scheme != "http" && scheme != "https" {
             return Err(invalid("it must start with http:// or https://"));
         }
         let authority = uri.authority().ok_or_else(|| invalid("it names no host"))?;
         let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
-        // Not shown: what stands before the @ may be a password.
         if authority.as_str().contains('@') {
             return Err(invalid("it must hold no user and no password"));
         }

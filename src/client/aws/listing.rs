@@ -14,6 +14,7 @@ use rusoto_kinesis as rusoto;
 use rusoto_kinesis::Kinesis;
 
 use super::bounds::Bounds;
+use super::classify::NO_KINESIS;
 use super::credentials::Credentials;
 use super::decode::{Malformed, hash_keys};
 use super::text::cut;
@@ -95,7 +96,8 @@ impl Listing {
     }
 
     fn malformed(&self, reason: &str) -> ClientError {
-        self.bounds.transient(format!("the answer makes no sense: {}", cut(reason)))
+        let reason = cut(reason);
+        self.bounds.transient(format!("the answer makes no sense: {reason}; {NO_KINESIS}"))
     }
 }
 

@@ -1,11 +1,7 @@
 //! Which region is meant.
 
-use std::fs::File;
-use std::path::PathBuf;
-
-use rusoto_core::credential::ProfileProvider;
-
 use super::environment::{self, Lookup};
+use super::profile;
 use crate::error::Error;
 
 /// Asked in this order, as Amazon's newer SDKs do.
@@ -56,35 +52,17 @@ pub(super) fn of_host(host: &str) -> Option<String> {
 }
 
 fn of_profile(lookup: Lookup<'_>) -> Option<String> {
-    let path = config_file(lookup)?;
-    // rusoto panics on a file that it cannot open, or waits for ever on a pipe.
-    if !path.is_file() || File::open(&path).is_err() {
-        return None;
-    }
-    let provider = ProfileProvider::with_configuration(path, profile(lookup));
-    provider.region_from_profile().ok().flatten()
-}
-
-fn profile(lookup: Lookup<'_>) -> String {
-    environment::first(lookup, &["AWS_PROFILE"]).unwrap_or_else(|| "default".to_owned())
-}
-
-fn config_file(lookup: Lookup<'_>) -> Option<PathBuf> {
-    if let Some(path) = environment::first(lookup, &["AWS_CONFIG_FILE"]) {
-        return Some(path.into());
-    }
-    let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    let home = PathBuf::from(environment::first(lookup, &[home])?);
-    Some(home.join(".aws").join("config"))
+    let path = profile::config_file(lookup)?;
+    profile::read(&path, &profile::name(lookup)).ok()?.remove("region")
 }
 
 fn nowhere(lookup: Lookup<'_>) -> String {
-    let file = config_file(lookup).map(|path| path.display().to_string());
+    let file = profile::config_file(lookup).map(|path| path.display().to_string());
     format!(
         "none is set: neither by ClientBuilder::region, nor by {} or {}, nor for profile {:?} in {}",
         VARIABLES[0],
         VARIABLES[1],
-        profile(lookup),
+        profile::name(lookup),
         file.as_deref().unwrap_or("a profile file (no home directory is known)"),
     )
 }

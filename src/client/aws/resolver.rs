@@ -1,15 +1,19 @@
 //! Names of hosts, looked up once a minute instead of before every call.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::bounded;
 use parking_lot::Mutex;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
+use ureq::unversioned::transport::time::Duration::NotHappening;
 
 /// As long as Amazon's names may be kept.
 const FRESH: Duration = Duration::from_secs(60);
@@ -49,6 +53,33 @@ impl CachingResolver {
         }
     }
 
+    /// Asks in a thread, for as long as the time allows: a lookup cannot be interrupted.
+    ///
+    /// ureq would do the same, but panics if the system gives it no thread.
+    fn look_up(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let (answered, answer) = bounded(1);
+        let (inner, uri, config) = (Arc::clone(&self.inner), uri.clone(), config.clone());
+        let whole = NextTimeout { after: NotHappening, ..timeout };
+        // Not joined: it ends when the system gives up the lookup, which may be much later.
+        let spawned = thread::Builder::new().name("kc-resolver".to_owned()).spawn(move || {
+            // Nobody waits any more if this came too late.
+            let _ = answered.send(inner.resolve(&uri, &config, whole));
+        });
+        spawned.map_err(|error| {
+            let reason = format!("no thread to look up the host in: {error}");
+            io::Error::new(io::ErrorKind::QuotaExceeded, reason)
+        })?;
+        match answer.recv_timeout(*timeout.after) {
+            Ok(answer) => answer,
+            Err(_) => Err(ureq::Error::Timeout(timeout.reason)),
+        }
+    }
+
     /// The answer to use as it is. A stale one is put off, so that the others go on with it while
     /// this caller asks.
     fn fresh(&self, key: &str) -> Option<ResolvedSocketAddrs> {
@@ -79,7 +110,7 @@ impl Resolver for CachingResolver {
         if let Some(addresses) = self.fresh(&key) {
             return Ok(addresses);
         }
-        let answer = self.inner.resolve(uri, config, timeout);
+        let answer = self.look_up(uri, config, timeout);
         let mut known = self.known.lock();
         match answer {
             Ok(addresses) => {
@@ -167,6 +198,32 @@ mod tests {
         let key = resolver.known.lock().keys().next().unwrap().clone();
         assert!(resolver.fresh(&key).is_none(), "the first is to ask");
         assert!(resolver.fresh(&key).is_some(), "the second is not");
+    }
+
+    #[test]
+    fn a_lookup_that_hangs_is_given_up() {
+        #[derive(Debug)]
+        struct Hanging(crossbeam_channel::Receiver<()>);
+        impl Resolver for Hanging {
+            fn resolve(
+                &self,
+                _: &Uri,
+                _: &Config,
+                _: NextTimeout,
+            ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+                // Ends when the test drops its end.
+                let _ = self.0.recv();
+                Err(ureq::Error::HostNotFound)
+            }
+        }
+        let (_release, gate) = bounded(0);
+        let resolver = CachingResolver::with(Hanging(gate));
+        let config = ureq::Agent::config_builder().build();
+        let after = Duration::from_millis(20).into();
+        let timeout =
+            NextTimeout { after, reason: ureq::Timeout::Resolve, ..NextTimeout::default() };
+        let error = resolver.resolve(&"http://a.example/".parse().unwrap(), &config, timeout);
+        assert!(matches!(error, Err(ureq::Error::Timeout(ureq::Timeout::Resolve))));
     }
 
     #[test]

@@ -7,20 +7,16 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use rusoto_core::credential::{AwsCredentials, ChainProvider, ProvideAwsCredentials};
+use rusoto_core::credential::ProvideAwsCredentials;
 use tokio::sync::oneshot;
 
+use super::chain;
 use super::credentials::Credentials;
-use super::environment::{self, Lookup};
 use super::text::{cut, with_sources};
 use crate::error::BoxError;
 
 /// How long a provider may take altogether.
 const LIMIT: Duration = Duration::from_secs(10);
-
-/// How long the chain waits for each answer of a container's or an instance's metadata, which
-/// answer in milliseconds where there are any.
-const METADATA: Duration = Duration::from_secs(2);
 
 pub(super) type Function = dyn Fn() -> Result<Credentials, BoxError> + Send + Sync;
 
@@ -33,7 +29,7 @@ pub(super) enum Source {
     Function(Arc<Function>),
     /// A provider of rusoto's kind.
     Provider(Arc<dyn ProvideAwsCredentials + Send + Sync>),
-    /// Environment, profile, container, instance. A new chain each time: the parts keep errors.
+    /// Environment, profile, container, instance.
     Chain,
 }
 
@@ -47,13 +43,11 @@ impl Source {
         let credentials = match self {
             Self::Static(credentials) => return Ok((**credentials).clone()),
             Self::Function(function) => function().map_err(|error| with_sources(&*error))?,
-            Self::Provider(provider) => run(&**provider, cancelled)?.into(),
-            Self::Chain => {
-                let mut chain = ChainProvider::new();
-                chain.set_timeout(METADATA);
-                let found = run(&chain, cancelled);
-                found.map_err(|error| nowhere(&error, &environment::process))?.into()
+            Self::Provider(provider) => {
+                let answer = async { provider.credentials().await.map_err(|e| cut(&e.message)) };
+                run(LIMIT, cancelled, answer)?.into()
             }
+            Self::Chain => run(chain::LIMIT, cancelled, chain::find())?.into(),
         };
         credentials.check().map_err(str::to_owned)?;
         Ok(credentials)
@@ -72,24 +66,24 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Asks a provider in a runtime of its own: some panic without one.
-fn run(
-    provider: &(dyn ProvideAwsCredentials + Send + Sync),
+/// Waits for credentials in a runtime of its own: some providers panic without one.
+fn run<T>(
+    limit: Duration,
     cancelled: oneshot::Receiver<()>,
-) -> Result<AwsCredentials, String> {
+    answer: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime to ask for credentials in: {error}"))?;
-    let answer = runtime.block_on(async {
-        tokio::time::timeout(LIMIT, unless(cancelled, provider.credentials())).await
-    });
+    let answer =
+        runtime.block_on(async { tokio::time::timeout(limit, unless(cancelled, answer)).await });
     // Not waited for: a lookup of a name may hang in one of its threads.
     runtime.shutdown_background();
     match answer {
-        Ok(Some(answer)) => answer.map_err(|error| cut(&error.message)),
+        Ok(Some(answer)) => answer,
         Ok(None) => Err("nobody waits for the credentials any more".to_owned()),
-        Err(_) => Err(format!("the provider gave no credentials within {LIMIT:?}")),
+        Err(_) => Err(format!("the provider gave no credentials within {limit:?}")),
     }
 }
 
@@ -103,18 +97,6 @@ async fn unless<T>(cancelled: oneshot::Receiver<()>, future: impl Future<Output 
         future.as_mut().poll(context).map(Some)
     })
     .await
-}
-
-fn nowhere(error: &str, lookup: Lookup<'_>) -> String {
-    let profile = environment::first(lookup, &["AWS_PROFILE"]);
-    let file = environment::first(lookup, &["AWS_SHARED_CREDENTIALS_FILE"]);
-    format!(
-        "{error} Looked at: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment; profile \
-         {:?} in {} and its credential_process; the container's (AWS_CONTAINER_CREDENTIALS_…_URI) and \
-         the instance's metadata (version 1)",
-        profile.as_deref().unwrap_or("default"),
-        file.as_deref().unwrap_or("~/.aws/credentials"),
-    )
 }
 
 #[cfg(test)]
@@ -131,7 +113,7 @@ mod tests {
                 Box<
                     dyn Future<
                             Output = Result<
-                                AwsCredentials,
+                                rusoto_core::credential::AwsCredentials,
                                 rusoto_core::credential::CredentialsError,
                             >,
                         > + Send
@@ -149,17 +131,6 @@ mod tests {
         drop(cancel);
         let source = Source::Provider(Arc::new(Hanging));
         assert!(source.ask(cancelled).unwrap_err().contains("nobody waits"));
-    }
-
-    #[test]
-    fn what_was_looked_at_is_named() {
-        let lookup = |name: &str| (name == "AWS_PROFILE").then(|| "work".to_owned());
-        let text = nowhere("None.", &lookup);
-        for place in
-            ["AWS_ACCESS_KEY_ID", "\"work\"", "~/.aws/credentials", "CONTAINER", "metadata"]
-        {
-            assert!(text.contains(place), "{text}");
-        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use ureq::{Agent, Body, Timeout};
 
 use super::body::{self, MAX_BODY};
 use super::bounds::Bounds;
-use super::classify::Refusal;
+use super::classify::{NO_KINESIS, Refusal};
 use super::connector::SharedTls;
 use super::decode::Malformed;
 use super::endpoint::Endpoint;
@@ -106,8 +106,7 @@ impl Transport {
         }
         body::read(body, MAX_BODY, |body, end| {
             end.map_err(|error| broken_body(bounds, &error))?;
-            let date = header(&head.headers, "date");
-            let date = date.and_then(|date| httpdate::parse_http_date(&date).ok());
+            let date = date(&head.headers);
             decode(&Head { date }, body).map_err(|reason| malformed(bounds, &head.headers, &reason))
         })
     }
@@ -195,11 +194,37 @@ fn unanswered(bounds: &Bounds, signed: &SignedRequest, error: &ureq::Error) -> C
     let server = format!("{}://{}", signed.scheme(), signed.hostname());
     match error {
         ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
-            bounds.transient(format!("no connection to {server} within {CONNECT:?}"))
+            let advice = "check the endpoint, the network and any proxy";
+            bounds.transient(format!("no connection to {server} within {CONNECT:?}; {advice}"))
         }
         ureq::Error::Timeout(_) => bounds.late(),
-        error => bounds.transient(format!("no answer from {server}: {}", with_sources(error))),
+        error => {
+            let (said, advice) = (with_sources(error), unanswered_advice(error));
+            bounds.transient(format!("no answer from {server}: {said}; {advice}"))
+        }
     }
+}
+
+/// What to do about a request that nobody answered.
+fn unanswered_advice(error: &ureq::Error) -> &'static str {
+    match error {
+        ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            "check that the server is up, and the endpoint"
+        }
+        ureq::Error::Io(error) if is_out_of_files(error) => "raise the limit of open files",
+        // Of the resolver.
+        ureq::Error::Io(error) if error.kind() == ErrorKind::QuotaExceeded => {
+            "raise the limit of threads"
+        }
+        ureq::Error::HostNotFound => "check the endpoint and the region",
+        ureq::Error::NativeTls(_) => "check the endpoint, and that its certificate is trusted here",
+        _ => "check the endpoint, the network and any proxy",
+    }
+}
+
+/// `EMFILE` and `ENFILE`, which have no kind of their own.
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// The body ended before its end.
@@ -218,13 +243,19 @@ fn broken_body(bounds: &Bounds, error: &ureq::Error) -> ClientError {
 
 fn malformed(bounds: &Bounds, headers: &HeaderMap, reason: &Malformed) -> ClientError {
     let kind = header(headers, "content-type").unwrap_or_else(|| "no content type".to_owned());
-    bounds.transient(format!("the answer ({}) makes no sense: {reason}", cut(&kind)))
+    bounds.transient(format!("the answer ({}) makes no sense: {reason}; {NO_KINESIS}", cut(&kind)))
 }
 
 fn refusal(bounds: &Bounds, status: u16, headers: &HeaderMap, body: &[u8]) -> ClientError {
     let header = header(headers, "x-amzn-errortype");
     let operation = bounds.operation();
-    Refusal { operation, status, header: header.as_deref(), body }.into_error()
+    let date = date(headers);
+    Refusal { operation, status, header: header.as_deref(), date, body }.into_error()
+}
+
+/// The server's clock, if it tells it.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(&header(headers, "date")?).ok()
 }
 
 /// A header's text; what is no UTF-8 in it is replaced.

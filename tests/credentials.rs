@@ -1,0 +1,319 @@
+//! Credentials from every place that they can come from, as they arrive at a server.
+//!
+//! What depends on the environment runs in a child process: this binary again, with `child` alone.
+//! No child ever asks a real instance for its metadata.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
+
+mod loopback;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use kinesis_consumer::{Call, Client, ClientBuilder, Credentials, KinesisClient};
+use loopback::{ACTIVE, Server, answer, chain, ok, says};
+use rusoto_credential::{InstanceMetadataProvider, StaticProvider};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// Tells `child` that it is one.
+const MARK: &str = "KC_TEST_CHILD";
+/// How many milliseconds its calls may take.
+const DEADLINE: &str = "KC_TEST_DEADLINE";
+
+#[test]
+#[ignore = "what a child process runs, in an environment of its own"]
+fn child() {
+    if std::env::var_os(MARK).is_none() {
+        return;
+    }
+    let mut builder = KinesisClient::builder();
+    if let Ok(millis) = std::env::var(DEADLINE) {
+        builder = builder.deadline(Duration::from_millis(millis.parse().unwrap()));
+    }
+    let client = builder.build().unwrap();
+    match client.describe_stream("orders", &Call::unbounded()) {
+        Ok(status) => println!("\noutcome: {status:?}"),
+        Err(error) => println!("\noutcome: {:?} {}", error.class(), chain(&error)),
+    }
+}
+
+/// A server, and files that a child may be pointed to.
+struct Trial {
+    server: Server,
+    folder: PathBuf,
+}
+
+impl Trial {
+    fn new(name: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("credentials").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { server: Server::saying(ok(ACTIVE)), folder }
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    /// What a child says that has these variables and nothing else.
+    fn run(&self, variables: &[(&str, &str)]) -> String {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"]);
+        child.env_clear().env(MARK, "1").env("HOME", &self.folder).env("PATH", "/usr/bin:/bin");
+        child.env("AWS_ENDPOINT_URL_KINESIS", self.server.url());
+        child.env("AWS_EC2_METADATA_DISABLED", "true");
+        child.envs(variables.iter().copied());
+        let output = child.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let outcome = text.lines().find_map(|line| line.strip_prefix("outcome: "));
+        outcome.unwrap_or_else(|| panic!("{text}")).to_owned()
+    }
+
+    /// The key and the token that a child with these variables signs with.
+    #[track_caller]
+    fn signs(&self, variables: &[(&str, &str)]) -> (String, Option<String>) {
+        assert_eq!(self.run(variables), "Active");
+        let request = self.server.requests.recv_timeout(SOON).unwrap();
+        (request.key().to_owned(), request.token().map(str::to_owned))
+    }
+
+    /// What a child with these variables says, which has nothing to sign with.
+    #[track_caller]
+    fn fails(&self, variables: &[(&str, &str)]) -> String {
+        let outcome = self.run(variables);
+        assert!(outcome.starts_with("Credentials "), "{outcome}");
+        assert!(self.server.requests.is_empty(), "nothing is sent unsigned");
+        outcome
+    }
+}
+
+fn pair(key: &str, token: Option<&str>) -> (String, Option<String>) {
+    (key.to_owned(), token.map(str::to_owned))
+}
+
+#[test]
+fn keys_come_from_the_environment_with_and_without_a_session_token() {
+    let trial = Trial::new("environment");
+    let keys = [("AWS_ACCESS_KEY_ID", "envkey"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    assert_eq!(trial.signs(&keys), pair("envkey", None));
+    let all = [keys[0], keys[1], ("AWS_SESSION_TOKEN", "tok/en+==")];
+    assert_eq!(trial.signs(&all), pair("envkey", Some("tok/en+==")));
+    let error = trial.fails(&keys[..1]);
+    says(&error, &["DescribeStreamSummary", "the environment", "AWS_SECRET_ACCESS_KEY"]);
+}
+
+#[test]
+fn keys_come_from_the_chosen_profile_with_their_whole_session_token() {
+    let trial = Trial::new("profile");
+    let text = "[default]\naws_access_key_id=first\naws_secret_access_key=s\n\
+                [work]\naws_access_key_id = second\naws_secret_access_key = s=\n\
+                aws_session_token = IQoJ/b3+Jp==\n";
+    let file = trial.file("keys", text);
+    let file = ("AWS_SHARED_CREDENTIALS_FILE", file.as_str());
+    assert_eq!(trial.signs(&[file]), pair("first", None));
+    let work = [file, ("AWS_PROFILE", "work")];
+    assert_eq!(trial.signs(&work), pair("second", Some("IQoJ/b3+Jp==")));
+    let error = trial.fails(&[file, ("AWS_PROFILE", "gone")]);
+    says(&error, &["no profile \"gone\"", file.1]);
+}
+
+#[test]
+fn keys_come_from_the_home_directory_and_strange_files_are_no_panic() {
+    let trial = Trial::new("home");
+    std::fs::create_dir_all(trial.folder.join(".aws")).unwrap();
+    trial.file(".aws/credentials", "[default]\naws_access_key_id=home\naws_secret_access_key=s\n");
+    assert_eq!(trial.signs(&[]), pair("home", None));
+    let folder = trial.folder.display().to_string();
+    let half = trial.file("half", "[default]\naws_access_key_id\naws_secret_access_key = s\n");
+    for (file, fact) in [(folder, "no such file"), (half, "no aws_access_key_id")] {
+        says(&trial.fails(&[("AWS_SHARED_CREDENTIALS_FILE", &file)]), &[&file, fact]);
+    }
+}
+
+#[test]
+fn keys_come_from_a_process() {
+    let trial = Trial::new("process");
+    let script = trial.file(
+        "script",
+        r#"echo '{"Version":1,"AccessKeyId":"'$1'","SecretAccessKey":"s","SessionToken":"t","Expiration":"2100-01-01T00:00:00Z"}'"#,
+    );
+    let config = format!(
+        "[default]\ncredential_process = sh {script} 'processkey'\n\
+         [profile other]\ncredential_process=sh \"{script}\" otherkey\n"
+    );
+    let config = trial.file("config", &config);
+    let config = ("AWS_CONFIG_FILE", config.as_str());
+    assert_eq!(trial.signs(&[config]), pair("processkey", Some("t")));
+    let other = [config, ("AWS_PROFILE", "other")];
+    assert_eq!(trial.signs(&other), pair("otherkey", Some("t")));
+}
+
+#[test]
+fn a_process_that_fails_says_why_and_nothing_that_it_printed() {
+    let trial = Trial::new("bad_process");
+    let fails = |command: &str| {
+        let config = format!("[default]\ncredential_process = {command}\n");
+        let config = trial.file("config", &config);
+        let error = trial.fails(&[("AWS_CONFIG_FILE", &config)]);
+        says(&error, &["credential_process of profile \"default\""]);
+        error
+    };
+    says(&fails("sh -c 'echo not logged in >&2; exit 3'"), &["exit status: 3", "not logged in"]);
+    says(&fails("/no/such/program"), &["No such file"]);
+    says(&fails("sh -c 'unfinished"), &["no command line"]);
+    let old = r#"{"Version":7,"AccessKeyId":"hush","SecretAccessKey":"hush"}"#;
+    for printed in ["hush", "{}", "", "\"hush\"", old] {
+        let error = fails(&format!("echo '{printed}'"));
+        says(&error, &["printed no JSON object of version 1"]);
+        assert!(!error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
+fn a_process_that_hangs_is_given_up_at_the_deadline_and_killed() {
+    let trial = Trial::new("hanging_process");
+    let mark = trial.folder.join("pid");
+    // Its own process id, and then for ever.
+    let script = trial.file("script", &format!("echo $$ > {}\nexec sleep 1000\n", mark.display()));
+    let config = format!("[default]\ncredential_process = sh {script}\n");
+    let config = trial.file("config", &config);
+    let outcome = trial.run(&[("AWS_CONFIG_FILE", &config), (DEADLINE, "1500")]);
+    says(&outcome, &["Transient", "no credentials came before the deadline"]);
+    let process = std::fs::read_to_string(mark).unwrap();
+    let status = PathBuf::from("/proc").join(process.trim()).join("cmdline");
+    // A process that was killed and not yet waited for has no command line.
+    let command = std::fs::read_to_string(status).unwrap_or_default();
+    assert!(!command.contains("sleep"), "{command}");
+}
+
+#[test]
+fn keys_come_from_a_container_that_gets_its_authorization_token() {
+    let trial = Trial::new("container");
+    let said = r#"{"RoleArn":"r","AccessKeyId":"boxkey","SecretAccessKey":"s","Token":"boxtoken","Expiration":"2100-01-01T00:00:00Z"}"#;
+    let metadata = Server::saying(ok(said));
+    let url = format!("{}/v2/credentials?id=1", metadata.url());
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str());
+    assert_eq!(trial.signs(&[full]), pair("boxkey", Some("boxtoken")));
+    let request = metadata.requests.recv_timeout(SOON).unwrap();
+    assert_eq!((request.path(), request.header("authorization")), ("/v2/credentials?id=1", None));
+    trial.signs(&[full, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "letmein")]);
+    let request = metadata.requests.recv_timeout(SOON).unwrap();
+    assert_eq!(request.header("authorization"), Some("letmein"));
+
+    let broken = Server::saying(answer("500 Oops", "", "<html>"));
+    let error = trial.fails(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &broken.url())]);
+    says(&error, &["the container: "]);
+    let silent = Server::new(|_| None);
+    let error = trial.fails(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &silent.url())]);
+    says(&error, &["the container: ", "timed out"]);
+}
+
+#[test]
+fn what_rusoto_does_not_speak_is_an_error_that_says_so() {
+    let trial = Trial::new("beyond");
+    let text = "[default]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = other\n\
+                [profile sso]\nsso_session = mine\nsso_account_id = 1\n";
+    let config = trial.file("config", text);
+    let keys = trial.file("keys", text);
+    let files = [("AWS_CONFIG_FILE", &*config), ("AWS_SHARED_CREDENTIALS_FILE", &*keys)];
+    for profile in ["default", "sso"] {
+        let error = trial.fails(&[files[0], files[1], ("AWS_PROFILE", profile)]);
+        says(&error, &[&config, "no credential_process", &keys, "no aws_access_key_id"]);
+    }
+    let identity = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token");
+    says(&trial.fails(&[identity]), &[identity.0, "is not supported: use ClientBuilder"]);
+
+    // EKS Pod Identity refuses a request without the token of the file.
+    let pod = Server::saying(answer("401 Unauthorized", "", "no token"));
+    let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/var/run/token");
+    let error = trial.fails(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &pod.url()), file]);
+    says(&error, &["the container: ", file.0, "is not supported"]);
+}
+
+/// Version 1 of an instance's metadata, and nothing of version 2.
+fn instance() -> Server {
+    const PATH: &str = "/latest/meta-data/iam/security-credentials/";
+    Server::new(|request| {
+        let said = r#"{"Code":"Success","AccessKeyId":"instancekey","SecretAccessKey":"s","Token":"instancetoken","Expiration":"2100-01-01T00:00:00Z"}"#;
+        Some(match request.path().strip_prefix(PATH) {
+            Some("") => ok("role"),
+            Some("role") => ok(said),
+            _ => answer("404 Not Found", "", ""),
+        })
+    })
+}
+
+#[test]
+fn keys_come_from_an_instance() {
+    let trial = Trial::new("instance");
+    let metadata = instance();
+    let own = pair("instancekey", Some("instancetoken"));
+    let environment = [
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
+    ];
+    assert_eq!(trial.signs(&environment), own);
+
+    let mut provider = InstanceMetadataProvider::new();
+    let (address, port) = (metadata.address.ip().to_string(), metadata.address.port().to_string());
+    provider.set_ip_addr_with_port(&address, &port);
+    assert_eq!(arrives(|builder| builder.credentials_provider(provider)), own);
+}
+
+#[test]
+fn an_instance_that_knows_version_2_alone_is_an_error() {
+    let trial = Trial::new("instance_2");
+    let metadata = Server::saying(answer("401 Unauthorized", "", "<html>no token</html>"));
+    let error = trial.fails(&[
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
+    ]);
+    says(&error, &["the instance's metadata, version 1: "]);
+    let error = trial.fails(&[
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense"),
+    ]);
+    says(&error, &["AWS_EC2_METADATA_SERVICE_ENDPOINT is no http:// URL"]);
+}
+
+#[test]
+fn without_any_the_error_names_every_place_that_was_looked_at() {
+    let trial = Trial::new("none");
+    let error = trial.fails(&[("AWS_PROFILE", "work")]);
+    let home = trial.folder.display().to_string();
+    says(
+        &error,
+        &[
+            "DescribeStreamSummary failed: no credentials",
+            "AWS_ACCESS_KEY_ID in the environment: not set",
+            &format!("{home}/.aws/config"),
+            &format!("{home}/.aws/credentials"),
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "the instance's metadata, version 1: AWS_EC2_METADATA_DISABLED is true",
+        ],
+    );
+}
+
+/// The key and the token that arrive at a server.
+fn arrives(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (String, Option<String>) {
+    let server = Server::saying(ok(ACTIVE));
+    let client = set(KinesisClient::builder().endpoint(server.url())).build().unwrap();
+    client.describe_stream("orders", &Call::unbounded()).unwrap();
+    let request = server.requests.recv_timeout(SOON).unwrap();
+    (request.key().to_owned(), request.token().map(str::to_owned))
+}
+
+#[test]
+fn keys_are_given_as_a_pair_a_session_a_provider_or_a_closure() {
+    assert_eq!(arrives(|builder| builder.credentials("k", "s")), pair("k", None));
+    let session = arrives(|builder| builder.session_credentials("k", "s", "t"));
+    assert_eq!(session, pair("k", Some("t")));
+    let provider = StaticProvider::new("k".into(), "s".into(), Some("t".into()), None);
+    assert_eq!(arrives(|builder| builder.credentials_provider(provider)), pair("k", Some("t")));
+    let closure = || Ok(Credentials::new("k", "s").with_session_token("t"));
+    assert_eq!(arrives(|builder| builder.credentials_fn(closure)), pair("k", Some("t")));
+}
