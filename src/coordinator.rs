@@ -375,3 +375,7 @@ impl Coordinator {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "coordinator_tests.rs"]
+mod tests;
