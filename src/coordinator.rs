@@ -415,31 +415,5 @@ impl Coordinator {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::position::IteratorType;
-
-    #[test]
-    fn a_write_that_fails_while_others_are_tried_again_is_tried_too() {
-        let stream = "orders".to_owned();
-        let at = IteratorType::TrimHorizon;
-        let plan = Plan { stream, iterator_type: at, chosen: None, on_gap: crate::OnGap::Fail };
-        let mut coordinator = Coordinator::new(plan, &Config::new(), None, true);
-        let mut rng = fastrand::Rng::with_seed(5);
-        let fails = || {
-            let (shard, error) = ("shardId-000000000001".to_owned(), StoreError::retry("busy"));
-            Event::Unstored { shard, error }
-        };
-        coordinator.on(Duration::ZERO, &mut rng, fails());
-        let due = coordinator.wake().unwrap();
-        let actions = coordinator.on(due, &mut rng, Event::Tick);
-        assert!(matches!(actions[..], [Action::Flush]));
-        coordinator.on(due, &mut rng, fails());
-        coordinator.on(due, &mut rng, Event::Flushed(Ok(())));
-        let due = coordinator.wake().expect("another attempt is due");
-        let actions = coordinator.on(due, &mut rng, Event::Tick);
-        assert!(matches!(actions[..], [Action::Flush]));
-        coordinator.on(due, &mut rng, Event::Flushed(Ok(())));
-        assert_eq!(coordinator.wake(), None);
-    }
-}
+#[path = "coordinator_tests.rs"]
+mod tests;

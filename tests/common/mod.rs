@@ -1,0 +1,188 @@
+//! What the tests of whole consumers share: clients and stores that are watched, and that fail on demand.
+
+#![allow(dead_code, reason = "each binary of tests uses a part")]
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use kinesis_consumer::{
+    Answer, Batch, Call, Client, ClientError, Config, IteratorType, LocalStore, MemoryKinesis,
+    Operation, Position, ShardIterator, ShardPage, Store, StoreError, StreamStatus, Token,
+};
+use parking_lot::Mutex;
+
+/// How long an event may take on a machine that is busy with something else.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const STREAM: &str = "orders";
+
+pub(crate) fn quick() -> Config {
+    Config::new().interval(Duration::from_millis(2))
+}
+
+pub(crate) fn id(shard: usize) -> String {
+    format!("shardId-{shard:012}")
+}
+
+/// A stream in memory; records `0`, `1` and so on are in its shards by their keys.
+pub(crate) fn kinesis(shards: usize, records: usize) -> MemoryKinesis {
+    let kinesis = MemoryKinesis::new();
+    kinesis.create_stream(STREAM, shards);
+    for record in 0..records {
+        kinesis.put(STREAM, &format!("key-{record}"), record.to_string().as_bytes());
+    }
+    kinesis
+}
+
+/// For what no event tells.
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The records of a batch, which are numbers.
+pub(crate) fn numbers(batch: &Batch) -> Vec<usize> {
+    let number = |data: &[u8]| std::str::from_utf8(data).unwrap().parse().unwrap();
+    batch.records().iter().map(|record| number(record.data())).collect()
+}
+
+pub(crate) fn stored(store: &impl Store, shard: usize) -> Option<Position> {
+    store.get_shard_iterator(STREAM, &id(shard)).unwrap()
+}
+
+type Hook<T, E> = Box<dyn Fn(T) -> Result<(), E> + Send + Sync>;
+
+/// An in-memory Kinesis with a hook before each call, which may fail or panic.
+pub(crate) struct Watched {
+    kinesis: MemoryKinesis,
+    hook: Hook<Operation, ClientError>,
+    stop: Mutex<Option<Sender<Infallible>>>,
+}
+
+impl Watched {
+    pub(crate) fn new(
+        kinesis: &MemoryKinesis,
+        hook: impl Fn(Operation) -> Result<(), ClientError> + Send + Sync + 'static,
+    ) -> Self {
+        let (kinesis, stop) = (kinesis.clone(), Mutex::default());
+        Self { kinesis, hook: Box::new(hook), stop }
+    }
+
+    /// Tells of each call when it begins.
+    pub(crate) fn telling(kinesis: &MemoryKinesis) -> (Self, Receiver<Operation>) {
+        let (tell, calls) = unbounded();
+        // Nobody may be listening any more.
+        let watched = Self::new(kinesis, move |operation| {
+            let _ = tell.send(operation);
+            Ok(())
+        });
+        (watched, calls)
+    }
+
+    /// Disconnected when the consumer stops.
+    pub(crate) fn stopped(&self) -> Receiver<Infallible> {
+        let (stop, stopped) = bounded(0);
+        *self.stop.lock() = Some(stop);
+        stopped
+    }
+}
+
+impl Client for Watched {
+    fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
+        (self.hook)(Operation::DescribeStreamSummary)?;
+        self.kinesis.describe_stream(stream, call)
+    }
+
+    fn list_shards(
+        &self,
+        stream: &str,
+        token: Option<&str>,
+        call: &Call,
+    ) -> Result<ShardPage, ClientError> {
+        (self.hook)(Operation::ListShards)?;
+        self.kinesis.list_shards(stream, token, call)
+    }
+
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        at: &IteratorType,
+        call: &Call,
+    ) -> Result<ShardIterator, ClientError> {
+        (self.hook)(Operation::GetShardIterator)?;
+        self.kinesis.get_shard_iterator(stream, shard, at, call)
+    }
+
+    fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
+        (self.hook)(Operation::GetRecords)?;
+        self.kinesis.get_records(token, limit, call)
+    }
+
+    fn interrupt(&self) {
+        self.stop.lock().take();
+    }
+}
+
+/// A call of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreCall {
+    Load,
+    Update,
+    Reset,
+}
+
+/// A store in memory with a hook before each call of the consumer, which may fail or panic.
+pub(crate) struct Hooked {
+    pub(crate) inside: Arc<LocalStore>,
+    hook: Hook<StoreCall, StoreError>,
+}
+
+impl Hooked {
+    pub(crate) fn new(
+        inside: &Arc<LocalStore>,
+        hook: impl Fn(StoreCall) -> Result<(), StoreError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { inside: Arc::clone(inside), hook: Box::new(hook) }
+    }
+}
+
+impl Store for Hooked {
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+    ) -> Result<Option<Position>, StoreError> {
+        self.inside.get_shard_iterator(stream, shard)
+    }
+
+    fn update_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: &Position,
+    ) -> Result<(), StoreError> {
+        (self.hook)(StoreCall::Update)?;
+        self.inside.update_shard_iterator(stream, shard, to)
+    }
+
+    fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        (self.hook)(StoreCall::Load)?;
+        self.inside.shard_iterators(stream)
+    }
+
+    fn reset_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: Option<&Position>,
+    ) -> Result<(), StoreError> {
+        (self.hook)(StoreCall::Reset)?;
+        self.inside.reset_shard_iterator(stream, shard, to)
+    }
+}
