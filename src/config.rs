@@ -39,7 +39,10 @@ pub struct Config {
 }
 
 /// What to do when a stored position is [`Gap::Foreign`](crate::Gap::Foreign) or
-/// [`Gap::Recreated`](crate::Gap::Recreated).
+/// [`Gap::Recreated`](crate::Gap::Recreated) at the start.
+///
+/// A stream that is deleted and created again while it is read always stops with [`Error::Gap`]: the new
+/// one may have other shards. The next start decides by this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnGap {

@@ -349,7 +349,10 @@ impl Poller {
     /// The service does not know where the shard is to be resumed.
     fn foreign(&mut self, now: Duration, wanted: Position) -> Step {
         let gap = Gap::Foreign { shard: self.shard.id().into(), wanted };
-        let at = match self.pace.on_gap {
+        // A number that was read in this run belongs to a stream that is no more: the one in its place may
+        // have other shards, which a new start lists.
+        let on_gap = if self.unconfirmed { self.pace.on_gap } else { OnGap::Fail };
+        let at = match on_gap {
             OnGap::Earliest => IteratorType::TrimHorizon,
             OnGap::Latest => IteratorType::Latest,
             OnGap::Fail => {

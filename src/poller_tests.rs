@@ -335,6 +335,18 @@ fn a_position_that_the_service_refuses_fails_unless_a_new_start_was_chosen() {
 }
 
 #[test]
+fn a_stream_that_is_replaced_while_it_is_read_fails_whatever_was_chosen() {
+    let mut trial = trial_with(resumed(105), Config::new().on_gap(OnGap::Earliest)).begun();
+    delivered(trial.gets(&[105, 106]));
+    trial.step(Outcome::Delivered);
+    trial.step(Outcome::Waited);
+    let step = trial.fails(ErrorClass::NotFound);
+    assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(106)));
+    let step = trial.fails(ErrorClass::InvalidArgument);
+    assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Foreign { .. }, .. })), "{step:?}");
+}
+
+#[test]
 fn a_stored_position_of_a_shard_that_is_gone_is_foreign() {
     let mut trial = trial(resumed(105));
     trial.step(Outcome::Waited);

@@ -71,6 +71,11 @@ impl Server {
         &self.store
     }
 
+    /// The key of every record that it holds: the shard's number in hexadecimal, `/`, and the record's.
+    pub(crate) fn keys(&self, stream: &str) -> Vec<String> {
+        self.runtime.block_on(self.store.get_record_store(stream)).into_keys().collect()
+    }
+
     /// Takes records out of the stream, as retention would, until this many are gone.
     ///
     /// It may take a second or two: the server counts whole seconds, and gives the records of a shard
