@@ -56,6 +56,8 @@ pub(crate) struct Poller {
     last: Call,
     retry: Retry,
     store_retry: Retry,
+    /// Why the last token was of no use: its stream, or shard, was not found.
+    missing: Option<ClientError>,
     /// How often in a row a fresh token was refused.
     refused: u32,
     /// Whether a failure was reported, so that the recovery is too.
@@ -94,6 +96,7 @@ impl Poller {
             last: Call::GetIterator,
             retry: Retry::default(),
             store_retry: Retry::default(),
+            missing: None,
             refused: 0,
             warned: false,
             ended: None,
@@ -163,6 +166,11 @@ impl Poller {
     }
 
     fn begun(&mut self, now: Duration, iterator: ShardIterator) -> Step {
+        if let Some(source) = self.missing.take().filter(|_| self.cursor.sequence().is_none()) {
+            // The shard is there again, and no number can tell whether it is the same: another stream
+            // has taken the place of the one that was read, perhaps with other shards.
+            return Step::Fail(Error::StreamNotFound { stream: self.stream.to_string(), source });
+        }
         self.token = Some((iterator.token, now));
         self.probing = std::mem::replace(&mut self.is_begun, true).then_some(0);
         self.expected = self.cursor.sequence().cloned();
@@ -258,8 +266,11 @@ impl Poller {
 
     fn failed(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
         match (error.class(), self.last) {
-            (ErrorClass::ExpiredIterator | ErrorClass::NotFound, Call::GetRecords) => {
-                self.renew(now, rng, error)
+            (ErrorClass::ExpiredIterator, Call::GetRecords) => self.renew(now, rng, error),
+            (ErrorClass::NotFound, Call::GetRecords) => {
+                let step = self.renew(now, rng, error.clone());
+                self.missing = Some(error);
+                step
             }
             // The service made the token: if it does not know it, the stream may be another.
             (ErrorClass::InvalidArgument, Call::GetRecords) if self.refused == 0 => {

@@ -347,6 +347,15 @@ fn a_stream_that_is_replaced_while_it_is_read_fails_whatever_was_chosen() {
 }
 
 #[test]
+fn a_stream_that_is_replaced_before_a_record_was_read_is_not_found() {
+    let mut trial = trial(fresh()).begun();
+    assert!(matches!(trial.gets(&[]), Step::Wait(_)));
+    trial.step(Outcome::Waited);
+    assert!(matches!(trial.fails(ErrorClass::NotFound), Step::GetIterator(_)));
+    assert!(matches!(trial.gets_iterator(), Step::Fail(Error::StreamNotFound { .. })));
+}
+
+#[test]
 fn a_stored_position_of_a_shard_that_is_gone_is_foreign() {
     let mut trial = trial(resumed(105));
     trial.step(Outcome::Waited);

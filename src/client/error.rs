@@ -1,7 +1,9 @@
 //! What can go wrong with a call, classified once.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::BoxError;
 
@@ -50,18 +52,18 @@ pub enum ErrorClass {
 /// A call that failed.
 ///
 /// Its text says what the server or the network said, and what to do where that is known.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct ClientError(Box<Failure>);
 
 /// Boxed, so that a result that may hold it stays small.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Failure {
     class: ErrorClass,
     operation: &'static str,
     code: Option<Cow<'static, str>>,
     message: String,
-    source: Option<BoxError>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl ClientError {
@@ -86,7 +88,7 @@ impl ClientError {
     /// The same with its cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -131,8 +133,8 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
 }
