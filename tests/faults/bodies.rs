@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::logs;
 use crate::support::{Fault, Operation, Rule};
-use crate::trial::{OTHER_SHARD, SHARD, Trial, at_once};
+use crate::trial::{DEADLINE, OTHER_SHARD, Run, SHARD, Trial, at_once};
 
 /// Reads through the fault in mid-stream, once, which is a failure with its two warnings.
 fn is_survived(name: &str, fault: &Fault) -> Trial {
@@ -44,12 +44,12 @@ fn a_body_shorter_than_announced_is_given_up_at_the_deadline() {
 }
 
 #[test]
-fn a_body_longer_than_announced_is_asked_for_again() {
+fn a_body_longer_than_announced_is_asked_for_again_with_half_the_limit() {
     let trial = is_survived("too-short", &Fault::LengthTooShort);
+    has_halved(&trial);
     // What is left of the body must not be taken for the next answer.
     let warnings = logs::warnings("too-short", "");
     assert!(warnings[0].contains("ends too early"), "{warnings:?}");
-    drop(trial);
 }
 
 #[test]
@@ -116,4 +116,17 @@ fn answers_about_the_stream_may_be_broken_too() {
         trial.read_all_through(&fault, |fault| Rule::once(fault).on(Operation::GetShardIterator));
         assert_eq!(trial.faults.count(&fault), 2, "{fault:?}");
     });
+}
+
+/// A gateway that lets no large body pass would otherwise stop the shard for good.
+#[test]
+fn bodies_that_a_gateway_cuts_are_asked_for_in_smaller_pieces() {
+    let trial = Trial::new("gateway", 1, 60);
+    let cut = Fault::CutTo(1_500);
+    let config = Trial::config().max_outage(DEADLINE * 5);
+    trial.faults.add(Rule::always(cut).on(Operation::GetRecords));
+    let run = Run::of(trial.stream(config), 60, |_| {});
+    run.result.as_ref().unwrap();
+    trial.check_all([&run]);
+    assert!(trial.limits(SHARD).contains(&4), "{:?}", trial.limits(SHARD));
 }

@@ -127,7 +127,7 @@ impl<'a> Connection<'a> {
             }
             Fault::Malformed => {
                 let mut body = answer.body.clone();
-                body[half..].fill(b'}');
+                body[half..].fill(1);
                 self.send(&answer.with_body(body).bytes(), Then::Keep)
             }
             Fault::Html => self.send(&Message::answer(200, "text/html", PAGE).bytes(), Then::Keep),

@@ -29,7 +29,7 @@ pub(crate) enum Fault {
     LengthTooShort,
     /// A gateway lets this much of a body through, and sets `Content-Length` accordingly.
     CutTo(usize),
-    /// The body is no JSON any more, though as long as before.
+    /// Half of the body holds bytes that no JSON may hold.
     Malformed,
     /// A gateway says hello with status 200.
     Html,

@@ -218,7 +218,8 @@ fn broken_body(bounds: &Bounds, error: &ureq::Error) -> ClientError {
 
 fn malformed(bounds: &Bounds, headers: &HeaderMap, reason: &Malformed) -> ClientError {
     let kind = header(headers, "content-type").unwrap_or_else(|| "no content type".to_owned());
-    bounds.transient(format!("the answer ({}) makes no sense: {reason}", cut(&kind)))
+    let class = if reason.is_cut() { ErrorClass::TooLarge } else { ErrorClass::Transient };
+    bounds.error(class, format!("the answer ({}) makes no sense: {reason}", cut(&kind)))
 }
 
 fn refusal(bounds: &Bounds, status: u16, headers: &HeaderMap, body: &[u8]) -> ClientError {
