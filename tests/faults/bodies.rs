@@ -1,6 +1,9 @@
 //! Answers whose bytes are not what they should be.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use kinesis_consumer::Stream;
 
 use crate::logs;
 use crate::support::{Fault, Operation, Rule};
@@ -129,4 +132,18 @@ fn bodies_that_a_gateway_cuts_are_asked_for_in_smaller_pieces() {
     run.result.as_ref().unwrap();
     trial.check_all([&run]);
     assert!(trial.limits(SHARD).contains(&4), "{:?}", trial.limits(SHARD));
+}
+
+/// The embedded server gives all at once, while Amazon gives 10 MiB at most.
+#[test]
+fn an_answer_of_more_than_32_mib_is_asked_for_in_smaller_pieces() {
+    let trial = Trial::new("huge", 1, 0);
+    trial.put_of_size(40, 900_000);
+    let config = Trial::config().limit(64).max_outage(DEADLINE * 5);
+    let client = trial.builder().deadline(DEADLINE * 20).build().unwrap();
+    let stream = Stream::new(client, "huge", Arc::clone(&trial.store), config).unwrap();
+    let run = Run::of(stream, 40, |_| {});
+    run.result.as_ref().unwrap();
+    trial.check_all([&run]);
+    assert_eq!(trial.limits(SHARD)[..2], [64, 32]);
 }

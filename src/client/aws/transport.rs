@@ -207,7 +207,8 @@ fn broken_body(bounds: &Bounds, error: &ureq::Error) -> ClientError {
     match error {
         ureq::Error::Timeout(_) => bounds.late(),
         ureq::Error::BodyExceedsLimit(limit) => {
-            bounds.transient(format!("an answer of more than {} MiB", limit >> 20))
+            let message = format!("an answer of more than {} MiB", limit >> 20);
+            bounds.error(ErrorClass::TooLarge, message)
         }
         ureq::Error::Io(error) => {
             bounds.error(ErrorClass::TooLarge, format!("the answer was cut: {error}"))
