@@ -101,6 +101,10 @@ fn advice(operation: &str, code: Option<&str>) -> Option<String> {
     let code = code?;
     let text = match code.strip_suffix("Exception").unwrap_or(code) {
         "KMSAccessDenied" => "the credentials need kms:Decrypt on the key of the stream",
+        "KMSDisabled" => "enable the KMS key of the stream",
+        "KMSInvalidState" => "check the state of the stream's KMS key: it may await its deletion",
+        "KMSNotFound" => "check that the stream's KMS key exists in this region",
+        "KMSOptInRequired" | "OptInRequired" => "the account must subscribe to the service first",
         name if name.starts_with("AccessDenied") => {
             return Some(format!("the credentials need kinesis:{operation} on the stream"));
         }
@@ -216,6 +220,26 @@ mod tests {
         assert_eq!(text, wanted);
         let clock = r#"{"__type":"InvalidSignatureException","message":"expired"}"#;
         assert!(refusal(400, None, clock).to_string().contains("check the clock"));
+    }
+
+    #[test]
+    fn whatever_is_fatal_by_name_says_what_to_do() {
+        for code in [
+            "AccessDeniedException",
+            "KMSAccessDeniedException",
+            "KMSDisabledException",
+            "KMSInvalidStateException",
+            "KMSNotFoundException",
+            "KMSOptInRequired",
+            "OptInRequired",
+            "RequestExpired",
+            "InvalidSignatureException",
+            "MissingAuthenticationTokenException",
+        ] {
+            let error = refusal(400, None, &format!(r#"{{"__type":"{code}","message":"no"}}"#));
+            assert_eq!(error.class(), Fatal, "{code}");
+            assert!(error.to_string().contains("no; "), "{error}");
+        }
     }
 
     #[test]
