@@ -53,12 +53,12 @@ fn an_empty_answer_is_not_the_end() {
 
 #[test]
 fn a_mix_of_all_faults_loses_nothing() {
-    let trial = Trial::new("mix", 4, 400);
+    let trial = Trial::new("mix", 4, 300);
     let faults = Fault::transport(DEADLINE).into_iter().chain(Fault::answers());
     for fault in faults {
         trial.faults.add(Rule::rate(0.02, fault));
     }
-    let run = trial.read(400);
+    let run = trial.read(300);
     println!("{:?}: {:?}", run.took, trial.faults.counts());
     run.result.as_ref().unwrap();
     trial.check_all([&run]);

@@ -23,7 +23,7 @@ fn connect(faults: &Faults) -> std::io::Result<TcpStream> {
 
 /// What comes until the connection ends, or nothing more for a moment, and how it ends.
 fn call(stream: &mut TcpStream) -> (String, Result<(), ErrorKind>) {
-    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     stream.write_all(CALL.as_bytes()).unwrap();
     let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
     let end = loop {

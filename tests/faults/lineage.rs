@@ -6,7 +6,7 @@ use kinesis_consumer::{Error, Store};
 
 use crate::logs;
 use crate::support::{Fault, Operation, Rule};
-use crate::trial::{OTHER_SHARD, Run, SHARD, Trial};
+use crate::trial::{OTHER_SHARD, Run, SHARD, Trial, at_once};
 
 fn id(number: usize) -> String {
     format!("shardId-{number:012}")
@@ -48,14 +48,15 @@ fn page_tokens_that_always_expire_are_an_error_when_start_patience_ends() {
 
 #[test]
 fn a_broken_page_is_read_again() {
-    for fault in [Fault::Truncated, Fault::NoAnswer, Fault::Error { status: 500, code: None }] {
+    let faults = [Fault::Truncated, Fault::NoAnswer, Fault::Error { status: 500, code: None }];
+    at_once(faults, |fault| {
         let trial = Trial::new("broken-page", 10, 50);
         trial.faults.add(Rule::always(Fault::Paged(3)));
         let run = trial.read_all_through(&fault, |fault| {
             Rule::once(fault).on(Operation::ListNextShards).after(1)
         });
         assert_eq!(run.records.len(), 10, "{fault:?}");
-    }
+    });
 }
 
 /// Reads a stream that is resharded, and filled again, when the first batch has come.

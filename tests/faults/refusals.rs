@@ -67,7 +67,7 @@ fn a_throttled_shard_waits_with_a_floor_and_says_so_once() {
 #[test]
 fn an_expired_iterator_resumes_after_the_last_record_read_at_once() {
     let expired = Fault::refusal("ExpiredIteratorException");
-    for after in [0, 1, 3, 6] {
+    at_once([0, 1, 3, 6], |after| {
         let trial = Trial::new("expired", 1, 60);
         let run = trial.read_all_through(&expired, |fault| {
             Rule::once(fault).on(Operation::GetRecords).after(after)
@@ -77,7 +77,7 @@ fn an_expired_iterator_resumes_after_the_last_record_read_at_once() {
             trial.faults.seen().into_iter().filter_map(|request| request.iterator_type).collect();
         let second = if after == 0 { "TRIM_HORIZON" } else { "AT_SEQUENCE_NUMBER" };
         assert_eq!(types, ["TRIM_HORIZON", second]);
-    }
+    });
     assert_eq!(logs::warnings("expired", ""), [""; 0], "that is no failure");
 
     let trial = Trial::new("expired-often", 2, 60);
@@ -158,7 +158,7 @@ fn numbered(trial: &Trial) -> (Stream, Arc<AtomicUsize>) {
 
 #[test]
 fn expired_credentials_are_replaced_and_the_call_tried_again() {
-    for code in ["ExpiredTokenException", "UnrecognizedClientException"] {
+    at_once(["ExpiredTokenException", "UnrecognizedClientException"], |code| {
         for operation in [Operation::GetRecords, Operation::GetShardIterator, Operation::ListShards]
         {
             let trial = Trial::new("credentials", 1, 60);
@@ -173,7 +173,7 @@ fn expired_credentials_are_replaced_and_the_call_tried_again() {
             let keys: Vec<_> = of_it.filter_map(|request| request.key.clone()).collect();
             assert_eq!(keys[..2], ["key0", "key1"]);
         }
-    }
+    });
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::RecvTimeoutError;
 use ferrokinesis::store::StoreOptions;
 use kinesis_consumer::{
-    Batch, ClientBuilder, Config, Error, Gap, KinesisClient, LocalStore, Stream,
+    Batch, ClientBuilder, Config, Error, Gap, KinesisClient, LocalStore, SequenceNumber, Stream,
 };
 
 use crate::logs;
@@ -47,6 +47,8 @@ pub(crate) struct Run {
     /// The batches, as they came: of which shard, how many records, and whether it was the last one.
     pub(crate) batches: Vec<(String, usize, bool)>,
     pub(crate) took: Duration,
+    /// The last sequence number of each shard.
+    last: BTreeMap<String, SequenceNumber>,
 }
 
 /// Tries every case at the same time: most of it is waiting.
@@ -199,6 +201,7 @@ impl Run {
             gaps: Vec::new(),
             batches: Vec::new(),
             took: Duration::ZERO,
+            last: BTreeMap::new(),
         };
         let mut distinct = std::collections::BTreeSet::new();
         let mut is_late = false;
@@ -231,6 +234,11 @@ impl Run {
     }
 
     fn take(&mut self, batch: &Batch) -> Vec<usize> {
+        for record in batch.records() {
+            let number: SequenceNumber = record.sequence_number().parse().unwrap();
+            let last = self.last.insert(batch.shard().into(), number.clone());
+            assert!(last.is_none_or(|last| last < number), "{number} is out of order");
+        }
         let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
         let number = |data: &[u8]| text(data).trim_end().parse().unwrap();
         let numbers = batch.records().iter().map(|record| number(record.data()));
