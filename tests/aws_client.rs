@@ -272,7 +272,7 @@ fn a_body_of_more_than_32_mib_is_refused_whether_announced_or_not() {
             false
         });
         let error = read(&fake.client(20 * SECOND)).unwrap_err();
-        assert_eq!(error.class(), ErrorClass::Transient, "{error}");
+        assert_eq!(error.class(), ErrorClass::TooLarge, "{error}");
         assert!(error.to_string().contains("32 MiB"), "{error}");
     }
 }

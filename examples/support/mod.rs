@@ -1,10 +1,12 @@
-//! What the examples and the tests share: a server in this process, a producer, and a check.
+//! What the examples and the tests share: a server in this process, a producer, a
+//! check, and faults.
 
 #![allow(dead_code, unused_imports)] // each example and each test uses a part of it
 
 mod admin;
 mod arguments;
 mod check;
+mod faults;
 mod server;
 
 use kinesis_consumer::{BoxError, KinesisClient};
@@ -12,6 +14,7 @@ use kinesis_consumer::{BoxError, KinesisClient};
 pub(crate) use self::admin::Admin;
 pub(crate) use self::arguments::Arguments;
 pub(crate) use self::check::{Check, Plan};
+pub(crate) use self::faults::{Fault, Faults, Operation, Request, Rule};
 pub(crate) use self::server::Server;
 
 /// The region of the embedded server.

@@ -31,7 +31,8 @@ pub enum ErrorClass {
     Throttled,
     /// The network or the service failed, or the answer made no sense: later, again.
     Transient,
-    /// The deadline passed, or the answer was cut inside its body: later, again, with fewer records.
+    /// The deadline passed, or the answer was cut inside its body, or too long: later, again, with
+    /// fewer records.
     TooLarge,
     /// The shard iterator is older than five minutes.
     ExpiredIterator,

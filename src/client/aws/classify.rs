@@ -112,12 +112,14 @@ fn advice(operation: &str, code: Option<&str>, date: Option<SystemTime>) -> Opti
     let Some(code) = code else { return Some(NO_KINESIS.to_owned()) };
     let text = match code.strip_suffix("Exception").unwrap_or(code) {
         "KMSAccessDenied" => "the credentials need kms:Decrypt on the key of the stream",
+        "KMSDisabled" => "enable the key that the stream is encrypted with",
+        "KMSInvalidState" => "check the state of the stream's key: it may await its deletion",
+        "KMSNotFound" => "check that the stream's key exists in this region",
+        "KMSOptInRequired" | "OptInRequired" => "the account must subscribe to the service first",
         name if name.starts_with("AccessDenied") => {
             return Some(format!("the credentials need kinesis:{operation} on the stream"));
         }
-        "KMSDisabled" => "enable the key that the stream is encrypted with",
         "KMSThrottling" => "the key is used too often: raise its quota, or the interval",
-        name if name.starts_with("KMS") => "check the key that the stream is encrypted with",
         "ProvisionedThroughputExceeded" => {
             "all consumers of a shard share five reads and 2 MB a second: raise the interval, or the \
              number of shards"
@@ -266,6 +268,26 @@ mod tests {
         assert!(text(now + off).contains(" s behind the server's"), "{}", text(now + off));
         assert!(text(now - off).contains("is 3000 s ahead of the server's"), "{}", text(now - off));
         assert!(text(now).contains("check the clock, the secret access key and the region"));
+    }
+
+    #[test]
+    fn whatever_is_fatal_by_name_says_what_to_do() {
+        for code in [
+            "AccessDeniedException",
+            "KMSAccessDeniedException",
+            "KMSDisabledException",
+            "KMSInvalidStateException",
+            "KMSNotFoundException",
+            "KMSOptInRequired",
+            "OptInRequired",
+            "RequestExpired",
+            "InvalidSignatureException",
+            "MissingAuthenticationTokenException",
+        ] {
+            let error = refusal(400, None, &format!(r#"{{"__type":"{code}","message":"no"}}"#));
+            assert_eq!(error.class(), Fatal, "{code}");
+            assert!(error.to_string().contains("no; "), "{error}");
+        }
     }
 
     #[test]

@@ -14,7 +14,10 @@ use crate::shard::{ChildShard, HashKeyRange};
 
 /// An answer that makes no sense. Its text never holds a part of the answer, which may be secret.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed(Cow<'static, str>);
+pub(super) struct Malformed {
+    what: Cow<'static, str>,
+    is_cut: bool,
+}
 
 /// Reads what GetRecords answers.
 ///
@@ -55,13 +58,19 @@ pub(super) fn hash_keys(start: &str, end: &str) -> Result<HashKeyRange, Malforme
 
 impl Malformed {
     pub(super) fn new(what: &'static str) -> Self {
-        Self(what.into())
+        Self { what: what.into(), is_cut: false }
+    }
+
+    /// Whether the answer made sense until it ended. A gateway that cuts large bodies may set
+    /// `Content-Length` accordingly, so that only this tells.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 
@@ -75,7 +84,11 @@ impl From<serde_json::Error> for Malformed {
             Category::Syntax | Category::Io => "no JSON",
         };
         let (line, column) = (error.line(), error.column());
-        Self(format!("{what}, at line {line}, column {column}").into())
+        Self {
+            what: format!("{what}, at line {line}, column {column}").into(),
+            // Nothing at all was not too much.
+            is_cut: error.is_eof() && (line, column) > (1, 0),
+        }
     }
 }
 

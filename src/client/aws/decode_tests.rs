@@ -141,6 +141,17 @@ fn an_answer_that_is_cut_or_changed_anywhere_never_panics() {
 }
 
 #[test]
+fn an_answer_that_only_ends_too_early_is_cut_and_another_one_is_not() {
+    let body = with_record(RECORD);
+    for end in 1..body.len() {
+        assert!(records(&body.as_bytes()[..end]).unwrap_err().is_cut(), "{end}");
+    }
+    for body in ["", "<html>", "{}", r#"{"Records":7}"#, r#"{"Records":[}"#] {
+        assert!(!records(body.as_bytes()).unwrap_err().is_cut(), "{body}");
+    }
+}
+
+#[test]
 fn random_answers_are_read_as_rusoto_reads_them() {
     let mut random = fastrand::Rng::with_seed(42);
     for _ in 0..2_000 {

@@ -232,7 +232,8 @@ fn broken_body(bounds: &Bounds, error: &ureq::Error) -> ClientError {
     match error {
         ureq::Error::Timeout(_) => bounds.late(),
         ureq::Error::BodyExceedsLimit(limit) => {
-            bounds.transient(format!("an answer of more than {} MiB", limit >> 20))
+            let message = format!("an answer of more than {} MiB", limit >> 20);
+            bounds.error(ErrorClass::TooLarge, message)
         }
         ureq::Error::Io(error) => {
             bounds.error(ErrorClass::TooLarge, format!("the answer was cut: {error}"))
@@ -243,7 +244,9 @@ fn broken_body(bounds: &Bounds, error: &ureq::Error) -> ClientError {
 
 fn malformed(bounds: &Bounds, headers: &HeaderMap, reason: &Malformed) -> ClientError {
     let kind = header(headers, "content-type").unwrap_or_else(|| "no content type".to_owned());
-    bounds.transient(format!("the answer ({}) makes no sense: {reason}; {NO_KINESIS}", cut(&kind)))
+    let class = if reason.is_cut() { ErrorClass::TooLarge } else { ErrorClass::Transient };
+    let kind = cut(&kind);
+    bounds.error(class, format!("the answer ({kind}) makes no sense: {reason}; {NO_KINESIS}"))
 }
 
 fn refusal(bounds: &Bounds, status: u16, headers: &HeaderMap, body: &[u8]) -> ClientError {

@@ -1,0 +1,18 @@
+//! A consumer whose calls go wrong in every way that the fault layer knows.
+
+// The helpers are tests as well.
+#![allow(clippy::unwrap_used)]
+
+mod amazon;
+mod bodies;
+mod connections;
+mod deadlines;
+mod layer;
+mod lineage;
+mod logs;
+mod refusals;
+mod streams;
+mod trial;
+
+#[path = "../../examples/support/mod.rs"]
+mod support;
