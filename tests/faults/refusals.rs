@@ -133,9 +133,9 @@ fn a_fatal_answer_stops_reading_with_what_to_do() {
     let codes = [
         ("denied", "AccessDeniedException", "the credentials need kinesis:"),
         ("kms-denied", "KMSAccessDeniedException", "kms:Decrypt"),
-        ("kms-disabled", "KMSDisabledException", "enable the KMS key"),
+        ("kms-disabled", "KMSDisabledException", "enable the key"),
         ("kms-state", "KMSInvalidStateException", "check the state"),
-        ("kms-missing", "KMSNotFoundException", "check that the stream's KMS key exists"),
+        ("kms-missing", "KMSNotFoundException", "key exists in this region"),
         ("kms-opt-in", "KMSOptInRequired", "the account must subscribe"),
         ("clock", "RequestExpired", "check the clock"),
         ("signature", "InvalidSignatureException", "check the clock"),
