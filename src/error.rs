@@ -104,12 +104,14 @@ pub enum Error {
     },
 
     /// A call failed for good, or for longer than the configuration allows.
-    #[error("reading stream {stream:?}{}", of_shard(shard))]
+    #[error("reading stream {stream:?}{}{}", of_shard(shard), lasting(*lasted))]
     Client {
         /// The stream.
         stream: String,
         /// The shard, unless the call was about the whole stream.
         shard: Option<String>,
+        /// How long calls had failed, if that was too long.
+        lasted: Option<Duration>,
         /// The call, and what went wrong.
         source: ClientError,
     },
@@ -187,6 +189,11 @@ impl Error {
 
 fn of_shard(shard: &Option<String>) -> String {
     shard.as_ref().map(|shard| format!(", shard {shard:?}")).unwrap_or_default()
+}
+
+fn lasting(lasted: Option<Duration>) -> String {
+    let told = |lasted| format!(", for {lasted:?}, which start_patience or max_outage bounds");
+    lasted.map(told).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl Listing {
         match error.class() {
             ErrorClass::NotFound => Next::Fail(Error::StreamNotFound { stream, source: error }),
             ErrorClass::InvalidArgument => {
-                Next::Fail(Error::Client { stream, shard: None, source: error })
+                Next::Fail(Error::Client { stream, shard: None, lasted: None, source: error })
             }
             _ => match self.retry.failed(now, rng, &error, self.limit) {
                 Some(wait) => {
@@ -113,7 +113,10 @@ impl Listing {
                     log::log!(level, "stream {stream:?}: {error}; again in {wait:?}");
                     Next::Again(wait)
                 }
-                None => Next::Fail(Error::Client { stream, shard: None, source: error }),
+                None => {
+                    let lasted = self.retry.lasted(now, &error);
+                    Next::Fail(Error::Client { stream, shard: None, lasted, source: error })
+                }
             },
         }
     }

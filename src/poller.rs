@@ -278,9 +278,9 @@ impl Poller {
             }
             (ErrorClass::InvalidArgument, Call::GetIterator) => match self.cursor.position() {
                 Some(wanted) => self.foreign(now, wanted),
-                None => Step::Fail(self.client_error(error)),
+                None => Step::Fail(self.client_error(None, error)),
             },
-            (ErrorClass::InvalidArgument, _) => Step::Fail(self.client_error(error)),
+            (ErrorClass::InvalidArgument, _) => Step::Fail(self.client_error(None, error)),
             // The stream, or the shard alone?
             (ErrorClass::NotFound, Call::GetIterator) => {
                 self.last = Call::Describe;
@@ -307,7 +307,8 @@ impl Poller {
 
     fn again(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
         let Some(wait) = self.retry.failed(now, rng, &error, self.pace.max_outage) else {
-            return Step::Fail(self.client_error(error));
+            let lasted = self.retry.lasted(now, &error);
+            return Step::Fail(self.client_error(lasted, error));
         };
         let (stream, shard) = (&self.stream, self.shard.id());
         let first = !std::mem::replace(&mut self.warned, true);
@@ -401,9 +402,9 @@ impl Poller {
         }
     }
 
-    fn client_error(&self, source: ClientError) -> Error {
+    fn client_error(&self, lasted: Option<Duration>, source: ClientError) -> Error {
         let (stream, shard) = (self.stream.to_string(), Some(self.shard.id().into()));
-        Error::Client { stream, shard, source }
+        Error::Client { stream, shard, lasted, source }
     }
 }
 

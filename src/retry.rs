@@ -58,6 +58,12 @@ impl Retry {
         Some(wait.min(left).max(FLOOR))
     }
 
+    /// How long the row has lasted when it is given up for its length.
+    pub(crate) fn lasted(&self, now: Duration, error: &ClientError) -> Option<Duration> {
+        let is_outage = error.is_retriable() && error.class() != ErrorClass::Credentials;
+        self.since.filter(|_| is_outage).map(|since| now.saturating_sub(since))
+    }
+
     /// Ends the row: how long it lasted, if there was one.
     pub(crate) fn succeeded(&mut self, now: Duration) -> Option<Duration> {
         let since = std::mem::take(self).since?;

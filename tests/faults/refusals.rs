@@ -112,7 +112,7 @@ fn is_fatal(name: &str, code: &'static str, says: &str) {
         trial.faults.add(rule);
         let run = trial.read(61);
         let error = run.result.as_ref().unwrap_err();
-        let Error::Client { stream, shard, source } = error else { panic!("{error:?}") };
+        let Error::Client { stream, shard, source, .. } = error else { panic!("{error:?}") };
         assert_eq!((stream.as_str(), source.code()), (name, Some(code)));
         assert_eq!(shard.is_some(), operation != Operation::ListShards, "{error:?}");
         assert_eq!(source.class(), ErrorClass::Fatal);
