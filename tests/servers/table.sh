@@ -24,14 +24,14 @@ done | awk -F'\t' -v servers="$SERVERS" '
         if (notes) print "Known differences:"
         for (i = 1; i <= notes; i++) printf "  %s (%s)\n", note[i], where[order[i]]
         printf "\n%-*s", width, "case"
-        for (c = 1; c <= columns; c++) printf " | %-16s", server[c]
+        for (c = 1; c <= columns; c++) printf c < columns ? " | %-16s" : " | %s", server[c]
         printf "\n"
         for (r = 1; r <= rows; r++) {
             printf "%-*s", width, name[r]
             for (c = 1; c <= columns; c++) {
                 result = cell[name[r], server[c]]
                 if (result != "passed" && result != "known difference") bad++
-                printf " | %-16s", result == "" ? "(nothing)" : result
+                printf c < columns ? " | %-16s" : " | %s", result == "" ? "(nothing)" : result
             }
             printf "\n"
         }
