@@ -58,9 +58,14 @@ impl Admin {
 
     /// Creates the stream and waits until it is active.
     pub(crate) fn create(&self, shards: i64) -> Result<(), BoxError> {
-        let input = CreateStreamInput { stream_name: self.stream.clone(), shard_count: shards };
-        self.runtime.block_on(self.client.create_stream(input))?;
+        self.begin_create(shards)?;
         self.wait_until_active()
+    }
+
+    /// Asks for the stream, which is ready a little later.
+    pub(crate) fn begin_create(&self, shards: i64) -> Result<(), BoxError> {
+        let input = CreateStreamInput { stream_name: self.stream.clone(), shard_count: shards };
+        Ok(self.runtime.block_on(self.client.create_stream(input))?)
     }
 
     /// Deletes the stream; it goes on existing for a moment.

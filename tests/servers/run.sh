@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Runs a command beside kinesis-local and kinesalite, whose addresses it finds in the environment:
+#
+#     tests/servers/run.sh cargo test --all-features
+#
+# Sourced, it defines start_servers and stop_servers. Needs node, npm and openssl.
+
+readonly KINESIS_LOCAL=kinesis-local@0.6.2 KINESALITE=kinesalite@3.3.3
+# How long a server may take to answer, in tenths of a second.
+readonly SERVER_PATIENCE=600
+
+server_ids=()
+
+# Exports KINESIS_LOCAL_ENDPOINT, KINESIS_LOCAL_TLS_ENDPOINT, KINESIS_LOCAL_CERT and
+# KINESALITE_ENDPOINT. Whoever calls it calls stop_servers, whatever happens.
+start_servers() {
+    local here directory ports
+    here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+    directory=${CARGO_TARGET_DIR:-$here/../../target}/servers
+    mkdir -p "$directory"
+    directory=$(cd "$directory" && pwd)
+    install_servers "$directory"
+    make_certificate "$directory"
+    read -ra ports < <(free_ports)
+
+    # It listens on every interface by itself.
+    KINESIS_MOCK_PLAIN_PORT=${ports[0]} KINESIS_MOCK_TLS_PORT=${ports[1]} \
+        KINESIS_MOCK_CERT_PATH="$directory/server.json" SHARD_LIMIT=1000 LOG_LEVEL=ERROR \
+        CREATE_STREAM_DURATION=50ms DELETE_STREAM_DURATION=50ms \
+        SPLIT_SHARD_DURATION=50ms MERGE_SHARDS_DURATION=50ms \
+        node -r "$here/loopback.js" "$directory/node_modules/kinesis-local/main.js" \
+        >"$directory/kinesis-local.log" 2>&1 &
+    server_ids+=($!)
+    NODE_PATH="$directory/node_modules" node -e "require('kinesalite')({
+            createStreamMs: 50, deleteStreamMs: 50, updateStreamMs: 50, shardLimit: 1000,
+        }).listen(${ports[2]}, '127.0.0.1')" >"$directory/kinesalite.log" 2>&1 &
+    server_ids+=($!)
+
+    export KINESIS_LOCAL_ENDPOINT="http://127.0.0.1:${ports[0]}"
+    export KINESIS_LOCAL_TLS_ENDPOINT="https://127.0.0.1:${ports[1]}"
+    export KINESIS_LOCAL_CERT="$directory/certificate.pem"
+    export KINESALITE_ENDPOINT="http://127.0.0.1:${ports[2]}"
+    await_server "${ports[0]}" "${server_ids[0]}" "$directory/kinesis-local.log"
+    await_server "${ports[1]}" "${server_ids[0]}" "$directory/kinesis-local.log"
+    await_server "${ports[2]}" "${server_ids[1]}" "$directory/kinesalite.log"
+}
+
+# Ends the servers that start_servers started, and no other.
+stop_servers() {
+    local id
+    for id in "${server_ids[@]}"; do
+        kill "$id" 2>/dev/null || true # it has ended by itself
+        wait "$id" 2>/dev/null || true # its status is that of the signal
+    done
+    server_ids=()
+}
+
+# Downloads nothing if both are there. Neither needs an install script.
+install_servers() {
+    local found
+    found=$(cd "$1" && npm ls --parseable --long kinesis-local kinesalite 2>/dev/null || true)
+    [[ $found == *:"$KINESIS_LOCAL"* && $found == *:"$KINESALITE"* ]] ||
+        npm install --prefix "$1" --no-audit --no-fund --no-package-lock --ignore-scripts \
+            --loglevel=error "$KINESIS_LOCAL" "$KINESALITE"
+}
+
+# kinesis-local's own certificate names no host, so that nobody can verify it.
+make_certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+        -keyout "$1/key.pem" -out "$1/certificate.pem" 2>"$1/openssl.log" ||
+        { cat "$1/openssl.log" >&2 && return 1; }
+    node -e "const [read, write] = [require('fs').readFileSync, require('fs').writeFileSync]
+        const [key, cert] = ['key.pem', 'certificate.pem'].map((file) => read('$1/' + file, 'utf8'))
+        write('$1/server.json', JSON.stringify({ server: { key, cert } }))"
+}
+
+# Three, each held until all are known, so that they differ.
+free_ports() {
+    node -e "const listen = () => new Promise((resolve) => {
+            const server = require('net').createServer()
+            server.listen(0, '127.0.0.1', () => resolve(server))
+        })
+        Promise.all([listen(), listen(), listen()]).then((servers) => {
+            console.log(servers.map((server) => server.address().port).join(' '))
+            servers.forEach((server) => server.close())
+        })"
+}
+
+# Waits until the port takes a connection, while the process lives.
+await_server() {
+    local port=$1 id=$2 log=$3 tries
+    for ((tries = 0; tries < SERVER_PATIENCE; tries++)); do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            return
+        fi
+        kill -0 "$id" 2>/dev/null || break
+        sleep 0.1
+    done
+    printf 'no server on port %s; its last words:\n%s\n' "$port" "$(tail -n 5 "$log")" >&2
+    return 1
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+    set -euo pipefail
+    trap stop_servers EXIT
+    start_servers
+    "$@"
+fi
