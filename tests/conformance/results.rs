@@ -54,6 +54,7 @@ fn line((case, outcome): &(&str, Outcome)) -> String {
 
 /// Says it to whoever runs the test: `eprintln` would be kept from them if the test passes.
 pub(crate) fn say(text: &str) {
-    // Nobody is there to be told.
-    let _ = writeln!(std::io::stderr(), "conformance, {text}");
+    let line = format!("conformance, {text}\n");
+    // At once, since others write too; an error means that nobody is there to be told.
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
