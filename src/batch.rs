@@ -76,7 +76,7 @@ impl Batch {
         self.ends_shard
     }
 
-    /// How far the batch is behind the newest record of the shard, in milliseconds, if the server
+    /// How far the batch is behind the newest record of the shard, to the millisecond, if the server
     /// told. Some servers always say 0.
     pub fn behind_latest(&self) -> Option<Duration> {
         self.behind_latest
@@ -131,7 +131,7 @@ impl Commit {
 impl Drop for Commit {
     fn drop(&mut self) {
         if !*self.is_done.get_mut() {
-            self.ledger.dropped();
+            self.ledger.dropped(self.number);
         }
     }
 }

@@ -128,7 +128,7 @@ impl Config {
     }
 
     /// Lets commits of a shard wait until there are so many batches, or until the first of them has
-    /// waited so long; at least 1 batch.
+    /// waited so long; at least 1 batch, at most a day.
     ///
     /// A store is then written less often, and a crash makes up to so many batches of each shard, or
     /// what was handled in that time, come again. A shutdown, an error and a shard's end store at once
@@ -161,8 +161,11 @@ impl Config {
             let reason = format!("{} is not within 1 to {MAX_CAPACITY}", self.capacity);
             return invalid("capacity", reason);
         }
-        if self.store_every.is_some_and(|every| every.batches == 0) {
-            return invalid("store_every", "0 batches: at least 1".into());
+        if let Some(StoreEvery { batches, time }) = self.store_every {
+            if batches == 0 || time > MAX_INTERVAL {
+                let reason = format!("{batches} batches or {time:?}: at least 1, at most a day");
+                return invalid("store_every", reason);
+            }
         }
         if self.interval > MAX_INTERVAL {
             return invalid("interval", format!("{:?} is longer than a day", self.interval));
@@ -184,6 +187,7 @@ mod tests {
             (Config::new().capacity(0), "capacity"),
             (Config::new().capacity(usize::MAX), "capacity"),
             (Config::new().store_every(0, Duration::ZERO), "store_every"),
+            (Config::new().store_every(9, Duration::MAX), "store_every"),
             (Config::new().interval(MAX_INTERVAL * 2), "interval"),
             (
                 Config::new()

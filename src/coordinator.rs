@@ -94,6 +94,8 @@ pub(crate) enum Event {
     Flushed(Result<(), (String, StoreError)>),
     /// Something failed for good.
     Failed(Error),
+    /// A thread panicked; the panic goes on in the caller when all has ended.
+    Panicked,
     /// Reading was stopped by somebody else, who says how handling goes on.
     Stopped,
     /// The time that `wake` told has come.
@@ -198,6 +200,7 @@ impl Coordinator {
             }
             Event::Flushed(outcome) => self.flushed(&mut turn, outcome),
             Event::Failed(error) => self.fail(&mut turn, error),
+            Event::Panicked => self.halt(&mut turn),
             Event::Stopped => self.stop(&mut turn),
             Event::Tick => self.tick(&mut turn),
         }
@@ -214,7 +217,10 @@ impl Coordinator {
                 self.store_retry.succeeded(turn.now);
                 self.lineage = Some(Lineage::new(self.plan.clone(), stored));
                 match self.listed.take() {
-                    Some(shards) => self.listing_went(turn, Next::Done(shards)),
+                    Some(shards) => {
+                        let next = self.listing.listed(turn.now, turn.rng, Ok(shards));
+                        self.listing_went(turn, next);
+                    }
                     None => self.list(turn),
                 }
             }
@@ -330,16 +336,17 @@ impl Coordinator {
         self.is_flushing = false;
         let must_flush_again = std::mem::take(&mut self.must_flush_again);
         let missed = self.missed_flush.take().map_or(Ok(()), Err);
-        match outcome.and(missed) {
+        if let Err((shard, error)) = outcome {
+            return self.unstored(turn, shard, error);
+        }
+        // Everything that had failed is stored: what failed meanwhile begins to wait only now.
+        if let Some(lasted) = self.store_retry.succeeded(turn.now) {
+            log::warn!("stream {:?}: positions stored, after {lasted:?}", self.plan.stream);
+        }
+        match missed {
             Err((shard, error)) => self.unstored(turn, shard, error),
-            Ok(()) => {
-                if let Some(lasted) = self.store_retry.succeeded(turn.now) {
-                    log::warn!("stream {:?}: positions stored, after {lasted:?}", self.plan.stream);
-                }
-                if must_flush_again {
-                    self.flush(turn);
-                }
-            }
+            Ok(()) if must_flush_again => self.flush(turn),
+            Ok(()) => {}
         }
     }
 
@@ -361,8 +368,9 @@ impl Coordinator {
         if is_due(list) {
             turn.actions.push(Action::List);
         }
-        let (failed, waiting) = (is_due(flush), is_due(deferred));
-        if failed || waiting {
+        let (is_retry, is_deferred) = (is_due(flush), is_due(deferred));
+        // Behind a failed write all others wait: they are written with it.
+        if is_retry || (is_deferred && self.timers.flush.is_none()) {
             self.flush(turn);
         }
     }
@@ -382,6 +390,10 @@ impl Coordinator {
         if self.result.is_ok() {
             self.result = Err(error);
         }
+        self.halt(turn);
+    }
+
+    fn halt(&mut self, turn: &mut Turn) {
         turn.actions.push(Action::Halt);
         self.stop(turn);
     }

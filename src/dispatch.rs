@@ -5,6 +5,7 @@ use crossbeam_channel::{Receiver, at, never, select_biased};
 use crate::batch::Batch;
 use crate::error::{BoxError, Error};
 use crate::shutdown::Shutdown;
+use crate::store::StoreErrorKind;
 
 /// The user's handler, boxed.
 pub(crate) type Callback<'a> = Box<dyn FnMut(&Batch) -> Result<(), BoxError> + 'a>;
@@ -40,9 +41,12 @@ pub(crate) fn handle(handler: &mut Callback<'_>, batch: &Batch) -> Result<(), Er
         shard: batch.shard().into(),
         source,
     })?;
-    if let Err(error) = batch.commit() {
+    match batch.commit() {
         // The coordinator knows too: it tries again, and stops when patience ends.
-        log::debug!("{error}");
+        Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Retry => {
+            log::debug!("{source}");
+            Ok(())
+        }
+        committed => committed,
     }
-    Ok(())
 }

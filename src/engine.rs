@@ -42,19 +42,14 @@ struct Run<'a> {
     client: Arc<dyn Client>,
     started: Instant,
     events: Sender<Event>,
-    panics: Sender<Panic>,
+    /// The first panic of a thread, which goes on in the caller when all threads have ended.
+    panic: Mutex<Option<Panic>>,
     books: Books,
     /// The ledger of every shard that was started: a failed write is tried again from here.
     ledgers: Mutex<Vec<Arc<Ledger>>>,
 }
 
 type Panic = Box<dyn Any + Send>;
-
-/// What the coordinator's thread waits for.
-struct Inbox {
-    events: Receiver<Event>,
-    panics: Receiver<Panic>,
-}
 
 /// Tells the coordinator when a thread ends, also by a panic.
 struct Farewell<'a>(&'a Sender<Event>, Option<Event>);
@@ -63,13 +58,13 @@ impl Engine {
     /// Runs on this thread, which hands the batches to the handler, until all is over.
     pub(crate) fn listen(self, handler: Callback<'_>) -> Result<(), Error> {
         let (batches, queue) = bounded(self.config.capacity);
-        let (run, inbox) = Run::new(&self);
-        thread::scope(|scope| {
+        let (run, events) = Run::new(&self);
+        let result = thread::scope(|scope| {
             let _stop = StopOnDrop(self.shutdown.clone());
             let run = &run;
             let coordinator = thread::Builder::new()
                 .name("kc-coordinator".into())
-                .spawn_scoped(scope, move || run.coordinate(scope, inbox, batches, true))
+                .spawn_scoped(scope, move || run.coordinate(scope, events, batches, true))
                 .map_err(|source| run.no_thread("kc-coordinator", source))?;
             {
                 let _farewell = Farewell(&run.events, Some(Event::Dispatched));
@@ -80,22 +75,30 @@ impl Engine {
                 drop(queue);
             }
             coordinator.join().unwrap_or_else(|panic| resume_unwind(panic))
-        })
+        });
+        run.conclude(result)
     }
 
     /// Runs on this thread, and sends the batches, until all is sent.
     pub(crate) fn feed(self, batches: Sender<Batch>) -> Result<(), Error> {
-        let (run, inbox) = Run::new(&self);
-        thread::scope(|scope| run.coordinate(scope, inbox, batches, false))
+        let (run, events) = Run::new(&self);
+        let result = thread::scope(|scope| run.coordinate(scope, events, batches, false));
+        run.conclude(result)
     }
 }
 
+/// The client for one run: its own session, which a stop interrupts, if it has such.
+pub(crate) fn session(client: &Arc<dyn Client>, shutdown: &Shutdown) -> Arc<dyn Client> {
+    let Some(session) = client.session() else { return Arc::clone(client) };
+    let interrupted = Arc::clone(&session);
+    shutdown.on_stop(move || interrupted.interrupt());
+    session
+}
+
 impl<'a> Run<'a> {
-    fn new(engine: &'a Engine) -> (Self, Inbox) {
-        let client = engine.client.session().unwrap_or_else(|| Arc::clone(&engine.client));
+    fn new(engine: &'a Engine) -> (Self, Receiver<Event>) {
+        let client = session(&engine.client, &engine.shutdown);
         let (events, incoming) = unbounded();
-        // One panic is told; the others are of threads that the first one stopped.
-        let (panics, caught) = bounded(1);
         let started = Instant::now();
         let books = Books {
             stream: Arc::clone(&engine.stream),
@@ -105,24 +108,28 @@ impl<'a> Run<'a> {
             every: engine.config.store_every,
             clock: Arc::new(move || started.elapsed()),
         };
-        let ledgers = Mutex::default();
-        let run = Self { engine, client, started, events, panics, books, ledgers };
-        (run, Inbox { events: incoming, panics: caught })
+        let (panic, ledgers) = (Mutex::default(), Mutex::default());
+        (Self { engine, client, started, events, panic, books, ledgers }, incoming)
+    }
+
+    /// Every thread has ended: goes on with the panic of one, if there was one.
+    fn conclude(self, result: Result<(), Error>) -> Result<(), Error> {
+        match self.panic.into_inner() {
+            Some(panic) => resume_unwind(panic),
+            None => result,
+        }
     }
 
     /// Does what the coordinator says until it says that all is over.
     fn coordinate<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        inbox: Inbox,
+        events: Receiver<Event>,
         batches: Sender<Batch>,
         is_dispatching: bool,
     ) -> Result<(), Error> {
         let engine = self.engine;
         let _stop = StopOnDrop(engine.shutdown.clone());
-        let interrupted = Arc::clone(&self.client);
-        engine.shutdown.on_stop(move || interrupted.interrupt());
-
         let mut rng = fastrand::Rng::new();
         let mut coordinator = Coordinator::new(
             engine.plan.clone(),
@@ -149,19 +156,19 @@ impl<'a> Run<'a> {
                     Action::Describe => self.aside(scope, "kc-list", Self::describe),
                 }
             }
-            let timer = coordinator.wake().map_or_else(never, |wake| at(self.started + wake));
+            let due = coordinator.wake().and_then(|wake| self.started.checked_add(wake));
+            let timer = due.map_or_else(never, at);
             event = select_biased! {
-                recv(inbox.panics) -> panic => resume_unwind(panic.expect("`run` keeps a sender")),
                 recv(halted) -> _ => {
                     halted = never();
                     Event::Stopped
                 }
-                recv(inbox.events) -> event => event.expect("`run` keeps a sender"),
+                recv(events) -> event => event.expect("`run` keeps a sender"),
                 recv(timer) -> _ => Event::Tick,
             };
         };
         // From here on a commit stores at once: nobody would do it later.
-        drop(inbox);
+        drop(events);
         result.and(self.flush_last())
     }
 
@@ -174,30 +181,27 @@ impl<'a> Run<'a> {
         batches: Sender<Batch>,
     ) {
         let shard = start.shard.id().to_owned();
-        let farewell = Farewell(&self.events, Some(Event::Exited { shard: shard.clone() }));
+        let exited = Event::Exited { shard: shard.clone() };
         let ledger = Arc::new(Ledger::new(self.books.clone(), &shard));
         self.ledgers.lock().push(Arc::clone(&ledger));
-        let pace = Pace::new(&self.engine.config);
-        let poller = Poller::new(Arc::clone(&self.engine.stream), start, pace);
-        self.spawn(scope, thread_name(&shard), move || {
-            let _farewell = farewell;
-            self.poll(poller, delay, &ledger, &batches);
+        let (stream, pace) = (Arc::clone(&self.engine.stream), Pace::new(&self.engine.config));
+        let poller = Poller::new(stream, start, pace, delay);
+        let is_spawned = self.spawn(scope, thread_name(&shard), move || {
+            let _farewell = Farewell(&self.events, Some(exited));
+            self.poll(poller, &ledger, &batches);
         });
+        if !is_spawned {
+            self.tell(Event::Exited { shard });
+        }
     }
 
     /// What a shard's thread does, until the shard ends, something fails, or the consumer stops.
-    fn poll(
-        &self,
-        mut poller: Poller,
-        delay: Duration,
-        ledger: &Arc<Ledger>,
-        batches: &Sender<Batch>,
-    ) {
+    fn poll(&self, mut poller: Poller, ledger: &Arc<Ledger>, batches: &Sender<Batch>) {
         let halted = self.engine.shutdown.halted();
         let call = Call::new(halted.clone());
         let (stream, shard) = (ledger.stream(), ledger.shard());
         let mut rng = fastrand::Rng::new();
-        let mut step = Step::Wait(delay);
+        let mut step = poller.step(self.now(), &mut rng, Outcome::Waited);
         while !call.is_stopped() {
             let outcome = match step {
                 Step::Wait(time) => {
@@ -272,22 +276,28 @@ impl<'a> Run<'a> {
         self.spawn(scope, name.into(), move || self.tell(act(self)));
     }
 
+    /// Whether there was a thread; if not, that is told.
     fn spawn<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         name: String,
         act: impl FnOnce() + Send + 'scope,
-    ) {
+    ) -> bool {
         let act = move || {
             // The values are not used after a panic, which ends the run.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
-                // Full: another panic is on its way to the caller.
-                let _ = self.panics.try_send(panic);
+                // Others are of threads that the first one stopped.
+                self.panic.lock().get_or_insert(panic);
+                self.tell(Event::Panicked);
             }
         };
         // Its end is seen by the scope, which joins it.
-        if let Err(source) = thread::Builder::new().name(name.clone()).spawn_scoped(scope, act) {
-            self.tell(Event::Failed(self.no_thread(&name, source)));
+        match thread::Builder::new().name(name.clone()).spawn_scoped(scope, act) {
+            Ok(_) => true,
+            Err(source) => {
+                self.tell(Event::Failed(self.no_thread(&name, source)));
+                false
+            }
         }
     }
 

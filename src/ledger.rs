@@ -103,7 +103,8 @@ impl Ledger {
     }
 
     /// A batch was dropped without a commit.
-    pub(crate) fn dropped(&self) {
+    pub(crate) fn dropped(&self, number: u64) {
+        self.tracker.lock().give_up(number);
         // Stopping drops what was not handled: that is as it should be.
         let is_halted = self.halted.try_recv() == Err(TryRecvError::Disconnected);
         let is_stopping = is_halted || std::thread::panicking();

@@ -31,7 +31,7 @@
 //! - **Bounded memory**: at worst `(capacity + shards + 1)` decoded answers and one answer's body for
 //!   each shard, beside what your code keeps. See [`Config::capacity`] and [`Config::limit`].
 //! - **A stop wakes every wait**, and ends a call in progress; only a handler in progress is waited for.
-//!   Every thread has a name that begins with `kc-`, and is joined.
+//!   Every thread that reads or handles has a name that begins with `kc-`, and is joined.
 //! - **Errors are typed**, with their shard, and come out of [`Stream::listen`] or [`Listener::join`]; so
 //!   does a handler's panic.
 //! - **No silent jump.** Where reading cannot go on exactly, it is an error or a reported choice: [`Gap`].

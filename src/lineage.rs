@@ -185,13 +185,17 @@ impl Lineage {
             }
         }
         use IteratorType::{AfterSequenceNumber, AtSequenceNumber};
-        if matches!(self.plan.iterator_type, AtSequenceNumber(_) | AfterSequenceNumber(_)) {
-            let chosen = self.plan.chosen.as_ref().map_or(self.nodes.len(), BTreeSet::len);
-            if chosen > 1 {
-                let error =
-                    Error::SequenceNumberForSeveralShards { stream: stream(), shards: chosen };
-                return Err(error);
+        // Those that have a position, or come from one that has, do not start there.
+        let fresh = self.nodes.values().filter(|node| {
+            node.wanted && !self.stored.contains_key(node.shard.id()) && {
+                let at = self.fresh_start(node);
+                let is_own = self.own_start(&node.shard).is_some();
+                !is_own && matches!(at, AtSequenceNumber(_) | AfterSequenceNumber(_))
             }
+        });
+        let shards = fresh.count();
+        if shards > 1 {
+            return Err(Error::SequenceNumberForSeveralShards { stream: stream(), shards });
         }
         Ok(())
     }

@@ -15,8 +15,8 @@ pub(crate) struct Listing {
     limit: Option<Duration>,
     later: Option<Duration>,
     retry: Retry,
-    /// Whether the stream was active just now and listed nothing.
-    empty: bool,
+    /// How often in a row it listed nothing without being in creation.
+    empties: u32,
     /// Whether a failure was reported, so that the recovery is too.
     warned: bool,
 }
@@ -41,7 +41,7 @@ impl Listing {
             limit: Some(start_patience),
             later: outage,
             retry: Retry::default(),
-            empty: false,
+            empties: 0,
             warned: false,
         }
     }
@@ -55,14 +55,17 @@ impl Listing {
     ) -> Next {
         match outcome {
             // Some servers list nothing for a stream in creation, others answer that it is in use.
-            Ok(shards) if shards.is_empty() => Next::Describe,
+            Ok(shards) if shards.is_empty() => {
+                self.empties += 1;
+                Next::Describe
+            }
             Ok(shards) => {
                 let lasted = self.retry.succeeded(now).unwrap_or_default();
                 if std::mem::take(&mut self.warned) {
                     log::warn!("stream {:?} is listed again, after {lasted:?}", self.stream);
                 }
                 self.limit = self.later;
-                self.empty = false;
+                self.empties = 0;
                 Next::Done(shards)
             }
             Err(error) if error.class() == ErrorClass::InUse => Next::Describe,
@@ -80,22 +83,29 @@ impl Listing {
         let stream = self.stream.clone();
         match outcome {
             Ok(StreamStatus::Deleting) => Next::Fail(Error::StreamDeleting { stream }),
-            Ok(StreamStatus::Creating) => match self.retry.wait(now, rng, self.limit) {
-                Some(wait) => Next::Again(wait),
-                None => {
-                    let waited = self.limit.unwrap_or_default();
-                    Next::Fail(Error::StreamCreating { stream, waited })
-                }
-            },
+            Ok(StreamStatus::Creating) => {
+                self.empties = 0;
+                self.wait(now, rng)
+            }
             Ok(StreamStatus::Active | StreamStatus::Updating) => {
                 // It may have become active between the two calls: believe an empty listing twice.
-                if std::mem::replace(&mut self.empty, true) {
+                if self.empties > 1 {
                     return Next::Fail(Error::NoShards { stream });
                 }
-                let wait = self.retry.wait(now, rng, None);
-                Next::Again(wait.unwrap_or_default())
+                self.wait(now, rng)
             }
             Err(error) => self.failed(now, rng, error),
+        }
+    }
+
+    /// Waits for a stream that is being created.
+    fn wait(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Next {
+        match self.retry.wait(now, rng, self.limit) {
+            Some(wait) => Next::Again(wait),
+            None => {
+                let waited = self.limit.unwrap_or_default();
+                Next::Fail(Error::StreamCreating { stream: self.stream.clone(), waited })
+            }
         }
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct Poller {
     /// What is missing before the next batch.
     gap: Option<Gap>,
     limit: u32,
+    /// How long the first read waits, so that shards do not all begin at once.
+    delay: Duration,
     called: Duration,
     last: Call,
     retry: Retry,
@@ -75,7 +77,7 @@ enum Call {
 }
 
 impl Poller {
-    pub(crate) fn new(stream: Arc<str>, start: Start, pace: Pace) -> Self {
+    pub(crate) fn new(stream: Arc<str>, start: Start, pace: Pace, delay: Duration) -> Self {
         let reset = matches!(start.at, StartAt::Reset(_));
         let unconfirmed = matches!(start.at, StartAt::Stored(_));
         let mut poller = Self {
@@ -92,6 +94,7 @@ impl Poller {
             reset: false,
             unconfirmed,
             gap: None,
+            delay,
             called: Duration::ZERO,
             last: Call::GetIterator,
             retry: Retry::default(),
@@ -141,6 +144,10 @@ impl Poller {
     fn call(&mut self, now: Duration) -> Step {
         if let Some(to) = &self.to_store {
             return Step::Store { to: to.clone(), reset: self.reset };
+        }
+        // What arrives from now on is the latest, not what arrives after the delay.
+        if !self.delay.is_zero() && !self.cursor.is_latest() {
+            return Step::Wait(std::mem::take(&mut self.delay));
         }
         match &self.token {
             Some((token, made)) if now.saturating_sub(*made) < TOKEN_LIFE => {
@@ -394,7 +401,11 @@ impl Poller {
             StoreErrorKind::Lost | StoreErrorKind::Fatal => None,
         };
         match wait {
-            Some(wait) => Step::Wait(wait),
+            Some(wait) => {
+                let (stream, shard) = (&self.stream, self.shard.id());
+                log::warn!("stream {stream:?}, shard {shard:?}: {error}; again in {wait:?}");
+                Step::Wait(wait)
+            }
             None => {
                 let (stream, shard) = (self.stream.to_string(), Some(self.shard.id().into()));
                 Step::Fail(Error::Store { stream, shard, source: error })

@@ -22,7 +22,7 @@ fn number(value: u64) -> SequenceNumber {
 fn trial_with(at: StartAt, config: Config) -> Trial {
     let shard = Shard::new("shardId-000000000000", HashKeyRange::ALL, number(100));
     let start = Start { shard, at, gap: None };
-    let poller = Poller::new("orders".into(), start, Pace::new(&config));
+    let poller = Poller::new("orders".into(), start, Pace::new(&config), Duration::ZERO);
     Trial { poller, rng: fastrand::Rng::with_seed(3), now: Duration::ZERO }
 }
 

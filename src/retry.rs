@@ -29,9 +29,9 @@ impl Retry {
         error: &ClientError,
         limit: Option<Duration>,
     ) -> Option<Duration> {
-        if error.class() == ErrorClass::Credentials {
-            self.credentials += 1;
-        }
+        // Another failure in between says nothing about credentials.
+        let is_refused = error.class() == ErrorClass::Credentials;
+        self.credentials = if is_refused { self.credentials + 1 } else { 0 };
         // The client asks for new credentials after the first refusal; if those are refused too,
         // they are wrong.
         if error.class() == ErrorClass::Fatal || self.credentials > 1 {

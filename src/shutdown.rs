@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -100,8 +101,13 @@ impl Shutdown {
             state.halt.take();
             std::mem::take(&mut state.hooks)
         };
-        // Outside of the lock: a hook is not ours.
-        hooks.into_iter().for_each(|hook| hook());
+        // Outside of the lock: a hook is not ours. It may be called while a panic is on its way, when
+        // another would abort the process.
+        for hook in hooks {
+            if catch_unwind(AssertUnwindSafe(hook)).is_err() {
+                log::error!("a client panicked when it was interrupted");
+            }
+        }
     }
 }
 

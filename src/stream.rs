@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, bounded};
 use crate::batch::Batch;
 use crate::client::{Call, Client, list_all};
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Engine, session};
 use crate::error::{BoxError, Error};
 use crate::handler::Handler;
 use crate::lineage::Plan;
@@ -106,7 +106,8 @@ impl Stream {
     /// Reads only these shards, and all that descend from them. Defaults to all shards.
     ///
     /// # Errors
-    /// [`Error::UnknownShard`], and those of [`shards`](Self::shards).
+    /// [`Error::UnknownShard`], [`Error::InvalidSetting`] for none, and those of
+    /// [`shards`](Self::shards).
     pub fn choose<'a>(
         &mut self,
         shards: impl IntoIterator<Item = &'a str>,
@@ -114,6 +115,10 @@ impl Stream {
         let mut chosen = BTreeSet::new();
         for shard in shards {
             chosen.insert(self.listed_shard(shard)?.id().to_owned());
+        }
+        if chosen.is_empty() {
+            let reason = "no shard is chosen: at least one, or leave it out to read all".into();
+            return Err(Error::InvalidSetting { setting: "choose", reason });
         }
         self.chosen = Some(chosen);
         Ok(self)
@@ -246,9 +251,7 @@ impl Stream {
     /// What the coordinator does at its start, on this thread.
     fn list_now(&self) -> Result<Vec<Shard>, Error> {
         let (started, mut rng) = (Instant::now(), fastrand::Rng::new());
-        let client = self.client.session().unwrap_or_else(|| Arc::clone(&self.client));
-        let interrupted = Arc::clone(&client);
-        self.shutdown.on_stop(move || interrupted.interrupt());
+        let client = session(&self.client, &self.shutdown);
         let call = Call::new(self.shutdown.halted().clone());
         let mut listing = Listing::new(&self.name, self.config.start_patience, None);
         let mut describe = false;

@@ -8,8 +8,11 @@ use crate::position::Position;
 /// Numbers the batches of a shard, and knows how far they are committed without a hole.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    /// The number of the first batch in `open`.
+    /// The number of the first batch in `open`, and of the next to be handed out.
     first: u64,
+    next: u64,
+    /// Whether a batch was given up, so that the prefix will never pass it.
+    is_stuck: bool,
     /// Batches that were handed out and are not covered by the prefix yet.
     open: VecDeque<Open>,
     /// The end of the longest committed prefix.
@@ -37,8 +40,19 @@ struct Open {
 impl Tracker {
     /// Hands out the next batch, which ends at this position: its number.
     pub(crate) fn hand_out(&mut self, through: Position) -> u64 {
-        self.open.push_back(Open { through, committed: false });
-        self.first + self.open.len() as u64 - 1
+        if !self.is_stuck {
+            self.open.push_back(Open { through, committed: false });
+        }
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// A batch will never be committed: nothing from it on needs to be remembered.
+    pub(crate) fn give_up(&mut self, number: u64) {
+        if let Some(place) = number.checked_sub(self.first) {
+            self.open.truncate(usize::try_from(place).unwrap_or(usize::MAX));
+            self.is_stuck = true;
+        }
     }
 
     /// Marks a batch as committed. Marking it again changes nothing. `now` counts from any fixed moment.
@@ -81,7 +95,8 @@ impl Tracker {
 
     /// The position in the store was reset: batches handed out before do not count any more.
     pub(crate) fn reset(&mut self) {
-        self.first += self.open.len() as u64;
+        self.first = self.next;
+        self.is_stuck = false;
         self.open.clear();
         (self.reached, self.stored, self.unstored) = (None, None, 0);
     }
@@ -155,6 +170,20 @@ mod tests {
         let end = tracker.hand_out(Position::End { sequence: "9".parse().unwrap() });
         tracker.mark(end, second * 9);
         assert!(tracker.is_due(every, second * 9));
+    }
+
+    #[test]
+    fn behind_a_batch_that_was_given_up_nothing_is_stored_nor_remembered() {
+        let mut tracker = handed_out(3);
+        tracker.give_up(1);
+        for number in 3..1000 {
+            assert_eq!(tracker.hand_out(after(number)), number);
+            tracker.mark(number, Duration::ZERO);
+        }
+        tracker.mark(2, Duration::ZERO);
+        assert_eq!((tracker.to_store(), tracker.open.len()), (None, 1));
+        tracker.mark(0, Duration::ZERO);
+        assert_eq!(tracker.to_store(), Some(&after(0)));
     }
 
     #[test]

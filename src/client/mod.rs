@@ -67,7 +67,7 @@ pub trait Client: Send + Sync {
     /// A client for one run of a consumer, which [`interrupt`](Self::interrupt) may end for good.
     ///
     /// Defaults to `None`: the run uses this client, which is then never interrupted and watches
-    /// [`Call::stopped`] itself.
+    /// [`Call::stopped`] itself. A client that wraps another must wrap its session too, not hand it on.
     fn session(&self) -> Option<Arc<dyn Client>> {
         None
     }

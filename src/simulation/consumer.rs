@@ -55,7 +55,7 @@ pub(super) enum Task {
     Crash,
     /// The consumer is asked to stop.
     Stop,
-    Begin(Box<Start>),
+    Begin(Box<Start>, Duration),
     Poll(String, Box<Outcome>),
     Tell(Box<Event>),
     Work(usize),
@@ -115,7 +115,7 @@ impl Consumer {
         match task {
             Task::Happening | Task::Calm | Task::Crash => {}
             Task::Stop => self.stop(world),
-            Task::Begin(start) => self.start(world, *start),
+            Task::Begin(start, delay) => self.start(world, *start, delay),
             Task::Poll(shard, outcome) => self.poll(world, &shard, *outcome),
             Task::Tell(event) => self.tell(world, *event),
             Task::Work(worker) => self.work(world, worker),
@@ -185,7 +185,7 @@ impl Consumer {
                 return world.plan(time, Task::Tell(flushed));
             }
             Action::Start { start, delay } => {
-                return world.plan(delay, Task::Begin(Box::new(start)));
+                return world.plan(Duration::ZERO, Task::Begin(Box::new(start), delay));
             }
             Action::Close => return,
             Action::Halt => {
@@ -233,7 +233,7 @@ impl Consumer {
         }
     }
 
-    fn start(&mut self, world: &mut World, start: Start) {
+    fn start(&mut self, world: &mut World, start: Start, delay: Duration) {
         let shard = start.shard.id().to_owned();
         if self.is_stopping {
             self.events.0.send(Event::Exited { shard }).unwrap();
@@ -251,7 +251,8 @@ impl Consumer {
         };
         let ledger = Arc::new(Ledger::new(books, &shard));
         self.ledgers.push(Arc::clone(&ledger));
-        let poller = Poller::new(STREAM.into(), start, Pace::new(&world.temper.config));
+        let pace = Pace::new(&world.temper.config);
+        let poller = Poller::new(STREAM.into(), start, pace, delay);
         self.readers.insert(shard.clone(), Reader { poller, ledger });
         self.poll(world, &shard, Outcome::Waited);
     }

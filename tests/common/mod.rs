@@ -58,10 +58,11 @@ pub(crate) fn stored(store: &impl Store, shard: usize) -> Option<Position> {
 type Hook<T, E> = Box<dyn Fn(T) -> Result<(), E> + Send + Sync>;
 
 /// An in-memory Kinesis with a hook before each call, which may fail or panic.
+#[derive(Clone)]
 pub(crate) struct Watched {
     kinesis: MemoryKinesis,
-    hook: Hook<Operation, ClientError>,
-    stop: Mutex<Option<Sender<Infallible>>>,
+    hook: Arc<Hook<Operation, ClientError>>,
+    stop: Arc<Mutex<Option<Sender<Infallible>>>>,
 }
 
 impl Watched {
@@ -69,8 +70,8 @@ impl Watched {
         kinesis: &MemoryKinesis,
         hook: impl Fn(Operation) -> Result<(), ClientError> + Send + Sync + 'static,
     ) -> Self {
-        let (kinesis, stop) = (kinesis.clone(), Mutex::default());
-        Self { kinesis, hook: Box::new(hook), stop }
+        let (kinesis, stop) = (kinesis.clone(), Arc::default());
+        Self { kinesis, hook: Arc::new(Box::new(hook)), stop }
     }
 
     /// Tells of each call when it begins.
@@ -122,6 +123,10 @@ impl Client for Watched {
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
         (self.hook)(Operation::GetRecords)?;
         self.kinesis.get_records(token, limit, call)
+    }
+
+    fn session(&self) -> Option<Arc<dyn Client>> {
+        Some(Arc::new(self.clone()))
     }
 
     fn interrupt(&self) {

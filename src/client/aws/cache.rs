@@ -77,10 +77,14 @@ impl CredentialsCache {
             let mut state = self.state.lock();
             let good = state.good();
             if state.asking.is_none() && state.is_due() {
-                let asking = Asking::start(&self.source).map_err(|error| {
-                    bounds.transient(format!("no thread to ask for credentials in: {error}"))
-                })?;
-                state.asking = Some(Arc::new(asking));
+                match Asking::start(&self.source) {
+                    Ok(asking) => state.asking = Some(Arc::new(asking)),
+                    Err(_) if good.is_some() => {} // these serve until there is a thread again
+                    Err(error) => {
+                        let message = format!("no thread to ask for credentials in: {error}");
+                        return Err(bounds.transient(message));
+                    }
+                }
             }
             match (good, &state.asking) {
                 (Some(good), _) => return Ok(good),
@@ -90,9 +94,10 @@ impl CredentialsCache {
         };
         asking.wait(bounds)?;
         self.absorb(&asking);
-        asking.outcome().map_err(|reason| {
-            bounds.error(ErrorClass::Credentials, format!("no credentials: {reason}"))
-        })
+        // A source that has answered before is out of reach for a while, not missing.
+        let had_some = self.state.lock().current.is_some();
+        let class = if had_some { ErrorClass::Transient } else { ErrorClass::Credentials };
+        asking.outcome().map_err(|reason| bounds.error(class, format!("no credentials: {reason}")))
     }
 
     /// Has the next call ask for new ones: the service refused these.

@@ -85,6 +85,9 @@ fn classify(code: Option<&str>, status: u16) -> ErrorClass {
         "RequestExpired" | "InvalidSignature" | "SignatureDoesNotMatch" | "OptInRequired" => {
             ErrorClass::Fatal
         }
+        // Amazon's clients try these again, though their status is 400.
+        "RequestTimeout" | "IDPCommunicationError" => ErrorClass::Transient,
+        "BandwidthLimitExceeded" | "PriorRequestNotComplete" => ErrorClass::Throttled,
         name if name.starts_with("Throttling") => ErrorClass::Throttled,
         name if name.starts_with("ExpiredToken") => ErrorClass::Credentials,
         name if ["AccessDenied", "KMS", "MissingAuthenticationToken", "IncompleteSignature"]
@@ -189,6 +192,8 @@ mod tests {
             ("ThrottlingFutureException", 400, Throttled),
             ("TooManyRequestsException", 400, Throttled),
             ("SomethingNew", 429, Throttled),
+            ("RequestTimeoutException", 400, Transient),
+            ("BandwidthLimitExceeded", 400, Throttled),
             ("ExpiredTokenException", 400, Credentials),
             ("ExpiredToken", 403, Credentials),
             ("UnrecognizedClientException", 400, Credentials),

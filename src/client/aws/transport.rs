@@ -99,9 +99,15 @@ impl Transport {
         let (head, body) = self.send(request, bounds)?.into_parts();
         let status = head.status;
         if !status.is_success() {
-            return body::read(body, MAX_REFUSAL, |body, _end| {
-                // However much of it came: the status alone says enough.
-                Err(refusal(bounds, status.as_u16(), &head.headers, body))
+            return body::read(body, MAX_REFUSAL, |body, end| {
+                let refusal = refusal(bounds, status.as_u16(), &head.headers, body);
+                match end {
+                    // Only the body tells a throttled call from one that is not allowed.
+                    Err(error) if refusal.code().is_none() && status.is_client_error() => {
+                        Err(broken_refusal(bounds, status.as_u16(), &error))
+                    }
+                    _ => Err(refusal),
+                }
             });
         }
         body::read(body, MAX_BODY, |body, end| {
@@ -239,6 +245,14 @@ fn broken_body(bounds: &Bounds, error: &ureq::Error) -> ClientError {
             bounds.error(ErrorClass::TooLarge, format!("the answer was cut: {error}"))
         }
         error => bounds.transient(format!("the answer makes no sense: {}", with_sources(error))),
+    }
+}
+
+/// The answer was an error, and was cut before it told which.
+fn broken_refusal(bounds: &Bounds, status: u16, error: &ureq::Error) -> ClientError {
+    match error {
+        ureq::Error::Timeout(_) => bounds.late(),
+        error => bounds.transient(format!("HTTP status {status}, and the answer was cut: {error}")),
     }
 }
 
