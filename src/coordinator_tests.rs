@@ -346,3 +346,42 @@ fn a_write_that_fails_while_others_are_tried_again_is_tried_too() {
     coordinator.on(due, &mut rng, Event::Flushed(Ok(())));
     assert_eq!(coordinator.wake(), None);
 }
+
+#[test]
+fn an_outage_after_a_listing_made_before_the_start_is_not_bounded_by_start_patience() {
+    let plan = Plan {
+        stream: "orders".into(),
+        iterator_type: IteratorType::TrimHorizon,
+        chosen: None,
+        on_gap: OnGap::Fail,
+    };
+    let listed = Some(vec![root(0)]);
+    let coordinator = Coordinator::new(plan, &Config::new(), listed, false);
+    let mut trial = Trial { coordinator, ..trial() };
+    trial.on(Event::Begun);
+    trial.on(Event::Loaded(Ok(Vec::new())));
+    let ended = Event::Ended { shard: id(0), children: Vec::new() };
+    assert!(matches!(trial.on(ended)[..], [Action::List]));
+    for _ in 0..100 {
+        trial.now += SECOND * 60;
+        let error = ClientError::new(ErrorClass::Throttled, "ListShards", "");
+        assert!(trial.on(Event::Listed(Err(error))).is_empty());
+    }
+}
+
+#[test]
+fn patience_with_a_store_begins_anew_when_all_that_waited_was_stored() {
+    let mut trial = trial();
+    for _ in 0..100 {
+        let (shard, error) = (id(0), StoreError::retry("busy"));
+        trial.on(Event::Unstored { shard, error });
+        trial.now += SECOND * 30;
+        assert!(matches!(trial.on(Event::Tick)[..], [Action::Flush]));
+        let (shard, error) = (id(1), StoreError::retry("busy"));
+        trial.on(Event::Unstored { shard, error });
+        assert!(trial.on(Event::Flushed(Ok(()))).is_empty());
+        trial.now += SECOND * 30;
+        assert!(matches!(trial.on(Event::Tick)[..], [Action::Flush]));
+        assert!(trial.on(Event::Flushed(Ok(()))).is_empty());
+    }
+}

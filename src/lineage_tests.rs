@@ -196,3 +196,12 @@ fn children_are_looked_for_until_they_cover_their_parent() {
     assert!(!lineage.must_list() && !lineage.is_done());
     // Shard 1 is open: it never ends here.
 }
+
+#[test]
+fn a_number_as_the_start_does_not_stand_in_the_way_of_a_restart_after_a_split() {
+    let number = IteratorType::AtSequenceNumber("4500".parse().unwrap());
+    let shards = diamond()[..3].to_vec();
+    let mut lineage = lineage(plan(number), &[(0, end(4600))], shards);
+    let both = [fresh(1, IteratorType::TrimHorizon), fresh(2, IteratorType::TrimHorizon)];
+    assert_eq!(started(&mut lineage), both);
+}

@@ -191,6 +191,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_is_in_use_and_active_by_turns_is_waited_for() {
+        let mut trial = trial();
+        for _ in 0..5 {
+            assert!(matches!(trial.fails(ErrorClass::InUse), Next::Describe));
+            assert!(matches!(trial.is(StreamStatus::Active), Next::Again(_)));
+        }
+        assert!(matches!(trial.lists(0), Next::Describe));
+        assert!(matches!(trial.is(StreamStatus::Creating), Next::Again(_)));
+        assert!(matches!(trial.lists(0), Next::Describe));
+        assert!(matches!(trial.is(StreamStatus::Active), Next::Again(_)));
+        assert!(matches!(trial.lists(2), Next::Done(_)));
+    }
+
+    #[test]
     fn an_unknown_or_dying_stream_is_an_error_at_once() {
         assert!(matches!(
             trial().fails(ErrorClass::NotFound),

@@ -206,6 +206,19 @@ fn a_cut_body_asks_for_fewer_records() {
 }
 
 #[test]
+fn an_error_that_is_cut_before_it_tells_which_is_transient() {
+    let said = "HTTP/1.1 400 Bad Request\r\ncontent-length: 120\r\n\r\n\
+        {\"__type\":\"ProvisionedThroughputExc";
+    let fake = Fake::new(move |stream, _| {
+        stream.write_all(said.as_bytes()).unwrap();
+        false
+    });
+    let error = read(&fake.client(10 * SECOND)).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Transient, "{error}");
+    assert!(error.to_string().contains("HTTP status 400"), "{error}");
+}
+
+#[test]
 fn what_is_no_answer_of_kinesis_is_transient() {
     let html = answer("200 OK", "content-type: text/html\r\n", "<html>Welcome</html>");
     let moved = answer("307 Moved", "location: http://127.0.0.1:1/\r\n", "");

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Sender, bounded, unbounded};
 use kinesis_consumer::{
-    BoxError, Config, Error, ErrorClass, Listener, LocalStore, MemoryKinesis, Operation, Store,
-    Stream,
+    Answer, BoxError, Call, Client, ClientError, Config, Error, ErrorClass, IteratorType, Listener,
+    LocalStore, MemoryKinesis, Operation, ShardIterator, ShardPage, Store, Stream, StreamStatus,
+    Token,
 };
 
 use self::common::{
-    HOUR, Hooked, SOON, STREAM, StoreCall, Watched, id, kinesis, numbers, quick, until,
+    HOUR, Hooked, SOON, STREAM, StoreCall, Watched, id, kinesis, numbers, quick, stored, until,
 };
 
 fn stream(kinesis: &MemoryKinesis) -> Stream {
@@ -151,6 +152,62 @@ fn a_panic_in_any_call_of_the_client_reaches_the_caller() {
     ];
     for operation in operations {
         assert_eq!(panics_of_the_client(operation), ["in the client"; 3], "{operation:?}");
+    }
+}
+
+/// Its second read of a shard lasts until the stop, and then panics.
+struct PanicsWhenStopped(MemoryKinesis, Sender<()>);
+
+impl Client for PanicsWhenStopped {
+    fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
+        self.0.describe_stream(stream, call)
+    }
+
+    fn list_shards(
+        &self,
+        stream: &str,
+        token: Option<&str>,
+        call: &Call,
+    ) -> Result<ShardPage, ClientError> {
+        self.0.list_shards(stream, token, call)
+    }
+
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        at: &IteratorType,
+        call: &Call,
+    ) -> Result<ShardIterator, ClientError> {
+        self.0.get_shard_iterator(stream, shard, at, call)
+    }
+
+    fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
+        if self.0.calls(Operation::GetRecords) == 0 {
+            return self.0.get_records(token, limit, call);
+        }
+        self.1.send(()).unwrap();
+        // Disconnected by the stop.
+        let _ = call.stopped().recv();
+        panic!("when stopped");
+    }
+}
+
+#[test]
+fn a_panic_of_a_stopped_call_reaches_the_caller_and_what_is_committed_is_stored() {
+    for _ in 0..50 {
+        let (kinesis, store) = (kinesis(1, 1), Arc::new(LocalStore::new()));
+        let (tell, reading) = unbounded();
+        let client = PanicsWhenStopped(kinesis, tell);
+        let config = quick().store_every(100, HOUR);
+        let stream = Stream::new(client, STREAM, Arc::clone(&store), config).unwrap();
+        let (batches, listener) = stream.receiver().unwrap();
+        batches.recv_timeout(SOON).unwrap().commit().unwrap();
+        reading.recv_timeout(SOON).unwrap();
+        assert_eq!(stored(&*store, 0), None);
+        listener.shutdown().now();
+        assert_eq!(panic_of(|| listener.join()), "when stopped");
+        assert!(stored(&*store, 0).is_some());
     }
 }
 

@@ -185,3 +185,18 @@ fn credentials_that_cannot_sign_are_an_error() {
     let error = cache.get(&bounds()).unwrap_err().to_string();
     assert!(error.contains("line break") && !error.contains("secret\""), "{error}");
 }
+
+#[test]
+fn a_source_that_answered_before_and_fails_now_is_waited_for() {
+    let (cache, _) = cache(|number| match number {
+        0 | 3 => Ok(key(number)),
+        _ => Err("HTTP status 503"),
+    });
+    let first = cache.get(&bounds()).unwrap();
+    cache.expire(&first);
+    for _ in 0..2 {
+        let error = cache.get(&bounds()).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Transient, "{error}");
+    }
+    assert_eq!(*cache.get(&bounds()).unwrap(), key(3));
+}
