@@ -53,6 +53,8 @@
 //!
 //! A [`Store`] remembers how far each shard is done, as a [`Position`]. [`LocalStore`] does so in memory;
 //! anything with a compare-and-set can.
+//! [`export_positions`] and [`import_positions`] show positions as JSON, move them to another store, and
+//! rewind.
 //!
 //! # Where a shard starts
 //!
@@ -117,7 +119,10 @@ pub use crate::shard::{ChildShard, HashKeyRange, Shard};
 pub use crate::shutdown::Shutdown;
 #[cfg(any(test, feature = "testing"))]
 pub use crate::store::store_contract;
-pub use crate::store::{LocalStore, Store, StoreError, StoreErrorKind};
+pub use crate::store::{
+    Import, ImportError, LocalStore, Store, StoreError, StoreErrorKind, export_positions,
+    import_positions,
+};
 pub use crate::stream::Stream;
 
 #[cfg(doctest)]
