@@ -5,6 +5,8 @@ mod contract;
 mod error;
 mod export;
 mod local;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ pub use self::contract::store_contract;
 pub use self::error::{StoreError, StoreErrorKind};
 pub use self::export::{Import, ImportError, export_positions, import_positions};
 pub use self::local::LocalStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
 
 /// Remembers how far each shard is done.
 ///
