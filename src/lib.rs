@@ -51,8 +51,10 @@
 //! - [`receiver`](Stream::receiver) gives the channel itself, for `select!`, loops and workers; what is
 //!   taken from it is to be [committed](Batch::commit), in any order.
 //!
-//! A [`Store`] remembers how far each shard is done, as a [`Position`]. [`LocalStore`] does so in memory;
-//! anything with a compare-and-set can.
+//! A [`Store`] remembers how far each shard is done, as a [`Position`]. [`LocalStore`] does so in memory,
+//! and `SqliteStore`, with feature `sqlite`, in a file; anything with a compare-and-set can.
+//! [`export_positions`] and [`import_positions`] show positions as JSON, move them to another store, and
+//! rewind.
 //!
 //! # Where a shard starts
 //!
@@ -120,7 +122,12 @@ pub use crate::shard::{ChildShard, HashKeyRange, Shard};
 pub use crate::shutdown::Shutdown;
 #[cfg(any(test, feature = "testing"))]
 pub use crate::store::store_contract;
-pub use crate::store::{LocalStore, Store, StoreError, StoreErrorKind};
+#[cfg(feature = "sqlite")]
+pub use crate::store::{Durability, SqliteStore, SqliteStoreBuilder};
+pub use crate::store::{
+    Import, ImportError, LocalStore, Store, StoreError, StoreErrorKind, export_positions,
+    import_positions,
+};
 pub use crate::stream::Stream;
 
 #[cfg(doctest)]

@@ -149,17 +149,29 @@ impl fmt::Display for Position {
 }
 
 /// Whole seconds since 1970, rounded down, and the nanoseconds above them.
-fn since_epoch(time: SystemTime) -> (i64, u32) {
+pub(crate) fn since_epoch(time: SystemTime) -> (i64, u32) {
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => (after.as_secs() as i64, after.subsec_nanos()),
         Err(error) => {
             let before = error.duration();
+            // Wrapping, because the oldest time has no negative.
+            let seconds = (before.as_secs() as i64).wrapping_neg();
             match before.subsec_nanos() {
-                0 => (-(before.as_secs() as i64), 0),
-                nanos => (-(before.as_secs() as i64) - 1, 1_000_000_000 - nanos),
+                0 => (seconds, 0),
+                nanos => (seconds - 1, 1_000_000_000 - nanos),
             }
         }
     }
+}
+
+/// The time that [`since_epoch`] took apart, if there is such a time.
+pub(crate) fn at_epoch(seconds: i64, nanos: u32) -> Option<SystemTime> {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let time = match seconds {
+        0.. => UNIX_EPOCH.checked_add(whole),
+        _ => UNIX_EPOCH.checked_sub(whole),
+    };
+    time?.checked_add(Duration::from_nanos(nanos.into()))
 }
 
 fn parse(key: &str) -> Option<Position> {
@@ -168,13 +180,7 @@ fn parse(key: &str) -> Option<Position> {
         "1" => {
             let (seconds, nanos) = rest.split_once('.')?;
             let seconds = seconds.parse::<u64>().ok()?.wrapping_sub(SECONDS_BIAS) as i64;
-            let nanos = Duration::from_nanos(nanos.parse::<u32>().ok()?.into());
-            let whole = Duration::from_secs(seconds.unsigned_abs());
-            let time = match seconds {
-                0.. => UNIX_EPOCH.checked_add(whole),
-                _ => UNIX_EPOCH.checked_sub(whole),
-            };
-            Some(Position::From(time?.checked_add(nanos)?))
+            Some(Position::From(at_epoch(seconds, nanos.parse().ok()?)?))
         }
         "2" => {
             let (_, rest) = rest.split_once('.')?;
@@ -207,6 +213,7 @@ mod tests {
             Position::From(time + Duration::from_nanos(nanos))
         };
         vec![
+            at(i64::MIN, 0),
             at(-2, 0),
             at(-2, 999_999_999),
             at(-1, 5),

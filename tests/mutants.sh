@@ -11,7 +11,7 @@ scratch="$CARGO_TARGET_DIR/mutants"
 # Only files that differ are written, so that little is built again.
 copy() {
     mkdir -p "$scratch"
-    git ls-files --cached --others --exclude-standard -z -- Cargo.toml Cargo.lock src tests examples README.md |
+    git ls-files --cached --others --exclude-standard -z -- Cargo.toml Cargo.lock src tests examples benches README.md |
         tar --null --files-from=- --create | tar --extract --directory "$scratch"
     # Another version, or Cargo would take its build for the project's own.
     sed --in-place '0,/^version = .*/s//version = "0.0.0-mutant"/' "$scratch/Cargo.toml"

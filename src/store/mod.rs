@@ -3,7 +3,10 @@
 #[cfg(any(test, feature = "testing"))]
 mod contract;
 mod error;
+mod export;
 mod local;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::sync::Arc;
 
@@ -12,7 +15,10 @@ use crate::position::Position;
 #[cfg(any(test, feature = "testing"))]
 pub use self::contract::store_contract;
 pub use self::error::{StoreError, StoreErrorKind};
+pub use self::export::{Import, ImportError, export_positions, import_positions};
 pub use self::local::LocalStore;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
 
 /// Remembers how far each shard is done.
 ///
@@ -55,6 +61,26 @@ pub trait Store: Send + Sync {
         shard: &str,
         to: Option<&Position>,
     ) -> Result<(), StoreError>;
+
+    /// Stores many positions of one stream: with [`Import::Forward`] each as
+    /// [`update_shard_iterator`](Self::update_shard_iterator) does, with [`Import::Overwrite`] as
+    /// [`reset_shard_iterator`](Self::reset_shard_iterator). Shards that are not named stay as they are.
+    ///
+    /// By default it makes one call for each. A store that can do better, or all at once, should.
+    ///
+    /// # Errors
+    /// If any could not be written. Some may have been: to do it again does no harm.
+    fn import_shard_iterators(
+        &self,
+        stream: &str,
+        positions: &[(String, Position)],
+        import: Import,
+    ) -> Result<(), StoreError> {
+        positions.iter().try_for_each(|(shard, to)| match import {
+            Import::Forward => self.update_shard_iterator(stream, shard, to),
+            Import::Overwrite => self.reset_shard_iterator(stream, shard, Some(to)),
+        })
+    }
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -86,5 +112,14 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         to: Option<&Position>,
     ) -> Result<(), StoreError> {
         (**self).reset_shard_iterator(stream, shard, to)
+    }
+
+    fn import_shard_iterators(
+        &self,
+        stream: &str,
+        positions: &[(String, Position)],
+        import: Import,
+    ) -> Result<(), StoreError> {
+        (**self).import_shard_iterators(stream, positions, import)
     }
 }

@@ -1,5 +1,6 @@
 //! What every store must do, as a suite.
 
+mod many;
 mod samples;
 #[cfg(test)]
 mod tests;
@@ -10,8 +11,9 @@ use std::panic;
 use std::sync::Barrier;
 use std::thread;
 
+use self::many::{importing, large_import, thousand_shards};
 use self::samples::{after, end, from, ladder, look_alikes, rung};
-use super::{Store, StoreError};
+use super::{Import, Store, StoreError};
 use crate::position::Position;
 
 /// Checks that a [`Store`] keeps the contract of the trait; for the tests of those who write one,
@@ -19,8 +21,9 @@ use crate::position::Position;
 ///
 /// `make` gives an empty store for each check. It is called with the name of the check, distinct and
 /// made of lower-case letters and underscores, which suits a table or a directory. The checks make
-/// fewer than 2,000 calls, eight of them at once at most, with names of up to 1,000 bytes that hold any
-/// character, NUL included.
+/// fewer than 4,000 calls, eight of them at once at most, with names of up to 1,000 bytes that hold any
+/// character, NUL included; the last imports 100,000 positions, each by a call of its own unless the
+/// store has its own [`import_shard_iterators`](Store::import_shard_iterators).
 ///
 /// ```
 /// use kinesis_consumer::{LocalStore, store_contract};
@@ -39,6 +42,9 @@ pub fn store_contract<S: Store>(make: impl Fn(&str) -> S) {
     isolation(&make("isolation"));
     listing(&make("listing"));
     concurrency(&make("concurrency"));
+    importing(&make("importing"));
+    thousand_shards(&make("thousand_shards"));
+    large_import(&make("large_import"));
 }
 
 /// What the store does not know.
@@ -205,6 +211,11 @@ fn get(store: &impl Store, stream: &str, shard: &str) -> Option<Position> {
 
 fn update(store: &impl Store, stream: &str, shard: &str, to: &Position) {
     done("update_shard_iterator", store.update_shard_iterator(stream, shard, to));
+}
+
+fn import_all(store: &impl Store, stream: &str, positions: &[(String, Position)], import: Import) {
+    let imported = store.import_shard_iterators(stream, positions, import);
+    done("import_shard_iterators", imported);
 }
 
 fn reset(store: &impl Store, stream: &str, shard: &str, to: Option<&Position>) {

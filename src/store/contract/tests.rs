@@ -23,7 +23,7 @@ fn every_check_has_a_store_of_its_own() {
     names.sort();
     let count = names.len();
     names.dedup();
-    assert_eq!((names.len(), count), (8, 8));
+    assert_eq!((names.len(), count), (11, 11));
 }
 
 #[test]

@@ -1,0 +1,44 @@
+//! What can go wrong with an import.
+
+use crate::error::BoxError;
+use crate::store::StoreError;
+
+/// Why positions could not be imported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The text is no JSON, or not of the form that [`export_positions`](crate::export_positions)
+    /// shows.
+    #[error("line {line}, column {column} of the exported positions")]
+    Format {
+        /// The line, from 1 on.
+        line: usize,
+        /// The byte in the line, from 1 on; 0 where the whole is meant.
+        column: usize,
+        /// What is wrong there.
+        source: BoxError,
+    },
+    /// The text has a version that this one of the library does not know.
+    #[error("the exported positions have version {found}, and only version 1 is known")]
+    Version {
+        /// The version of the text.
+        found: u64,
+    },
+    /// A shard's entry is not one position.
+    #[error("shard {shard:?} of the exported positions, {field:?}")]
+    Position {
+        /// The shard.
+        shard: String,
+        /// The member of its entry: `from`, `after`, `sub` or `end`.
+        field: &'static str,
+        /// What is wrong with it.
+        source: BoxError,
+    },
+    /// The store could not be written.
+    #[error("storing the imported positions")]
+    Store {
+        /// What the store said.
+        #[from]
+        source: StoreError,
+    },
+}

@@ -1,0 +1,106 @@
+//! What an SQLite store is made from.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
+
+use super::fault::Fault;
+use super::file::DatabaseFile;
+use super::{SqliteStore, schema};
+use crate::store::StoreError;
+
+/// Longer ones would not fit into SQLite's milliseconds.
+const MAX_BUSY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// Settings of a [`SqliteStore`], from [`SqliteStore::builder`].
+///
+/// ```no_run
+/// use kinesis_consumer::{Durability, SqliteStore};
+///
+/// let store = SqliteStore::builder("/var/lib/billing/positions.db")
+///     .durability(Durability::Normal)
+///     .open("billing")?;
+/// # Ok::<(), kinesis_consumer::StoreError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct SqliteStoreBuilder {
+    path: PathBuf,
+    durability: Durability,
+    busy_timeout: Duration,
+}
+
+/// What a stored position survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The loss of power: each position is on the disk when storing it returns, by SQLite's own
+    /// guarantee (`synchronous=FULL`), provided that the disk does what it is told.
+    #[default]
+    Full,
+    /// The end of the process, in whatever way, but not of the machine (`synchronous=NORMAL`): after
+    /// the loss of power the file is whole, but the newest positions may be missing, and what was
+    /// handled since comes again. It is faster, by the time that a disk takes to write.
+    Normal,
+}
+
+impl SqliteStoreBuilder {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, durability: Durability::default(), busy_timeout: Duration::from_secs(5) }
+    }
+
+    /// What a stored position survives. Defaults to [`Durability::Full`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How long a call waits for the other threads of this store, and then again for others that write
+    /// into the file, before it fails with [`Retry`](crate::StoreErrorKind::Retry); at most 24 days.
+    /// Defaults to 5 seconds.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout.min(MAX_BUSY_TIMEOUT);
+        self
+    }
+
+    /// Opens the file, or creates it, for the positions of this application.
+    ///
+    /// # Errors
+    /// If the file can be neither opened nor created, or does not hold positions.
+    pub fn open(self, application: impl Into<String>) -> Result<SqliteStore, StoreError> {
+        let busy_timeout = self.busy_timeout;
+        let failed = |fault: Fault| fault.into_store_error(&self.path, busy_timeout);
+        let file = DatabaseFile::create(&self.path).map_err(failed)?;
+        let connection = self.connect(&file).map_err(failed)?;
+        let (application, connection) = (application.into(), Mutex::new(connection));
+        Ok(SqliteStore { file, application, busy_timeout, connection })
+    }
+
+    fn connect(&self, file: &DatabaseFile) -> Result<Connection, Fault> {
+        // Without URI: a path is a path. The mutex around the connection replaces SQLite's own.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(file.path(), flags)?;
+        connection.busy_timeout(self.busy_timeout)?;
+        // SQLite opens what it may not write, and would fail at the first commit only.
+        if connection.is_readonly(MAIN_DB)? {
+            return Err(Fault::ReadOnly);
+        }
+        schema::prepare(&mut connection, schema::STEPS, self.busy_timeout)?;
+        self.set_durability(&connection)?;
+        file.check_in_place()?;
+        Ok(connection)
+    }
+
+    fn set_durability(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let (synchronous, fullfsync) = match self.durability {
+            Durability::Full => ("FULL", true),
+            Durability::Normal => ("NORMAL", false),
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        // On macOS alone: there a plain fsync leaves data in the disk's own cache.
+        connection.pragma_update(None, "fullfsync", fullfsync)?;
+        connection.pragma_update(None, "checkpoint_fullfsync", fullfsync)
+    }
+}

@@ -1,0 +1,121 @@
+//! What goes wrong with an SQLite file, and whether it may pass.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::ErrorCode;
+
+use crate::store::StoreError;
+
+/// Before it is told whose file it was.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// SQLite said so.
+    Sqlite(rusqlite::Error),
+    /// The file could be neither found nor created.
+    Create(io::Error),
+    /// The other threads of this store took too long.
+    Queue,
+    /// The file may be read, but not written.
+    ReadOnly,
+    /// There is no write-ahead log on this file system.
+    NoLog,
+    /// The file holds something else.
+    Foreign,
+    /// The file holds positions in a form of the future.
+    Newer { found: i64, known: usize },
+    /// The path leads to another file by now, or to none.
+    Moved,
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl Fault {
+    pub(super) fn into_store_error(self, path: &Path, busy_timeout: Duration) -> StoreError {
+        let told = |what: &str| format!("positions in {}: {what}", path.display());
+        let fatal = |what: &str| StoreError::fatal(told(what));
+        match self {
+            Self::Sqlite(error) => classify(error, told, busy_timeout),
+            Self::Create(error) => uncreated(error, told),
+            Self::Queue => StoreError::retry(told(&format!(
+                "other threads have used the file for {busy_timeout:?}: the disk is slow, or another \
+                 process holds the file"
+            ))),
+            Self::ReadOnly => fatal(READ_ONLY),
+            Self::NoLog => fatal(
+                "SQLite can keep no write-ahead log here: choose a directory on a disk of this machine",
+            ),
+            Self::Foreign => {
+                fatal("the file is a database of another program: choose another path")
+            }
+            Self::Newer { found, known } => fatal(&format!(
+                "the file has version {found}, and this version of kinesis-consumer knows {known} at \
+                 most: use a newer one, or another file"
+            )),
+            Self::Moved => fatal(
+                "the file was moved, replaced or deleted while it was open: restart with the right file",
+            ),
+        }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Sqlite(error)
+            if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
+    }
+}
+
+fn classify(
+    error: rusqlite::Error,
+    told: impl Fn(&str) -> String,
+    busy_timeout: Duration,
+) -> StoreError {
+    let (retry, fatal) =
+        (|what: &str| StoreError::retry(told(what)), |what: &str| StoreError::fatal(told(what)));
+    let unreadable = matches!(error, rusqlite::Error::FromSqlConversionFailure(..));
+    let answer = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => retry(&format!(
+            "another connection has kept the file locked for {busy_timeout:?}: end what holds it"
+        )),
+        Some(ErrorCode::DiskFull) => retry("the disk is full: free some space"),
+        Some(ErrorCode::SystemIoFailure) => {
+            retry("the file could not be read or written: look at the disk")
+        }
+        Some(ErrorCode::FileLockingProtocolFailed) => retry("the file's lock was not to be had"),
+        Some(ErrorCode::OutOfMemory) => retry("there is no memory left"),
+        Some(ErrorCode::DatabaseCorrupt) => fatal(DAMAGED),
+        None if unreadable => fatal(DAMAGED),
+        Some(ErrorCode::ReadOnly) => fatal(READ_ONLY),
+        Some(ErrorCode::NotADatabase) => {
+            fatal("the file is no SQLite database: choose another path, or delete it")
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => fatal(
+            "the file cannot be opened: it must be a file, in a directory that this process may write",
+        ),
+        _ => fatal("SQLite refused"),
+    };
+    answer.with_source(error)
+}
+
+const DAMAGED: &str =
+    "the file is damaged: put a copy in its place, or delete it and import positions";
+const READ_ONLY: &str =
+    "the file is read-only: let the user of this process write it and its directory";
+
+fn uncreated(error: io::Error, told: impl Fn(&str) -> String) -> StoreError {
+    let answer = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            StoreError::retry(told("the disk is full: free some space"))
+        }
+        ErrorKind::NotFound => StoreError::fatal(told("the directory does not exist: create it")),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::fatal(told(
+            "the file cannot be created: let the user of this process write the directory",
+        )),
+        _ => StoreError::fatal(told("the file cannot be created")),
+    };
+    answer.with_source(error)
+}

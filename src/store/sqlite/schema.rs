@@ -1,0 +1,84 @@
+//! The form of the file, and how an older form becomes today's.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::fault::Fault;
+
+/// What leads from each version to the next; their number is the version of today. A step that was
+/// published is never changed.
+///
+/// Names are bytes, compared as such. Positions are text in the form of `Position::key`.
+pub(super) const STEPS: &[&str] = &["CREATE TABLE positions (
+        application BLOB NOT NULL,
+        stream      BLOB NOT NULL,
+        shard       BLOB NOT NULL,
+        position    TEXT NOT NULL COLLATE BINARY,
+        updated_at  INTEGER NOT NULL, -- milliseconds since 1970
+        PRIMARY KEY (application, stream, shard)
+    ) STRICT, WITHOUT ROWID"];
+
+/// Says whose database it is: "kcps".
+const APPLICATION_ID: i64 = 0x6b63_7073;
+
+/// Brings the file to the newest version, or finds out why it cannot be used.
+pub(super) fn prepare(
+    connection: &mut Connection,
+    steps: &[&str],
+    patience: Duration,
+) -> Result<(), Fault> {
+    // Looked at before anything is changed: it may be somebody else's.
+    let found = version(&connection.transaction()?, steps)?;
+    use_write_ahead_log(connection, patience)?;
+    if found < steps.len() {
+        migrate(connection, steps)?;
+    }
+    Ok(())
+}
+
+/// One transaction: a crash leaves the old version or the new one.
+fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let found = version(&transaction, steps)?;
+    for step in &steps[found..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", steps.len() as i64)?;
+    Ok(transaction.commit()?)
+}
+
+/// The version that the file has; 0 if it is empty. In one transaction, so that all of it was true at
+/// one time.
+fn version(transaction: &Transaction<'_>, steps: &[&str]) -> Result<usize, Fault> {
+    let number = |sql| transaction.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let application = number("PRAGMA application_id")?;
+    let found = number("PRAGMA user_version")?;
+    let is_empty = number("SELECT count(*) FROM sqlite_schema")? == 0;
+    match (application, usize::try_from(found)) {
+        (APPLICATION_ID, Ok(version)) if (1..=steps.len()).contains(&version) => Ok(version),
+        (APPLICATION_ID, Ok(1..)) => Err(Fault::Newer { found, known: steps.len() }),
+        (0, Ok(0)) if is_empty => Ok(0),
+        _ => Err(Fault::Foreign),
+    }
+}
+
+/// The mode stays with the file, so that this does nothing but once.
+fn use_write_ahead_log(connection: &mut Connection, patience: Duration) -> Result<(), Fault> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+        match mode.map_err(Fault::from) {
+            Ok::<String, _>(mode) if mode == "wal" => return Ok(()),
+            Ok(_) => return Err(Fault::NoLog),
+            // SQLite does not wait here, lest two that wait for each other wait for ever.
+            Err(fault) if fault.is_busy() && Instant::now() < deadline => {
+                // Here it does, up to the busy timeout, until nobody else uses the file.
+                connection.transaction_with_behavior(TransactionBehavior::Exclusive)?.commit()?;
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
