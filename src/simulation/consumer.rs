@@ -35,7 +35,9 @@ pub(super) struct Consumer {
     /// Handled by a worker, and to be committed later, in any order.
     uncommitted: Vec<Batch>,
     is_dispatching: bool,
-    has_listed: bool,
+    pub(super) has_listed: bool,
+    /// Whether the stream was listed before the store is read.
+    lists_first: bool,
     is_stopping: bool,
     result: Option<Result<(), Error>>,
 }
@@ -72,8 +74,12 @@ impl Consumer {
             on_gap: config.on_gap,
         };
         let is_dispatching = world.temper.workers == 0;
+        // As `Stream::shards` does before a door is opened.
+        let listed = world.temper.lists_first.then(|| world.kinesis.shards(STREAM));
         Self {
-            coordinator: Coordinator::new(plan, config, None, is_dispatching),
+            has_listed: listed.is_some(),
+            lists_first: listed.is_some(),
+            coordinator: Coordinator::new(plan, config, listed, is_dispatching),
             readers: BTreeMap::new(),
             ledgers: Vec::new(),
             events: unbounded(),
@@ -82,7 +88,6 @@ impl Consumer {
             workers: (0..world.temper.workers.max(1)).map(|_| None).collect(),
             uncommitted: Vec::new(),
             is_dispatching,
-            has_listed: false,
             is_stopping: false,
             result: None,
         }
@@ -172,6 +177,9 @@ impl Consumer {
                 let loaded = world.store.shard_iterators(STREAM);
                 if let Ok(positions) = &loaded {
                     world.truth.lock().loaded(positions);
+                    if std::mem::take(&mut self.lists_first) {
+                        self.judge_listing(world);
+                    }
                 }
                 Event::Loaded(loaded)
             }
@@ -212,13 +220,17 @@ impl Consumer {
             call(world, "ListShards", |world| list_all(&world.kinesis, STREAM, &Call::unbounded()));
         let is_first = listed.is_ok() && !std::mem::replace(&mut self.has_listed, true);
         if is_first {
-            let mut truth = world.truth.lock();
-            truth.lists();
-            if world.temper.config.iterator_type == IteratorType::Latest {
-                truth.skips_for_latest();
-            }
+            self.judge_listing(world);
         }
         listed
+    }
+
+    fn judge_listing(&self, world: &World) {
+        let mut truth = world.truth.lock();
+        truth.lists();
+        if world.temper.config.iterator_type == IteratorType::Latest {
+            truth.skips_for_latest();
+        }
     }
 
     /// Every shard's thread ends; what is queued stays unhandled.

@@ -29,6 +29,7 @@ pub(super) struct Temper {
     /// 0: a dispatcher; otherwise so many workers on a receiver.
     pub(super) workers: usize,
     pub(super) page_size: usize,
+    pub(super) lists_first: bool,
     pub(super) announces_children: bool,
     pub(super) empty_answers: u32,
 }
@@ -67,6 +68,7 @@ impl Temper {
             crashes: chaos.mul_f64(pick(rng, &[0.1, 0.3, 1.0, 10.0])),
             stops: chaos.mul_f64(pick(rng, &[0.3, 1.0, 10.0])),
             workers: pick(rng, &[0, 0, 1, 3]),
+            lists_first: pick(rng, &[false, false, true]),
             page_size: pick(rng, &[1, 3, 1000]),
             announces_children: rng.bool(),
             empty_answers: pick(rng, &[0, 0, 1, 2]),

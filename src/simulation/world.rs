@@ -164,7 +164,7 @@ impl World {
         }
         // The stream has open shards to its last day.
         assert!(!consumer.is_over() || consumer.is_stopping(), "the consumer ended by itself");
-        self.judge(consumer.result(), began_in_chaos);
+        self.judge(&consumer, began_in_chaos);
         let pause = Duration::from_millis(self.rng.u64(1..5000));
         self.pass(pause);
     }
@@ -185,13 +185,13 @@ impl World {
     }
 
     /// Whether the consumer had a reason to end so.
-    fn judge(&self, result: Option<&Error>, in_chaos: bool) {
-        match result {
+    fn judge(&self, consumer: &Consumer, in_chaos: bool) {
+        match consumer.result() {
             None | Some(Error::Handler { .. }) => {}
             Some(Error::Gap { gap: Gap::Foreign { shard, .. }, .. })
                 if self.truth.lock().is_retired(shard) => {}
             // Patience ended by chance, before the first listing.
-            Some(Error::Client { shard: None, .. }) if in_chaos => {}
+            Some(Error::Client { shard: None, .. }) if in_chaos && !consumer.has_listed => {}
             // Twice in a row by chance.
             Some(Error::Client { source, .. })
                 if in_chaos && source.class() == crate::ErrorClass::Credentials => {}
