@@ -367,10 +367,16 @@ fn call<T>(
     operation: &'static str,
     act: impl FnOnce(&mut World) -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
-    if !world.is_chaotic || world.rng.f64() >= world.temper.call_faults {
+    let is_hit = world.temper.outage_of.is_none_or(|only| only == operation);
+    let is_out = world.is_chaotic && is_hit && world.outage.contains(&world.now);
+    let fails = world.is_chaotic && world.rng.f64() < world.temper.call_faults;
+    if !is_out && !fails {
         return act(world);
     }
     world.counts.faults += 1;
+    if is_out {
+        return Err(ClientError::new(ErrorClass::Transient, operation, "the service is out"));
+    }
     use ErrorClass::{Credentials, ExpiredIterator, Throttled, TooLarge, Transient};
     let class = match world.rng.u8(0..16) {
         0..6 => Throttled,

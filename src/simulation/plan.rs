@@ -21,6 +21,10 @@ pub(super) struct Temper {
     pub(super) call_faults: f64,
     pub(super) store_faults: f64,
     pub(super) handler_faults: f64,
+    /// When every call fails: how far into the chaos, and for how long.
+    pub(super) outage: (f64, Duration),
+    /// The only operation that the outage is of.
+    pub(super) outage_of: Option<&'static str>,
     /// How long a round of writes to the store may take.
     pub(super) flush_time: Duration,
     /// The mean time between crashes, and between orderly stops.
@@ -62,9 +66,14 @@ impl Temper {
             happenings: rng.u32(10..60),
             history: rng.u32(0..20),
             call_faults: pick(rng, &[0.0, 0.02, 0.1, 0.3]),
-            store_faults: pick(rng, &[0.0, 0.0, 0.05, 0.3]),
+            store_faults: pick(rng, &[0.0, 0.05, 0.3, 0.5]),
             handler_faults: pick(rng, &[0.0, 0.0, 0.01, 0.05]),
-            flush_time: Duration::from_millis(pick(rng, &[10, 3000])),
+            outage: (
+                rng.f64(),
+                Duration::from_secs(pick(rng, &[0, 0, 0, 90, 1200]).min(chaos.as_secs())),
+            ),
+            outage_of: pick(rng, &[None, Some("ListShards"), Some("GetRecords")]),
+            flush_time: Duration::from_millis(pick(rng, &[10, 3000, 9000])),
             crashes: chaos.mul_f64(pick(rng, &[0.1, 0.3, 1.0, 10.0])),
             stops: chaos.mul_f64(pick(rng, &[0.3, 1.0, 10.0])),
             workers: pick(rng, &[0, 0, 1, 3]),

@@ -1,6 +1,7 @@
 //! The stream, its producers and operators, and virtual time.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -45,6 +46,8 @@ pub(super) struct World {
     pub(super) time: Arc<AtomicU64>,
     /// Whether things still go wrong.
     pub(super) is_chaotic: bool,
+    /// When every call fails.
+    pub(super) outage: Range<Duration>,
     pub(super) counts: Counts,
     tasks: BTreeMap<(Duration, u64), (u64, Task)>,
     made: u64,
@@ -80,6 +83,7 @@ impl World {
             now: Duration::ZERO,
             time: Arc::default(),
             is_chaotic: true,
+            outage: Duration::ZERO..Duration::ZERO,
             counts: Counts { seeds: 1, ..Counts::default() },
             tasks: BTreeMap::new(),
             made: 0,
@@ -103,6 +107,9 @@ impl World {
         // The last consumer lives on when nothing goes wrong any more.
         let end = self.now + self.temper.chaos;
         let calm = end + self.temper.config.interval * 5;
+        let (from, length) = self.temper.outage;
+        let from = self.now + self.temper.chaos.mul_f64(from);
+        self.outage = from..from + length;
         for _ in 0..self.temper.happenings {
             let at = self.now + (calm - self.now).mul_f64(self.rng.f64());
             self.plan_for(0, at, Task::Happening);
