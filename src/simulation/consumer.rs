@@ -75,7 +75,10 @@ impl Consumer {
         };
         let is_dispatching = world.temper.workers == 0;
         // As `Stream::shards` does before a door is opened.
-        let listed = world.temper.lists_first.then(|| world.kinesis.shards(STREAM));
+        let listed = world.temper.lists_first.then(|| {
+            world.truth.lock().lists();
+            world.kinesis.shards(STREAM)
+        });
         Self {
             has_listed: listed.is_some(),
             lists_first: listed.is_some(),
@@ -178,7 +181,7 @@ impl Consumer {
                 if let Ok(positions) = &loaded {
                     world.truth.lock().loaded(positions);
                     if std::mem::take(&mut self.lists_first) {
-                        self.judge_listing(world);
+                        skip_for_latest(world);
                     }
                 }
                 Event::Loaded(loaded)
@@ -220,17 +223,10 @@ impl Consumer {
             call(world, "ListShards", |world| list_all(&world.kinesis, STREAM, &Call::unbounded()));
         let is_first = listed.is_ok() && !std::mem::replace(&mut self.has_listed, true);
         if is_first {
-            self.judge_listing(world);
+            world.truth.lock().lists();
+            skip_for_latest(world);
         }
         listed
-    }
-
-    fn judge_listing(&self, world: &World) {
-        let mut truth = world.truth.lock();
-        truth.lists();
-        if world.temper.config.iterator_type == IteratorType::Latest {
-            truth.skips_for_latest();
-        }
     }
 
     /// Every shard's thread ends; what is queued stays unhandled.
@@ -353,6 +349,13 @@ impl Consumer {
         world.truth.lock().handled(&batch);
         // A failure is told to the coordinator.
         let _ = batch.commit();
+    }
+}
+
+/// The store was read and the stream listed: what need not be read if all starts at `Latest`.
+fn skip_for_latest(world: &World) {
+    if world.temper.config.iterator_type == IteratorType::Latest {
+        world.truth.lock().skips_for_latest();
     }
 }
 
