@@ -1,75 +1,38 @@
-//! Positions in a directory, one small file for each shard.
-
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
-use std::sync::Mutex;
+//! A store of one's own: what the consumer asks of it, and no more.
 
 use kinesis_consumer::{Position, Store, StoreError};
 
+use crate::position_file::PositionFile;
+
 type Result<T> = std::result::Result<T, StoreError>;
 
-/// The file `stream shard` holds the position's key. Neither name can hold a space.
-pub(crate) struct FileStore {
-    pub(crate) directory: PathBuf,
-    /// Held from comparing to writing. Another process must not write into the same directory.
-    pub(crate) writing: Mutex<()>,
-}
-
-impl FileStore {
-    /// A new file takes the old one's place at once: after a crash one of them is there, and whole.
-    fn write(&self, stream: &str, shard: &str, to: Option<&Position>) -> io::Result<()> {
-        let (path, new) = (self.directory.join(format!("{stream} {shard}")), "new");
-        if let Some(to) = to {
-            let mut file = File::create(self.directory.join(new))?;
-            file.write_all(to.key().as_bytes())?;
-            file.sync_all()?;
-            fs::rename(self.directory.join(new), path)?;
-        } else if path.try_exists()? {
-            fs::remove_file(path)?;
-        }
-        File::open(&self.directory)?.sync_all() // or the change of names is not on the disk
-    }
-}
+pub(crate) struct FileStore(pub(crate) PositionFile);
 
 impl Store for FileStore {
     fn get_shard_iterator(&self, stream: &str, shard: &str) -> Result<Option<Position>> {
-        match fs::read_to_string(self.directory.join(format!("{stream} {shard}"))) {
-            Ok(key) => Position::from_key(&key)
-                .map(Some)
-                .map_err(|error| StoreError::fatal("a file is damaged").with_source(error)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(error)),
-        }
+        Ok(self.0.read(|positions| positions.get(&(stream.into(), shard.into())).cloned()))
     }
 
+    /// Never goes back: two commits may come in either order.
     fn update_shard_iterator(&self, stream: &str, shard: &str, to: &Position) -> Result<()> {
-        let _writing = self.writing.lock().expect("nothing panics while it is held");
-        match self.get_shard_iterator(stream, shard)? {
-            Some(stored) if *to <= stored => Ok(()),
-            _ => self.write(stream, shard, Some(to)).map_err(failed),
-        }
+        self.0.change(|positions| {
+            let stored = positions.entry((stream.into(), shard.into())).or_insert(to.clone());
+            *stored = stored.clone().max(to.clone());
+        })
     }
 
     fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let pair = name.to_str().and_then(|name| name.split_once(' '));
-            if let Some((_, shard)) = pair.filter(|(of, _)| *of == stream) {
-                let position = self.get_shard_iterator(stream, shard)?;
-                found.extend(position.map(|position| (shard.to_owned(), position)));
-            }
-        }
-        Ok(found)
+        Ok(self.0.read(|positions| {
+            let found = positions.iter().filter(|((of, _), _)| of == stream);
+            found.map(|((_, shard), position)| (shard.clone(), position.clone())).collect()
+        }))
     }
 
     fn reset_shard_iterator(&self, stream: &str, shard: &str, to: Option<&Position>) -> Result<()> {
-        let _writing = self.writing.lock().expect("nothing panics while it is held");
-        self.write(stream, shard, to).map_err(failed)
+        let key = (stream.to_owned(), shard.to_owned());
+        self.0.change(|positions| match to {
+            Some(to) => drop(positions.insert(key, to.clone())),
+            None => drop(positions.remove(&key)),
+        })
     }
-}
-
-fn failed(error: io::Error) -> StoreError {
-    StoreError::retry("the directory of positions").with_source(error)
 }

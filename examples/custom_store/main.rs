@@ -1,34 +1,34 @@
 //! Reads a stream in two runs, the second of which goes on where the first stopped.
 
 mod file_store;
+mod position_file;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use kinesis_consumer::{BoxError, Config, Stream};
 
 use file_store::FileStore;
+use position_file::PositionFile;
 
 fn main() -> Result<(), BoxError> {
     let demo = support::Demo::start("custom-store", 2)?;
     demo.put(100)?;
 
-    let directory = std::env::temp_dir().join(demo.stream());
-    std::fs::create_dir_all(&directory)?;
-    let first = run(&demo, &directory, 40)?;
-    let second = run(&demo, &directory, 100 - first)?;
-    std::fs::remove_dir_all(&directory)?;
+    let file = std::env::temp_dir().join(demo.stream());
+    let first = run(&demo, &file, 40)?;
+    let second = run(&demo, &file, 100 - first)?;
+    std::fs::remove_file(&file)?;
 
     println!("{first} records in the first run, {second} in the second");
     if first + second == 100 { Ok(()) } else { Err("records came again".into()) }
 }
 
 /// Handles at least this many records.
-fn run(demo: &support::Demo, directory: &Path, wanted: usize) -> Result<usize, BoxError> {
-    let store = FileStore { directory: directory.into(), writing: Mutex::new(()) };
+fn run(demo: &support::Demo, file: &Path, wanted: usize) -> Result<usize, BoxError> {
+    let store = FileStore(PositionFile::open(file.into())?);
     let config = Config::new().interval(Duration::from_millis(200)).limit(10);
     let stream = Stream::new(demo.client()?, demo.stream(), store, config)?;
     let shutdown = stream.shutdown();
