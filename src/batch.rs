@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::gap::Gap;
 use crate::ledger::Ledger;
+use crate::position::Position;
 use crate::record::Records;
+use crate::slots::Slot;
 use crate::step::Delivery;
 
 /// The new records of one answer for one shard, in sequence order.
@@ -24,6 +26,8 @@ pub struct Batch {
     behind_latest: Option<Duration>,
     gap: Option<Gap>,
     commit: Commit,
+    /// Given back when the batch is dropped.
+    slot: Slot,
 }
 
 /// Commits a batch, for those who acknowledge after the records are gone.
@@ -33,16 +37,41 @@ pub struct Batch {
 pub struct Commit {
     ledger: Arc<Ledger>,
     number: u64,
+    through: Position,
+    /// Whether another batch, of the same number, holds what comes after `through`.
+    is_part: bool,
     is_done: AtomicBool,
 }
 
 impl Batch {
-    pub(crate) fn new(ledger: &Arc<Ledger>, delivery: Delivery) -> Self {
+    pub(crate) fn new(ledger: &Arc<Ledger>, delivery: Delivery, slot: Slot) -> Self {
         let Delivery { records, through, behind_latest, gap } = delivery;
         let ends_shard = through.is_end();
-        let number = ledger.hand_out(through);
-        let commit = Commit { ledger: Arc::clone(ledger), number, is_done: AtomicBool::new(false) };
-        Self { records, ends_shard, behind_latest, gap, commit }
+        let commit = Commit {
+            ledger: Arc::clone(ledger),
+            number: ledger.hand_out(through.clone()),
+            through,
+            is_part: false,
+            is_done: AtomicBool::new(false),
+        };
+        Self { records, ends_shard, behind_latest, gap, commit, slot }
+    }
+
+    /// Splits off the second half, which is to be handled after this one. There must be two records.
+    pub(crate) fn split_half(&mut self) -> Self {
+        let records = self.records.split_off(self.len() / 2);
+        let last = self.records.last().expect("half of two records is one");
+        let through = std::mem::replace(&mut self.commit.through, last.position());
+        let commit = Commit {
+            ledger: Arc::clone(&self.commit.ledger),
+            number: self.commit.number,
+            through,
+            is_part: std::mem::replace(&mut self.commit.is_part, true),
+            is_done: AtomicBool::new(false),
+        };
+        let ends_shard = std::mem::take(&mut self.ends_shard);
+        let (behind_latest, slot) = (self.behind_latest, std::mem::take(&mut self.slot));
+        Self { records, ends_shard, behind_latest, gap: None, commit, slot }
     }
 
     /// The stream's name.
@@ -87,6 +116,11 @@ impl Batch {
         self.gap.as_ref()
     }
 
+    /// What the batch's commit stores, unless an earlier batch of the shard is not committed.
+    pub fn position(&self) -> &Position {
+        &self.commit.through
+    }
+
     /// Says that the batch is done.
     ///
     /// `Ok` means that it is marked, and that its position is stored if all earlier batches of the shard
@@ -124,12 +158,13 @@ impl Commit {
     /// [`Error::Store`] if the position could not be stored.
     pub fn commit(&self) -> Result<(), Error> {
         self.is_done.store(true, Ordering::Relaxed);
-        self.ledger.commit(self.number)
+        self.ledger.commit(self.number, self.is_part.then_some(&self.through))
     }
 }
 
 impl Drop for Commit {
     fn drop(&mut self) {
+        // Without its first part, the rest will never be committed either.
         if !*self.is_done.get_mut() {
             self.ledger.dropped(self.number);
         }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
+use crate::on_error::OnError;
 use crate::position::IteratorType;
 use crate::tracker::StoreEvery;
 
@@ -34,6 +35,7 @@ pub struct Config {
     pub(crate) max_outage: Option<Duration>,
     pub(crate) store_patience: Duration,
     pub(crate) store_every: Option<StoreEvery>,
+    pub(crate) on_error: OnError,
     pub(crate) on_gap: OnGap,
     pub(crate) fail_on_trim: bool,
 }
@@ -65,6 +67,7 @@ impl Default for Config {
             max_outage: None,
             store_patience: Duration::from_secs(60),
             store_every: None,
+            on_error: OnError::stop(),
             on_gap: OnGap::Fail,
             fail_on_trim: false,
         }
@@ -138,6 +141,14 @@ impl Config {
         self
     }
 
+    /// What to do when the handler fails. It does not concern a consumer that was opened with
+    /// [`Stream::receiver`](crate::Stream::receiver), where you handle and commit yourself. Defaults to
+    /// [`OnError::stop`].
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = on_error;
+        self
+    }
+
     /// What to do when the service does not know a stored position. Defaults to [`OnGap::Fail`].
     pub fn on_gap(mut self, on_gap: OnGap) -> Self {
         self.on_gap = on_gap;
@@ -160,6 +171,9 @@ impl Config {
         if !(1..=MAX_CAPACITY).contains(&self.capacity) {
             let reason = format!("{} is not within 1 to {MAX_CAPACITY}", self.capacity);
             return invalid("capacity", reason);
+        }
+        if self.on_error.max_attempts == Some(0) {
+            return invalid("on_error", "0 attempts: at least 1, which is to stop at once".into());
         }
         if let Some(StoreEvery { batches, time }) = self.store_every {
             if batches == 0 || time > MAX_INTERVAL {
@@ -186,6 +200,7 @@ mod tests {
             (Config::new().limit(10_001), "limit"),
             (Config::new().capacity(0), "capacity"),
             (Config::new().capacity(usize::MAX), "capacity"),
+            (Config::new().on_error(OnError::retry(0)), "on_error"),
             (Config::new().store_every(0, Duration::ZERO), "store_every"),
             (Config::new().store_every(9, Duration::MAX), "store_every"),
             (Config::new().interval(MAX_INTERVAL * 2), "interval"),

@@ -1,52 +1,133 @@
-//! The dispatcher: handle, then commit.
+//! The dispatcher: handle, then commit; what the handler refuses waits, or is put aside.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, at, never, select_biased};
 
 use crate::batch::Batch;
 use crate::error::{BoxError, Error};
+use crate::on_error::{DeadLetter, OnError};
+use crate::parking::{Parking, Time, Verdict};
 use crate::shutdown::Shutdown;
 use crate::store::StoreErrorKind;
 
 /// The user's handler, boxed.
 pub(crate) type Callback<'a> = Box<dyn FnMut(&Batch) -> Result<(), BoxError> + 'a>;
 
-/// Handles batches until there are no more, one fails, or the consumer is to stop.
+/// Hands batches over, one at a time.
+pub(crate) struct Desk<'a> {
+    pub(crate) handler: Callback<'a>,
+    pub(crate) parking: &'a mut Parking,
+    pub(crate) rng: &'a mut fastrand::Rng,
+    pub(crate) clock: &'a dyn Fn() -> Time,
+}
+
+/// Handles batches until there are no more, one fails for good, or the consumer is to stop.
 pub(crate) fn dispatch(
     batches: &Receiver<Batch>,
     shutdown: &Shutdown,
-    mut handler: Callback<'_>,
+    on_error: &OnError,
+    handler: Callback<'_>,
 ) -> Result<(), Error> {
-    let (mut halted, mut limit) = (shutdown.halted().clone(), never());
-    loop {
-        select_biased! {
-            recv(shutdown.cut()) -> _ => return Ok(()),
-            recv(limit) -> _ => return Ok(()),
-            recv(halted) -> _ => {
-                halted = never();
-                limit = shutdown.drain_until().map_or_else(never, at);
+    let mut parking = Parking::new(on_error.clone());
+    let started = Instant::now();
+    let clock = || Time { now: started.elapsed(), wall: SystemTime::now() };
+    let mut rng = fastrand::Rng::new();
+    let mut desk = Desk { handler, parking: &mut parking, rng: &mut rng, clock: &clock };
+    // All stops before what is parked is dropped: it was not forgotten.
+    desk.run(batches, shutdown, started).inspect_err(|_| shutdown.now())
+}
+
+impl Desk<'_> {
+    fn run(
+        &mut self,
+        batches: &Receiver<Batch>,
+        shutdown: &Shutdown,
+        started: Instant,
+    ) -> Result<(), Error> {
+        let (mut halted, mut limit) = (shutdown.halted().clone(), never());
+        let (mut batches, idle, mut is_open) = (batches.clone(), never(), true);
+        // New batches and parked ones take turns: neither waits until there is no more of the other.
+        let mut is_parkeds_turn = false;
+        while is_open || !self.parking.is_empty() {
+            let due = self.parking.due().map_or_else(never, |due| at(started + due));
+            let (before, after) = if is_parkeds_turn { (&due, &idle) } else { (&idle, &due) };
+            let next = select_biased! {
+                recv(shutdown.cut()) -> _ => return Ok(()),
+                recv(limit) -> _ => return Ok(()),
+                recv(halted) -> _ => {
+                    halted = never();
+                    limit = shutdown.drain_until().map_or_else(never, at);
+                    continue;
+                }
+                recv(before) -> _ => None,
+                recv(batches) -> batch => Some(batch),
+                recv(after) -> _ => None,
+            };
+            is_parkeds_turn = next.is_some();
+            let batch = match next {
+                None => self.parking.take((self.clock)().now),
+                Some(Ok(batch)) => self.parking.pass(batch),
+                Some(Err(_)) => {
+                    (batches, is_open) = (never(), false);
+                    None
+                }
+            };
+            if let Some(batch) = batch {
+                self.attend(batch)?;
             }
-            recv(batches) -> batch => match batch {
-                // All stops before the batch is dropped: it was not forgotten.
-                Ok(batch) => handle(&mut handler, &batch).inspect_err(|_| shutdown.now())?,
-                Err(_) => return Ok(()),
-            },
+        }
+        Ok(())
+    }
+
+    /// Hands over a batch, and commits it if the handler returned `Ok`, or if somebody else took it.
+    /// A batch that this cannot be said of is left in `parking`.
+    pub(crate) fn attend(&mut self, batch: Batch) -> Result<(), Error> {
+        let handled = match self.parking.on_error().catch_panics {
+            false => (self.handler)(&batch),
+            true => catch_unwind(AssertUnwindSafe(|| (self.handler)(&batch)))
+                .unwrap_or_else(|panic| Err(told(&*panic).into())),
+        };
+        let Err(error) = handled else { return self.commit(&batch) };
+        match self.parking.failed((self.clock)(), self.rng, batch, &error) {
+            Verdict::Parked => Ok(()),
+            Verdict::GivenUp { batch, attempts } => self.give_up(batch, error, attempts),
+        }
+    }
+
+    fn give_up(&mut self, batch: Batch, error: BoxError, attempts: u32) -> Result<(), Error> {
+        let (stream, shard) = (batch.stream().to_owned(), batch.shard().to_owned());
+        let Some(take) = self.parking.on_error().dead_letter.clone() else {
+            self.parking.keep(batch);
+            return Err(Error::Handler { stream, shard, source: error });
+        };
+        match take(&DeadLetter { batch: &batch, error: &error, attempts }) {
+            Ok(()) => self.commit(&batch),
+            Err(source) => {
+                self.parking.keep(batch);
+                Err(Error::DeadLetter { stream, shard, handler: error, source })
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
+        self.parking.done((self.clock)().now, batch.shard());
+        match batch.commit() {
+            // The coordinator knows too: it tries again, and stops when patience ends.
+            Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Retry => {
+                log::debug!("{source}");
+                Ok(())
+            }
+            committed => committed,
         }
     }
 }
 
-/// Hands over a batch, and commits it if the handler returned `Ok`.
-pub(crate) fn handle(handler: &mut Callback<'_>, batch: &Batch) -> Result<(), Error> {
-    handler(batch).map_err(|source| Error::Handler {
-        stream: batch.stream().into(),
-        shard: batch.shard().into(),
-        source,
-    })?;
-    match batch.commit() {
-        // The coordinator knows too: it tries again, and stops when patience ends.
-        Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Retry => {
-            log::debug!("{source}");
-            Ok(())
-        }
-        committed => committed,
-    }
+/// What a panic said.
+fn told(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("the handler panicked: {}", text.unwrap_or("without a text"))
 }

@@ -21,6 +21,7 @@ use crate::pace::Pace;
 use crate::poller::Poller;
 use crate::shard::Shard;
 use crate::shutdown::{Shutdown, StopOnDrop};
+use crate::slots::Slots;
 use crate::step::{Outcome, Step};
 use crate::store::Store;
 
@@ -45,6 +46,8 @@ struct Run<'a> {
     /// The first panic of a thread, which goes on in the caller when all threads have ended.
     panic: Mutex<Option<Panic>>,
     books: Books,
+    /// Whether a dispatcher, not the user, takes the batches.
+    is_dispatching: bool,
     /// The ledger of every shard that was started: a failed write is tried again from here.
     ledgers: Mutex<Vec<Arc<Ledger>>>,
 }
@@ -58,17 +61,18 @@ impl Engine {
     /// Runs on this thread, which hands the batches to the handler, until all is over.
     pub(crate) fn listen(self, handler: Callback<'_>) -> Result<(), Error> {
         let (batches, queue) = bounded(self.config.capacity);
-        let (run, events) = Run::new(&self);
+        let (run, events) = Run::new(&self, true);
         let result = thread::scope(|scope| {
             let _stop = StopOnDrop(self.shutdown.clone());
             let run = &run;
             let coordinator = thread::Builder::new()
                 .name("kc-coordinator".into())
-                .spawn_scoped(scope, move || run.coordinate(scope, events, batches, true))
+                .spawn_scoped(scope, move || run.coordinate(scope, events, batches))
                 .map_err(|source| run.no_thread("kc-coordinator", source))?;
             {
                 let _farewell = Farewell(&run.events, Some(Event::Dispatched));
-                if let Err(error) = dispatch(&queue, &self.shutdown, handler) {
+                let on_error = &self.config.on_error;
+                if let Err(error) = dispatch(&queue, &self.shutdown, on_error, handler) {
                     run.tell(Event::Failed(error));
                 }
                 // What was not handled is dropped here, before the coordinator ends.
@@ -81,8 +85,8 @@ impl Engine {
 
     /// Runs on this thread, and sends the batches, until all is sent.
     pub(crate) fn feed(self, batches: Sender<Batch>) -> Result<(), Error> {
-        let (run, events) = Run::new(&self);
-        let result = thread::scope(|scope| run.coordinate(scope, events, batches, false));
+        let (run, events) = Run::new(&self, false);
+        let result = thread::scope(|scope| run.coordinate(scope, events, batches));
         run.conclude(result)
     }
 }
@@ -96,7 +100,7 @@ pub(crate) fn session(client: &Arc<dyn Client>, shutdown: &Shutdown) -> Arc<dyn 
 }
 
 impl<'a> Run<'a> {
-    fn new(engine: &'a Engine) -> (Self, Receiver<Event>) {
+    fn new(engine: &'a Engine, is_dispatching: bool) -> (Self, Receiver<Event>) {
         let client = session(&engine.client, &engine.shutdown);
         let (events, incoming) = unbounded();
         let started = Instant::now();
@@ -109,7 +113,8 @@ impl<'a> Run<'a> {
             clock: Arc::new(move || started.elapsed()),
         };
         let (panic, ledgers) = (Mutex::default(), Mutex::default());
-        (Self { engine, client, started, events, panic, books, ledgers }, incoming)
+        let run = Self { engine, client, started, events, panic, books, is_dispatching, ledgers };
+        (run, incoming)
     }
 
     /// Every thread has ended: goes on with the panic of one, if there was one.
@@ -126,7 +131,6 @@ impl<'a> Run<'a> {
         scope: &'scope Scope<'scope, '_>,
         events: Receiver<Event>,
         batches: Sender<Batch>,
-        is_dispatching: bool,
     ) -> Result<(), Error> {
         let engine = self.engine;
         let _stop = StopOnDrop(engine.shutdown.clone());
@@ -135,7 +139,7 @@ impl<'a> Run<'a> {
             engine.plan.clone(),
             &engine.config,
             engine.listed.clone(),
-            is_dispatching,
+            self.is_dispatching,
         );
         let (mut batches, mut halted) = (Some(batches), engine.shutdown.halted().clone());
         let mut event = Event::Begun;
@@ -200,6 +204,7 @@ impl<'a> Run<'a> {
         let halted = self.engine.shutdown.halted();
         let call = Call::new(halted.clone());
         let (stream, shard) = (ledger.stream(), ledger.shard());
+        let slots = Slots::new(self.is_dispatching);
         let mut rng = fastrand::Rng::new();
         let mut step = poller.step(self.now(), &mut rng, Outcome::Waited);
         while !call.is_stopped() {
@@ -218,7 +223,8 @@ impl<'a> Run<'a> {
                 Step::Describe => Outcome::Status(self.client.describe_stream(stream, &call)),
                 Step::Store { to, reset } => Outcome::Stored(ledger.begin(&to, reset)),
                 Step::Deliver(delivery) => {
-                    let batch = Batch::new(ledger, delivery);
+                    let Some(slot) = slots.take(halted) else { return };
+                    let batch = Batch::new(ledger, delivery, slot);
                     select_biased! {
                         recv(halted) -> _ => return,
                         send(batches, batch) -> sent => if sent.is_err() {
@@ -229,6 +235,10 @@ impl<'a> Run<'a> {
                     Outcome::Delivered
                 }
                 Step::End(children) => {
+                    // What is parked holds back the shards that descend from this one.
+                    if self.engine.config.on_error.parks() && !slots.take_all(halted) {
+                        return;
+                    }
                     return self.tell(Event::Ended { shard: shard.into(), children });
                 }
                 Step::Fail(error) => return self.tell(Event::Failed(error)),

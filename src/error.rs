@@ -28,7 +28,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// | [`Client`](Self::Client) | a call failed for good; or at the start for longer than `start_patience`, later for longer than [`max_outage`](crate::Config::max_outage) | by its [class](crate::ErrorClass) and the advice in its text |
 /// | [`Gap`](Self::Gap) | a stored position cannot be resumed exactly, and the configuration says that this is an error | by its [kind](crate::Gap): raise the retention, use the right store, or choose with [`on_gap`](crate::Config::on_gap) where to go on |
 /// | [`Store`](Self::Store) | the store failed for good, belongs to somebody else now, or failed for longer than [`store_patience`](crate::Config::store_patience) | repair the store; records after the last stored position come again |
-/// | [`Handler`](Self::Handler) | the handler returned an error, which is the source | repair what it needs; what should be tried again, the handler tries again itself |
+/// | [`Handler`](Self::Handler) | the handler returned an error, which is the source, as often as [`on_error`](crate::Config::on_error) allows | repair what it needs, or choose with [`OnError`](crate::OnError) to try again, or to put aside what it refuses |
+/// | [`DeadLetter`](Self::DeadLetter) | the callback of [`OnError::dead_letter`](crate::OnError::dead_letter) returned an error, which is the source | repair where dead letters go |
 /// | [`Stopped`](Self::Stopped) | the shards were asked for after [`Shutdown::now`](crate::Shutdown::now) or `drain` | make another `Stream` |
 /// | [`Thread`](Self::Thread) | the limit of threads, of processes or of memory is reached (`ulimit -u`, `pids.max` of the cgroup); each shard needs a thread | raise it, or choose fewer shards |
 ///
@@ -153,6 +154,22 @@ pub enum Error {
         source: BoxError,
     },
 
+    /// The dead-letter callback returned an error. Its batch is not committed.
+    #[error(
+        "what the handler refused of stream {stream:?}, shard {shard:?} could not be put aside, and \
+         comes again at the next start; the handler had said: {handler}"
+    )]
+    DeadLetter {
+        /// The stream.
+        stream: String,
+        /// The shard of the batch.
+        shard: String,
+        /// What the handler returned.
+        handler: BoxError,
+        /// What the callback returned.
+        source: BoxError,
+    },
+
     /// The stream was asked for its shards after its shutdown.
     #[error("stream {stream:?} was stopped before its shards were listed: make another Stream")]
     Stopped {
@@ -179,7 +196,9 @@ impl Error {
     /// The shard that it is about, if it is about one.
     pub fn shard(&self) -> Option<&str> {
         match self {
-            Self::UnknownShard { shard, .. } | Self::Handler { shard, .. } => Some(shard),
+            Self::UnknownShard { shard, .. }
+            | Self::Handler { shard, .. }
+            | Self::DeadLetter { shard, .. } => Some(shard),
             Self::Client { shard, .. } | Self::Store { shard, .. } => shard.as_deref(),
             Self::Gap { gap, .. } => Some(gap.shard()),
             _ => None,

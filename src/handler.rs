@@ -10,7 +10,8 @@ pub trait Handler {
     /// Handles a batch. `Ok` commits it.
     ///
     /// # Errors
-    /// Any error stops the consumer, which returns it; the batch is not committed.
+    /// Any error leaves the batch uncommitted. [`OnError`](crate::OnError) says whether it stops the
+    /// consumer, which then returns it, or the batch comes again.
     fn handle(&mut self, batch: &Batch) -> Result<(), BoxError>;
 }
 

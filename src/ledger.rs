@@ -63,12 +63,16 @@ impl Ledger {
         self.tracker.lock().hand_out(through)
     }
 
-    /// Marks a batch, and stores how far the marks reach without a hole; later, where that may wait.
-    pub(crate) fn commit(&self, number: u64) -> Result<(), Error> {
+    /// Marks a batch, or its first part up to a position, and stores how far the marks reach without a
+    /// hole; later, where that may wait.
+    pub(crate) fn commit(&self, number: u64, part: Option<&Position>) -> Result<(), Error> {
         let now = (self.clock)();
         let is_due = {
             let mut tracker = self.tracker.lock();
-            tracker.mark(number, now);
+            match part {
+                None => tracker.mark(number, now),
+                Some(through) => tracker.mark_part(number, through.clone(), now),
+            }
             tracker.to_store().is_none() || tracker.is_due(self.every, now)
         };
         // After the consumer's end nobody would store it later.

@@ -29,7 +29,8 @@
 //! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
 //!   it was split or merged from. One reader sees that order; several workers on one receiver give it up.
 //! - **Bounded memory**: at worst `(capacity + shards + 1)` decoded answers and one answer's body for
-//!   each shard, beside what your code keeps. See [`Config::capacity`] and [`Config::limit`].
+//!   each shard, beside what your code keeps; with batches parked by [`OnError`], at most `3 * shards`
+//!   answers. See [`Config::capacity`] and [`Config::limit`].
 //! - **A stop wakes every wait**, and ends a call in progress; only a handler in progress is waited for.
 //!   Every thread that reads or handles has a name that begins with `kc-`, and is joined.
 //! - **Errors are typed**, with their shard, and come out of [`Stream::listen`] or [`Listener::join`]; so
@@ -88,7 +89,9 @@ mod ledger;
 mod lineage;
 mod listener;
 mod listing;
+mod on_error;
 mod pace;
+mod parking;
 mod poller;
 mod position;
 mod record;
@@ -98,6 +101,7 @@ mod shard;
 mod shutdown;
 #[cfg(test)]
 mod simulation;
+mod slots;
 mod step;
 mod store;
 mod stream;
@@ -115,6 +119,7 @@ pub use crate::error::{BoxError, Error};
 pub use crate::gap::Gap;
 pub use crate::handler::Handler;
 pub use crate::listener::Listener;
+pub use crate::on_error::{DeadLetter, OnError};
 pub use crate::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::record::{Iter, Record, Records, RecordsBuilder};
 pub use crate::sequence::{InvalidSequenceNumber, SequenceNumber};

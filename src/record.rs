@@ -89,6 +89,15 @@ impl Records {
         Iter { answer: &self.answer, entries: self.answer.index[self.shown.clone()].iter() }
     }
 
+    /// Splits off the records from this place on. Panics if there are not so many.
+    pub(crate) fn split_off(&mut self, at: usize) -> Self {
+        let middle = self.shown.start + at;
+        let rest = Self { answer: Arc::clone(&self.answer), shown: middle..self.shown.end };
+        assert!(middle <= self.shown.end, "{at} of {} records", self.len());
+        self.shown.end = middle;
+        rest
+    }
+
     /// Leaves out everything up to and with this position.
     pub(crate) fn skip_through(&mut self, sequence: &SequenceNumber, sub: u64) {
         let done = |record: Record<'_>| {
@@ -305,6 +314,19 @@ mod tests {
         assert_eq!(records.first().unwrap().sequence_number(), "11");
         records.skip_through(&"99".parse().unwrap(), 0);
         assert!(records.is_empty() && records.last().is_none());
+    }
+
+    #[test]
+    fn halves_follow_each_other() {
+        let mut first = records(&["9", "10", "11", "12"]);
+        first.skip_through(&"9".parse().unwrap(), u64::MAX);
+        let rest = first.split_off(1);
+        let numbers =
+            |it: &Records| it.iter().map(|it| it.sequence_number().to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            (numbers(&first), numbers(&rest)),
+            (vec!["10".into()], vec!["11".into(), "12".into()])
+        );
     }
 
     #[test]

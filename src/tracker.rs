@@ -35,13 +35,15 @@ pub(crate) struct StoreEvery {
 struct Open {
     through: Position,
     committed: bool,
+    /// How far it is committed while it is not as a whole.
+    partly: Option<Position>,
 }
 
 impl Tracker {
     /// Hands out the next batch, which ends at this position: its number.
     pub(crate) fn hand_out(&mut self, through: Position) -> u64 {
         if !self.is_stuck {
-            self.open.push_back(Open { through, committed: false });
+            self.open.push_back(Open { through, committed: false, partly: None });
         }
         self.next += 1;
         self.next - 1
@@ -57,18 +59,41 @@ impl Tracker {
 
     /// Marks a batch as committed. Marking it again changes nothing. `now` counts from any fixed moment.
     pub(crate) fn mark(&mut self, number: u64, now: Duration) {
-        let Some(place) = number.checked_sub(self.first) else { return };
-        if let Some(open) = self.open.get_mut(place as usize) {
-            open.committed = true;
-        }
+        let Some(open) = self.open_mut(number) else { return };
+        open.committed = true;
+        self.advance(now);
+    }
+
+    /// Marks the first part of a batch as committed, which ends at this position.
+    pub(crate) fn mark_part(&mut self, number: u64, through: Position, now: Duration) {
+        let Some(open) = self.open_mut(number) else { return };
+        open.partly = Some(through);
+        self.advance(now);
+    }
+
+    fn open_mut(&mut self, number: u64) -> Option<&mut Open> {
+        self.open.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    /// Moves the end of the prefix.
+    fn advance(&mut self, now: Duration) {
         while self.open.front().is_some_and(|open| open.committed) {
-            self.reached = self.open.pop_front().map(|open| open.through);
             self.first += 1;
-            if self.unstored == 0 {
-                self.since = now;
+            if let Some(open) = self.open.pop_front() {
+                self.reach(open.through, now);
             }
-            self.unstored = self.unstored.saturating_add(1);
         }
+        if let Some(partly) = self.open.front_mut().and_then(|open| open.partly.take()) {
+            self.reach(partly, now);
+        }
+    }
+
+    fn reach(&mut self, position: Position, now: Duration) {
+        self.reached = self.reached.take().max(Some(position));
+        if self.unstored == 0 {
+            self.since = now;
+        }
+        self.unstored = self.unstored.saturating_add(1);
     }
 
     /// The position to store now, if the prefix has passed what is stored.
@@ -184,6 +209,23 @@ mod tests {
         assert_eq!((tracker.to_store(), tracker.open.len()), (None, 1));
         tracker.mark(0, Duration::ZERO);
         assert_eq!(tracker.to_store(), Some(&after(0)));
+    }
+
+    #[test]
+    fn a_part_counts_when_all_before_it_is_committed() {
+        let mut tracker = Tracker::default();
+        tracker.hand_out(after(10));
+        tracker.hand_out(after(20));
+        tracker.mark_part(1, after(15), Duration::ZERO);
+        assert_eq!(tracker.to_store(), None);
+        tracker.mark_part(0, after(5), Duration::ZERO);
+        tracker.mark_part(0, after(3), Duration::ZERO);
+        assert_eq!(tracker.to_store(), Some(&after(5)));
+        tracker.mark(0, Duration::ZERO);
+        assert_eq!(tracker.to_store(), Some(&after(15)));
+        tracker.give_up(1);
+        tracker.mark_part(1, after(17), Duration::ZERO);
+        assert_eq!(tracker.to_store(), Some(&after(15)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The real core, with the threads, channels and sockets around it played in virtual time.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,14 +12,18 @@ use super::world::{STREAM, World};
 use crate::batch::Batch;
 use crate::client::{Call, Client, ClientError, ErrorClass, list_all};
 use crate::coordinator::{Action, Coordinator, Event};
-use crate::dispatch::{Callback, handle};
+use crate::dispatch::{Callback, Desk};
 use crate::error::Error;
 use crate::ledger::{Books, Ledger, flush_all};
 use crate::lineage::{Plan, Start};
+use crate::on_error::OnError;
 use crate::pace::Pace;
+use crate::parking::{Parking, Time};
 use crate::poller::Poller;
 use crate::position::IteratorType;
-use crate::step::{Outcome, Step};
+use crate::shard::ChildShard;
+use crate::slots::Slots;
+use crate::step::{Delivery, Outcome, Step};
 use crate::store::Store;
 
 /// One life of the consumer, from its start to its end or crash.
@@ -28,8 +33,11 @@ pub(super) struct Consumer {
     ledgers: Vec<Arc<Ledger>>,
     events: (Sender<Event>, Receiver<Event>),
     queue: VecDeque<Batch>,
-    /// Batches that wait for a place in the queue, with the shard whose thread waits.
-    blocked: VecDeque<(String, Batch)>,
+    /// Batches that wait for a slot and a place in the queue, with the shard whose thread waits.
+    blocked: Vec<(String, Delivery)>,
+    parking: Parking,
+    /// Whether a parked batch comes before a new one.
+    is_parkeds_turn: bool,
     /// What each worker has in hand; a dispatcher is one.
     workers: Vec<Option<Batch>>,
     /// Handled by a worker, and to be committed later, in any order.
@@ -45,6 +53,9 @@ pub(super) struct Consumer {
 struct Reader {
     poller: Poller,
     ledger: Arc<Ledger>,
+    slots: Slots,
+    /// Its thread has sent the last batch, and waits until that is handled.
+    ending: Option<Vec<ChildShard>>,
 }
 
 /// What is to happen at some time.
@@ -61,6 +72,8 @@ pub(super) enum Task {
     Poll(String, Box<Outcome>),
     Tell(Box<Event>),
     Work(usize),
+    /// A parked batch is due.
+    Due,
     Commit,
 }
 
@@ -87,7 +100,9 @@ impl Consumer {
             ledgers: Vec::new(),
             events: unbounded(),
             queue: VecDeque::new(),
-            blocked: VecDeque::new(),
+            blocked: Vec::new(),
+            parking: Parking::new(on_error(world)),
+            is_parkeds_turn: false,
             workers: (0..world.temper.workers.max(1)).map(|_| None).collect(),
             uncommitted: Vec::new(),
             is_dispatching,
@@ -121,7 +136,7 @@ impl Consumer {
 
     pub(super) fn does(&mut self, world: &mut World, task: Task) {
         match task {
-            Task::Happening | Task::Calm | Task::Crash => {}
+            Task::Happening | Task::Calm | Task::Crash | Task::Due => {}
             Task::Stop => self.stop(world),
             Task::Begin(start, delay) => self.start(world, *start, delay),
             Task::Poll(shard, outcome) => self.poll(world, &shard, *outcome),
@@ -137,27 +152,65 @@ impl Consumer {
         while let Ok(event) = self.events.1.try_recv() {
             self.tell(world, event);
         }
-        while self.queue.len() < world.temper.config.capacity && !self.blocked.is_empty() {
-            if let Some((shard, batch)) = self.blocked.pop_front() {
-                self.queue.push_back(batch);
-                world.plan(Duration::ZERO, Task::Poll(shard, Box::new(Outcome::Delivered)));
-            }
-        }
+        self.unblock(world);
         for worker in 0..self.workers.len() {
             if self.workers[worker].is_some() || (self.is_stopping && self.is_dispatching) {
                 continue;
             }
-            if let Some(batch) = self.queue.pop_front() {
-                world.truth.lock().delivered(&batch);
+            if let Some(batch) = self.next_batch(world) {
                 self.workers[worker] = Some(batch);
                 let time = Duration::from_millis(world.rng.u64(0..80));
                 world.plan(time, Task::Work(worker));
             }
         }
+        self.end_handled(world);
         let is_done = self.workers.iter().all(Option::is_none);
         if self.is_stopping && self.is_dispatching && is_done {
             self.is_dispatching = false;
             self.tell(world, Event::Dispatched);
+        }
+    }
+
+    /// Sends what can be sent.
+    fn unblock(&mut self, world: &mut World) {
+        for (shard, delivery) in std::mem::take(&mut self.blocked) {
+            let reader = &self.readers[&shard];
+            let has_place = self.queue.len() < world.temper.config.capacity;
+            match Some(&reader.slots).filter(|_| has_place).and_then(Slots::try_take) {
+                None => self.blocked.push((shard, delivery)),
+                Some(slot) => {
+                    self.queue.push_back(Batch::new(&reader.ledger, delivery, slot));
+                    world.plan(Duration::ZERO, Task::Poll(shard, Box::new(Outcome::Delivered)));
+                }
+            }
+        }
+    }
+
+    /// What a worker is to do next.
+    fn next_batch(&mut self, world: &World) -> Option<Batch> {
+        if std::mem::take(&mut self.is_parkeds_turn) {
+            if let Some(batch) = self.parking.take(world.now) {
+                return Some(batch);
+            }
+        }
+        while let Some(batch) = self.queue.pop_front() {
+            self.is_parkeds_turn = true;
+            world.truth.lock().delivered(&batch);
+            let passed = self.parking.pass(batch);
+            if passed.is_some() {
+                return passed;
+            }
+        }
+        self.parking.take(world.now)
+    }
+
+    /// Shards whose last batch was waited for.
+    fn end_handled(&mut self, world: &mut World) {
+        let is_over = |reader: &Reader| reader.ending.is_some() && reader.slots.are_free();
+        let over = self.readers.iter().filter(|(_, reader)| is_over(reader));
+        for shard in over.map(|(shard, _)| shard.clone()).collect::<Vec<_>>() {
+            let children = self.exit(&shard).and_then(|reader| reader.ending).unwrap_or_default();
+            world.plan(Duration::ZERO, Task::Tell(Box::new(Event::Ended { shard, children })));
         }
     }
 
@@ -261,7 +314,8 @@ impl Consumer {
         self.ledgers.push(Arc::clone(&ledger));
         let pace = Pace::new(&world.temper.config);
         let poller = Poller::new(STREAM.into(), start, pace, delay);
-        self.readers.insert(shard.clone(), Reader { poller, ledger });
+        let slots = Slots::new(world.temper.workers == 0);
+        self.readers.insert(shard.clone(), Reader { poller, ledger, slots, ending: None });
         self.poll(world, &shard, Outcome::Waited);
     }
 
@@ -294,9 +348,10 @@ impl Consumer {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
             Step::Store { to, reset } => Outcome::Stored(reader.ledger.begin(&to, reset)),
-            Step::Deliver(delivery) => {
-                let batch = Batch::new(&reader.ledger, delivery);
-                return self.blocked.push_back((shard.into(), batch));
+            Step::Deliver(delivery) => return self.blocked.push((shard.into(), delivery)),
+            Step::End(children) if self.parking.on_error().parks() && self.is_dispatching => {
+                reader.ending = Some(children);
+                return;
             }
             Step::End(children) => {
                 self.exit(shard);
@@ -311,9 +366,9 @@ impl Consumer {
         world.plan(latency, Task::Poll(shard.into(), Box::new(outcome)));
     }
 
-    fn exit(&mut self, shard: &str) {
-        self.readers.remove(shard);
+    fn exit(&mut self, shard: &str) -> Option<Reader> {
         self.events.0.send(Event::Exited { shard: shard.into() }).unwrap();
+        self.readers.remove(shard)
     }
 
     /// A worker has done its work.
@@ -325,16 +380,25 @@ impl Consumer {
             return world.plan(time, Task::Commit);
         }
         let fails = world.is_chaotic && world.rng.f64() < world.temper.handler_faults;
-        let truth = Arc::clone(&world.truth);
-        let mut handler: Callback<'_> = Box::new(move |batch| {
-            if fails {
+        let (truth, faults) = (Arc::clone(&world.truth), Cell::new(0));
+        let poison = world.temper.poison;
+        let handler: Callback<'_> = Box::new(|batch| {
+            truth.lock().hands_over(batch);
+            if fails || batch.records().iter().any(|record| is_poison(&record, poison)) {
+                faults.set(1);
                 return Err("the handler fails".into());
             }
             truth.lock().handled(batch);
             Ok(())
         });
-        if let Err(error) = handle(&mut handler, &batch) {
-            world.counts.faults += 1;
+        let time = Time { now: world.now, wall: world.kinesis.now() };
+        let (parking, rng) = (&mut self.parking, &mut world.rng);
+        let attended = Desk { handler, parking, rng, clock: &|| time }.attend(batch);
+        world.counts.faults += faults.get();
+        if let Some(due) = self.parking.due() {
+            world.plan(due.saturating_sub(world.now), Task::Due);
+        }
+        if let Err(error) = attended {
             self.halt();
             self.tell(world, Event::Failed(error));
         }
@@ -350,6 +414,25 @@ impl Consumer {
         // A failure is told to the coordinator.
         let _ = batch.commit();
     }
+}
+
+/// What the seed's policy is, with the judge for a taker of dead letters.
+fn on_error(world: &World) -> OnError {
+    let on_error = world.temper.config.on_error.clone();
+    if world.temper.poison == 0 {
+        return on_error;
+    }
+    let truth = Arc::clone(&world.truth);
+    on_error.dead_letter(move |letter| {
+        truth.lock().handled(letter.batch());
+        Ok(())
+    })
+}
+
+/// Whether the handler always refuses a record: one of so many.
+fn is_poison(record: &crate::Record<'_>, one_of: u64) -> bool {
+    let number: u128 = record.sequence_number().parse().unwrap_or_default();
+    one_of > 0 && number % u128::from(one_of) == 0
 }
 
 /// The store was read and the stream listed: what need not be read if all starts at `Latest`.

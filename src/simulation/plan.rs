@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{Config, OnGap};
+use crate::on_error::OnError;
 use crate::position::IteratorType;
 
 use super::world::epoch;
@@ -21,6 +22,8 @@ pub(super) struct Temper {
     pub(super) call_faults: f64,
     pub(super) store_faults: f64,
     pub(super) handler_faults: f64,
+    /// The handler always refuses one record of so many; 0 is none.
+    pub(super) poison: u64,
     /// When every call fails: how far into the chaos, and for how long.
     pub(super) outage: (f64, Duration),
     /// The only operation that the outage is of.
@@ -58,6 +61,8 @@ impl Temper {
             Some((batches, millis)) => config.store_every(batches, Duration::from_millis(millis)),
             None => config,
         };
+        let (on_error, poison) = on_error(rng);
+        let config = config.on_error(on_error);
         let chaos = (interval * rng.u32(10..60)).max(Duration::from_secs(20));
         Self {
             config,
@@ -68,6 +73,7 @@ impl Temper {
             call_faults: pick(rng, &[0.0, 0.02, 0.1, 0.3]),
             store_faults: pick(rng, &[0.0, 0.05, 0.3, 0.5]),
             handler_faults: pick(rng, &[0.0, 0.0, 0.01, 0.05]),
+            poison,
             outage: (
                 rng.f64(),
                 Duration::from_secs(pick(rng, &[0, 0, 0, 90, 1200]).min(chaos.as_secs())),
@@ -87,4 +93,20 @@ impl Temper {
 
 pub(super) fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
     choices[rng.usize(0..choices.len())]
+}
+
+/// A policy, and how many records the handler takes for each that it refuses: only where it may be put
+/// aside.
+fn on_error(rng: &mut fastrand::Rng) -> (OnError, u64) {
+    let attempts = pick(rng, &[Some(1), Some(1), Some(3), None]);
+    let halve = rng.bool();
+    let on_error = OnError::retry(attempts).halve(halve);
+    let on_error = match pick(rng, &[None, None, Some(10), Some(100_000)]) {
+        Some(seconds) => on_error.max_record_age(Duration::from_secs(seconds)),
+        None => on_error,
+    };
+    match attempts {
+        Some(_) => (on_error, pick(rng, &[0, 5, 50])),
+        None => (on_error, 0),
+    }
 }

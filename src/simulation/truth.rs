@@ -141,6 +141,19 @@ impl Truth {
         }
     }
 
+    /// The handler gets a batch, perhaps again: everything before it must be done.
+    pub(super) fn hands_over(&mut self, batch: &Batch) {
+        let id = batch.shard();
+        for parent in &self.shards[id].parents {
+            let is_done = |it: &ShardTruth| it.settled == it.records.len();
+            assert!(is_done(&self.shards[parent]), "{id} is handled before the end of {parent}");
+        }
+        let Some(first) = batch.records().first() else { return };
+        let shard = self.shard(id);
+        let place = shard.place_of(&first.sequence_number().parse().unwrap());
+        assert!(place <= shard.settled, "{id}: {place} is handled before {}", shard.settled);
+    }
+
     /// The handler returned `Ok`, or the user commits.
     pub(super) fn handled(&mut self, batch: &Batch) {
         let shard = self.shard(batch.shard());

@@ -1,0 +1,142 @@
+//! Batches that wait until the handler is to have them again. Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use crate::batch::Batch;
+use crate::error::BoxError;
+use crate::on_error::OnError;
+use crate::retry::Retry;
+
+/// The shards whose batches wait, and what waits behind them.
+#[derive(Debug)]
+pub(crate) struct Parking {
+    on_error: OnError,
+    lanes: BTreeMap<String, Lane>,
+}
+
+/// A shard with a batch that failed.
+#[derive(Debug, Default)]
+struct Lane {
+    /// In the order in which they are to be handled.
+    batches: VecDeque<Batch>,
+    /// When the first of them is to be handed over; `None` while it is in hand.
+    due: Option<Duration>,
+    attempts: u32,
+    retry: Retry,
+}
+
+/// The time, since any fixed moment and on the calendar.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Time {
+    pub(crate) now: Duration,
+    pub(crate) wall: SystemTime,
+}
+
+/// What becomes of a batch that the handler refused.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It is tried again when it is due.
+    Parked,
+    /// It was tried often enough, or for long enough.
+    GivenUp { batch: Batch, attempts: u32 },
+}
+
+impl Parking {
+    pub(crate) fn new(on_error: OnError) -> Self {
+        Self { on_error, lanes: BTreeMap::new() }
+    }
+
+    pub(crate) fn on_error(&self) -> &OnError {
+        &self.on_error
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// When the next batch is to be handed over again.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.lanes.values().filter_map(|lane| lane.due).min()
+    }
+
+    /// The batch that is due longest, if one is.
+    pub(crate) fn take(&mut self, now: Duration) -> Option<Batch> {
+        let due = self.due().filter(|due| *due <= now)?;
+        let lane = self.lanes.values_mut().find(|lane| lane.due == Some(due))?;
+        lane.due = None;
+        lane.batches.pop_front()
+    }
+
+    /// A batch that may be handled now; one behind another that failed waits with it.
+    pub(crate) fn pass(&mut self, batch: Batch) -> Option<Batch> {
+        match self.lanes.get_mut(batch.shard()) {
+            Some(lane) => {
+                lane.batches.push_back(batch);
+                None
+            }
+            None => Some(batch),
+        }
+    }
+
+    /// The handler refused a batch.
+    pub(crate) fn failed(
+        &mut self,
+        time: Time,
+        rng: &mut fastrand::Rng,
+        mut batch: Batch,
+        error: &BoxError,
+    ) -> Verdict {
+        let is_old = self.on_error.max_record_age.is_some_and(|limit| age(&batch, time) > limit);
+        let lane = self.lanes.entry(batch.shard().to_owned()).or_default();
+        lane.attempts += 1;
+        if self.on_error.halve && batch.len() > 1 {
+            let rest = batch.split_half();
+            lane.batches.push_front(rest);
+            lane.batches.push_front(batch);
+            (lane.attempts, lane.due) = (0, Some(time.now));
+            return Verdict::Parked;
+        }
+        if is_old || self.on_error.max_attempts.is_some_and(|most| lane.attempts >= most) {
+            return Verdict::GivenUp { batch, attempts: lane.attempts };
+        }
+        if !lane.retry.is_failing() {
+            let (stream, shard) = (batch.stream(), batch.shard());
+            log::warn!(
+                "stream {stream:?}, shard {shard:?}: the handler failed, and is to try again: {error}"
+            );
+        }
+        let wait = lane.retry.wait(time.now, rng, None).unwrap_or_default();
+        lane.due = Some(time.now + wait);
+        lane.batches.push_front(batch);
+        Verdict::Parked
+    }
+
+    /// A batch of this shard is done: what waits behind it is next.
+    pub(crate) fn done(&mut self, now: Duration, shard: &str) {
+        let Some(lane) = self.lanes.get_mut(shard) else { return };
+        if let Some(lasted) = lane.retry.succeeded(now) {
+            log::warn!("shard {shard:?}: the handler has gone on, after {lasted:?}");
+        }
+        (lane.attempts, lane.due) = (0, Some(now));
+        if lane.batches.is_empty() {
+            self.lanes.remove(shard);
+        }
+    }
+
+    /// Keeps a batch that nothing is to be done with any more until all is dropped.
+    pub(crate) fn keep(&mut self, batch: Batch) {
+        self.lanes.entry(batch.shard().to_owned()).or_default().batches.push_front(batch);
+    }
+}
+
+/// How long the first record of a batch has been in the stream.
+fn age(batch: &Batch, time: Time) -> Duration {
+    let arrival = batch.records().first().map(|first| first.approximate_arrival());
+    let age = arrival.and_then(|arrival| time.wall.duration_since(arrival).ok());
+    age.unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "parking_tests.rs"]
+mod tests;

@@ -1,0 +1,137 @@
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use crossbeam_channel::{never, unbounded};
+
+use super::*;
+use crate::ledger::{Books, Ledger};
+use crate::record::RecordsBuilder;
+use crate::slots::Slots;
+use crate::step::Delivery;
+use crate::store::{LocalStore, Store};
+
+/// Records arrive at their number's second.
+struct Shard {
+    ledger: Arc<Ledger>,
+    store: Arc<LocalStore>,
+}
+
+impl Shard {
+    fn new(id: &str) -> Self {
+        let store = Arc::new(LocalStore::new());
+        let books = Books {
+            stream: "orders".into(),
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            events: unbounded().0,
+            halted: never(),
+            every: None,
+            clock: Arc::new(|| Duration::ZERO),
+        };
+        Self { ledger: Arc::new(Ledger::new(books, id)), store }
+    }
+
+    fn batch(&self, numbers: std::ops::Range<u64>) -> Batch {
+        let mut records = RecordsBuilder::default();
+        for number in numbers {
+            let arrival = UNIX_EPOCH + Duration::from_secs(number);
+            records.push(&number.to_string().parse().unwrap(), "key", arrival, b"");
+        }
+        let records = records.build();
+        let through = records.last().unwrap().position();
+        let delivery = Delivery { records, through, behind_latest: None, gap: None };
+        Batch::new(&self.ledger, delivery, Slots::new(false).take(&never()).unwrap())
+    }
+
+    fn stored(&self) -> Option<String> {
+        let stored = self.store.get_shard_iterator("orders", self.ledger.shard()).unwrap();
+        Some(stored?.sequence()?.to_string())
+    }
+}
+
+fn at(seconds: u64) -> Time {
+    let now = Duration::from_secs(seconds);
+    Time { now, wall: UNIX_EPOCH + now }
+}
+
+fn fail(parking: &mut Parking, time: Time, batch: Batch) -> Verdict {
+    parking.failed(time, &mut fastrand::Rng::with_seed(1), batch, &"refused".into())
+}
+
+fn numbers(batch: &Batch) -> Vec<&str> {
+    batch.records().iter().map(|record| record.sequence_number()).collect()
+}
+
+#[test]
+fn a_batch_is_tried_so_many_times_and_no_more() {
+    let mut parking = Parking::new(OnError::retry(3));
+    let mut batch = Shard::new("a").batch(1..3);
+    for second in [10, 100] {
+        assert!(matches!(fail(&mut parking, at(second), batch), Verdict::Parked));
+        let due = parking.due().unwrap();
+        assert!(due > at(second).now && due <= at(second + 10).now);
+        assert!(parking.take(at(second).now).is_none());
+        batch = parking.take(due).unwrap();
+        assert!(parking.due().is_none());
+    }
+    let verdict = fail(&mut parking, at(200), batch);
+    assert!(matches!(verdict, Verdict::GivenUp { attempts: 3, .. }));
+}
+
+#[test]
+fn only_the_shard_that_failed_waits() {
+    let (a, b) = (Shard::new("a"), Shard::new("b"));
+    let mut parking = Parking::new(OnError::retry(None));
+    assert!(
+        parking
+            .pass(a.batch(1..3))
+            .is_some_and(|batch| { matches!(fail(&mut parking, at(0), batch), Verdict::Parked) })
+    );
+    assert!(parking.pass(b.batch(1..3)).is_some());
+    assert!(parking.pass(a.batch(3..5)).is_none());
+    let first = parking.take(at(60).now).unwrap();
+    assert_eq!(numbers(&first), ["1", "2"]);
+    assert!(parking.take(at(60).now).is_none(), "the second overtook the first");
+    first.commit().unwrap();
+    parking.done(at(60).now, "a");
+    assert_eq!(numbers(&parking.take(at(60).now).unwrap()), ["3", "4"]);
+    parking.done(at(60).now, "a");
+    assert!(parking.is_empty() && parking.pass(a.batch(5..6)).is_some());
+}
+
+#[test]
+fn an_old_record_is_not_tried_again() {
+    let mut parking = Parking::new(OnError::retry(None).max_record_age(Duration::from_secs(60)));
+    let shard = Shard::new("a");
+    assert!(matches!(fail(&mut parking, at(61), shard.batch(1..9)), Verdict::Parked));
+    let batch = parking.take(at(100).now).unwrap();
+    assert!(matches!(fail(&mut parking, at(62), batch), Verdict::GivenUp { attempts: 2, .. }));
+}
+
+#[test]
+fn halving_finds_the_one_record_and_commits_all_before_it() {
+    let shard = Shard::new("a");
+    let mut parking = Parking::new(OnError::retry(2).halve(true));
+    let mut next = parking.pass(shard.batch(10..18));
+    let (mut handled, mut refused, mut waits) = (Vec::new(), Vec::new(), 0);
+    while let Some(batch) = next {
+        if !numbers(&batch).contains(&"13") {
+            handled.extend(numbers(&batch).iter().map(ToString::to_string));
+            batch.commit().unwrap();
+            assert_eq!(shard.stored().as_ref(), handled.last(), "halves are stored in order");
+            parking.done(at(0).now, "a");
+        } else if let Verdict::GivenUp { batch, attempts } = fail(&mut parking, at(0), batch) {
+            assert_eq!((numbers(&batch), attempts), (vec!["13"], 2));
+            assert_eq!(shard.stored().as_deref(), Some("12"));
+            refused.push("13");
+            batch.commit().unwrap();
+            parking.done(at(0).now, "a");
+        } else if parking.due() > Some(at(0).now) {
+            waits += 1;
+        }
+        next = parking.take(at(60).now);
+    }
+    assert_eq!(handled, ["10", "11", "12", "14", "15", "16", "17"]);
+    assert_eq!((refused.len(), waits), (1, 1));
+    assert_eq!(shard.stored().as_deref(), Some("17"));
+    assert!(parking.is_empty());
+}

@@ -1,0 +1,59 @@
+//! How many batches of one shard may be on their way to the handler.
+
+use std::convert::Infallible;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
+
+/// One in the handler's hands, and the next one ready: more would only let one shard fill the channel,
+/// or memory while its first batch is tried again.
+const SLOTS: usize = 2;
+
+/// The slots of one shard: a channel with a message for each that is taken. Where the user takes the
+/// batches there is no channel, and no bound but the queue's.
+#[derive(Debug)]
+pub(crate) struct Slots(Option<(Sender<()>, Receiver<()>)>);
+
+/// One batch's slot, given back when it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Slot(Option<Receiver<()>>);
+
+impl Slots {
+    pub(crate) fn new(are_bounded: bool) -> Self {
+        Self(are_bounded.then(|| bounded(SLOTS)))
+    }
+
+    /// Waits for a slot; `None` if `halted` was disconnected before.
+    pub(crate) fn take(&self, halted: &Receiver<Infallible>) -> Option<Slot> {
+        let Some((taken, taking)) = &self.0 else { return Some(Slot(None)) };
+        select_biased! {
+            recv(halted) -> _ => None,
+            send(taken, ()) -> _ => Some(Slot(Some(taking.clone()))),
+        }
+    }
+
+    /// Waits until every batch of the shard was handled: whether that came before `halted`.
+    pub(crate) fn take_all(&self, halted: &Receiver<Infallible>) -> bool {
+        let all: Vec<_> = (0..SLOTS).map_while(|_| self.take(halted)).collect();
+        all.len() == SLOTS
+    }
+
+    /// A slot, if one is free.
+    #[cfg(test)]
+    pub(crate) fn try_take(&self) -> Option<Slot> {
+        let Some((taken, taking)) = &self.0 else { return Some(Slot(None)) };
+        taken.try_send(()).ok().map(|()| Slot(Some(taking.clone())))
+    }
+
+    /// Whether every batch of the shard was handled.
+    #[cfg(test)]
+    pub(crate) fn are_free(&self) -> bool {
+        self.0.as_ref().is_none_or(|(_, taking)| taking.is_empty())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // There is one message for each slot.
+        let _ = self.0.take().map(|taking| taking.try_recv());
+    }
+}
