@@ -1,50 +1,76 @@
 //! Reads 10,000 records while they are put, through a split and a merge, and counts every one.
 //!
-//! `--endpoint URL` takes another server than the one inside; `--records N` and `--size BYTES` set
-//! how much is put.
+//! `--store FILE` keeps positions, and all else, in files: Ctrl-C, then the same again, goes on.
+//! `--endpoint URL` takes another server than the one inside; `--records N` and `--size BYTES` set how
+//! much is put.
 
 mod support;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use kinesis_consumer::{BoxError, Config, LocalStore, Stream};
-use support::{Arguments, Check, Demo, Plan};
+use kinesis_consumer::{BoxError, Config, LocalStore, SqliteStore, Store, Stream};
+use signal_hook::{consts::SIGINT, iterator::Signals};
+use support::{Arguments, Check, Demo, Plan, Trail};
 
 const INTERVAL: Duration = Duration::from_millis(200);
 
 fn main() -> Result<ExitCode, BoxError> {
-    let arguments = Arguments::read()?;
-    let demo = Demo::start_at(arguments.endpoint, "quickstart", 4)?;
+    let Arguments { endpoint, store, records, size } = Arguments::read()?;
+    let (demo, store, plan): (_, Arc<dyn Store>, _) = match store {
+        None => {
+            let demo = Demo::start_at(endpoint, "quickstart", 4)?;
+            (demo, Arc::new(LocalStore::new()), Plan::new(records, size))
+        }
+        Some(file) => {
+            let (demo, trail) = (Demo::beside(&file, "quickstart", 4)?, Trail::beside(&file)?);
+            let store = SqliteStore::open(&file, "quickstart")?;
+            (demo, Arc::new(store), Plan::resumed(records, size, trail)?)
+        }
+    };
     eprintln!("stream {} with 4 shards on {}", demo.stream(), demo.endpoint());
 
     let config = Config::new().interval(INTERVAL);
-    let stream = Stream::new(demo.client()?, demo.stream(), LocalStore::new(), config)?;
-    let shutdown = stream.shutdown();
+    let stream = Stream::new(demo.client()?, demo.stream(), store, config)?;
+    let (shutdown, interrupted) = (stream.shutdown(), stream.shutdown());
+    let mut signals = Signals::new([SIGINT])?;
+    let watching = signals.handle();
 
-    let plan = Plan::new(arguments.records, arguments.size);
     let mut check = Check::new(&plan);
-    thread::scope(|scope| {
+    let is_interrupted = thread::scope(|scope| {
+        let ctrl_c =
+            scope.spawn(move || signals.forever().take(1).map(|_| interrupted.now()).count());
         let (all_read, wait) = crossbeam_channel::bounded(1);
+        if check.is_complete() {
+            all_read.send(())?; // by an earlier run
+        }
         let (demo, plan) = (&demo, &plan);
         let producer = scope.spawn(move || {
-            let put = plan.put_all(demo.admin());
+            let put = plan.put_all(demo.admin(), || shutdown.is_stopped());
             if put.is_ok() && wait.recv_timeout(plan.patience()).is_ok() {
                 thread::sleep(INTERVAL * 5); // time for whatever should not come
             }
             shutdown.now();
             put
         });
-        stream.listen(|batch| {
+        let ended = stream.listen(|batch| {
             if check.take(batch)? {
                 let _ = all_read.try_send(()); // full: it is known already
             }
             Ok(())
-        })?;
+        });
         drop(all_read); // the producer waits no longer if reading has ended by itself
-        producer.join().map_err(|_| "the producer panicked")?
+        watching.close(); // and nobody for a signal
+        ended?;
+        producer.join().map_err(|_| "the producer panicked")??;
+        Ok::<_, BoxError>(ctrl_c.join().is_ok_and(|signals| signals > 0))
     })?;
+    if is_interrupted && !check.is_complete() {
+        eprintln!("stopped at {check}; with --store, the same command goes on");
+        return Ok(ExitCode::from(130));
+    }
 
     let (line, perfect) = check.verdict();
     println!("{line}");

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use kinesis_consumer::{Batch, BoxError};
 
-use super::Admin;
+use parking_lot::Mutex;
+
+use super::{Admin, Trail};
 
 /// Partition keys; a call puts no key twice, so that a refused record never changes places.
 const KEYS: usize = 500;
@@ -21,6 +23,8 @@ pub(crate) struct Plan {
     records: usize,
     size: usize,
     put: AtomicUsize,
+    /// What the next run needs to know.
+    trail: Option<Mutex<Trail>>,
 }
 
 /// Counts what was read, by id and by partition key.
@@ -37,7 +41,13 @@ pub(crate) struct Check<'a> {
 
 impl Plan {
     pub(crate) fn new(records: usize, size: usize) -> Self {
-        Self { records, size, put: AtomicUsize::new(0) }
+        Self { records, size, put: AtomicUsize::new(0), trail: None }
+    }
+
+    /// The same, going on where earlier runs had come to.
+    pub(crate) fn resumed(records: usize, size: usize, trail: Trail) -> Result<Self, BoxError> {
+        let put = AtomicUsize::new(trail.put_before()?);
+        Ok(Self { records, size, put, trail: Some(Mutex::new(trail)) })
     }
 
     /// How long all of it may take to be read after the last was put.
@@ -45,11 +55,19 @@ impl Plan {
         Duration::from_secs(60 + self.records as u64 / 2_000)
     }
 
-    /// Puts all records; after a third it asks for a split, after two thirds for a merge, and goes on
-    /// putting while the stream is being resharded.
-    pub(crate) fn put_all(&self, admin: &Admin) -> Result<(), BoxError> {
+    /// Puts all records that earlier runs did not; after a third it asks for a split, after two thirds for
+    /// a merge, and goes on putting while the stream is being resharded. Ends early if it `is_stopped`.
+    pub(crate) fn put_all(
+        &self,
+        admin: &Admin,
+        is_stopped: impl Fn() -> bool,
+    ) -> Result<(), BoxError> {
         let batches = self.records.div_ceil(KEYS);
-        for batch in 0..batches {
+        let first = self.put.load(Ordering::Relaxed).div_ceil(KEYS);
+        for batch in first..batches {
+            if is_stopped() {
+                return Ok(());
+            }
             if batch == batches / 3 {
                 split(admin)?;
             }
@@ -58,8 +76,14 @@ impl Plan {
             }
             let ids = batch * KEYS..self.records.min((batch + 1) * KEYS);
             let records = ids.clone().map(|id| (key(id), self.data(id))).collect();
+            if let Some(trail) = &self.trail {
+                trail.lock().putting()?;
+            }
             admin.put(records)?;
             self.put.store(ids.end, Ordering::Relaxed);
+            if let Some(trail) = &self.trail {
+                trail.lock().has_put(ids.end)?;
+            }
             sleep(PUTTING / batches as u32);
         }
         Ok(())
@@ -86,22 +110,36 @@ impl Plan {
 impl<'a> Check<'a> {
     pub(crate) fn new(plan: &'a Plan) -> Self {
         let (seen, next) = (vec![false; plan.records], vec![0; KEYS]);
-        Self { plan, seen, next, read: 0, distinct: 0, disordered: 0 }
+        let mut check = Self { plan, seen, next, read: 0, distinct: 0, disordered: 0 };
+        if let Some(trail) = &plan.trail {
+            trail.lock().read_before().iter().for_each(|id| check.count(*id));
+        }
+        check
+    }
+
+    /// Whether all ids have been read.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.distinct == self.plan.records
     }
 
     /// Counts a batch. Whether all ids have been read now.
     pub(crate) fn take(&mut self, batch: &Batch) -> Result<bool, BoxError> {
+        let mut ids = Vec::with_capacity(batch.len());
         for record in batch.records() {
             let id = self.plan.id(record.data(), record.partition_key()).ok_or_else(|| {
                 let number = record.sequence_number();
                 format!("record {number} of shard {} is not as it was put", batch.shard())
             })?;
-            self.count(id);
+            ids.push(id);
         }
+        if let Some(trail) = &self.plan.trail {
+            trail.lock().has_read(&ids)?;
+        }
+        ids.into_iter().for_each(|id| self.count(id));
         if batch.ends_shard() {
             eprintln!("{self}, {} to its end", batch.shard());
         }
-        Ok(self.distinct == self.plan.records)
+        Ok(self.is_complete())
     }
 
     fn count(&mut self, id: usize) {

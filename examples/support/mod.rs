@@ -8,6 +8,9 @@ mod arguments;
 mod check;
 mod faults;
 mod server;
+mod trail;
+
+use std::path::Path;
 
 use kinesis_consumer::{BoxError, KinesisClient};
 
@@ -16,6 +19,7 @@ pub(crate) use self::arguments::Arguments;
 pub(crate) use self::check::{Check, Plan};
 pub(crate) use self::faults::{Fault, Faults, Operation, Request, Rule};
 pub(crate) use self::server::Server;
+pub(crate) use self::trail::Trail;
 
 /// The region of the embedded server.
 pub(crate) const REGION: &str = "us-east-1";
@@ -51,6 +55,18 @@ impl Demo {
         let admin = Admin::new(&endpoint, format!("{name}-{}", std::process::id()))?;
         admin.create(shards)?;
         Ok(Self { admin, endpoint, server })
+    }
+
+    /// The stream on a server inside that keeps its data in `FILE.server`; it is created if it is not
+    /// there.
+    pub(crate) fn beside(store: &Path, name: &str, shards: i64) -> Result<Self, BoxError> {
+        let server = Server::durable(&trail::with(store, "server"))?;
+        let endpoint = server.endpoint().to_owned();
+        let admin = Admin::new(&endpoint, name)?;
+        if admin.shards().is_err() {
+            admin.create(shards)?;
+        }
+        Ok(Self { admin, endpoint, server: Some(server) })
     }
 
     /// The stream's name.

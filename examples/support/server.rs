@@ -1,12 +1,13 @@
 //! `ferrokinesis` inside the process, on a free port of the loopback interface.
 
 use std::io;
+use std::path::Path;
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use ferrokinesis::store::{Store, StoreOptions};
+use ferrokinesis::store::{DurableStateOptions, Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
@@ -27,6 +28,16 @@ impl Server {
     /// Starts a server whose streams are ready after a few milliseconds.
     pub(crate) fn start() -> io::Result<Self> {
         Self::with(Self::options(), |router| router)
+    }
+
+    /// The same with its streams in this directory, which survive it.
+    pub(crate) fn durable(directory: &Path) -> io::Result<Self> {
+        let durable = DurableStateOptions {
+            state_dir: directory.to_owned(),
+            snapshot_interval_secs: 1,
+            max_retained_bytes: None,
+        };
+        Self::with(StoreOptions { durable: Some(durable), ..Self::options() }, |router| router)
     }
 
     /// Delays of 20 ms and room for 1,000 shards; the rest as Amazon has it.
