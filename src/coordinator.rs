@@ -10,7 +10,8 @@ use crate::lineage::{Lineage, Plan, Start};
 use crate::listing::{Listing, Next};
 use crate::position::Position;
 use crate::retry::Retry;
-use crate::shard::{ChildShard, Shard};
+use crate::shard::Shard;
+use crate::step::Ending;
 use crate::store::{StoreError, StoreErrorKind};
 use crate::tracker::StoreEvery;
 
@@ -81,7 +82,7 @@ pub(crate) enum Event {
     /// The stream was described.
     Described(Result<StreamStatus, ClientError>),
     /// The last batch of a shard was sent.
-    Ended { shard: String, children: Vec<ChildShard> },
+    Ended { shard: String, ending: Ending },
     /// The thread of a shard has ended, for whatever reason.
     Exited { shard: String },
     /// The dispatcher has ended.
@@ -188,7 +189,7 @@ impl Coordinator {
                 let next = self.listing.described(now, turn.rng, outcome);
                 self.listing_went(&mut turn, next);
             }
-            Event::Ended { shard, children } => self.ended(&mut turn, &shard, &children),
+            Event::Ended { shard, ending } => self.ended(&mut turn, &shard, &ending),
             Event::Exited { shard } => {
                 self.running.remove(&shard);
             }
@@ -276,9 +277,12 @@ impl Coordinator {
         }
     }
 
-    fn ended(&mut self, turn: &mut Turn, shard: &str, children: &[ChildShard]) {
+    fn ended(&mut self, turn: &mut Turn, shard: &str, ending: &Ending) {
         let (Some(lineage), Phase::Reading) = (&mut self.lineage, self.phase) else { return };
-        lineage.ended(shard, children);
+        match ending {
+            Ending::Read(children) => lineage.ended(shard, children),
+            Ending::Vanished => lineage.vanished(shard),
+        }
         if let Some((since, _)) = &mut self.looking {
             *since = turn.now;
         }

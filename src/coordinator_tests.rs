@@ -4,7 +4,7 @@ use super::*;
 use crate::client::ErrorClass;
 use crate::config::OnGap;
 use crate::position::IteratorType;
-use crate::shard::HashKeyRange;
+use crate::shard::{ChildShard, HashKeyRange};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HALF: u128 = u128::MAX / 2;
@@ -70,7 +70,8 @@ impl Trial {
 
     fn ends(&mut self, shard: usize, children: &[Shard]) -> Vec<Action> {
         let children = children.iter().map(announced).collect();
-        let mut actions = self.on(Event::Ended { shard: id(shard), children });
+        let mut actions =
+            self.on(Event::Ended { shard: id(shard), ending: Ending::Read(children) });
         actions.extend(self.on(Event::Exited { shard: id(shard) }));
         actions
     }
@@ -360,7 +361,7 @@ fn an_outage_after_a_listing_made_before_the_start_is_not_bounded_by_start_patie
     let mut trial = Trial { coordinator, ..trial() };
     trial.on(Event::Begun);
     trial.on(Event::Loaded(Ok(Vec::new())));
-    let ended = Event::Ended { shard: id(0), children: Vec::new() };
+    let ended = Event::Ended { shard: id(0), ending: Ending::Read(Vec::new()) };
     assert!(matches!(trial.on(ended)[..], [Action::List]));
     for _ in 0..100 {
         trial.now += SECOND * 60;

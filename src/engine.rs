@@ -234,12 +234,12 @@ impl<'a> Run<'a> {
                     }
                     Outcome::Delivered
                 }
-                Step::End(children) => {
+                Step::End(ending) => {
                     // What is parked holds back the shards that descend from this one.
                     if self.engine.config.on_error.parks() && !slots.take_all(halted) {
                         return;
                     }
-                    return self.tell(Event::Ended { shard: shard.into(), children });
+                    return self.tell(Event::Ended { shard: shard.into(), ending });
                 }
                 Step::Fail(error) => return self.tell(Event::Failed(error)),
             };

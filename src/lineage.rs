@@ -22,6 +22,8 @@ pub(crate) struct Lineage {
     /// Ended shards whose children were looked for in vain, long enough.
     childless: BTreeSet<String>,
     listed_once: bool,
+    /// A shard was not there any more: until the next listing it may be that none is.
+    is_in_doubt: bool,
 }
 
 /// What the user asked for.
@@ -73,6 +75,19 @@ enum State {
     Done,
 }
 
+impl Node {
+    fn check_same(&self, listed: &Shard, stream: &str) -> Result<(), Error> {
+        let (known, available) =
+            (self.shard.starting_sequence_number(), listed.starting_sequence_number());
+        if known == available {
+            return Ok(());
+        }
+        let (shard, wanted) = (listed.id().to_owned(), Position::after(known.clone()));
+        let gap = Gap::Recreated { shard, wanted, available: available.clone() };
+        Err(Error::Gap { stream: stream.to_owned(), gap })
+    }
+}
+
 impl Lineage {
     pub(crate) fn new(plan: Plan, stored: Vec<(String, Position)>) -> Self {
         Self {
@@ -83,15 +98,18 @@ impl Lineage {
             announced: BTreeSet::new(),
             childless: BTreeSet::new(),
             listed_once: false,
+            is_in_doubt: false,
         }
     }
 
-    /// Takes a complete listing, which adds to what was known.
+    /// Takes a complete listing, which adds to what was known. It is an error if a shard is another one
+    /// than before: the stream was deleted and created again.
     pub(crate) fn listed(&mut self, shards: Vec<Shard>) -> Result<(), Error> {
         let first = !std::mem::replace(&mut self.listed_once, true);
         for shard in shards {
             self.announced.remove(shard.id());
-            if self.nodes.contains_key(shard.id()) {
+            if let Some(known) = self.nodes.get(shard.id()) {
+                known.check_same(&shard, &self.plan.stream)?;
                 continue;
             }
             for parent in shard.parents() {
@@ -100,6 +118,7 @@ impl Lineage {
             let node = Node { state: State::Waiting, wanted: false, first, shard };
             self.nodes.insert(node.shard.id().into(), node);
         }
+        self.is_in_doubt = false;
         self.mark_wanted();
         if first { self.check_choice() } else { Ok(()) }
     }
@@ -107,11 +126,11 @@ impl Lineage {
     /// The shards that may start, each told once.
     pub(crate) fn ready(&mut self) -> Result<Vec<Start>, Error> {
         let mut starts = Vec::new();
-        loop {
+        while !self.is_in_doubt {
             let ids = self.nodes.values().filter(|node| self.may_start(node));
             let ids: Vec<String> = ids.map(|node| node.shard.id().into()).collect();
             if ids.is_empty() {
-                return Ok(starts);
+                break;
             }
             // A shard that need not be read lets its children start in the next round.
             for id in ids {
@@ -121,6 +140,7 @@ impl Lineage {
                 starts.extend(start);
             }
         }
+        Ok(starts)
     }
 
     /// The last batch of a shard was sent.
@@ -133,9 +153,17 @@ impl Lineage {
         self.announced.extend(unknown.collect::<Vec<_>>());
     }
 
-    /// Whether some child is not known yet, so that the stream must be listed again.
+    /// A shard is not there any more. Its children start when a listing has shown that the stream is still
+    /// the same.
+    pub(crate) fn vanished(&mut self, id: &str) {
+        self.is_in_doubt = true;
+        self.ended(id, &[]);
+    }
+
+    /// Whether some child is not known yet, or the listing is in doubt, so that the stream must be listed again.
     pub(crate) fn must_list(&self) -> bool {
-        !self.announced.is_empty() || self.done().any(|node| !self.knows_children(node))
+        let is_behind = self.is_in_doubt || !self.announced.is_empty();
+        is_behind || self.done().any(|node| !self.knows_children(node))
     }
 
     /// No listing shows the children that must be there: stop looking, except for those that were
@@ -229,15 +257,20 @@ impl Lineage {
             let start = Start { shard, at: StartAt::Fresh(at), gap: None };
             return Ok(Some(start).filter(|_| !skipped));
         };
-        let available = shard.starting_sequence_number();
-        if stored.sequence().is_some_and(|wanted| wanted < available) {
-            let (wanted, available) = (stored.clone(), available.clone());
-            let gap = Gap::Recreated { shard: id.into(), wanted, available };
+        if let Some(gap) = misfit(&shard, stored) {
             let at = self.after_gap(&gap)?;
             return Ok(Some(Start { shard, at: StartAt::Reset(at), gap: Some(gap) }));
         }
-        let start = Start { shard, at: StartAt::Stored(stored.clone()), gap: None };
-        Ok(Some(start).filter(|_| !stored.is_end()))
+        let at = match stored {
+            Position::End { .. } if shard.is_closed() => return Ok(None),
+            // Of another stream, or ahead of the listing: reading from there tells which.
+            Position::End { sequence } if sequence > shard.starting_sequence_number() => {
+                StartAt::Stored(Position::after(sequence.clone()))
+            }
+            Position::End { .. } => StartAt::Fresh(IteratorType::TrimHorizon),
+            stored => StartAt::Stored(stored.clone()),
+        };
+        Ok(Some(Start { shard, at, gap: None }))
     }
 
     fn after_gap(&self, gap: &Gap) -> Result<IteratorType, Error> {
@@ -304,6 +337,17 @@ impl Lineage {
         }
         hits.into_iter()
     }
+}
+
+/// What is wrong with a stored position, as far as the listing tells.
+fn misfit(shard: &Shard, stored: &Position) -> Option<Gap> {
+    let (wanted, id) = (stored.clone(), shard.id().to_owned());
+    let (sequence, starting) = (stored.sequence()?, shard.starting_sequence_number());
+    if sequence < starting {
+        return Some(Gap::Recreated { shard: id, wanted, available: starting.clone() });
+    }
+    let is_beyond = shard.ending_sequence_number().is_some_and(|ending| sequence > ending);
+    is_beyond.then_some(Gap::Foreign { shard: id, wanted })
 }
 
 #[cfg(test)]

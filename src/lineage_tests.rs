@@ -126,6 +126,51 @@ fn a_position_below_the_starting_number_means_another_stream() {
 }
 
 #[test]
+fn after_a_shard_has_vanished_a_listing_comes_first() {
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], diamond());
+    assert_eq!(started(&mut lineage).len(), 1);
+    lineage.vanished(&id(0));
+    assert!(lineage.must_list() && started(&mut lineage).is_empty());
+    lineage.listed(diamond().split_off(1)).unwrap();
+    assert!(!lineage.must_list());
+    assert_eq!(started(&mut lineage).len(), 2);
+}
+
+#[test]
+fn a_known_shard_that_starts_elsewhere_means_another_stream() {
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], diamond());
+    assert!(lineage.listed(diamond()).is_ok());
+    let other = Shard::new(id(0), HashKeyRange::ALL, "7000".parse().unwrap());
+    let error = lineage.listed(vec![other]).unwrap_err();
+    assert!(matches!(error, Error::Gap { gap: Gap::Recreated { .. }, .. }), "{error}");
+}
+
+#[test]
+fn a_position_beyond_the_ending_number_means_another_stream() {
+    let closed =
+        |ending: &str| shard(0, &[], HashKeyRange::ALL).with_ending(ending.parse().unwrap());
+    for stored in [end(6000), after(6000)] {
+        let mut lineage =
+            lineage(plan(IteratorType::TrimHorizon), &[(0, stored)], vec![closed("5999")]);
+        let error = lineage.ready().unwrap_err();
+        assert!(matches!(error, Error::Gap { gap: Gap::Foreign { .. }, .. }), "{error}");
+    }
+    let mut lineage =
+        lineage(plan(IteratorType::TrimHorizon), &[(0, end(6000))], vec![closed("6000")]);
+    assert_eq!(started(&mut lineage), []);
+}
+
+#[test]
+fn the_stored_end_of_an_open_shard_is_not_taken_at_its_word() {
+    let open = || vec![shard(0, &[], HashKeyRange::ALL)];
+    let starts =
+        |number| started(&mut lineage(plan(IteratorType::Latest), &[(0, end(number))], open()));
+    let starting: usize = open()[0].starting_sequence_number().as_str().parse().unwrap();
+    assert_eq!(starts(starting + 1), [(id(0), StartAt::Stored(after(starting + 1)))]);
+    assert_eq!(starts(starting), [fresh(0, IteratorType::TrimHorizon)]);
+}
+
+#[test]
 fn a_shards_own_start_goes_before_the_configured_one_and_is_handed_down() {
     let time = IteratorType::AtTimestamp(UNIX_EPOCH + Duration::from_secs(9));
     let mut shards = diamond();

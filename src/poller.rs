@@ -14,8 +14,8 @@ use crate::position::{IteratorType, Position};
 use crate::record::Records;
 use crate::retry::Retry;
 use crate::sequence::SequenceNumber;
-use crate::shard::{ChildShard, Shard};
-use crate::step::{Delivery, Outcome, Step};
+use crate::shard::Shard;
+use crate::step::{Delivery, Ending, Outcome, Step};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Amazon's tokens live five minutes; older than this they are replaced before use.
@@ -64,8 +64,8 @@ pub(crate) struct Poller {
     refused: u32,
     /// Whether a failure was reported, so that the recovery is too.
     warned: bool,
-    /// What was sent last: at the end of the shard its children.
-    ended: Option<Vec<ChildShard>>,
+    /// Whether the end was sent last.
+    ended: Option<Ending>,
 }
 
 /// What the last step was, for those outcomes that do not tell.
@@ -135,7 +135,7 @@ impl Poller {
             }
             Outcome::Stored(Err(error)) => self.unstored(now, rng, error),
             Outcome::Delivered => match self.ended.take() {
-                Some(children) => Step::End(children),
+                Some(ending) => Step::End(ending),
                 None => self.wait_interval(now),
             },
         }
@@ -202,7 +202,7 @@ impl Poller {
         let through = self.cursor.advance(&records);
         self.token = next.map(|token| (token, now));
         if self.token.is_none() {
-            return self.deliver_end(records, behind_latest, children);
+            return self.deliver_end(records, behind_latest, Ending::Read(children));
         }
         match through {
             None => self.nothing_new(now, behind_latest),
@@ -262,9 +262,9 @@ impl Poller {
         &mut self,
         records: Records,
         behind_latest: Option<Duration>,
-        children: Vec<ChildShard>,
+        ending: Ending,
     ) -> Step {
-        self.ended = Some(children);
+        self.ended = Some(ending);
         let starting = self.shard.starting_sequence_number();
         let sequence = self.cursor.sequence().map_or(starting, |read| read.max(starting)).clone();
         let through = Position::End { sequence };
@@ -360,7 +360,7 @@ impl Poller {
         let wanted = self.cursor.sequence().cloned();
         let shard = self.shard.id().into();
         match self.trimmed(Gap::Trimmed { shard, wanted, available: None }) {
-            Ok(()) => self.deliver_end(Records::empty(), None, Vec::new()),
+            Ok(()) => self.deliver_end(Records::empty(), None, Ending::Vanished),
             Err(error) => Step::Fail(error),
         }
     }

@@ -269,7 +269,7 @@ fn the_last_answer_ends_the_shard_with_a_number() {
     let mut with_records = trial(fresh()).begun();
     let delivery = delivered(with_records.gets_last(&[101, 107]));
     assert_eq!(delivery.through, Position::End { sequence: number(107) });
-    assert!(matches!(with_records.step(Outcome::Delivered), Step::End(_)));
+    assert!(matches!(with_records.step(Outcome::Delivered), Step::End(Ending::Read(_))));
 
     let mut without = trial(fresh()).begun();
     let delivery = delivered(without.gets_last(&[]));
@@ -290,7 +290,7 @@ fn a_shard_that_aged_out_while_it_waited_ends_and_says_so() {
     let delivery = delivered(trial.step(Outcome::Status(Ok(StreamStatus::Active))));
     assert!(delivery.through.is_end());
     assert!(matches!(delivery.gap, Some(Gap::Trimmed { wanted: None, available: None, .. })));
-    assert!(matches!(trial.step(Outcome::Delivered), Step::End(_)));
+    assert!(matches!(trial.step(Outcome::Delivered), Step::End(Ending::Vanished)));
 }
 
 #[test]

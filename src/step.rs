@@ -43,9 +43,18 @@ pub(crate) enum Step {
     },
     Deliver(Delivery),
     /// The last batch was sent; the poller is done.
-    End(Vec<ChildShard>),
+    End(Ending),
     /// The poller is done, and so is everything.
     Fail(Error),
+}
+
+/// How a shard came to its end.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// It was read to its end, and these are its children, if the service told.
+    Read(Vec<ChildShard>),
+    /// It is not there any more: it has aged out, or all of its stream was replaced.
+    Vanished,
 }
 
 /// A batch to send.

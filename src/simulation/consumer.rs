@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, never, unbounded};
 
+use super::faults::{call, get_records, latency};
 use super::world::{STREAM, World};
 use crate::batch::Batch;
-use crate::client::{Call, Client, ClientError, ErrorClass, list_all};
+use crate::client::{Call, Client, ClientError, list_all};
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, Desk};
 use crate::error::Error;
@@ -21,9 +22,8 @@ use crate::pace::Pace;
 use crate::parking::{Parking, Time};
 use crate::poller::Poller;
 use crate::position::IteratorType;
-use crate::shard::ChildShard;
 use crate::slots::Slots;
-use crate::step::{Delivery, Outcome, Step};
+use crate::step::{Delivery, Ending, Outcome, Step};
 use crate::store::Store;
 
 /// One life of the consumer, from its start to its end or crash.
@@ -47,6 +47,8 @@ pub(super) struct Consumer {
     /// Whether the stream was listed before the store is read.
     lists_first: bool,
     is_stopping: bool,
+    /// Whether a queue is worked off all the same.
+    is_draining: bool,
     result: Option<Result<(), Error>>,
 }
 
@@ -55,7 +57,7 @@ struct Reader {
     ledger: Arc<Ledger>,
     slots: Slots,
     /// Its thread has sent the last batch, and waits until that is handled.
-    ending: Option<Vec<ChildShard>>,
+    ending: Option<Ending>,
 }
 
 /// What is to happen at some time.
@@ -68,6 +70,10 @@ pub(super) enum Task {
     Crash,
     /// The consumer is asked to stop.
     Stop,
+    /// The consumer is asked to work off its queue, and to stop.
+    Drain,
+    /// The queue was to be worked off until now.
+    Cut,
     Begin(Box<Start>, Duration),
     Poll(String, Box<Outcome>),
     Tell(Box<Event>),
@@ -107,6 +113,7 @@ impl Consumer {
             uncommitted: Vec::new(),
             is_dispatching,
             is_stopping: false,
+            is_draining: false,
             result: None,
         }
     }
@@ -138,6 +145,13 @@ impl Consumer {
         match task {
             Task::Happening | Task::Calm | Task::Crash | Task::Due => {}
             Task::Stop => self.stop(world),
+            Task::Drain => {
+                self.is_draining = self.is_dispatching;
+                let limit = Duration::from_millis(world.rng.u64(0..20_000));
+                world.plan(limit, Task::Cut);
+                self.stop(world);
+            }
+            Task::Cut => self.cut(),
             Task::Begin(start, delay) => self.start(world, *start, delay),
             Task::Poll(shard, outcome) => self.poll(world, &shard, *outcome),
             Task::Tell(event) => self.tell(world, *event),
@@ -154,7 +168,8 @@ impl Consumer {
         }
         self.unblock(world);
         for worker in 0..self.workers.len() {
-            if self.workers[worker].is_some() || (self.is_stopping && self.is_dispatching) {
+            let is_over = self.is_stopping && self.is_dispatching && !self.is_draining;
+            if self.workers[worker].is_some() || is_over {
                 continue;
             }
             if let Some(batch) = self.next_batch(world) {
@@ -164,7 +179,8 @@ impl Consumer {
             }
         }
         self.end_handled(world);
-        let is_done = self.workers.iter().all(Option::is_none);
+        let has_more = self.is_draining && !(self.queue.is_empty() && self.parking.is_empty());
+        let is_done = self.workers.iter().all(Option::is_none) && !has_more;
         if self.is_stopping && self.is_dispatching && is_done {
             self.is_dispatching = false;
             self.tell(world, Event::Dispatched);
@@ -209,8 +225,9 @@ impl Consumer {
         let is_over = |reader: &Reader| reader.ending.is_some() && reader.slots.are_free();
         let over = self.readers.iter().filter(|(_, reader)| is_over(reader));
         for shard in over.map(|(shard, _)| shard.clone()).collect::<Vec<_>>() {
-            let children = self.exit(&shard).and_then(|reader| reader.ending).unwrap_or_default();
-            world.plan(Duration::ZERO, Task::Tell(Box::new(Event::Ended { shard, children })));
+            if let Some(ending) = self.exit(&shard).and_then(|reader| reader.ending) {
+                world.plan(Duration::ZERO, Task::Tell(Box::new(Event::Ended { shard, ending })));
+            }
         }
     }
 
@@ -232,7 +249,7 @@ impl Consumer {
             Action::Load => {
                 let loaded = world.store.shard_iterators(STREAM);
                 if let Ok(positions) = &loaded {
-                    world.truth.lock().loaded(positions);
+                    world.truth.lock().loaded(positions, world.temper.config.on_gap);
                     if std::mem::take(&mut self.lists_first) {
                         skip_for_latest(world);
                     }
@@ -289,9 +306,15 @@ impl Consumer {
             self.events.0.send(Event::Exited { shard }).unwrap();
         }
         self.blocked.clear();
-        if self.is_dispatching {
+        if self.is_dispatching && !self.is_draining {
             self.queue.clear();
         }
+    }
+
+    /// What is left of the queue stays unhandled.
+    fn cut(&mut self) {
+        self.is_draining = false;
+        self.queue.clear();
     }
 
     fn start(&mut self, world: &mut World, start: Start, delay: Duration) {
@@ -336,26 +359,25 @@ impl Consumer {
                 iterator
             })),
             Step::GetRecords { token, limit } => {
-                Outcome::Records(call(world, "GetRecords", |world| {
-                    let answer = world.kinesis.get_records(&token, limit, &Call::unbounded());
-                    if answer.is_ok() {
-                        world.truth.lock().reads(shard);
-                    }
-                    answer
-                }))
+                let answer = get_records(world, &token, limit);
+                if let Ok(answer) = &answer {
+                    let tells = !answer.records.is_empty() || answer.next.is_none();
+                    world.truth.lock().reads(shard, tells);
+                }
+                Outcome::Records(answer)
             }
             Step::Describe => Outcome::Status(call(world, "DescribeStreamSummary", |world| {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
             Step::Store { to, reset } => Outcome::Stored(reader.ledger.begin(&to, reset)),
             Step::Deliver(delivery) => return self.blocked.push((shard.into(), delivery)),
-            Step::End(children) if self.parking.on_error().parks() && self.is_dispatching => {
-                reader.ending = Some(children);
+            Step::End(ending) if self.parking.on_error().parks() && self.is_dispatching => {
+                reader.ending = Some(ending);
                 return;
             }
-            Step::End(children) => {
+            Step::End(ending) => {
                 self.exit(shard);
-                return self.tell(world, Event::Ended { shard: shard.into(), children });
+                return self.tell(world, Event::Ended { shard: shard.into(), ending });
             }
             Step::Fail(error) => {
                 self.exit(shard);
@@ -394,11 +416,12 @@ impl Consumer {
         let time = Time { now: world.now, wall: world.kinesis.now() };
         let (parking, rng) = (&mut self.parking, &mut world.rng);
         let attended = Desk { handler, parking, rng, clock: &|| time }.attend(batch);
-        world.counts.faults += faults.get();
+        world.counts.faults_of("handler refused", faults.get());
         if let Some(due) = self.parking.due() {
             world.plan(due.saturating_sub(world.now), Task::Due);
         }
         if let Err(error) = attended {
+            self.is_draining = false;
             self.halt();
             self.tell(world, Event::Failed(error));
         }
@@ -440,37 +463,4 @@ fn skip_for_latest(world: &World) {
     if world.temper.config.iterator_type == IteratorType::Latest {
         world.truth.lock().skips_for_latest();
     }
-}
-
-fn latency(world: &mut World) -> Duration {
-    let is_stalled = world.is_chaotic && world.rng.u32(0..500) == 0;
-    Duration::from_millis(if is_stalled { 310_000 } else { world.rng.u64(1..50) })
-}
-
-/// A call that may fail instead.
-fn call<T>(
-    world: &mut World,
-    operation: &'static str,
-    act: impl FnOnce(&mut World) -> Result<T, ClientError>,
-) -> Result<T, ClientError> {
-    let is_hit = world.temper.outage_of.is_none_or(|only| only == operation);
-    let is_out = world.is_chaotic && is_hit && world.outage.contains(&world.now);
-    let fails = world.is_chaotic && world.rng.f64() < world.temper.call_faults;
-    if !is_out && !fails {
-        return act(world);
-    }
-    world.counts.faults += 1;
-    if is_out {
-        return Err(ClientError::new(ErrorClass::Transient, operation, "the service is out"));
-    }
-    use ErrorClass::{Credentials, ExpiredIterator, Throttled, TooLarge, Transient};
-    let class = match world.rng.u8(0..16) {
-        0..6 => Throttled,
-        6..11 => Transient,
-        11..13 => TooLarge,
-        13..15 if operation == "GetRecords" => ExpiredIterator,
-        13..15 => Transient,
-        _ => Credentials,
-    };
-    Err(ClientError::new(class, operation, "picked by the seed"))
 }

@@ -39,6 +39,10 @@ pub(super) struct Temper {
     pub(super) lists_first: bool,
     pub(super) announces_children: bool,
     pub(super) empty_answers: u32,
+    /// Whether the stream may be created again, or be left alone for longer than its retention.
+    pub(super) has_disasters: bool,
+    /// Whether the store holds positions of another stream at first, and whether those are higher.
+    pub(super) foreign: Option<bool>,
 }
 
 impl Temper {
@@ -55,7 +59,7 @@ impl Temper {
             .iterator_type(iterator_type)
             .limit(pick(rng, &[1, 3, 10, 10_000]))
             .capacity(pick(rng, &[1, 2, 16]))
-            .on_gap(OnGap::Fail);
+            .on_gap(pick(rng, &[OnGap::Fail, OnGap::Fail, OnGap::Earliest, OnGap::Latest]));
         let waits = [None, None, Some((1, 100)), Some((3, 2000)), Some((100, 10_000))];
         let config = match pick(rng, &waits) {
             Some((batches, millis)) => config.store_every(batches, Duration::from_millis(millis)),
@@ -87,6 +91,8 @@ impl Temper {
             page_size: pick(rng, &[1, 3, 1000]),
             announces_children: rng.bool(),
             empty_answers: pick(rng, &[0, 0, 1, 2]),
+            has_disasters: pick(rng, &[true, false, false]),
+            foreign: if rng.u8(0..16) == 0 { Some(rng.bool()) } else { None },
         }
     }
 }

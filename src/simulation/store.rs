@@ -19,15 +19,26 @@ pub(super) struct FaultyStore {
 pub(super) struct Faults {
     pub(super) rng: fastrand::Rng,
     pub(super) rate: f64,
-    pub(super) count: u64,
+    pub(super) refused: u64,
+    pub(super) unanswered: u64,
 }
 
 impl FaultyStore {
-    fn fails(&self) -> Result<(), StoreError> {
+    /// Before anything was done.
+    fn refuses(&self) -> Result<(), StoreError> {
+        self.fails(|faults| &mut faults.refused)
+    }
+
+    /// It was written, but the answer is lost.
+    fn loses_reply(&self) -> Result<(), StoreError> {
+        self.fails(|faults| &mut faults.unanswered)
+    }
+
+    fn fails(&self, count: fn(&mut Faults) -> &mut u64) -> Result<(), StoreError> {
         let mut faults = self.faults.lock();
         let rate = faults.rate;
         if faults.rng.f64() < rate {
-            faults.count += 1;
+            *count(&mut faults) += 1;
             return Err(StoreError::retry("the store is busy"));
         }
         Ok(())
@@ -40,7 +51,7 @@ impl Store for FaultyStore {
         stream: &str,
         shard: &str,
     ) -> Result<Option<Position>, StoreError> {
-        self.fails()?;
+        self.refuses()?;
         self.positions.get_shard_iterator(stream, shard)
     }
 
@@ -50,27 +61,29 @@ impl Store for FaultyStore {
         shard: &str,
         to: &Position,
     ) -> Result<(), StoreError> {
-        self.fails()?;
+        self.refuses()?;
         self.truth.lock().stores(shard, to);
         let before = self.positions.get_shard_iterator(stream, shard)?;
         self.positions.update_shard_iterator(stream, shard, to)?;
         let after = self.positions.get_shard_iterator(stream, shard)?;
         assert!(after >= before, "{shard}: {before:?} became {after:?}");
-        // Written, but the answer is lost.
-        self.fails()
+        self.loses_reply()
     }
 
     fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
-        self.fails()?;
+        self.refuses()?;
         self.positions.shard_iterators(stream)
     }
 
     fn reset_shard_iterator(
         &self,
-        _: &str,
+        stream: &str,
         shard: &str,
         to: Option<&Position>,
     ) -> Result<(), StoreError> {
-        panic!("{shard}: reset to {to:?}, which no setting asked for")
+        self.refuses()?;
+        self.truth.lock().resets(shard, to);
+        self.positions.reset_shard_iterator(stream, shard, to)?;
+        self.loses_reply()
     }
 }

@@ -8,16 +8,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
-use super::Counts;
 use super::consumer::{Consumer, Task};
+use super::counts::Counts;
 use super::plan::{Temper, pick};
 use super::store::{Faults, FaultyStore};
 use super::truth::Truth;
 use crate::client::MemoryKinesis;
+use crate::config::OnGap;
 use crate::error::Error;
 use crate::gap::Gap;
 use crate::position::IteratorType;
-use crate::shard::Shard;
 use crate::store::Store;
 
 pub(super) const STREAM: &str = "orders";
@@ -27,7 +27,6 @@ const EPOCH_SECONDS: u64 = 1_700_000_000;
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// Time that does not pass would be waited for in vain.
 const MAX_TASKS: u64 = 1_000_000;
-const MAX_OPEN_SHARDS: usize = 8;
 
 /// When virtual time begins.
 pub(super) fn epoch() -> SystemTime {
@@ -53,6 +52,8 @@ pub(super) struct World {
     made: u64,
     /// Which consumer is running; the tasks of former ones are void.
     pub(super) life: u64,
+    /// Whether the stream was deleted and created again in the present life.
+    pub(super) was_recreated: bool,
 }
 
 impl World {
@@ -60,21 +61,15 @@ impl World {
         let mut rng = fastrand::Rng::with_seed(seed);
         let temper = Temper::new(&mut rng);
         let kinesis = MemoryKinesis::with_manual_clock(epoch());
-        kinesis.create_stream(STREAM, temper.shards);
-        kinesis.set_page_size(STREAM, temper.page_size);
-        kinesis.announce_children(STREAM, temper.announces_children);
-        kinesis.set_empty_answers(STREAM, temper.empty_answers);
         let truth = Arc::new(Mutex::new(Truth::default()));
-        for shard in kinesis.shards(STREAM) {
-            truth.lock().born(shard.id(), &[]);
-        }
-        let faults = Faults { rng: rng.fork(), rate: temper.store_faults, count: 0 };
+        let faults =
+            Faults { rng: rng.fork(), rate: temper.store_faults, refused: 0, unanswered: 0 };
         let store = FaultyStore {
             positions: crate::store::LocalStore::new(),
             truth: Arc::clone(&truth),
             faults: Mutex::new(faults),
         };
-        Self {
+        let mut world = Self {
             rng,
             temper,
             kinesis,
@@ -88,7 +83,10 @@ impl World {
             tasks: BTreeMap::new(),
             made: 0,
             life: 0,
-        }
+            was_recreated: false,
+        };
+        world.create();
+        world
     }
 
     /// Lets everything happen, then judges.
@@ -121,13 +119,18 @@ impl World {
         while self.is_chaotic || !self.is_complete() {
             self.live(None);
         }
-        self.counts.faults += self.store.faults.lock().count;
+        let faults = self.store.faults.lock();
+        self.counts.faults_of("store refused", faults.refused);
+        self.counts.faults_of("store wrote, reply lost", faults.unanswered);
+        drop(faults);
         self.counts
     }
 
     /// One consumer, until it ends by what happens to it, or until it has read everything.
     fn live(&mut self, end: Option<Duration>) {
         self.life += 1;
+        self.was_recreated = false;
+        self.truth.lock().begins();
         let began_in_chaos = self.is_chaotic;
         let mut consumer = Consumer::new(self);
         let polls = self.temper.config.interval * 1000;
@@ -136,7 +139,8 @@ impl World {
             let (crash, stop) =
                 (self.some_time(self.temper.crashes), self.some_time(self.temper.stops));
             self.plan(crash, Task::Crash);
-            self.plan(stop, Task::Stop);
+            let drains = self.rng.u8(0..3) == 0;
+            self.plan(stop, if drains { Task::Drain } else { Task::Stop });
         }
         consumer.begin(self);
         let first = self.made;
@@ -170,10 +174,37 @@ impl World {
             }
         }
         // The stream has open shards to its last day.
-        assert!(!consumer.is_over() || consumer.is_stopping(), "the consumer ended by itself");
+        let has_reason = consumer.is_stopping() || self.was_recreated;
+        assert!(!consumer.is_over() || has_reason, "the consumer ended by itself");
         self.judge(&consumer, began_in_chaos);
+        if self.was_recreated && consumer.result().is_some() {
+            self.counts.noticed += 1;
+        }
+        self.remedy(consumer.result());
         let pause = Duration::from_millis(self.rng.u64(1..5000));
         self.pass(pause);
+        if self.is_chaotic && self.temper.has_disasters && self.rng.u8(0..4) == 0 {
+            self.be_absent();
+        }
+    }
+
+    /// What the user does about a gap that stopped the consumer: chooses where to go on, or forgets all
+    /// positions.
+    fn remedy(&mut self, error: Option<&Error>) {
+        let is_gap = matches!(error, Some(Error::Gap { .. }));
+        if !is_gap || self.temper.config.on_gap != OnGap::Fail {
+            return;
+        }
+        let is_latest = self.temper.config.iterator_type == IteratorType::Latest;
+        let on_gap = pick(&mut self.rng, &[OnGap::Fail, OnGap::Earliest, OnGap::Latest]);
+        if on_gap != OnGap::Fail || is_latest {
+            let on_gap = if on_gap == OnGap::Fail { OnGap::Earliest } else { on_gap };
+            self.temper.config.on_gap = on_gap;
+            return;
+        }
+        for (shard, _) in self.store.positions.shard_iterators(STREAM).unwrap() {
+            self.store.positions.reset_shard_iterator(STREAM, &shard, None).unwrap();
+        }
     }
 
     /// Whether everything was handled, and that is stored.
@@ -197,6 +228,12 @@ impl World {
             None | Some(Error::Handler { .. }) => {}
             Some(Error::Gap { gap: Gap::Foreign { shard, .. }, .. })
                 if self.truth.lock().is_retired(shard) => {}
+            Some(Error::Gap {
+                gap: Gap::Foreign { shard, .. } | Gap::Recreated { shard, .. },
+                ..
+            }) if self.temper.config.on_gap == OnGap::Fail
+                && self.truth.lock().is_misfit(shard) => {}
+            Some(Error::Gap { .. } | Error::StreamNotFound { .. }) if self.was_recreated => {}
             // Patience ended by chance, before the first listing.
             Some(Error::Client { shard: None, .. }) if in_chaos && !consumer.has_listed => {}
             // Twice in a row by chance.
@@ -225,73 +262,5 @@ impl World {
 
     fn some_time(&mut self, mean: Duration) -> Duration {
         mean.mul_f64(2.0 * self.rng.f64())
-    }
-
-    /// Producers put, operators reshard, retention passes.
-    fn happen(&mut self) {
-        match self.rng.u8(0..20) {
-            0..11 => self.put(),
-            11..14 => self.split(),
-            14..17 => self.merge(),
-            17 => self.kinesis.expire_iterators(STREAM),
-            18 => self.trim(),
-            _ => self.retire(),
-        }
-    }
-
-    fn put(&mut self) {
-        for _ in 0..self.rng.u32(1..15) {
-            let key = self.rng.u64(..).to_string();
-            let put = self.kinesis.put(STREAM, &key, b"");
-            let now = self.kinesis.now();
-            self.truth.lock().put(&put.shard, put.sequence, now);
-            self.counts.records += 1;
-        }
-    }
-
-    fn split(&mut self) {
-        let open = self.open_shards();
-        let shard = &open[self.rng.usize(0..open.len())];
-        if open.len() < MAX_OPEN_SHARDS {
-            let parents = [shard.id().to_owned()];
-            for child in self.kinesis.split(STREAM, shard.id()) {
-                self.truth.lock().born(&child, &parents);
-            }
-            self.counts.splits += 1;
-        }
-    }
-
-    fn merge(&mut self) {
-        let mut open = self.open_shards();
-        open.sort_by_key(|shard| shard.hash_keys().start);
-        if open.len() > 1 {
-            let pair = &open[self.rng.usize(0..open.len() - 1)..][..2];
-            let parents = [pair[0].id().to_owned(), pair[1].id().to_owned()];
-            let child = self.kinesis.merge(STREAM, &parents[0], &parents[1]);
-            self.truth.lock().born(&child, &parents);
-            self.counts.merges += 1;
-        }
-    }
-
-    fn trim(&mut self) {
-        let shards = self.kinesis.shards(STREAM);
-        let shard = &shards[self.rng.usize(0..shards.len())];
-        self.kinesis.trim(STREAM, shard.id(), self.rng.usize(1..10));
-        let held = self.kinesis.held(STREAM);
-        let left = held.iter().filter(|record| record.shard == shard.id()).count();
-        self.truth.lock().trimmed(shard.id(), left);
-    }
-
-    /// The oldest closed shard ages out, as parents do before their children.
-    fn retire(&mut self) {
-        let closed = self.kinesis.shards(STREAM).into_iter().find(Shard::is_closed);
-        if let Some(shard) = closed.filter(|_| pick(&mut self.rng, &[true, false])) {
-            self.kinesis.retire(STREAM, shard.id());
-            self.truth.lock().retired(shard.id());
-        }
-    }
-
-    fn open_shards(&self) -> Vec<Shard> {
-        self.kinesis.shards(STREAM).into_iter().filter(|shard| !shard.is_closed()).collect()
     }
 }

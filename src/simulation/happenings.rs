@@ -1,0 +1,160 @@
+//! What producers, operators and retention do to the stream.
+
+use std::time::Duration;
+
+use super::consumer::Task;
+use super::plan::pick;
+use super::world::{STREAM, World};
+use crate::position::Position;
+use crate::shard::Shard;
+use crate::store::Store;
+
+const MAX_OPEN_SHARDS: usize = 8;
+/// A stream of the same service that is not the one to read.
+const OTHER: &str = "invoices";
+
+impl World {
+    /// Creates the stream, and, where the seed says so, puts the positions of another one into the store.
+    pub(super) fn create(&mut self) {
+        let lower = (self.temper.foreign == Some(false)).then(|| self.other_positions());
+        self.create_stream();
+        let higher = (self.temper.foreign == Some(true)).then(|| self.other_positions());
+        for (shard, position) in lower.or(higher).unwrap_or_default() {
+            self.counts.fault("position of another stream");
+            self.store.positions.update_shard_iterator(STREAM, &shard, &position).unwrap();
+        }
+    }
+
+    fn create_stream(&mut self) {
+        self.kinesis.create_stream(STREAM, self.temper.shards);
+        self.kinesis.set_page_size(STREAM, self.temper.page_size);
+        self.kinesis.announce_children(STREAM, self.temper.announces_children);
+        self.kinesis.set_empty_answers(STREAM, self.temper.empty_answers);
+        self.truth.lock().created(&self.kinesis.shards(STREAM));
+    }
+
+    /// Where a consumer of another stream had come to.
+    fn other_positions(&mut self) -> Vec<(String, Position)> {
+        self.kinesis.create_stream(OTHER, 2);
+        let shards = self.kinesis.shards(OTHER);
+        let positions = shards.into_iter().map(|shard| {
+            let put = self.kinesis.put_to(OTHER, shard.id(), "key", b"");
+            let sequence = put.sequence;
+            let is_end = self.rng.bool();
+            let end = Position::End { sequence: sequence.clone() };
+            (shard.id().to_owned(), if is_end { end } else { Position::after(sequence) })
+        });
+        positions.collect()
+    }
+
+    /// Producers put, operators reshard, retention passes.
+    pub(super) fn happen(&mut self) {
+        match self.rng.u8(0..if self.temper.has_disasters { 41 } else { 40 }) {
+            0..22 => self.put(),
+            22..28 => self.split(),
+            28..34 => self.merge(),
+            34..36 => {
+                self.kinesis.expire_iterators(STREAM);
+                self.counts.fault("all iterators expired");
+            }
+            36..38 => self.trim(),
+            38..40 => self.retire(),
+            _ => self.recreate(),
+        }
+    }
+
+    /// Nobody reads for longer than the stream's retention: shards come and go unread.
+    pub(super) fn be_absent(&mut self) {
+        for _ in 0..self.rng.u32(5..30) {
+            let time = Duration::from_secs(self.rng.u64(1..600));
+            self.pass(time);
+            self.happen();
+        }
+        let kept = Duration::from_secs(pick(&mut self.rng, &[0, 60, 3600]));
+        self.kinesis.trim_older(STREAM, self.kinesis.now() - kept);
+        self.tell_trims();
+        if self.rng.bool() {
+            for shard in self.kinesis.shards(STREAM).iter().filter(|shard| shard.is_closed()) {
+                self.kinesis.retire(STREAM, shard.id());
+                self.truth.lock().retired(shard.id());
+            }
+        }
+        self.counts.fault("absent beyond retention");
+    }
+
+    /// The stream is deleted, and another takes its name.
+    fn recreate(&mut self) {
+        self.kinesis.delete_stream(STREAM);
+        self.temper.shards = self.rng.usize(1..4);
+        self.create_stream();
+        self.was_recreated = true;
+        self.counts.fault("stream created again");
+        // A consumer that knows no number of a shard may not notice: its user restarts it.
+        self.plan(Duration::from_secs(1200).max(self.temper.config.interval * 20), Task::Crash);
+    }
+
+    /// The service says what it still holds.
+    fn tell_trims(&mut self) {
+        let held = self.kinesis.held(STREAM);
+        for shard in self.kinesis.shards(STREAM) {
+            let left = held.iter().filter(|record| record.shard == shard.id()).count();
+            self.truth.lock().trimmed(shard.id(), left);
+        }
+    }
+
+    fn put(&mut self) {
+        for _ in 0..self.rng.u32(1..15) {
+            let key = self.rng.u64(..).to_string();
+            let put = self.kinesis.put(STREAM, &key, b"");
+            let now = self.kinesis.now();
+            self.truth.lock().put(&put.shard, put.sequence, now);
+            self.counts.records += 1;
+        }
+    }
+
+    fn split(&mut self) {
+        let open = self.open_shards();
+        let shard = &open[self.rng.usize(0..open.len())];
+        if open.len() < MAX_OPEN_SHARDS {
+            let parents = [shard.id().to_owned()];
+            for child in self.kinesis.split(STREAM, shard.id()) {
+                self.truth.lock().born(&child, &parents);
+            }
+            self.counts.splits += 1;
+        }
+    }
+
+    fn merge(&mut self) {
+        let mut open = self.open_shards();
+        open.sort_by_key(|shard| shard.hash_keys().start);
+        if open.len() > 1 {
+            let pair = &open[self.rng.usize(0..open.len() - 1)..][..2];
+            let parents = [pair[0].id().to_owned(), pair[1].id().to_owned()];
+            let child = self.kinesis.merge(STREAM, &parents[0], &parents[1]);
+            self.truth.lock().born(&child, &parents);
+            self.counts.merges += 1;
+        }
+    }
+
+    fn trim(&mut self) {
+        let shards = self.kinesis.shards(STREAM);
+        let shard = &shards[self.rng.usize(0..shards.len())];
+        self.kinesis.trim(STREAM, shard.id(), self.rng.usize(1..10));
+        self.counts.fault("records trimmed");
+        self.tell_trims();
+    }
+
+    /// The oldest closed shard ages out, as parents do before their children.
+    fn retire(&mut self) {
+        let closed = self.kinesis.shards(STREAM).into_iter().find(Shard::is_closed);
+        if let Some(shard) = closed.filter(|_| pick(&mut self.rng, &[true, false])) {
+            self.kinesis.retire(STREAM, shard.id());
+            self.truth.lock().retired(shard.id());
+            self.counts.fault("shard aged out");
+        }
+    }
+
+    fn open_shards(&self) -> Vec<Shard> {
+        self.kinesis.shards(STREAM).into_iter().filter(|shard| !shard.is_closed()).collect()
+    }
+}

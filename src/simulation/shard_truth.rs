@@ -1,0 +1,90 @@
+//! What was put into one shard, and what became of it.
+
+use std::time::SystemTime;
+
+use crate::sequence::SequenceNumber;
+
+/// One shard of one incarnation of the stream.
+#[derive(Debug, Default)]
+pub(super) struct ShardTruth {
+    pub(super) parents: Vec<String>,
+    pub(super) is_closed: bool,
+    pub(super) is_retired: bool,
+    /// Whether it was ever read from; from then on it has a place to go on from.
+    pub(super) was_read: bool,
+    pub(super) records: Vec<RecordTruth>,
+    /// So many records from the first on are handled, or need not be.
+    pub(super) settled: usize,
+    /// So many from the first on have left the stream.
+    pub(super) gone: usize,
+    /// The last record delivered in the present run.
+    pub(super) delivered: Option<SequenceNumber>,
+}
+
+#[derive(Debug)]
+pub(super) struct RecordTruth {
+    pub(super) sequence: SequenceNumber,
+    pub(super) arrival: SystemTime,
+    pub(super) was_handled: bool,
+    /// It has left the stream, or was there before reading was to start.
+    pub(super) need_not_come: bool,
+}
+
+impl ShardTruth {
+    pub(super) fn put(&mut self, sequence: SequenceNumber, arrival: SystemTime) {
+        let record = RecordTruth { sequence, arrival, was_handled: false, need_not_come: false };
+        self.records.push(record);
+    }
+
+    /// The oldest records have left the stream: all but so many.
+    pub(super) fn trim(&mut self, left: usize) {
+        self.gone = self.records.len() - left;
+        self.excuse(self.gone);
+    }
+
+    /// The oldest records need not come.
+    pub(super) fn excuse(&mut self, count: usize) {
+        self.records[..count].iter_mut().for_each(|record| record.need_not_come = true);
+        self.settle();
+    }
+
+    pub(super) fn handle(&mut self, sequence: &SequenceNumber) {
+        let place = self.place_of(sequence);
+        self.records[place].was_handled = true;
+        self.settle();
+    }
+
+    /// What arrived earlier need not come.
+    pub(super) fn excuse_before(&mut self, time: SystemTime) {
+        let early = self.records.iter_mut().filter(|record| record.arrival < time);
+        early.for_each(|record| record.need_not_come = true);
+        self.settle();
+    }
+
+    /// Whether this record was put here, and has left the stream.
+    pub(super) fn is_gone(&self, sequence: &SequenceNumber) -> bool {
+        self.records.partition_point(|record| record.sequence < *sequence) < self.gone
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled == self.records.len()
+    }
+
+    /// Whether all records were taken from the queue at some time, or need not be.
+    pub(super) fn is_delivered(&self) -> bool {
+        let delivered = self.delivered.as_ref();
+        let open = &self.records[self.settled..];
+        open.iter().all(|it| it.need_not_come || it.was_handled || Some(&it.sequence) <= delivered)
+    }
+
+    pub(super) fn place_of(&self, sequence: &SequenceNumber) -> usize {
+        let found = self.records.binary_search_by(|record| record.sequence.cmp(sequence));
+        found.unwrap_or_else(|_| panic!("{sequence} was never put"))
+    }
+
+    fn settle(&mut self) {
+        let is_settled = |it: &RecordTruth| it.was_handled || it.need_not_come;
+        let open = &self.records[self.settled..];
+        self.settled += open.iter().take_while(|record| is_settled(record)).count();
+    }
+}
