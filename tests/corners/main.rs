@@ -12,6 +12,7 @@ mod gaps;
 mod lineage;
 mod resuming;
 mod server;
+mod sqlite;
 mod start;
 mod stores;
 

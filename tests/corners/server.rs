@@ -19,13 +19,13 @@ use super::{Seen, all, assert_after, failure, read, sorted, up_to};
 type Positions = Arc<LocalStore>;
 
 /// A server with one stream.
-struct Cloud {
+pub(super) struct Cloud {
     admin: Admin,
     server: Server,
 }
 
 impl Cloud {
-    fn new(shards: i64) -> Self {
+    pub(super) fn new(shards: i64) -> Self {
         Self::with(Server::options(), shards)
     }
 
@@ -38,7 +38,7 @@ impl Cloud {
         Self { admin, server }
     }
 
-    fn client(&self) -> KinesisClient {
+    pub(super) fn client(&self) -> KinesisClient {
         let client = KinesisClient::builder().endpoint(self.server.endpoint()).region(REGION);
         client.credentials("test", "test").build().unwrap()
     }
@@ -47,7 +47,7 @@ impl Cloud {
         Stream::new(self.client(), STREAM, Arc::clone(store), config).unwrap()
     }
 
-    fn put(&self, records: std::ops::Range<usize>) {
+    pub(super) fn put(&self, records: std::ops::Range<usize>) {
         let record = |number: usize| (format!("key-{number}"), number.to_string().into_bytes());
         self.admin.put(records.map(record).collect()).unwrap();
     }
@@ -114,6 +114,53 @@ fn a_restart_in_the_middle_of_a_split_and_a_merge_neither_loses_nor_repeats() {
         seen.extend(read(cloud.open(&store, config), up_to(left)));
         assert_diamond(&seen);
     }
+}
+
+#[test]
+fn a_finished_parent_is_not_read_again_and_children_born_while_nobody_ran_are_read_whole() {
+    let (cloud, store) = (Cloud::new(1), Positions::default());
+    cloud.put(0..3);
+    cloud.split(0);
+    // To the end of the parent, and no further.
+    read(cloud.open(&store, quick()), |seen| seen.last().is_some_and(|seen| seen.ends));
+    assert!(matches!(stored(&store, 0), Some(Position::End { .. })));
+    cloud.put(3..8);
+    cloud.merge();
+    cloud.put(8..12);
+    let seen = read(cloud.open(&store, quick().iterator_type(IteratorType::Latest)), up_to(9));
+    assert_eq!(sorted(&seen), (3..12).collect::<Vec<_>>());
+    assert!(seen.iter().all(|seen| seen.shard != id(0)), "{seen:?}");
+    assert_after(&seen, &id(3), &id(1));
+    assert_after(&seen, &id(3), &id(2));
+}
+
+#[test]
+fn a_shard_silent_for_longer_than_its_retention_is_resumed_and_says_what_it_cannot_know() {
+    let (cloud, store) = (Cloud::new(1), Positions::default());
+    cloud.put(0..3);
+    read(cloud.open(&store, quick()), up_to(3));
+    cloud.server.trim(STREAM, 3);
+    // With nothing to come, nothing tells; with the next record it is known that the last is gone.
+    cloud.put(3..5);
+    let seen = read(cloud.open(&store, quick()), up_to(2));
+    assert_eq!(all(&seen), [3, 4]);
+    assert!(matches!(seen[0].gap, Some(Gap::Trimmed { .. })), "{seen:?}");
+}
+
+#[test]
+fn a_lineage_trimmed_to_its_grandchildren_is_followed_down_to_them() {
+    let (cloud, store) = (Cloud::new(1), Positions::default());
+    cloud.put(0..3);
+    read(cloud.open(&store, quick()), up_to(3));
+    cloud.split(0);
+    cloud.put(3..6);
+    cloud.merge();
+    cloud.server.trim(STREAM, 6);
+    cloud.put(6..9);
+    let seen = read(cloud.open(&store, quick().iterator_type(IteratorType::Latest)), up_to(3));
+    assert_eq!(all(&seen), [6, 7, 8]);
+    let told = seen.iter().find(|seen| seen.shard == id(0)).and_then(|seen| seen.gap.as_ref());
+    assert!(matches!(told, Some(Gap::Trimmed { .. })), "{seen:?}");
 }
 
 #[test]
