@@ -57,6 +57,10 @@ impl Batch {
         Self { records, ends_shard, behind_latest, gap, commit, slot }
     }
 
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.commit.ledger
+    }
+
     /// Splits off the second half, which is to be handled after this one. There must be two records.
     pub(crate) fn split_half(&mut self) -> Self {
         let records = self.records.split_off(self.len() / 2);

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
+use crate::notice::{Audience, Notice};
 use crate::on_error::OnError;
 use crate::position::IteratorType;
 use crate::tracker::StoreEvery;
@@ -11,6 +12,8 @@ use crate::tracker::StoreEvery;
 const MAX_LIMIT: u32 = 10_000;
 /// A longer interval would be longer than the shortest retention, and lose records.
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+/// A shorter time would be all that the watchdog has to do.
+const MIN_STALL: Duration = Duration::from_millis(1);
 /// More batches than this would be more than 160 GiB of records.
 const MAX_CAPACITY: usize = 1 << 14;
 
@@ -38,6 +41,8 @@ pub struct Config {
     pub(crate) on_error: OnError,
     pub(crate) on_gap: OnGap,
     pub(crate) fail_on_trim: bool,
+    pub(crate) stall_after: Option<Duration>,
+    pub(crate) audience: Audience,
 }
 
 /// What to do when a stored position is [`Gap::Foreign`](crate::Gap::Foreign) or
@@ -70,6 +75,8 @@ impl Default for Config {
             on_error: OnError::stop(),
             on_gap: OnGap::Fail,
             fail_on_trim: false,
+            stall_after: Some(Duration::from_secs(5 * 60)),
+            audience: Audience::default(),
         }
     }
 }
@@ -163,6 +170,22 @@ impl Config {
         self
     }
 
+    /// After how long without progress a shard is reported ([`Notice::Stalled`]), to within a quarter of
+    /// that; at least a millisecond. Waiting for the interval, and for parents that make progress, is none.
+    /// Defaults to 5 minutes, as long as a shard iterator lives; `None` reports nothing.
+    pub fn stall_after(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.stall_after = time.into();
+        self
+    }
+
+    /// Whom to tell of what does not stop the consumer: gaps that are passed over, and stalls. It is called on
+    /// threads of the consumer, must not block, and a panic in it stops the consumer and reaches the caller
+    /// of `listen` or `join`. Defaults to nobody; the log is told as well.
+    pub fn on_notice(mut self, tell: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.audience = Audience::new(tell);
+        self
+    }
+
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let invalid = |setting, reason: String| Err(Error::InvalidSetting { setting, reason });
         if !(1..=MAX_LIMIT).contains(&self.limit) {
@@ -180,6 +203,9 @@ impl Config {
                 let reason = format!("{batches} batches or {time:?}: at least 1, at most a day");
                 return invalid("store_every", reason);
             }
+        }
+        if self.stall_after.is_some_and(|time| time < MIN_STALL) {
+            return invalid("stall_after", format!("less than {MIN_STALL:?}"));
         }
         if self.interval > MAX_INTERVAL {
             return invalid("interval", format!("{:?} is longer than a day", self.interval));
@@ -201,6 +227,7 @@ mod tests {
             (Config::new().capacity(0), "capacity"),
             (Config::new().capacity(usize::MAX), "capacity"),
             (Config::new().on_error(OnError::retry(0)), "on_error"),
+            (Config::new().stall_after(Duration::ZERO), "stall_after"),
             (Config::new().store_every(0, Duration::ZERO), "store_every"),
             (Config::new().store_every(9, Duration::MAX), "store_every"),
             (Config::new().interval(MAX_INTERVAL * 2), "interval"),

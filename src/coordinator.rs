@@ -14,6 +14,7 @@ use crate::shard::Shard;
 use crate::step::Ending;
 use crate::store::{StoreError, StoreErrorKind};
 use crate::tracker::StoreEvery;
+use crate::watchdog::Waiting;
 
 /// First polls are spread over the interval, but no longer than this: a spread evens out load, which
 /// ten seconds do as well as an hour.
@@ -162,6 +163,11 @@ impl Coordinator {
             phase: Phase::Reading,
             result: Ok(()),
         }
+    }
+
+    /// The shards that wait for their parents.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.lineage.as_ref().map(Lineage::waiting).unwrap_or_default()
     }
 
     /// When a `Tick` is due.

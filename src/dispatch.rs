@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, at, never, select_biased};
 
 use crate::batch::Batch;
 use crate::error::{BoxError, Error};
+use crate::notice::ShardState;
 use crate::on_error::{DeadLetter, OnError};
 use crate::parking::{Parking, Time, Verdict};
 use crate::shutdown::Shutdown;
@@ -85,6 +86,7 @@ impl Desk<'_> {
     /// Hands over a batch, and commits it if the handler returned `Ok`, or if somebody else took it.
     /// A batch that this cannot be said of is left in `parking`.
     pub(crate) fn attend(&mut self, batch: Batch) -> Result<(), Error> {
+        batch.ledger().handles(Some(ShardState::Handling));
         let handled = match self.parking.on_error().catch_panics {
             false => (self.handler)(&batch),
             true => catch_unwind(AssertUnwindSafe(|| (self.handler)(&batch)))
@@ -113,6 +115,8 @@ impl Desk<'_> {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
+        batch.ledger().handles(None);
+        batch.ledger().progresses();
         self.parking.done((self.clock)().now, batch.shard());
         match batch.commit() {
             // The coordinator knows too: it tries again, and stops when patience ends.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased, unbounded};
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased, tick, unbounded};
 use parking_lot::Mutex;
 
 use crate::batch::Batch;
@@ -17,13 +17,13 @@ use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
 use crate::ledger::{Books, Ledger, flush_all};
 use crate::lineage::{Plan, Start};
+use crate::notice::Notice;
 use crate::pace::Pace;
 use crate::poller::Poller;
 use crate::shard::Shard;
 use crate::shutdown::{Shutdown, StopOnDrop};
-use crate::slots::Slots;
-use crate::step::{Outcome, Step};
 use crate::store::Store;
+use crate::watchdog::{Running, Waiting, Watchdog};
 
 /// One run of a consumer.
 pub(crate) struct Engine {
@@ -38,21 +38,24 @@ pub(crate) struct Engine {
 }
 
 /// What the threads of a run share.
-struct Run<'a> {
-    engine: &'a Engine,
-    client: Arc<dyn Client>,
+pub(crate) struct Run<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) client: Arc<dyn Client>,
     started: Instant,
     events: Sender<Event>,
     /// The first panic of a thread, which goes on in the caller when all threads have ended.
     panic: Mutex<Option<Panic>>,
     books: Books,
     /// Whether a dispatcher, not the user, takes the batches.
-    is_dispatching: bool,
+    pub(crate) is_dispatching: bool,
     /// The ledger of every shard that was started: a failed write is tried again from here.
     ledgers: Mutex<Vec<Arc<Ledger>>>,
 }
 
 type Panic = Box<dyn Any + Send>;
+
+/// How often the watchdog looks in the time after which it tells.
+const LOOKS: u32 = 4;
 
 /// Tells the coordinator when a thread ends, also by a panic.
 struct Farewell<'a>(&'a Sender<Event>, Option<Event>);
@@ -142,6 +145,9 @@ impl<'a> Run<'a> {
             self.is_dispatching,
         );
         let (mut batches, mut halted) = (Some(batches), engine.shutdown.halted().clone());
+        let stall_after = engine.config.stall_after;
+        let mut watchdog = stall_after.map(Watchdog::new);
+        let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
         let mut event = Event::Begun;
         let result = 'run: loop {
             for action in coordinator.on(self.now(), &mut rng, event) {
@@ -169,11 +175,44 @@ impl<'a> Run<'a> {
                 }
                 recv(events) -> event => event.expect("`run` keeps a sender"),
                 recv(timer) -> _ => Event::Tick,
+                recv(look) -> _ => {
+                    if let Some(watchdog) = &mut watchdog {
+                        self.watch(watchdog, &coordinator.waiting());
+                    }
+                    Event::Tick // which may come early
+                }
             };
         };
         // From here on a commit stores at once: nobody would do it later.
         drop(events);
         result.and(self.flush_last())
+    }
+
+    /// Tells of stalls, and of their ends.
+    fn watch(&self, watchdog: &mut Watchdog, waiting: &Waiting) {
+        let ledgers = self.ledgers.lock().clone();
+        let status = |ledger: &Arc<Ledger>| {
+            let status = ledger.status();
+            (ledger.shard().to_owned(), (status.state(), status.progressed()))
+        };
+        let running: Running = ledgers.iter().map(status).collect();
+        for notice in watchdog.look(self.now(), &running, waiting) {
+            self.notify(&notice);
+        }
+    }
+
+    pub(crate) fn notify(&self, notice: &Notice) {
+        let stream = &self.engine.stream;
+        match notice {
+            Notice::Gap(_) => {} // the poller logs it where it is noticed
+            Notice::Stalled { shard, state, age } => {
+                log::warn!("stream {stream:?}, shard {shard:?}: no progress for {age:?}, {state}")
+            }
+            Notice::Resumed { shard } => {
+                log::warn!("stream {stream:?}, shard {shard:?}: goes on again");
+            }
+        }
+        self.engine.config.audience.tell(notice);
     }
 
     /// Starts a shard's thread.
@@ -196,57 +235,6 @@ impl<'a> Run<'a> {
         });
         if !is_spawned {
             self.tell(Event::Exited { shard });
-        }
-    }
-
-    /// What a shard's thread does, until the shard ends, something fails, or the consumer stops.
-    fn poll(&self, mut poller: Poller, ledger: &Arc<Ledger>, batches: &Sender<Batch>) {
-        let halted = self.engine.shutdown.halted();
-        let call = Call::new(halted.clone());
-        let (stream, shard) = (ledger.stream(), ledger.shard());
-        let slots = Slots::new(self.is_dispatching);
-        let mut rng = fastrand::Rng::new();
-        let mut step = poller.step(self.now(), &mut rng, Outcome::Waited);
-        while !call.is_stopped() {
-            let outcome = match step {
-                Step::Wait(time) => {
-                    // Disconnected when the consumer stops; nothing is ever sent.
-                    let _ = halted.recv_timeout(time);
-                    Outcome::Waited
-                }
-                Step::GetIterator(at) => {
-                    Outcome::Iterator(self.client.get_shard_iterator(stream, shard, &at, &call))
-                }
-                Step::GetRecords { token, limit } => {
-                    Outcome::Records(self.client.get_records(&token, limit, &call))
-                }
-                Step::Describe => Outcome::Status(self.client.describe_stream(stream, &call)),
-                Step::Store { to, reset } => Outcome::Stored(ledger.begin(&to, reset)),
-                Step::Deliver(delivery) => {
-                    let Some(slot) = slots.take(halted) else { return };
-                    let batch = Batch::new(ledger, delivery, slot);
-                    select_biased! {
-                        recv(halted) -> _ => return,
-                        send(batches, batch) -> sent => if sent.is_err() {
-                            // Every receiver is gone: nobody wants more.
-                            return self.engine.shutdown.now();
-                        }
-                    }
-                    Outcome::Delivered
-                }
-                Step::End(ending) => {
-                    // What is parked holds back the shards that descend from this one.
-                    if self.engine.config.on_error.parks() && !slots.take_all(halted) {
-                        return;
-                    }
-                    return self.tell(Event::Ended { shard: shard.into(), ending });
-                }
-                Step::Fail(error) => return self.tell(Event::Failed(error)),
-            };
-            if call.is_stopped() {
-                return;
-            }
-            step = poller.step(self.now(), &mut rng, outcome);
         }
     }
 
@@ -315,7 +303,7 @@ impl<'a> Run<'a> {
         Error::Thread { stream: self.engine.stream.to_string(), thread: thread.into(), source }
     }
 
-    fn tell(&self, event: Event) {
+    pub(crate) fn tell(&self, event: Event) {
         // Nobody listens when the coordinator has finished, or panicked.
         let _ = self.events.send(event);
     }
@@ -324,7 +312,7 @@ impl<'a> Run<'a> {
         Call::new(self.engine.shutdown.halted().clone())
     }
 
-    fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 }

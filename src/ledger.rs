@@ -10,7 +10,9 @@ use parking_lot::Mutex;
 
 use crate::coordinator::Event;
 use crate::error::Error;
+use crate::notice::ShardState;
 use crate::position::Position;
+use crate::status::Status;
 use crate::store::{Store, StoreError};
 use crate::tracker::{StoreEvery, Tracker};
 
@@ -27,6 +29,7 @@ pub(crate) struct Ledger {
     every: Option<StoreEvery>,
     clock: Clock,
     warned: AtomicBool,
+    status: Status,
 }
 
 /// The time since the consumer began.
@@ -47,7 +50,8 @@ impl Ledger {
     pub(crate) fn new(books: Books, shard: &str) -> Self {
         let Books { stream, store, events, halted, every, clock } = books;
         let (tracker, warned) = (Mutex::default(), AtomicBool::new(false));
-        Self { stream, shard: shard.into(), store, tracker, events, halted, every, clock, warned }
+        let (shard, status) = (shard.into(), Status::new(clock()));
+        Self { stream, shard, store, tracker, events, halted, every, clock, warned, status }
     }
 
     pub(crate) fn stream(&self) -> &str {
@@ -56,6 +60,21 @@ impl Ledger {
 
     pub(crate) fn shard(&self) -> &str {
         &self.shard
+    }
+
+    /// What the shard does now.
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// What the dispatcher does with a batch; `None` if it is done with it.
+    pub(crate) fn handles(&self, state: Option<ShardState>) {
+        self.status.handles((self.clock)(), state);
+    }
+
+    /// An answer came, or a batch was sent or handled.
+    pub(crate) fn progresses(&self) {
+        self.status.progresses((self.clock)());
     }
 
     /// Numbers a batch that ends at this position.

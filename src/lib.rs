@@ -89,11 +89,13 @@ mod ledger;
 mod lineage;
 mod listener;
 mod listing;
+mod notice;
 mod on_error;
 mod pace;
 mod parking;
 mod poller;
 mod position;
+mod reader;
 mod record;
 mod retry;
 mod sequence;
@@ -102,10 +104,12 @@ mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod slots;
+mod status;
 mod step;
 mod store;
 mod stream;
 mod tracker;
+mod watchdog;
 
 pub use crate::batch::{Batch, Commit};
 pub use crate::client::{
@@ -119,6 +123,7 @@ pub use crate::error::{BoxError, Error};
 pub use crate::gap::Gap;
 pub use crate::handler::Handler;
 pub use crate::listener::Listener;
+pub use crate::notice::{Notice, ShardState};
 pub use crate::on_error::{DeadLetter, OnError};
 pub use crate::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::record::{Iter, Record, Records, RecordsBuilder};

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::gap::Gap;
 use crate::position::{IteratorType, Position};
 use crate::shard::{ChildShard, HashKeyRange, Shard};
+use crate::watchdog::Waiting;
 
 /// The family tree of a stream's shards, as far as it is listed.
 #[derive(Debug)]
@@ -175,6 +176,20 @@ impl Lineage {
             log::warn!("stream {:?}: no listing shows the children of {id:?}", self.plan.stream);
         }
         self.childless.extend(lonely);
+    }
+
+    /// The shards that wait, with the parents that hold them up.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let holds = |id: &&String| {
+            self.nodes.get(*id).is_some_and(|node| node.wanted && node.state != State::Done)
+        };
+        let waiting =
+            self.nodes.values().filter(|node| node.wanted && node.state == State::Waiting);
+        let with_parents = waiting.map(|node| {
+            let parents = node.shard.parents().iter().filter(holds).cloned();
+            (node.shard.id().to_owned(), parents.collect())
+        });
+        with_parents.collect()
     }
 
     /// Whether every shard is read to its end.

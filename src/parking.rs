@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::batch::Batch;
 use crate::error::BoxError;
+use crate::notice::ShardState;
 use crate::on_error::OnError;
 use crate::retry::Retry;
 
@@ -87,6 +88,7 @@ impl Parking {
         mut batch: Batch,
         error: &BoxError,
     ) -> Verdict {
+        batch.ledger().handles(Some(ShardState::Parked));
         let is_old = self.on_error.max_record_age.is_some_and(|limit| age(&batch, time) > limit);
         let lane = self.lanes.entry(batch.shard().to_owned()).or_default();
         lane.attempts += 1;

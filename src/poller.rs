@@ -51,6 +51,8 @@ pub(crate) struct Poller {
     unconfirmed: bool,
     /// What is missing before the next batch.
     gap: Option<Gap>,
+    /// The same until it was asked for.
+    news: Option<Gap>,
     limit: u32,
     /// How long the first read waits, so that shards do not all begin at once.
     delay: Duration,
@@ -94,6 +96,7 @@ impl Poller {
             reset: false,
             unconfirmed,
             gap: None,
+            news: None,
             delay,
             called: Duration::ZERO,
             last: Call::GetIterator,
@@ -139,6 +142,16 @@ impl Poller {
                 None => self.wait_interval(now),
             },
         }
+    }
+
+    /// A gap that was passed over since this was last asked.
+    pub(crate) fn take_news(&mut self) -> Option<Gap> {
+        self.news.take()
+    }
+
+    /// Whether the last call, or write, failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.retry.is_failing() || self.store_retry.is_failing()
     }
 
     fn call(&mut self, now: Duration) -> Step {
@@ -255,6 +268,7 @@ impl Poller {
 
     fn report(&mut self, gap: Gap) {
         log::warn!("stream {:?}: {gap}", self.stream);
+        self.news = Some(gap.clone());
         self.gap = Some(gap);
     }
 

@@ -1,0 +1,96 @@
+//! What the user is told of while the consumer goes on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::gap::Gap;
+
+/// Something that does not stop the consumer, and that somebody should know.
+///
+/// Each is logged as a warning too. See [`Config::on_notice`](crate::Config::on_notice).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Reading goes on behind a gap, as the configuration says.
+    Gap(Gap),
+    /// A shard has made no progress for [`Config::stall_after`](crate::Config::stall_after): no answer came,
+    /// nothing was sent, nothing was handled. Told once, until it goes on.
+    Stalled {
+        /// The shard.
+        shard: String,
+        /// What it waits for.
+        state: ShardState,
+        /// How long ago it last made progress.
+        age: Duration,
+    },
+    /// A shard that had stalled goes on.
+    Resumed {
+        /// The shard.
+        shard: String,
+    },
+}
+
+/// What a shard does, or waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ShardState {
+    /// The shards that it descends from are not read to their ends yet.
+    WaitingForParents,
+    /// Between two calls, by the interval.
+    Idle,
+    /// A call is in progress.
+    Calling,
+    /// A call, or a write of its start to the store, failed, and will be tried again.
+    BackingOff,
+    /// Its start is being written to the store.
+    Storing,
+    /// The next batch waits for a place in the channel, or for an earlier batch to be handled.
+    WaitingForChannel,
+    /// The handler has one of its batches.
+    Handling,
+    /// The handler refused a batch, which waits to be tried again.
+    Parked,
+    /// It was read to its end.
+    Ended,
+}
+
+/// Who is told.
+#[derive(Clone, Default)]
+pub(crate) struct Audience(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&Notice) + Send + Sync;
+
+impl Audience {
+    pub(crate) fn new(listen: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(listen)))
+    }
+
+    pub(crate) fn tell(&self, notice: &Notice) {
+        if let Some(listen) = &self.0 {
+            listen(notice);
+        }
+    }
+}
+
+impl fmt::Debug for Audience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
+    }
+}
+
+impl fmt::Display for ShardState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WaitingForParents => "waiting for its parents",
+            Self::Idle => "between two calls",
+            Self::Calling => "in a call",
+            Self::BackingOff => "backing off",
+            Self::Storing => "writing to the store",
+            Self::WaitingForChannel => "waiting for a place in the channel",
+            Self::Handling => "in the handler",
+            Self::Parked => "parked for another attempt",
+            Self::Ended => "ended",
+        })
+    }
+}

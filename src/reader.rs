@@ -1,0 +1,102 @@
+//! What a shard's thread does: the poller's steps, one after the other.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Sender, select_biased};
+
+use crate::batch::Batch;
+use crate::client::Call;
+use crate::coordinator::Event;
+use crate::engine::Run;
+use crate::ledger::Ledger;
+use crate::notice::{Notice, ShardState};
+use crate::poller::Poller;
+use crate::slots::Slots;
+use crate::step::{Delivery, Outcome, Step};
+
+impl Run<'_> {
+    /// Reads until the shard ends, something fails, or the consumer stops.
+    pub(crate) fn poll(&self, mut poller: Poller, ledger: &Arc<Ledger>, batches: &Sender<Batch>) {
+        let halted = self.engine.shutdown.halted();
+        let call = Call::new(halted.clone());
+        let (stream, shard) = (ledger.stream(), ledger.shard());
+        let slots = Slots::new(self.is_dispatching);
+        let mut rng = fastrand::Rng::new();
+        let mut step = poller.step(self.now(), &mut rng, Outcome::Waited);
+        while !call.is_stopped() {
+            ledger.status().reads(doing(&step, poller.is_failing()));
+            if let Some(gap) = poller.take_news() {
+                self.notify(&Notice::Gap(gap));
+            }
+            let outcome = match step {
+                Step::Wait(time) => {
+                    // Disconnected when the consumer stops; nothing is ever sent.
+                    let _ = halted.recv_timeout(time);
+                    Outcome::Waited
+                }
+                Step::GetIterator(at) => {
+                    Outcome::Iterator(self.client.get_shard_iterator(stream, shard, &at, &call))
+                }
+                Step::GetRecords { token, limit } => {
+                    Outcome::Records(self.client.get_records(&token, limit, &call))
+                }
+                Step::Describe => Outcome::Status(self.client.describe_stream(stream, &call)),
+                Step::Store { to, reset } => Outcome::Stored(ledger.begin(&to, reset)),
+                Step::Deliver(delivery) => match self.deliver(delivery, ledger, &slots, batches) {
+                    Some(delivered) => delivered,
+                    None => return,
+                },
+                Step::End(ending) => {
+                    // What is parked holds back the shards that descend from this one.
+                    if self.engine.config.on_error.parks() && !slots.take_all(halted) {
+                        return;
+                    }
+                    ledger.status().reads(ShardState::Ended);
+                    return self.tell(Event::Ended { shard: shard.into(), ending });
+                }
+                Step::Fail(error) => return self.tell(Event::Failed(error)),
+            };
+            if call.is_stopped() {
+                return;
+            }
+            if matches!(outcome, Outcome::Records(Ok(_)) | Outcome::Delivered) {
+                ledger.progresses();
+            }
+            step = poller.step(self.now(), &mut rng, outcome);
+        }
+    }
+
+    /// Sends a batch as soon as there is a place for it; `None` if the consumer stops before.
+    fn deliver(
+        &self,
+        delivery: Delivery,
+        ledger: &Arc<Ledger>,
+        slots: &Slots,
+        batches: &Sender<Batch>,
+    ) -> Option<Outcome> {
+        let halted = self.engine.shutdown.halted();
+        let batch = Batch::new(ledger, delivery, slots.take(halted)?);
+        select_biased! {
+            recv(halted) -> _ => None,
+            send(batches, batch) -> sent => {
+                if sent.is_err() {
+                    // Every receiver is gone: nobody wants more.
+                    self.engine.shutdown.now();
+                }
+                sent.ok().map(|()| Outcome::Delivered)
+            }
+        }
+    }
+}
+
+/// What a shard's thread does in a step.
+fn doing(step: &Step, is_failing: bool) -> ShardState {
+    match step {
+        Step::Wait(_) if is_failing => ShardState::BackingOff,
+        Step::Wait(_) => ShardState::Idle,
+        Step::GetIterator(_) | Step::GetRecords { .. } | Step::Describe => ShardState::Calling,
+        Step::Store { .. } => ShardState::Storing,
+        Step::Deliver(_) | Step::End(_) => ShardState::WaitingForChannel,
+        Step::Fail(_) => ShardState::Ended,
+    }
+}

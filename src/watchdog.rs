@@ -1,0 +1,124 @@
+//! Which shards have made no progress for too long. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::notice::{Notice, ShardState};
+
+/// Looks at all shards now and then, and tells of each stall once.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    after: Duration,
+    stalled: BTreeSet<String>,
+}
+
+/// A shard that was started: what it does, and when it last made progress.
+pub(crate) type Running = BTreeMap<String, (ShardState, Duration)>;
+/// A shard that waits, and the parents that hold it up.
+pub(crate) type Waiting = BTreeMap<String, Vec<String>>;
+
+impl Watchdog {
+    pub(crate) fn new(after: Duration) -> Self {
+        Self { after, stalled: BTreeSet::new() }
+    }
+
+    /// What is to be told now.
+    pub(crate) fn look(
+        &mut self,
+        now: Duration,
+        running: &Running,
+        waiting: &Waiting,
+    ) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let running_states = running.iter().map(|(id, (state, _))| (id, *state));
+        let waiting_states = waiting.keys().map(|id| (id, ShardState::WaitingForParents));
+        for (shard, state) in running_states.chain(waiting_states) {
+            let progressed = progressed(shard, now, running, waiting);
+            let age = now.saturating_sub(progressed);
+            if age < self.after {
+                if self.stalled.remove(shard) {
+                    notices.push(Notice::Resumed { shard: shard.clone() });
+                }
+            } else if self.stalled.insert(shard.clone()) {
+                notices.push(Notice::Stalled { shard: shard.clone(), state, age });
+            }
+        }
+        notices
+    }
+}
+
+/// When a shard last made progress. One that has nothing to do makes it all the time, and one that waits
+/// for its parents makes theirs.
+fn progressed(shard: &str, now: Duration, running: &Running, waiting: &Waiting) -> Duration {
+    match running.get(shard) {
+        Some((ShardState::Idle | ShardState::Ended, _)) => return now,
+        Some((_, progressed)) => return *progressed,
+        None => {}
+    }
+    // A family tree has no circles, and a parent that nobody knows holds nobody up.
+    let parents = waiting.get(shard).into_iter().flatten();
+    parents.map(|parent| progressed(parent, now, running, waiting)).max().unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn running(shards: &[(&str, ShardState, u32)]) -> Running {
+        let shard =
+            |(id, state, minute): &(&str, _, u32)| ((*id).into(), (*state, MINUTE * *minute));
+        shards.iter().map(shard).collect()
+    }
+
+    fn stalled(shard: &str, state: ShardState, minutes: u32) -> Notice {
+        Notice::Stalled { shard: shard.into(), state, age: MINUTE * minutes }
+    }
+
+    #[test]
+    fn a_stall_is_told_once_and_so_is_its_end() {
+        let mut watchdog = Watchdog::new(MINUTE * 5);
+        let waiting = Waiting::new();
+        let mut look =
+            |minute, shards: &[_]| watchdog.look(MINUTE * minute, &running(shards), &waiting);
+        let stuck = ("a", ShardState::Handling, 1);
+        assert_eq!(look(5, &[stuck]), []);
+        assert_eq!(look(6, &[stuck]), [stalled("a", ShardState::Handling, 5)]);
+        assert_eq!(look(60, &[stuck]), []);
+        let moved = ("a", ShardState::Calling, 61);
+        assert_eq!(look(62, &[moved]), [Notice::Resumed { shard: "a".into() }]);
+        assert_eq!(look(66, &[moved]), [stalled("a", ShardState::Calling, 5)]);
+    }
+
+    #[test]
+    fn who_has_nothing_to_do_does_not_stall() {
+        let mut watchdog = Watchdog::new(MINUTE * 5);
+        let shards = [("a", ShardState::Idle, 0), ("b", ShardState::Ended, 0)];
+        assert_eq!(watchdog.look(MINUTE * 600, &running(&shards), &Waiting::new()), []);
+    }
+
+    #[test]
+    fn a_child_stalls_only_with_all_that_hold_it_up() {
+        let mut watchdog = Watchdog::new(MINUTE * 5);
+        let waiting = Waiting::from([
+            ("child".into(), vec!["a".into(), "b".into()]),
+            ("grandchild".into(), vec!["child".into()]),
+        ]);
+        let a = ("a", ShardState::BackingOff, 0);
+        let busy = running(&[a, ("b", ShardState::Calling, 9)]);
+        let told = watchdog.look(MINUTE * 10, &busy, &waiting);
+        assert_eq!(told, [stalled("a", ShardState::BackingOff, 10)]);
+        let stuck = running(&[a, ("b", ShardState::Calling, 9)]);
+        let told = watchdog.look(MINUTE * 14, &stuck, &waiting);
+        let for_parents = ShardState::WaitingForParents;
+        assert_eq!(
+            told,
+            [
+                stalled("b", ShardState::Calling, 5),
+                stalled("child", for_parents, 5),
+                stalled("grandchild", for_parents, 5),
+            ]
+        );
+    }
+}
