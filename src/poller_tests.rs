@@ -401,6 +401,42 @@ fn an_outage_is_survived_unless_it_is_bounded() {
 }
 
 #[test]
+fn after_twenty_minutes_out_reading_resumes_after_the_last_record() {
+    let mut trial = trial(fresh()).begun();
+    delivered(trial.gets(&[101]));
+    trial.step(Outcome::Delivered);
+    let mut step = trial.step(Outcome::Waited);
+    let (mut calls, end) = (0, Duration::from_secs(20 * 60));
+    while trial.now < end {
+        step = match step {
+            Step::Wait(wait) => {
+                trial.now += wait;
+                trial.step(Outcome::Waited)
+            }
+            Step::GetIterator(at) => {
+                // The token is long dead.
+                assert_eq!(at, IteratorType::AtSequenceNumber(number(101)));
+                calls += 1;
+                trial.fails(ErrorClass::Transient)
+            }
+            Step::GetRecords { .. } => {
+                calls += 1;
+                trial.fails(ErrorClass::Transient)
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+    // Ten seconds at most between two, half of that in the mean.
+    assert!((120..600).contains(&calls), "{calls}");
+    while !matches!(step, Step::GetIterator(_)) {
+        step = trial.step(Outcome::Waited);
+    }
+    trial.gets_iterator();
+    let delivery = delivered(trial.gets(&[101, 102]));
+    assert_eq!((numbers(&delivery), delivery.gap), (vec![102], None));
+}
+
+#[test]
 fn a_fatal_error_names_the_shard() {
     let mut trial = trial(fresh()).begun();
     let Step::Fail(error) = trial.fails(ErrorClass::Fatal) else { panic!() };

@@ -80,9 +80,12 @@ impl Temper {
             poison,
             outage: (
                 rng.f64(),
-                Duration::from_secs(pick(rng, &[0, 0, 0, 90, 1200]).min(chaos.as_secs())),
+                Duration::from_secs(pick(rng, &[0, 0, 90, 90, 1200]).min(chaos.as_secs())),
             ),
-            outage_of: pick(rng, &[None, Some("ListShards"), Some("GetRecords")]),
+            outage_of: pick(
+                rng,
+                &[None, Some("ListShards"), Some("ListShards"), Some("GetRecords")],
+            ),
             flush_time: Duration::from_millis(pick(rng, &[10, 3000, 9000])),
             crashes: chaos.mul_f64(pick(rng, &[0.1, 0.3, 1.0, 10.0])),
             stops: chaos.mul_f64(pick(rng, &[0.3, 1.0, 10.0])),
@@ -92,7 +95,7 @@ impl Temper {
             announces_children: rng.bool(),
             empty_answers: pick(rng, &[0, 0, 1, 2]),
             has_disasters: pick(rng, &[true, false, false]),
-            foreign: if rng.u8(0..16) == 0 { Some(rng.bool()) } else { None },
+            foreign: if rng.u8(0..8) == 0 { Some(rng.bool()) } else { None },
         }
     }
 }

@@ -144,6 +144,20 @@ fn a_shard_that_ages_out_while_it_waits_ends_and_its_children_go_on() {
 }
 
 #[test]
+fn after_the_last_record_is_committed_the_end_alone_is_left_to_deliver() {
+    let (kinesis, store) = (kinesis(1, 3), Arc::default());
+    read(open(&kinesis, &store), up_to(3));
+    let [low, _] = kinesis.split(STREAM, &id(0));
+    kinesis.put_to(STREAM, &low, "key", b"3");
+    let seen = read(open(&kinesis, &store), up_to(1));
+    let end = seen.iter().find(|seen| seen.shard == id(0)).unwrap();
+    assert!(end.ends && end.numbers.is_empty() && end.gap.is_none(), "{end:?}");
+    assert!(stored(&store, 0).unwrap().is_end());
+    assert_eq!(all(&seen), [3]);
+    assert_after(&seen, &low, &id(0));
+}
+
+#[test]
 fn a_shard_that_was_read_to_its_end_is_not_read_again() {
     let (kinesis, store) = (diamond(), Arc::default());
     read(open(&kinesis, &store), up_to(16));

@@ -8,7 +8,7 @@ use kinesis_consumer::{
     Config, Error, IteratorType, LocalStore, Position, Store, StoreError, StoreErrorKind, Stream,
 };
 
-use super::common::{Hooked, SOON, STREAM, StoreCall, id, kinesis, quick, stored, until};
+use super::common::{Hooked, SOON, STREAM, StoreCall, id, kinesis, numbers, quick, stored, until};
 use super::{all, failure, read, up_to};
 
 fn busy() -> StoreError {
@@ -204,4 +204,68 @@ fn a_reset_that_fails_for_a_while_is_made_before_anything_is_read() {
     let stream = Stream::new(kinesis(1, 10), STREAM, store, config).unwrap();
     assert_eq!(all(&read(stream, up_to(10))), (0..10).collect::<Vec<_>>());
     assert!(stored(&inside, 0).is_some_and(|stored| stored.sequence().is_some()));
+}
+
+/// Writes, and loses the answer, the first so many times.
+struct Forgetful {
+    inside: Arc<LocalStore>,
+    left: AtomicUsize,
+}
+
+impl Store for Forgetful {
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+    ) -> Result<Option<Position>, StoreError> {
+        self.inside.get_shard_iterator(stream, shard)
+    }
+
+    fn update_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: &Position,
+    ) -> Result<(), StoreError> {
+        self.inside.update_shard_iterator(stream, shard, to)?;
+        let fewer = |left: usize| left.checked_sub(1);
+        match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer) {
+            Ok(_) => Err(busy()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        self.inside.shard_iterators(stream)
+    }
+
+    fn reset_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: Option<&Position>,
+    ) -> Result<(), StoreError> {
+        self.inside.reset_shard_iterator(stream, shard, to)
+    }
+}
+
+#[test]
+fn the_lost_reply_of_a_write_neither_loses_nor_repeats_a_record() {
+    for lost in 1..4 {
+        let (kinesis, inside) = (kinesis(1, 6), Arc::new(LocalStore::new()));
+        let store = Forgetful { inside: Arc::clone(&inside), left: AtomicUsize::new(lost) };
+        let stream = Stream::new(kinesis.clone(), STREAM, store, quick().limit(1)).unwrap();
+        let (shutdown, mut handled) = (stream.shutdown(), Vec::new());
+        let first = stream.listen(|batch| {
+            handled.extend(numbers(batch));
+            if handled.len() == 3 {
+                shutdown.now();
+            }
+            Ok(())
+        });
+        first.unwrap();
+        let again = Stream::new(kinesis, STREAM, inside, quick()).unwrap();
+        handled.extend(all(&read(again, up_to(3))));
+        assert_eq!(handled, [0, 1, 2, 3, 4, 5]);
+    }
 }

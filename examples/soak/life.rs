@@ -1,0 +1,139 @@
+//! One life of the consumer, and how it ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kinesis_consumer::{
+    Batch, BoxError, Config, Error, KinesisClient, LocalStore, OnError, Store, Stream,
+};
+use parking_lot::Mutex;
+
+use crate::check::Check;
+use crate::cloud::{DEADLINE, STREAM};
+use crate::support::REGION;
+
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// The listener is dropped while the handler is at work.
+    Drop,
+    /// The queue is worked off first.
+    Drain,
+    /// The handler fails in the middle of a batch.
+    Error,
+    /// The handler panics in the middle of a batch.
+    Panic,
+    /// Workers drop what they have, and the receiver, in the middle of a batch.
+    Leave,
+}
+
+pub(crate) const ENDS: [End; 5] = [End::Drop, End::Drain, End::Error, End::Panic, End::Leave];
+
+/// What outlives every consumer.
+pub(crate) struct World {
+    pub(crate) endpoint: String,
+    pub(crate) store: Arc<LocalStore>,
+    pub(crate) check: Arc<Mutex<Check>>,
+}
+
+impl World {
+    /// Reads for this long, or until `is_enough`, and ends so.
+    pub(crate) fn live(
+        &self,
+        time: Duration,
+        end: End,
+        is_enough: impl Fn(&Check) -> bool,
+    ) -> Result<(), BoxError> {
+        self.check.lock().begin(self.store.shard_iterators(STREAM)?);
+        let stream = self.stream(end)?;
+        let until = Instant::now() + time;
+        if let End::Leave = end {
+            return self.receive(stream, until);
+        }
+        let check = Arc::clone(&self.check);
+        let mut refusals = fastrand::Rng::new();
+        let listener = stream.spawn(move |batch| {
+            let is_over = Instant::now() >= until;
+            match end {
+                // Parked, and tried again.
+                End::Drain if refusals.u8(..20) == 0 => return Err("not now".into()),
+                End::Error if is_over => {
+                    count_half(&check, batch);
+                    return Err("in the middle of a batch".into());
+                }
+                End::Panic if is_over => {
+                    count_half(&check, batch);
+                    std::panic::panic_any("in the middle of a batch");
+                }
+                _ => count(&check, batch, batch.len()),
+            }
+            Ok(())
+        })?;
+        let wait = || std::thread::sleep(Duration::from_millis(20));
+        while !listener.is_finished() && !is_enough(&self.check.lock()) {
+            if Instant::now() >= until && matches!(end, End::Drop | End::Drain) {
+                break;
+            }
+            wait();
+        }
+        match end {
+            End::Drop => drop(listener),
+            End::Drain => {
+                listener.shutdown().drain(Duration::from_secs(5));
+                listener.join()?;
+            }
+            _ => expect_end(end, || listener.join())?,
+        }
+        Ok(())
+    }
+
+    fn stream(&self, end: End) -> Result<Stream, BoxError> {
+        let client = KinesisClient::builder()
+            .endpoint(&self.endpoint)
+            .region(REGION)
+            .credentials("test", "test")
+            .deadline(DEADLINE)
+            .build()?;
+        let on_error = match end {
+            End::Drain => OnError::retry(None).halve(true),
+            _ => OnError::stop(),
+        };
+        let config = Config::new().interval(INTERVAL).limit(500).on_error(on_error);
+        Ok(Stream::new(client, STREAM, Arc::clone(&self.store), config)?)
+    }
+
+    fn receive(&self, stream: Stream, until: Instant) -> Result<(), BoxError> {
+        let (batches, listener) = stream.receiver()?;
+        while let Ok(batch) = batches.recv_deadline(until) {
+            count(&self.check, &batch, batch.len());
+            batch.commit()?;
+        }
+        if let Ok(batch) = batches.try_recv() {
+            count_half(&self.check, &batch);
+        }
+        drop(batches);
+        listener.shutdown().now();
+        Ok(listener.join()?)
+    }
+}
+
+fn count_half(check: &Mutex<Check>, batch: &Batch) {
+    count(check, batch, batch.len() / 2);
+}
+
+fn count(check: &Mutex<Check>, batch: &Batch, records: usize) {
+    let mut check = check.lock();
+    batch.records().iter().take(records).for_each(|record| check.take(batch.shard(), &record));
+}
+
+/// The consumer must have ended by the handler's error, or its panic, and by nothing else.
+fn expect_end(end: End, join: impl FnOnce() -> Result<(), Error>) -> Result<(), BoxError> {
+    match (end, catch_unwind(AssertUnwindSafe(join))) {
+        (End::Error, Ok(Err(Error::Handler { .. }))) | (End::Panic, Err(_)) => Ok(()),
+        (_, Ok(Err(error))) => Err(error.into()),
+        (_, ended) => Err(format!("{end:?} ended with {ended:?}").into()),
+    }
+}
