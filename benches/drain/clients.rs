@@ -1,0 +1,162 @@
+//! What is compared: this crate, the least that any client must do, and rusoto as it comes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
+use kinesis_consumer::{BoxError, Config, KinesisClient, LocalStore, Stream};
+use rusoto_core::credential::StaticProvider;
+use rusoto_core::{HttpClient, Region};
+use rusoto_kinesis::{GetRecordsInput, Kinesis};
+use serde::Deserialize;
+
+use crate::server::SHARDS;
+
+const STREAM: &str = "drain";
+
+/// Reads so many records with the client of this name: the bytes of their data, which keeps them read.
+pub(crate) fn drain(client: &str, address: &str, records: usize) -> Result<usize, BoxError> {
+    match client {
+        "ours" => ours(address, records),
+        "floor" => on_threads(records, |share| floor(address, share)),
+        "rusoto" => rusoto(address, records),
+        _ => Err(format!("no client {client:?}").into()),
+    }
+}
+
+fn ours(address: &str, records: usize) -> Result<usize, BoxError> {
+    let client = KinesisClient::builder()
+        .endpoint(format!("http://{address}"))
+        .region("us-east-1")
+        .credentials("test", "test")
+        .build()?;
+    let config = Config::new().interval(Duration::ZERO);
+    let stream = Stream::new(client, STREAM, LocalStore::new(), config)?;
+    let (batches, listener) = stream.receiver()?;
+    let (mut read, mut bytes) = (0, 0);
+    for batch in &batches {
+        bytes += batch.records().iter().map(|record| record.data().len()).sum::<usize>();
+        read += batch.len();
+        batch.commit()?;
+        if read >= records {
+            break;
+        }
+    }
+    listener.shutdown().now();
+    listener.join()?;
+    Ok(bytes)
+}
+
+fn on_threads(
+    records: usize,
+    read: impl Fn(usize) -> Result<usize, BoxError> + Send + Sync + Copy,
+) -> Result<usize, BoxError> {
+    let read = || read(records / SHARDS);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..SHARDS).map(|_| scope.spawn(read)).collect();
+        let mut bytes = 0;
+        for thread in threads {
+            bytes += thread.join().map_err(|_| "a reader panicked")??;
+        }
+        Ok(bytes)
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    #[serde(borrow)]
+    records: Vec<Record<'a>>,
+    next_shard_iterator: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(dead_code, reason = "a client reads them, whatever it does with them")]
+struct Record<'a> {
+    sequence_number: &'a str,
+    partition_key: &'a str,
+    approximate_arrival_timestamp: f64,
+    data: &'a str,
+}
+
+/// A socket, one buffer, a borrowing decoder, and each payload its own; nothing is signed.
+fn floor(address: &str, records: usize) -> Result<usize, BoxError> {
+    let mut to = TcpStream::connect(address)?;
+    to.set_nodelay(true)?;
+    let mut from = BufReader::with_capacity(64 << 10, to.try_clone()?);
+    let (mut token, mut body, mut line) = ("first".to_owned(), Vec::new(), String::new());
+    let (mut read, mut bytes) = (0, 0);
+    while read < records {
+        let input = format!(r#"{{"ShardIterator":"{token}","Limit":10000}}"#);
+        let length = input.len();
+        to.write_all(format!("POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-amz-json-1.1\r\nX-Amz-Target: Kinesis_20131202.GetRecords\r\nContent-Length: {length}\r\n\r\n{input}").as_bytes())?;
+        let mut length = 0;
+        loop {
+            line.clear();
+            from.read_line(&mut line)?;
+            if line == "\r\n" {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("Content-Length: ") {
+                length = value.trim_end().parse()?;
+            }
+        }
+        body.resize(length, 0);
+        from.read_exact(&mut body)?;
+        let answer: Answer<'_> = serde_json::from_slice(&body)?;
+        let data = answer.records.iter();
+        let data: Result<Vec<Vec<u8>>, _> =
+            data.map(|it| base64_simd::STANDARD.decode_to_vec(it.data)).collect();
+        let data = data?;
+        bytes += data.iter().map(Vec::len).sum::<usize>();
+        read += data.len();
+        token = answer.next_shard_iterator.to_owned();
+    }
+    Ok(bytes)
+}
+
+/// A thread for each shard, each with the runtime that rusoto needs, and a channel.
+fn rusoto(address: &str, records: usize) -> Result<usize, BoxError> {
+    let (batches, queue) = bounded(16);
+    thread::scope(|scope| {
+        let share = records / SHARDS;
+        let readers: Vec<_> = (0..SHARDS)
+            .map(|_| {
+                let batches = batches.clone();
+                scope.spawn(move || rusoto_shard(address, share, &batches))
+            })
+            .collect();
+        drop(batches);
+        let bytes = |records: &Vec<rusoto_kinesis::Record>| {
+            records.iter().map(|record| record.data.len()).sum::<usize>()
+        };
+        let total = queue.iter().map(|records| bytes(&records)).sum();
+        for reader in readers {
+            reader.join().map_err(|_| "a reader panicked")??;
+        }
+        Ok(total)
+    })
+}
+
+fn rusoto_shard(
+    address: &str,
+    records: usize,
+    batches: &crossbeam_channel::Sender<Vec<rusoto_kinesis::Record>>,
+) -> Result<(), BoxError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let region = Region::Custom { name: "us-east-1".into(), endpoint: format!("http://{address}") };
+    let credentials = StaticProvider::new_minimal("test".into(), "test".into());
+    let client = rusoto_kinesis::KinesisClient::new_with(HttpClient::new()?, credentials, region);
+    let (mut read, mut token) = (0, "first".to_owned());
+    while read < records {
+        let input = GetRecordsInput { limit: Some(10_000), shard_iterator: token };
+        let answer = runtime.block_on(client.get_records(input))?;
+        read += answer.records.len();
+        token = answer.next_shard_iterator.unwrap_or_default();
+        batches.send(answer.records)?;
+    }
+    Ok(())
+}
