@@ -13,6 +13,9 @@ pub(super) const MAX_BODY: u64 = 32 << 20;
 /// megabyte cost a fifth of all time in page faults, so they are kept; but not for ever.
 const REMEMBERED: u32 = 16;
 
+/// How much is read at least where nothing says how long the body is.
+const STEP: usize = 64 << 10;
+
 thread_local! {
     static BUFFER: Cell<Buffer> = const { Cell::new(Buffer::new()) };
 }
@@ -26,7 +29,7 @@ pub(super) fn read<T>(
     // Taken out, so that a panic or a nested call meets an empty buffer.
     let mut buffer = BUFFER.take();
     let result = buffer.fill(body, limit).map_err(ureq::Error::from);
-    let answer = then(&buffer.bytes, result);
+    let answer = then(buffer.filled(), result);
     buffer.settle();
     BUFFER.set(buffer);
     answer
@@ -34,7 +37,10 @@ pub(super) fn read<T>(
 
 #[derive(Default)]
 struct Buffer {
+    /// Initialized to its whole length, which is seldom that of the answer: to write zeros again for
+    /// each answer costs a twentieth of all time.
     bytes: Vec<u8>,
+    filled: usize,
     /// The largest of the answers that are remembered, and how many these are.
     peak: usize,
     answers: u32,
@@ -42,28 +48,49 @@ struct Buffer {
 
 impl Buffer {
     const fn new() -> Self {
-        Self { bytes: Vec::new(), peak: 0, answers: 0 }
+        Self { bytes: Vec::new(), filled: 0, peak: 0, answers: 0 }
+    }
+
+    fn filled(&self) -> &[u8] {
+        &self.bytes[..self.filled]
     }
 
     fn fill(&mut self, body: Body, limit: u64) -> io::Result<()> {
-        self.bytes.clear();
+        self.filled = 0;
         let announced = body.content_length().unwrap_or(0);
         if announced > limit {
             return Err(ureq::Error::BodyExceedsLimit(limit).into_io());
         }
-        // Exactly: doubling would keep up to twice the memory.
-        self.bytes.reserve_exact(usize::try_from(announced).unwrap_or(0));
+        // And a byte, so that the end is seen without growing.
+        self.grow(usize::try_from(announced).unwrap_or(0) + 1);
         let mut reader = body.into_with_config().limit(limit).reader();
-        reader.read_to_end(&mut self.bytes)?;
-        Ok(())
+        loop {
+            if self.filled == self.bytes.len() {
+                self.grow(self.filled + self.filled.max(STEP));
+            }
+            match reader.read(&mut self.bytes[self.filled..]) {
+                Ok(0) => return Ok(()),
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn grow(&mut self, length: usize) {
+        if length > self.bytes.len() {
+            // Exactly: doubling would keep up to twice the memory.
+            self.bytes.reserve_exact(length - self.bytes.len());
+            self.bytes.resize(length, 0);
+        }
     }
 
     fn settle(&mut self) {
-        self.peak = self.peak.max(self.bytes.len());
+        self.peak = self.peak.max(self.filled);
         self.answers += 1;
         if self.answers == REMEMBERED {
-            self.bytes.clear();
-            self.bytes.shrink_to(self.peak);
+            self.bytes.truncate(self.peak + 1);
+            self.bytes.shrink_to_fit();
             (self.peak, self.answers) = (0, 0);
         }
     }
