@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::client::{ClientError, StreamStatus};
 use crate::config::Config;
 use crate::error::Error;
+use crate::flushing::Flushing;
 use crate::lineage::{Lineage, Plan, Start};
 use crate::listing::{Listing, Next};
 use crate::position::Position;
@@ -13,7 +14,6 @@ use crate::retry::Retry;
 use crate::shard::Shard;
 use crate::step::Ending;
 use crate::store::{StoreError, StoreErrorKind};
-use crate::tracker::StoreEvery;
 use crate::watchdog::Waiting;
 
 /// First polls are spread over the interval, but no longer than this: a spread evens out load, which
@@ -28,7 +28,6 @@ pub(crate) struct Coordinator {
     plan: Plan,
     interval: Duration,
     store_patience: Duration,
-    store_every: Option<StoreEvery>,
     /// `None` until the store was read.
     lineage: Option<Lineage>,
     listing: Listing,
@@ -38,11 +37,8 @@ pub(crate) struct Coordinator {
     is_listing: bool,
     /// Since when, and how often, children have been looked for.
     looking: Option<(Duration, Retry)>,
-    store_retry: Retry,
-    is_flushing: bool,
-    must_flush_again: bool,
-    /// A write failed while others were tried again, perhaps after its turn.
-    missed_flush: Option<(String, StoreError)>,
+    load_retry: Retry,
+    flushing: Flushing,
     timers: Timers,
     running: BTreeSet<String>,
     has_started: bool,
@@ -66,9 +62,6 @@ enum Phase {
 struct Timers {
     load: Option<Duration>,
     list: Option<Duration>,
-    flush: Option<Duration>,
-    /// Like `flush`, for positions whose storing may wait.
-    deferred: Option<Duration>,
 }
 
 /// What happened.
@@ -142,20 +135,18 @@ impl Coordinator {
         is_dispatching: bool,
     ) -> Self {
         let listing = Listing::new(&plan.stream, config.start_patience, config.max_outage);
+        let flushing = Flushing::new(&plan.stream, config);
         Self {
             plan,
             interval: config.interval,
             store_patience: config.store_patience,
-            store_every: config.store_every,
             lineage: None,
             listing,
             listed,
             is_listing: false,
             looking: None,
-            store_retry: Retry::default(),
-            is_flushing: false,
-            must_flush_again: false,
-            missed_flush: None,
+            load_retry: Retry::default(),
+            flushing,
             timers: Timers::default(),
             running: BTreeSet::new(),
             has_started: false,
@@ -172,8 +163,8 @@ impl Coordinator {
 
     /// When a `Tick` is due.
     pub(crate) fn wake(&self) -> Option<Duration> {
-        let Timers { load, list, flush, deferred } = self.timers;
-        [load, list, flush, deferred].into_iter().flatten().min()
+        let Timers { load, list } = self.timers;
+        [load, list, self.flushing.wake()].into_iter().flatten().min()
     }
 
     /// What to do about an event. `now` counts from any fixed moment, and never falls.
@@ -201,10 +192,7 @@ impl Coordinator {
             }
             Event::Dispatched => self.is_dispatching = false,
             Event::Unstored { shard, error } => self.unstored(&mut turn, shard, error),
-            Event::Deferred => {
-                let due = turn.now + self.store_every.map_or(Duration::ZERO, |every| every.time);
-                self.timers.deferred.get_or_insert(due);
-            }
+            Event::Deferred => self.flushing.deferred(now),
             Event::Flushed(outcome) => self.flushed(&mut turn, outcome),
             Event::Failed(error) => self.fail(&mut turn, error),
             Event::Panicked => self.halt(&mut turn),
@@ -221,7 +209,7 @@ impl Coordinator {
         }
         match outcome {
             Ok(stored) => {
-                self.store_retry.succeeded(turn.now);
+                self.load_retry.succeeded(turn.now);
                 self.lineage = Some(Lineage::new(self.plan.clone(), stored));
                 match self.listed.take() {
                     Some(shards) => {
@@ -231,13 +219,22 @@ impl Coordinator {
                     None => self.list(turn),
                 }
             }
-            Err(error) => match self.store_wait(turn, &error) {
+            Err(error) => match self.load_wait(turn, &error) {
                 Some(wait) => self.timers.load = Some(turn.now + wait),
                 None => {
                     let stream = self.plan.stream.clone();
                     self.fail(turn, Error::Store { stream, shard: None, source: error });
                 }
             },
+        }
+    }
+
+    fn load_wait(&mut self, turn: &mut Turn, error: &StoreError) -> Option<Duration> {
+        match error.kind() {
+            StoreErrorKind::Lost | StoreErrorKind::Fatal => None,
+            StoreErrorKind::Retry => {
+                self.load_retry.wait(turn.now, turn.rng, Some(self.store_patience))
+            }
         }
     }
 
@@ -323,74 +320,28 @@ impl Coordinator {
     }
 
     fn unstored(&mut self, turn: &mut Turn, shard: String, error: StoreError) {
-        if error.kind() == StoreErrorKind::Retry && self.is_flushing {
-            self.missed_flush = Some((shard, error));
-            return;
-        }
-        if error.kind() == StoreErrorKind::Retry && self.timers.flush.is_some() {
-            return;
-        }
-        if !self.store_retry.is_failing() {
-            log::warn!("stream {:?}, shard {shard:?}: {error}", self.plan.stream);
-        }
-        match self.store_wait(turn, &error) {
-            Some(wait) => self.timers.flush = Some(turn.now + wait),
-            None => {
-                let stream = self.plan.stream.clone();
-                self.fail(turn, Error::Store { stream, shard: Some(shard), source: error });
-            }
+        if let Err(error) = self.flushing.unstored(turn.now, turn.rng, shard, error) {
+            self.fail(turn, error);
         }
     }
 
     fn flushed(&mut self, turn: &mut Turn, outcome: Result<(), (String, StoreError)>) {
-        self.is_flushing = false;
-        let must_flush_again = std::mem::take(&mut self.must_flush_again);
-        let missed = self.missed_flush.take().map_or(Ok(()), Err);
-        if let Err((shard, error)) = outcome {
-            return self.unstored(turn, shard, error);
-        }
-        // Everything that had failed is stored: what failed meanwhile begins to wait only now.
-        if let Some(lasted) = self.store_retry.succeeded(turn.now) {
-            log::warn!("stream {:?}: positions stored, after {lasted:?}", self.plan.stream);
-        }
-        match missed {
-            Err((shard, error)) => self.unstored(turn, shard, error),
-            Ok(()) if must_flush_again => self.flush(turn),
-            Ok(()) => {}
-        }
-    }
-
-    fn store_wait(&mut self, turn: &mut Turn, error: &StoreError) -> Option<Duration> {
-        match error.kind() {
-            StoreErrorKind::Lost | StoreErrorKind::Fatal => None,
-            StoreErrorKind::Retry => {
-                self.store_retry.wait(turn.now, turn.rng, Some(self.store_patience))
-            }
+        match self.flushing.flushed(turn.now, turn.rng, outcome) {
+            Ok(true) => turn.actions.push(Action::Flush),
+            Ok(false) => {}
+            Err(error) => self.fail(turn, error),
         }
     }
 
     fn tick(&mut self, turn: &mut Turn) {
         let is_due = |timer: &mut Option<Duration>| timer.take_if(|at| *at <= turn.now).is_some();
-        let Timers { load, list, flush, deferred } = &mut self.timers;
-        if is_due(load) {
+        if is_due(&mut self.timers.load) {
             turn.actions.push(Action::Load);
         }
-        if is_due(list) {
+        if is_due(&mut self.timers.list) {
             turn.actions.push(Action::List);
         }
-        let (is_retry, is_deferred) = (is_due(flush), is_due(deferred));
-        // Behind a failed write all others wait: they are written with it.
-        if is_retry || (is_deferred && self.timers.flush.is_none()) {
-            self.flush(turn);
-        }
-    }
-
-    fn flush(&mut self, turn: &mut Turn) {
-        (self.timers.flush, self.timers.deferred) = (None, None);
-        // A round that is under way may have passed what is due now.
-        if std::mem::replace(&mut self.is_flushing, true) {
-            self.must_flush_again = true;
-        } else {
+        if self.flushing.tick(turn.now) {
             turn.actions.push(Action::Flush);
         }
     }
@@ -418,12 +369,12 @@ impl Coordinator {
 
     fn finish_if_over(&mut self, turn: &mut Turn) {
         let is_quiet = self.running.is_empty() && !self.is_dispatching;
-        if self.phase == Phase::Ended && is_quiet && self.timers.deferred.is_some() {
-            self.flush(turn);
+        let is_last = self.phase == Phase::Ended && is_quiet;
+        if is_last && self.flushing.is_deferring() && self.flushing.begin() {
+            turn.actions.push(Action::Flush);
         }
-        let is_storing = self.is_flushing || self.timers.flush.is_some();
         let is_over = match self.phase {
-            Phase::Ended => !is_storing,
+            Phase::Ended => !self.flushing.is_storing(),
             // What could not be stored is tried once more when all has finished.
             Phase::Stopped => true,
             Phase::Reading | Phase::Finished => false,

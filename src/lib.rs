@@ -83,6 +83,7 @@ mod cursor;
 mod dispatch;
 mod engine;
 mod error;
+mod flushing;
 mod gap;
 mod handler;
 mod ledger;

@@ -1,0 +1,178 @@
+//! When the positions that wait in the trackers are written. Pure.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::retry::Retry;
+use crate::store::{StoreError, StoreErrorKind};
+use crate::tracker::StoreEvery;
+
+/// Rounds of writes: for what a commit could not write, and for what it left to be written later.
+#[derive(Debug)]
+pub(crate) struct Flushing {
+    stream: String,
+    patience: Duration,
+    every: Option<StoreEvery>,
+    retry: Retry,
+    is_under_way: bool,
+    /// What became due while a round was under way, which may have passed it.
+    must_go_again: bool,
+    /// A write failed while others were tried again, perhaps after its turn.
+    missed: Option<(String, StoreError)>,
+    /// When what failed is tried again. All that waits is written with it.
+    retry_at: Option<Duration>,
+    /// When what was left for later is written.
+    deferred_until: Option<Duration>,
+}
+
+impl Flushing {
+    pub(crate) fn new(stream: &str, config: &Config) -> Self {
+        Self {
+            stream: stream.into(),
+            patience: config.store_patience,
+            every: config.store_every,
+            retry: Retry::default(),
+            is_under_way: false,
+            must_go_again: false,
+            missed: None,
+            retry_at: None,
+            deferred_until: None,
+        }
+    }
+
+    /// When `tick` is due.
+    pub(crate) fn wake(&self) -> Option<Duration> {
+        self.retry_at.into_iter().chain(self.deferred_until).min()
+    }
+
+    /// Whether something that may wait is still to be written.
+    pub(crate) fn is_deferring(&self) -> bool {
+        self.deferred_until.is_some()
+    }
+
+    /// Whether something is being written, or failed and will be tried again.
+    pub(crate) fn is_storing(&self) -> bool {
+        self.is_under_way || self.retry_at.is_some()
+    }
+
+    /// A commit did not write its position, which may wait.
+    pub(crate) fn deferred(&mut self, now: Duration) {
+        let until = now + self.every.map_or(Duration::ZERO, |every| every.time);
+        self.deferred_until.get_or_insert(until);
+    }
+
+    /// A write failed.
+    ///
+    /// # Errors
+    /// If it failed for good, or patience has ended.
+    pub(crate) fn unstored(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        shard: String,
+        error: StoreError,
+    ) -> Result<(), Error> {
+        let may_pass = error.kind() == StoreErrorKind::Retry;
+        if may_pass && self.is_under_way {
+            self.missed = Some((shard, error));
+            return Ok(());
+        }
+        if may_pass && self.retry_at.is_some() {
+            return Ok(());
+        }
+        if !self.retry.is_failing() {
+            log::warn!("stream {:?}, shard {shard:?}: {error}", self.stream);
+        }
+        let wait = may_pass.then(|| self.retry.wait(now, rng, Some(self.patience))).flatten();
+        let Some(wait) = wait else {
+            let stream = self.stream.clone();
+            return Err(Error::Store { stream, shard: Some(shard), source: error });
+        };
+        self.retry_at = Some(now + wait);
+        Ok(())
+    }
+
+    /// A round is over: whether another is to begin.
+    ///
+    /// # Errors
+    /// As `unstored`.
+    pub(crate) fn flushed(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        outcome: Result<(), (String, StoreError)>,
+    ) -> Result<bool, Error> {
+        self.is_under_way = false;
+        let must_go_again = std::mem::take(&mut self.must_go_again);
+        let missed = self.missed.take();
+        if let Err((shard, error)) = outcome {
+            return self.unstored(now, rng, shard, error).map(|()| false);
+        }
+        // Everything that had failed is stored: what failed meanwhile begins to wait only now.
+        if let Some(lasted) = self.retry.succeeded(now) {
+            log::warn!("stream {:?}: positions stored, after {lasted:?}", self.stream);
+        }
+        match missed {
+            Some((shard, error)) => self.unstored(now, rng, shard, error).map(|()| false),
+            None => Ok(must_go_again && self.begin()),
+        }
+    }
+
+    /// Time has passed: whether a round is to begin.
+    pub(crate) fn tick(&mut self, now: Duration) -> bool {
+        let is_due = |timer: &mut Option<Duration>| timer.take_if(|at| *at <= now).is_some();
+        let (is_retry, is_deferred) =
+            (is_due(&mut self.retry_at), is_due(&mut self.deferred_until));
+        // Behind a failed write all others wait: they are written with it.
+        (is_retry || (is_deferred && self.retry_at.is_none())) && self.begin()
+    }
+
+    /// Everything that waits is to be written: whether a round is to begin, or one is under way, which
+    /// will be followed by another.
+    pub(crate) fn begin(&mut self) -> bool {
+        (self.retry_at, self.deferred_until) = (None, None);
+        let was_under_way = std::mem::replace(&mut self.is_under_way, true);
+        self.must_go_again |= was_under_way;
+        !was_under_way
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn flushing() -> (Flushing, fastrand::Rng) {
+        let config = Config::new().store_every(100, SECOND);
+        (Flushing::new("orders", &config), fastrand::Rng::with_seed(1))
+    }
+
+    #[test]
+    fn what_is_due_behind_a_failed_write_waits_for_its_retry() {
+        let (mut flushing, mut rng) = flushing();
+        flushing.deferred(Duration::ZERO);
+        assert_eq!(flushing.wake(), Some(SECOND));
+        for _ in 0..9 {
+            assert!(!flushing.is_under_way);
+            let error = StoreError::retry("busy");
+            flushing.unstored(SECOND, &mut rng, "a".into(), error).unwrap();
+        }
+        let retry_at = flushing.retry_at.unwrap();
+        let first = flushing.tick(SECOND.min(retry_at));
+        assert!(!first && flushing.wake() == Some(retry_at), "{flushing:?}");
+        assert!(flushing.tick(retry_at) && flushing.wake().is_none());
+    }
+
+    #[test]
+    fn what_is_due_or_fails_while_a_round_is_under_way_is_written_in_another() {
+        let (mut flushing, mut rng) = flushing();
+        assert!(flushing.begin() && !flushing.begin());
+        assert!(flushing.flushed(SECOND, &mut rng, Ok(())).unwrap());
+        let error = StoreError::retry("busy");
+        flushing.unstored(SECOND, &mut rng, "a".into(), error).unwrap();
+        assert!(!flushing.flushed(SECOND, &mut rng, Ok(())).unwrap());
+        assert!(flushing.is_storing() && flushing.wake().is_some());
+    }
+}
