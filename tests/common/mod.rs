@@ -139,6 +139,8 @@ impl Client for Watched {
 pub(crate) enum StoreCall {
     Load,
     Update,
+    /// An update was made; an error is an answer that is lost.
+    Updated,
     Reset,
 }
 
@@ -173,7 +175,8 @@ impl Store for Hooked {
         to: &Position,
     ) -> Result<(), StoreError> {
         (self.hook)(StoreCall::Update)?;
-        self.inside.update_shard_iterator(stream, shard, to)
+        self.inside.update_shard_iterator(stream, shard, to)?;
+        (self.hook)(StoreCall::Updated)
     }
 
     fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {

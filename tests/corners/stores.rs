@@ -162,7 +162,7 @@ fn what_cannot_be_stored_at_the_shutdown_either_is_an_error() {
 fn the_handlers_error_is_told_and_not_that_of_the_store_that_fails_too() {
     let store = Hooked::new(&Arc::default(), |call| match call {
         StoreCall::Update => Err(busy()),
-        StoreCall::Load | StoreCall::Reset => Ok(()),
+        StoreCall::Load | StoreCall::Updated | StoreCall::Reset => Ok(()),
     });
     let stream = Stream::new(kinesis(1, 10), STREAM, store, quick().limit(1)).unwrap();
     let mut handled = 0;
@@ -206,66 +206,22 @@ fn a_reset_that_fails_for_a_while_is_made_before_anything_is_read() {
     assert!(stored(&inside, 0).is_some_and(|stored| stored.sequence().is_some()));
 }
 
-/// Writes, and loses the answer, the first so many times.
-struct Forgetful {
-    inside: Arc<LocalStore>,
-    left: AtomicUsize,
-}
-
-impl Store for Forgetful {
-    fn get_shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-    ) -> Result<Option<Position>, StoreError> {
-        self.inside.get_shard_iterator(stream, shard)
-    }
-
-    fn update_shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-        to: &Position,
-    ) -> Result<(), StoreError> {
-        self.inside.update_shard_iterator(stream, shard, to)?;
-        let fewer = |left: usize| left.checked_sub(1);
-        match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer) {
-            Ok(_) => Err(busy()),
-            Err(_) => Ok(()),
-        }
-    }
-
-    fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
-        self.inside.shard_iterators(stream)
-    }
-
-    fn reset_shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-        to: Option<&Position>,
-    ) -> Result<(), StoreError> {
-        self.inside.reset_shard_iterator(stream, shard, to)
-    }
-}
-
 #[test]
 fn the_lost_reply_of_a_write_neither_loses_nor_repeats_a_record() {
     for lost in 1..4 {
-        let (kinesis, inside) = (kinesis(1, 6), Arc::new(LocalStore::new()));
-        let store = Forgetful { inside: Arc::clone(&inside), left: AtomicUsize::new(lost) };
-        let stream = Stream::new(kinesis.clone(), STREAM, store, quick().limit(1)).unwrap();
-        let (shutdown, mut handled) = (stream.shutdown(), Vec::new());
+        let config = quick().limit(1);
+        let (stream, inside) = with_failures(StoreCall::Updated, lost, config);
+        let (shutdown, mut handled) = (stream.shutdown(), 0);
         let first = stream.listen(|batch| {
-            handled.extend(numbers(batch));
-            if handled.len() == 3 {
+            assert_eq!(numbers(batch), [handled]);
+            handled += 1;
+            if handled == 3 {
                 shutdown.now();
             }
             Ok(())
         });
         first.unwrap();
-        let again = Stream::new(kinesis, STREAM, inside, quick()).unwrap();
-        handled.extend(all(&read(again, up_to(3))));
-        assert_eq!(handled, [0, 1, 2, 3, 4, 5]);
+        let again = Stream::new(kinesis(1, 10), STREAM, inside, quick()).unwrap();
+        assert_eq!(all(&read(again, up_to(7))), [3, 4, 5, 6, 7, 8, 9]);
     }
 }
