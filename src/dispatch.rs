@@ -117,7 +117,7 @@ impl Desk<'_> {
     fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
         batch.ledger().handles(None);
         batch.ledger().progresses();
-        self.parking.done((self.clock)().now, batch.shard());
+        self.parking.done((self.clock)().now, batch);
         match batch.commit() {
             // The coordinator knows too: it tries again, and stops when patience ends.
             Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Retry => {

@@ -25,7 +25,8 @@
 //!
 //! - **At least once.** A position is stored only after its batch was handled ([`Ok`]) or committed. No
 //!   error, panic, throttling, expiry, stall, reshard or restart loses a record that the stream still
-//!   holds. A record comes again only after a restart, and only if its batch was not committed.
+//!   holds. A record comes again only after a restart or an attempt that failed, and only if its batch
+//!   was not committed.
 //! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
 //!   it was split or merged from. One reader sees that order; several workers on one receiver give it up.
 //! - **Bounded memory**: at worst `(capacity + shards + 1)` decoded answers and one answer's body for
@@ -56,6 +57,16 @@
 //! and `SqliteStore`, with feature `sqlite`, in a file; anything with a compare-and-set can.
 //! [`export_positions`] and [`import_positions`] show positions as JSON, move them to another store, and
 //! rewind.
+//!
+//! # When the handler fails
+//!
+//! An error of the handler stops the consumer with [`Error::Handler`], unless [`Config::on_error`] says
+//! otherwise: [`OnError`] hands the batch over again with growing waits, while other shards go on, halves it to
+//! find the record at fault, and hands what is refused for the last time to a dead-letter callback. A record
+//! is passed over only if that callback took it.
+//!
+//! What does not stop the consumer and should be known, a gap that is passed over or a shard that makes no
+//! progress, is logged, and told to [`Config::on_notice`].
 //!
 //! # Where a shard starts
 //!

@@ -114,11 +114,12 @@ impl Parking {
         Verdict::Parked
     }
 
-    /// A batch of this shard is done: what waits behind it is next.
-    pub(crate) fn done(&mut self, now: Duration, shard: &str) {
+    /// A batch is done: what waits behind it is next.
+    pub(crate) fn done(&mut self, now: Duration, batch: &Batch) {
+        let (stream, shard) = (batch.stream(), batch.shard());
         let Some(lane) = self.lanes.get_mut(shard) else { return };
         if let Some(lasted) = lane.retry.succeeded(now) {
-            log::warn!("shard {shard:?}: the handler has gone on, after {lasted:?}");
+            log::warn!("stream {stream:?}, shard {shard:?}: handled, after {lasted:?}");
         }
         (lane.attempts, lane.due) = (0, Some(now));
         if lane.batches.is_empty() {

@@ -92,9 +92,10 @@ fn only_the_shard_that_failed_waits() {
     assert_eq!(numbers(&first), ["1", "2"]);
     assert!(parking.take(at(60).now).is_none(), "the second overtook the first");
     first.commit().unwrap();
-    parking.done(at(60).now, "a");
-    assert_eq!(numbers(&parking.take(at(60).now).unwrap()), ["3", "4"]);
-    parking.done(at(60).now, "a");
+    parking.done(at(60).now, &first);
+    let second = parking.take(at(60).now).unwrap();
+    assert_eq!(numbers(&second), ["3", "4"]);
+    parking.done(at(60).now, &second);
     assert!(parking.is_empty() && parking.pass(a.batch(5..6)).is_some());
 }
 
@@ -118,13 +119,13 @@ fn halving_finds_the_one_record_and_commits_all_before_it() {
             handled.extend(numbers(&batch).iter().map(ToString::to_string));
             batch.commit().unwrap();
             assert_eq!(shard.stored().as_ref(), handled.last(), "halves are stored in order");
-            parking.done(at(0).now, "a");
+            parking.done(at(0).now, &batch);
         } else if let Verdict::GivenUp { batch, attempts } = fail(&mut parking, at(0), batch) {
             assert_eq!((numbers(&batch), attempts), (vec!["13"], 2));
             assert_eq!(shard.stored().as_deref(), Some("12"));
             refused.push("13");
             batch.commit().unwrap();
-            parking.done(at(0).now, "a");
+            parking.done(at(0).now, &batch);
         } else if parking.due() > Some(at(0).now) {
             waits += 1;
         }
