@@ -361,7 +361,9 @@ fn misfit(shard: &Shard, stored: &Position) -> Option<Gap> {
     if sequence < starting {
         return Some(Gap::Recreated { shard: id, wanted, available: starting.clone() });
     }
-    let is_beyond = shard.ending_sequence_number().is_some_and(|ending| sequence > ending);
+    // Some servers end every shard at 9223372036854775807, which is below all of its numbers.
+    let ending = shard.ending_sequence_number().filter(|ending| *ending >= starting);
+    let is_beyond = ending.is_some_and(|ending| sequence > ending);
     is_beyond.then_some(Gap::Foreign { shard: id, wanted })
 }
 
