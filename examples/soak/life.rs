@@ -14,6 +14,8 @@ use crate::cloud::{DEADLINE, STREAM};
 use crate::support::REGION;
 
 const INTERVAL: Duration = Duration::from_millis(100);
+/// How often it is looked whether a life is over.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How a life ends.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,7 @@ impl World {
         &self,
         time: Duration,
         end: End,
+        seed: u64,
         is_enough: impl Fn(&Check) -> bool,
     ) -> Result<(), BoxError> {
         self.check.lock().begin(self.store.shard_iterators(STREAM)?);
@@ -54,7 +57,7 @@ impl World {
             return self.receive(stream, until);
         }
         let check = Arc::clone(&self.check);
-        let mut refusals = fastrand::Rng::new();
+        let mut refusals = fastrand::Rng::with_seed(seed);
         let listener = stream.spawn(move |batch| {
             let is_over = Instant::now() >= until;
             match end {
@@ -68,18 +71,26 @@ impl World {
                     count_half(&check, batch);
                     std::panic::panic_any("in the middle of a batch");
                 }
-                _ => count(&check, batch, batch.len()),
+                End::Drop if is_over => {
+                    count_half(&check, batch);
+                    std::thread::sleep(LOOK * 3); // the listener is dropped now
+                    count_rest(&check, batch);
+                }
+                _ => count_from(&check, batch, 0),
             }
             Ok(())
         })?;
-        let wait = || std::thread::sleep(Duration::from_millis(20));
         while !listener.is_finished() && !is_enough(&self.check.lock()) {
-            if Instant::now() >= until && matches!(end, End::Drop | End::Drain) {
+            if Instant::now() >= until + LOOK && matches!(end, End::Drop | End::Drain) {
                 break;
             }
-            wait();
+            std::thread::sleep(LOOK);
         }
         match end {
+            End::Drop | End::Drain if listener.is_finished() => {
+                listener.join()?;
+                return Err("the consumer ended by itself".into());
+            }
             End::Drop => drop(listener),
             End::Drain => {
                 listener.shutdown().drain(Duration::from_secs(5));
@@ -108,7 +119,7 @@ impl World {
     fn receive(&self, stream: Stream, until: Instant) -> Result<(), BoxError> {
         let (batches, listener) = stream.receiver()?;
         while let Ok(batch) = batches.recv_deadline(until) {
-            count(&self.check, &batch, batch.len());
+            count_from(&self.check, &batch, 0);
             batch.commit()?;
         }
         if let Ok(batch) = batches.try_recv() {
@@ -121,12 +132,20 @@ impl World {
 }
 
 fn count_half(check: &Mutex<Check>, batch: &Batch) {
-    count(check, batch, batch.len() / 2);
+    let mut check = check.lock();
+    let half = batch.records().iter().take(batch.len() / 2);
+    half.for_each(|record| check.take(batch.shard(), &record));
 }
 
-fn count(check: &Mutex<Check>, batch: &Batch, records: usize) {
+/// What `count_half` left.
+fn count_rest(check: &Mutex<Check>, batch: &Batch) {
+    count_from(check, batch, batch.len() / 2);
+}
+
+fn count_from(check: &Mutex<Check>, batch: &Batch, first: usize) {
     let mut check = check.lock();
-    batch.records().iter().take(records).for_each(|record| check.take(batch.shard(), &record));
+    let rest = batch.records().iter().skip(first);
+    rest.for_each(|record| check.take(batch.shard(), &record));
 }
 
 /// The consumer must have ended by the handler's error, or its panic, and by nothing else.

@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Memory is compared from here on.
 const WARM: Duration = Duration::from_secs(30);
 const MAX_GROWTH: f64 = 0.10;
+/// How often each fault of a connection must be met in a soak of this length.
+const MIN_FAULTS: u64 = 20;
+const FULL: Duration = Duration::from_secs(120);
 /// On x86-64; only the ratio is judged.
 const PAGE: u64 = 4096;
 
@@ -64,7 +67,7 @@ fn soak(time: Duration, seed: u64) -> Result<ExitCode, BoxError> {
     let (mut restarts, mut warm) = (0_u32, None);
     while began.elapsed() < time {
         let end = ENDS[rng.usize(..ENDS.len())];
-        world.live(Duration::from_millis(rng.u64(1_000..5_000)), end, |_| false)?;
+        world.live(Duration::from_millis(rng.u64(1_000..5_000)), end, rng.u64(..), |_| false)?;
         restarts += 1;
         if began.elapsed() > WARM {
             warm = warm.or(Some(rss()?));
@@ -72,8 +75,8 @@ fn soak(time: Duration, seed: u64) -> Result<ExitCode, BoxError> {
         eprintln!("{:>4} s: {}, {restarts} restarts", began.elapsed().as_secs(), check.lock());
     }
     let done = cloud.stop()?;
-    world.live(PATIENCE, End::Drop, |check| check.lost(done.put) == 0)?;
-    world.live(Duration::from_secs(1), End::Drop, |_| false)?; // for whatever should not come
+    world.live(PATIENCE, End::Drop, 0, |check| check.lost(done.put) == 0)?;
+    world.live(Duration::from_secs(1), End::Drop, 0, |_| false)?; // for whatever should not come
     let grown = warm.map(|warm| rss().map(|now| (warm, now))).transpose()?;
     let is_bounded = grown.is_none_or(|(warm, now)| now as f64 <= warm as f64 * (1.0 + MAX_GROWTH));
     if let Some((warm, now)) = grown {
@@ -83,14 +86,23 @@ fn soak(time: Duration, seed: u64) -> Result<ExitCode, BoxError> {
             now / 1024
         );
     }
-    let is_perfect = verdict(&mut cloud, done, restarts, &check.lock())?;
+    let enough = if time >= FULL { MIN_FAULTS } else { 0 };
+    let is_perfect = verdict(&mut cloud, done, restarts, &check.lock(), enough)?;
     Ok(if is_perfect && is_bounded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What went wrong, and what came of it; whether that is as it should be.
-fn verdict(cloud: &mut Cloud, done: Done, restarts: u32, check: &Check) -> Result<bool, BoxError> {
-    let mut faults = 0;
-    for (kind, counts) in ["connections and bytes", "answers"].into_iter().zip(cloud.counts()?) {
+fn verdict(
+    cloud: &mut Cloud,
+    done: Done,
+    restarts: u32,
+    check: &Check,
+    enough: u64,
+) -> Result<bool, BoxError> {
+    let (mut faults, mut too_few) = (0, 0);
+    let [transport, answers] = cloud.counts()?;
+    too_few += transport.iter().filter(|(_, count)| *count < enough).count();
+    for (kind, counts) in [("connections and bytes", transport), ("answers", answers)] {
         println!("faults of {kind}:");
         for (name, count) in counts {
             println!("{count:>6} {name}");
@@ -104,7 +116,10 @@ fn verdict(cloud: &mut Cloud, done: Done, restarts: u32, check: &Check) -> Resul
         "{put} records, {splits} splits, {merges} merges, {faults} faults, {restarts} restarts: \
          {lost} lost, {disordered} out of order, {unexplained} unexplained duplicates"
     );
-    Ok(lost + disordered + unexplained == 0 && check.distinct() == put)
+    if too_few > 0 {
+        eprintln!("{too_few} kinds of faults were met fewer than {enough} times");
+    }
+    Ok(too_few == 0 && lost + disordered + unexplained == 0 && check.distinct() == put)
 }
 
 /// The memory of this process that is in use, in bytes.

@@ -148,6 +148,8 @@ pub(crate) enum StoreCall {
 pub(crate) struct Hooked {
     pub(crate) inside: Arc<LocalStore>,
     hook: Hook<StoreCall, StoreError>,
+    /// The shard whose updates it is for; `None`: of all.
+    only: Option<String>,
 }
 
 impl Hooked {
@@ -155,7 +157,12 @@ impl Hooked {
         inside: &Arc<LocalStore>,
         hook: impl Fn(StoreCall) -> Result<(), StoreError> + Send + Sync + 'static,
     ) -> Self {
-        Self { inside: Arc::clone(inside), hook: Box::new(hook) }
+        Self { inside: Arc::clone(inside), hook: Box::new(hook), only: None }
+    }
+
+    /// The hook is for updates of this shard alone.
+    pub(crate) fn only_for(self, shard: &str) -> Self {
+        Self { only: Some(shard.into()), ..self }
     }
 }
 
@@ -174,6 +181,9 @@ impl Store for Hooked {
         shard: &str,
         to: &Position,
     ) -> Result<(), StoreError> {
+        if self.only.as_deref().is_some_and(|only| only != shard) {
+            return self.inside.update_shard_iterator(stream, shard, to);
+        }
         (self.hook)(StoreCall::Update)?;
         self.inside.update_shard_iterator(stream, shard, to)?;
         (self.hook)(StoreCall::Updated)

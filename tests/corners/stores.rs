@@ -207,6 +207,24 @@ fn a_reset_that_fails_for_a_while_is_made_before_anything_is_read() {
 }
 
 #[test]
+fn a_store_that_fails_for_one_shard_does_not_hold_up_the_others() {
+    let inside = Arc::new(LocalStore::new());
+    let fails = |call| if call == StoreCall::Load { Ok(()) } else { Err(busy()) };
+    let store = Hooked::new(&inside, fails).only_for(&id(0));
+    let kinesis = kinesis(2, 0);
+    (0..20).for_each(|at| drop(kinesis.put_to(STREAM, &id(at % 2), "key", b"0")));
+    let config = quick().limit(1).store_every(1, Duration::ZERO);
+    let stream = Stream::new(kinesis.clone(), STREAM, store, config).unwrap();
+    let listener = stream.spawn(|_| Ok(())).unwrap();
+    let held = kinesis.held(STREAM);
+    let last = held.iter().rev().find(|held| held.shard == id(1)).unwrap();
+    let is_stored = || stored(&inside, 1).is_some_and(|it| it.sequence() == Some(&last.sequence));
+    until("the other shard's last position is stored", is_stored);
+    assert!(!listener.is_finished() && stored(&inside, 0).is_none());
+    drop(listener);
+}
+
+#[test]
 fn the_lost_reply_of_a_write_neither_loses_nor_repeats_a_record() {
     for lost in 1..4 {
         let config = quick().limit(1);
