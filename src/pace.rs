@@ -8,6 +8,7 @@ use crate::config::{Config, OnGap};
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     pub(crate) interval: Duration,
+    pub(crate) catch_up_interval: Option<Duration>,
     pub(crate) limit: u32,
     pub(crate) max_outage: Option<Duration>,
     pub(crate) store_patience: Duration,
@@ -19,6 +20,7 @@ impl Pace {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             interval: config.interval,
+            catch_up_interval: config.catch_up_interval,
             limit: config.limit,
             max_outage: config.max_outage,
             store_patience: config.store_patience,

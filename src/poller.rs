@@ -54,6 +54,8 @@ pub(crate) struct Poller {
     /// The same until it was asked for.
     news: Option<Gap>,
     limit: u32,
+    /// Whether the last answer said that there is more to read.
+    is_behind: bool,
     /// How long the first read waits, so that shards do not all begin at once.
     delay: Duration,
     called: Duration,
@@ -86,6 +88,7 @@ impl Poller {
             stream,
             shard: start.shard,
             limit: pace.limit,
+            is_behind: false,
             pace,
             cursor: Cursor::new(start.at),
             token: None,
@@ -179,7 +182,9 @@ impl Poller {
 
     /// The interval runs from the start of one call to the start of the next.
     fn wait_interval(&mut self, now: Duration) -> Step {
-        match (self.called + self.pace.interval).checked_sub(now) {
+        let shorter = self.pace.catch_up_interval.filter(|_| self.is_behind);
+        let interval = shorter.map_or(self.pace.interval, |it| it.min(self.pace.interval));
+        match (self.called + interval).checked_sub(now) {
             Some(wait) if !wait.is_zero() => Step::Wait(wait),
             _ => self.call(now),
         }
@@ -209,6 +214,7 @@ impl Poller {
         self.unconfirmed = false;
         self.limit = self.limit.saturating_mul(2).min(self.pace.limit);
         let Answer { mut records, next, behind_latest, children } = answer;
+        self.is_behind = behind_latest.is_some_and(|behind| !behind.is_zero());
         if let Err(error) = self.resume(&mut records, next.is_none()) {
             return Step::Fail(error);
         }
@@ -218,7 +224,7 @@ impl Poller {
             return self.deliver_end(records, behind_latest, Ending::Read(children));
         }
         match through {
-            None => self.nothing_new(now, behind_latest),
+            None => self.nothing_new(now),
             Some(through) => {
                 self.probing = None;
                 let gap = self.gap.take();
@@ -227,11 +233,10 @@ impl Poller {
         }
     }
 
-    fn nothing_new(&mut self, now: Duration, behind_latest: Option<Duration>) -> Step {
-        let is_behind = behind_latest.is_some_and(|behind| !behind.is_zero());
+    fn nothing_new(&mut self, now: Duration) -> Step {
         match &mut self.probing {
-            Some(quiet) if is_behind || *quiet < MAX_QUIET => {
-                *quiet += u32::from(!is_behind);
+            Some(quiet) if self.is_behind || *quiet < MAX_QUIET => {
+                *quiet += u32::from(!self.is_behind);
                 Step::Wait(self.pace.interval.min(PROBE_INTERVAL))
             }
             _ => {

@@ -112,6 +112,22 @@ fn the_interval_runs_from_call_to_call() {
 }
 
 #[test]
+fn a_shard_that_is_behind_may_be_read_at_a_shorter_interval() {
+    let millis = Duration::from_millis;
+    let config = Config::new().catch_up_interval(millis(200));
+    let mut trial = trial_with(fresh(), config).begun();
+    let mut wait_when = |behind: u64| {
+        let behind_latest = Some(millis(behind));
+        let answer = Answer { behind_latest, ..answer(&[], Some("next")) };
+        let Step::Wait(wait) = trial.step(Outcome::Records(Ok(answer))) else { panic!() };
+        trial.now += wait;
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
+        wait
+    };
+    assert_eq!([0, 5000, 1, 0].map(&mut wait_when), [1000, 200, 200, 1000].map(millis));
+}
+
+#[test]
 fn an_expired_iterator_resumes_after_the_last_record_read() {
     let mut trial = trial(fresh()).begun();
     delivered(trial.gets(&[101, 102]));
