@@ -12,8 +12,7 @@ use rusoto_core::{HttpClient, Region};
 use rusoto_kinesis::{GetRecordsInput, Kinesis};
 use serde::Deserialize;
 
-use crate::server::SHARDS;
-
+pub(crate) const SHARDS: usize = 4;
 const STREAM: &str = "drain";
 
 /// Reads so many records with the client of this name: the bytes of their data, which keeps them read.

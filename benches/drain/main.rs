@@ -5,13 +5,15 @@
 //! rounds. `-- --rounds N` sets how many (5).
 
 mod clients;
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/server.rs"]
 mod server;
 
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 
 use kinesis_consumer::BoxError;
+use process::{again, cpu_ticks, peak_kib};
 
 const CLIENTS: [&str; 3] = ["floor", "ours", "rusoto"];
 /// Bytes of data in a record, and how many records are read.
@@ -22,7 +24,7 @@ fn main() -> Result<(), BoxError> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["--server", size] => server::serve(size.parse()?),
+        ["--server", size] => server::serve(size.parse()?, clients::SHARDS),
         ["--client", client, address, records] => {
             let bytes = clients::drain(client, address, records.parse()?)?;
             println!("{} {bytes} {}", cpu_ticks()?, peak_kib()?);
@@ -90,32 +92,8 @@ fn run(client: &str, size: usize, records: usize) -> Result<Figures, BoxError> {
     Ok(Figures { cpu_seconds: ticks / 100.0, bytes, peak_mib: peak_kib / 1024.0 })
 }
 
-/// This program again, as something else.
-fn again(arguments: &[&str]) -> Result<Child, BoxError> {
-    let program = std::env::current_exe()?;
-    Ok(Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?)
-}
-
 fn median(mut runs: Vec<Figures>) -> Figures {
     let cost = |run: &Figures| run.cpu_seconds / run.bytes;
     runs.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
     runs[runs.len() / 2]
-}
-
-/// User and system time of this process, in hundredths of a second.
-fn cpu_ticks() -> Result<u64, BoxError> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit(") ").next().unwrap_or_default();
-    let fields: Vec<&str> = after_name.split(' ').collect();
-    Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
-}
-
-fn peak_kib() -> Result<u64, BoxError> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -1,35 +1,43 @@
-//! A server that answers every `GetRecords` with the same megabyte, so that the client is what is measured.
+//! A server that answers every `GetRecords` alike, so that the client is what is measured.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use kinesis_consumer::BoxError;
 
-pub(crate) const SHARDS: usize = 4;
 /// How much data an answer holds, about.
 const ANSWER: usize = 1 << 20;
 
-/// Serves on a free port, which it prints, until its standard input ends.
-pub(crate) fn serve(size: usize) -> Result<(), BoxError> {
+/// Serves a stream on a free port, which it prints, until its standard input ends; then it prints how many
+/// connections it has taken. Records of `size` bytes come by the megabyte, and none if it is 0.
+pub(crate) fn serve(size: usize, shards: usize) -> Result<(), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
-    let answers = Arc::new(Answers::new(size));
+    let (answers, taken) = (Arc::new(Answers::new(size, shards)), Arc::new(AtomicUsize::new(0)));
+    let connections = Arc::clone(&taken);
     thread::Builder::new().name("accept".into()).spawn(move || {
         for client in listener.incoming().flatten() {
             let answers = Arc::clone(&answers);
+            taken.fetch_add(1, Ordering::Relaxed);
             // A client that goes away ends its thread.
-            thread::spawn(move || answers.serve(client).ok());
+            let serve = move || answers.serve(client).ok();
+            if let Err(error) = thread::Builder::new().stack_size(128 << 10).spawn(serve) {
+                eprintln!("no thread for a connection: {error}");
+            }
         }
     })?;
     std::io::stdin().read_to_end(&mut Vec::new())?;
+    // Whoever does not want to know has closed the pipe.
+    let _ = writeln!(std::io::stdout(), "{}", connections.load(Ordering::Relaxed));
     Ok(())
 }
 
 /// How many records one answer holds.
 pub(crate) fn records_in_answer(size: usize) -> usize {
-    (ANSWER / size).min(10_000)
+    ANSWER.checked_div(size).unwrap_or(0).min(10_000)
 }
 
 struct Answers {
@@ -38,7 +46,7 @@ struct Answers {
 }
 
 impl Answers {
-    fn new(size: usize) -> Self {
+    fn new(size: usize, shards: usize) -> Self {
         let data = base64_simd::STANDARD.encode_to_string(vec![b'x'; size]);
         let record = |number| {
             format!(
@@ -48,18 +56,19 @@ impl Answers {
         let records: Vec<String> = (0..records_in_answer(size)).map(record).collect();
         let token = "A".repeat(224); // as long as Amazon's
         let records = format!(
-            r#"{{"Records":[{}],"NextShardIterator":"{token}","MillisBehindLatest":1000}}"#,
+            r#"{{"Records":[{}],"NextShardIterator":"{token}","MillisBehindLatest":0}}"#,
             records.join(",")
         );
-        let step = u128::MAX / SHARDS as u128;
+        let step = u128::MAX / shards as u128;
+        let last = shards - 1;
         let shard = |number: usize| {
             let start = step * number as u128;
-            let end = if number + 1 == SHARDS { u128::MAX } else { start + step - 1 };
+            let end = if number == last { u128::MAX } else { start + step - 1 };
             format!(
                 r#"{{"ShardId":"shardId-{number:012}","HashKeyRange":{{"StartingHashKey":"{start}","EndingHashKey":"{end}"}},"SequenceNumberRange":{{"StartingSequenceNumber":"1"}}}}"#
             )
         };
-        let shards: Vec<String> = (0..SHARDS).map(shard).collect();
+        let shards: Vec<String> = (0..shards).map(shard).collect();
         let shards = format!(r#"{{"Shards":[{}]}}"#, shards.join(","));
         Self { records: response(&records), shards: response(&shards) }
     }
