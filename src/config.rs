@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::budget::Budget;
 use crate::error::Error;
 use crate::notice::{Audience, Notice};
 use crate::on_error::OnError;
@@ -14,7 +15,7 @@ const MAX_LIMIT: u32 = 10_000;
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// A shorter time would be all that the watchdog has to do.
 const MIN_STALL: Duration = Duration::from_millis(1);
-/// More batches than this would be more than 160 GiB of records.
+/// More batches than this would only be a longer way to the handler.
 const MAX_CAPACITY: usize = 1 << 14;
 
 /// How a stream is read: start from [`Config::new`] and set what should differ.
@@ -35,6 +36,7 @@ pub struct Config {
     pub(crate) iterator_type: IteratorType,
     pub(crate) limit: u32,
     pub(crate) capacity: usize,
+    pub(crate) budget: Option<Budget>,
     pub(crate) start_patience: Duration,
     pub(crate) max_outage: Option<Duration>,
     pub(crate) store_patience: Duration,
@@ -70,6 +72,7 @@ impl Default for Config {
             iterator_type: IteratorType::TrimHorizon,
             limit: MAX_LIMIT,
             capacity: 16,
+            budget: None,
             start_patience: Duration::from_secs(30),
             max_outage: None,
             store_patience: Duration::from_secs(60),
@@ -127,6 +130,13 @@ impl Config {
     /// handler, so that none fills it alone. Defaults to 16.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
+        self
+    }
+
+    /// How much memory answers may take, in all shards together; at least 32 MiB. A clone of the budget may be
+    /// given to other streams, which then share it. Defaults to [`Budget::DEFAULT`], 64 MiB, for each stream.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
         self
     }
 
@@ -208,6 +218,12 @@ impl Config {
             let reason = format!("{} is not within 1 to {MAX_CAPACITY}", self.capacity);
             return invalid("capacity", reason);
         }
+        if let Some(limit) = self.budget.as_ref().map(Budget::limit).filter(|it| *it < Budget::MIN)
+        {
+            let least = Budget::MIN >> 20;
+            let reason = format!("{limit} bytes: at least {least} MiB, for the largest record");
+            return invalid("budget", reason);
+        }
         if self.on_error.max_attempts == Some(0) {
             return invalid("on_error", "0 attempts: at least 1, which is to stop at once".into());
         }
@@ -239,6 +255,7 @@ mod tests {
             (Config::new().limit(10_001), "limit"),
             (Config::new().capacity(0), "capacity"),
             (Config::new().capacity(usize::MAX), "capacity"),
+            (Config::new().budget(Budget::new(Budget::MIN - 1)), "budget"),
             (Config::new().on_error(OnError::retry(0)), "on_error"),
             (Config::new().stall_after(Duration::ZERO), "stall_after"),
             (Config::new().store_every(0, Duration::ZERO), "store_every"),

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased, tic
 use parking_lot::Mutex;
 
 use crate::batch::Batch;
+use crate::budget::Budget;
 use crate::client::{Call, Client, list_all};
 use crate::config::Config;
 use crate::coordinator::{Action, Coordinator, Event};
@@ -48,6 +49,8 @@ pub(crate) struct Run<'a> {
     books: Books,
     /// Whether a dispatcher, not the user, takes the batches.
     pub(crate) is_dispatching: bool,
+    /// Of this stream, or of several.
+    pub(crate) budget: Budget,
     /// The ledger of every shard that was started: a failed write is tried again from here.
     ledgers: Mutex<Vec<Arc<Ledger>>>,
 }
@@ -116,7 +119,10 @@ impl<'a> Run<'a> {
             clock: Arc::new(move || started.elapsed()),
         };
         let (panic, ledgers) = (Mutex::default(), Mutex::default());
-        let run = Self { engine, client, started, events, panic, books, is_dispatching, ledgers };
+        let budget = engine.config.budget.clone();
+        let budget = budget.unwrap_or_else(|| Budget::new(Budget::DEFAULT));
+        let run =
+            Self { engine, client, started, events, panic, books, is_dispatching, budget, ledgers };
         (run, incoming)
     }
 

@@ -29,9 +29,8 @@
 //!   was not committed.
 //! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
 //!   it was split or merged from. One reader sees that order; several workers on one receiver give it up.
-//! - **Bounded memory**: at worst `(capacity + shards + 1)` decoded answers and one answer's body for
-//!   each shard, beside what your code keeps; with batches parked by [`OnError`], at most `3 * shards`
-//!   answers. See [`Config::capacity`] and [`Config::limit`].
+//! - **Bounded memory**: answers, while they are read and while their records are in use, stay within a
+//!   [`Budget`], 64 MiB unless [`Config::budget`] says otherwise; beside it a shard takes at most 256 KiB.
 //! - **A stop wakes every wait**, and ends a call in progress; only a handler in progress is waited for.
 //!   Every thread that reads or handles has a name that begins with `kc-`, and is joined.
 //! - **Errors are typed**, with their shard, and come out of [`Stream::listen`] or [`Listener::join`]; so
@@ -86,7 +85,10 @@
 //! With feature `testing` there is `MemoryKinesis`, a [`Client`] without a server that splits, merges,
 //! trims and fails on demand, and `store_contract`, which shows that a store keeps its contract.
 
+mod account;
 mod batch;
+mod budget;
+mod buffer;
 mod client;
 mod config;
 mod coordinator;
@@ -110,6 +112,7 @@ mod position;
 mod reader;
 mod record;
 mod retry;
+mod room;
 mod sequence;
 mod shard;
 mod shutdown;
@@ -124,6 +127,7 @@ mod tracker;
 mod watchdog;
 
 pub use crate::batch::{Batch, Commit};
+pub use crate::budget::Budget;
 pub use crate::client::{
     Answer, Call, Client, ClientBuilder, ClientError, Credentials, ErrorClass, KinesisClient,
     ShardIterator, ShardPage, StreamStatus, Token,

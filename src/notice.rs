@@ -39,6 +39,8 @@ pub enum ShardState {
     WaitingForParents,
     /// Between two calls, by the interval.
     Idle,
+    /// There is no room for the next answer in the [`Budget`](crate::Budget).
+    WaitingForBudget,
     /// A call is in progress.
     Calling,
     /// A call, or a write of its start to the store, failed, and will be tried again.
@@ -84,6 +86,7 @@ impl fmt::Display for ShardState {
         f.write_str(match self {
             Self::WaitingForParents => "waiting for its parents",
             Self::Idle => "between two calls",
+            Self::WaitingForBudget => "waiting for room in the budget",
             Self::Calling => "in a call",
             Self::BackingOff => "backing off",
             Self::Storing => "writing to the store",

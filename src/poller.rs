@@ -152,6 +152,11 @@ impl Poller {
         self.news.take()
     }
 
+    /// The call that was asked for begins only now.
+    pub(crate) fn calls(&mut self, now: Duration) {
+        self.called = now;
+    }
+
     /// Whether the last call, or write, failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.retry.is_failing() || self.store_retry.is_failing()

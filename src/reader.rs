@@ -5,12 +5,13 @@ use std::sync::Arc;
 use crossbeam_channel::{Sender, select_biased};
 
 use crate::batch::Batch;
-use crate::client::Call;
+use crate::client::{Answer, Call, ClientError};
 use crate::coordinator::Event;
 use crate::engine::Run;
 use crate::ledger::Ledger;
 use crate::notice::{Notice, ShardState};
 use crate::poller::Poller;
+use crate::room::Room;
 use crate::slots::Slots;
 use crate::step::{Delivery, Outcome, Step};
 
@@ -18,7 +19,8 @@ impl Run<'_> {
     /// Reads until the shard ends, something fails, or the consumer stops.
     pub(crate) fn poll(&self, mut poller: Poller, ledger: &Arc<Ledger>, batches: &Sender<Batch>) {
         let halted = self.engine.shutdown.halted();
-        let call = Call::new(halted.clone());
+        let room = Arc::new(Room::new(self.budget.clone()));
+        let call = Call::new(halted.clone()).with_room(Arc::clone(&room));
         let (stream, shard) = (ledger.stream(), ledger.shard());
         let slots = Slots::new(self.is_dispatching);
         let mut rng = fastrand::Rng::new();
@@ -38,7 +40,11 @@ impl Run<'_> {
                     Outcome::Iterator(self.client.get_shard_iterator(stream, shard, &at, &call))
                 }
                 Step::GetRecords { token, limit } => {
-                    Outcome::Records(self.client.get_records(&token, limit, &call))
+                    let read = || self.client.get_records(&token, limit, &call);
+                    match self.read(read, &room, ledger, &mut poller) {
+                        Some(answer) => Outcome::Records(answer),
+                        None => return,
+                    }
                 }
                 Step::Describe => Outcome::Status(self.client.describe_stream(stream, &call)),
                 Step::Store { to, reset } => Outcome::Stored(ledger.begin(&to, reset)),
@@ -63,6 +69,30 @@ impl Run<'_> {
                 ledger.progresses();
             }
             step = poller.step(self.now(), &mut rng, outcome);
+        }
+    }
+
+    /// Makes a call when there is room for its answer, again where the room was too small; `None` if the
+    /// consumer stops before.
+    fn read(
+        &self,
+        call: impl Fn() -> Result<Answer, ClientError>,
+        room: &Room,
+        ledger: &Ledger,
+        poller: &mut Poller,
+    ) -> Option<Result<Answer, ClientError>> {
+        loop {
+            if !room.try_enter() {
+                ledger.status().reads(ShardState::WaitingForBudget);
+                if !room.enter(self.engine.shutdown.halted()) {
+                    return None;
+                }
+                poller.calls(self.now());
+                ledger.status().reads(ShardState::Calling);
+            }
+            if let Some(answer) = room.leave(call()) {
+                return Some(answer);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
+use crate::budget::Reservation;
 use crate::position::Position;
 use crate::sequence::SequenceNumber;
 
@@ -42,6 +43,12 @@ struct Answer {
     index: Vec<Entry>,
 }
 
+/// Data, and the part of the budget that goes with it.
+struct Held {
+    data: Bytes,
+    _reservation: Reservation,
+}
+
 /// Where a record stands in the buffers. Offsets fit: an answer is at most 32 MiB.
 #[derive(Clone)]
 struct Entry {
@@ -50,6 +57,12 @@ struct Entry {
     sequence: (u32, u32),
     sub: u64,
     arrival_millis: i64,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
 }
 
 impl Records {
@@ -87,6 +100,22 @@ impl Records {
     /// All records, in sequence order.
     pub fn iter(&self) -> Iter<'_> {
         Iter { answer: &self.answer, entries: self.answer.index[self.shown.clone()].iter() }
+    }
+
+    /// How much memory they take, in bytes, with those that are left out.
+    pub(crate) fn memory(&self) -> usize {
+        let Answer { data, text, index } = &*self.answer;
+        data.len() + text.capacity() + index.capacity() * size_of::<Entry>()
+    }
+
+    /// Holds a part of the budget, as much as the records take, until the last of them is gone.
+    pub(crate) fn hold(&mut self, mut reservation: Reservation) {
+        reservation.resize(self.memory());
+        // Of an answer that somebody else holds too, nobody knows when it is gone.
+        if let Some(answer) = Arc::get_mut(&mut self.answer).filter(|it| !it.index.is_empty()) {
+            let data = std::mem::take(&mut answer.data);
+            answer.data = Bytes::from_owner(Held { data, _reservation: reservation });
+        }
     }
 
     /// Splits off the records from this place on. Panics if there are not so many.
@@ -134,7 +163,10 @@ impl RecordsBuilder {
     }
 
     /// The finished records.
-    pub fn build(self) -> Records {
+    pub fn build(mut self) -> Records {
+        give_back(self.data.capacity(), self.data.len()).then(|| self.data.shrink_to_fit());
+        give_back(self.text.capacity(), self.text.len()).then(|| self.text.shrink_to_fit());
+        give_back(self.index.capacity(), self.index.len()).then(|| self.index.shrink_to_fit());
         let shown = 0..self.index.len();
         let answer = Answer { data: self.data.into(), text: self.text, index: self.index };
         Records { answer: Arc::new(answer), shown }
@@ -152,6 +184,18 @@ impl RecordsBuilder {
         let key = append(&mut self.text, key);
         let data = (narrow(data.start), narrow(data.end));
         self.index.push(Entry { data, key, sequence, sub: u64::MAX, arrival_millis });
+    }
+
+    /// Makes room for so many more records, and bytes of numbers and keys, and of data.
+    pub(crate) fn reserve(&mut self, records: usize, text: usize, data: usize) {
+        self.index.reserve_exact(records);
+        self.text.reserve_exact(text);
+        self.data.reserve_exact(data);
+    }
+
+    /// Whether nothing was added yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.index.is_empty()
     }
 
     /// The buffer of all data.
@@ -275,6 +319,11 @@ fn append(text: &mut String, part: &str) -> (u32, u32) {
     let from = narrow(text.len());
     text.push_str(part);
     (from, narrow(text.len()))
+}
+
+/// Whether a buffer has so much to spare that giving it back gains more than it costs.
+fn give_back(capacity: usize, length: usize) -> bool {
+    capacity - length > length / 8
 }
 
 fn narrow(offset: usize) -> u32 {

@@ -20,9 +20,10 @@ pub(crate) struct Status {
 }
 
 const NOWHERE: u8 = u8::MAX;
-const STATES: [ShardState; 9] = [
+const STATES: [ShardState; 10] = [
     ShardState::WaitingForParents,
     ShardState::Idle,
+    ShardState::WaitingForBudget,
     ShardState::Calling,
     ShardState::BackingOff,
     ShardState::Storing,

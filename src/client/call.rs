@@ -1,21 +1,26 @@
-//! What bounds a call: a stop and a deadline.
+//! What bounds a call: a stop, a deadline and room in memory.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
+
+use crate::buffer::Buffer;
+use crate::room::Room;
 
 /// When a call must give up: at its deadline, or when the consumer stops.
 #[derive(Clone, Debug)]
 pub struct Call {
     stop: Receiver<Infallible>,
     deadline: Option<Instant>,
+    room: Option<Arc<Room>>,
 }
 
 impl Call {
     /// A call that gives up when `stop` is disconnected.
     pub(crate) fn new(stop: Receiver<Infallible>) -> Self {
-        Self { stop, deadline: None }
+        Self { stop, deadline: None, room: None }
     }
 
     /// A call that nothing stops; for trying a client by hand.
@@ -30,6 +35,35 @@ impl Call {
     pub fn with_deadline(mut self, limit: Duration) -> Self {
         self.deadline = Instant::now().checked_add(limit);
         self
+    }
+
+    /// The same with room for its answer.
+    pub(crate) fn with_room(mut self, room: Arc<Room>) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    /// Asks for room for so many bytes in all, which is what the call takes at most: the text of an answer and what is
+    /// decoded from it, say. Does not wait.
+    ///
+    /// If it is `false`, the [`Budget`](crate::Budget) has no room now: `get_records` is to drop what it has of the
+    /// answer, and to return an error of [`ErrorClass::OverBudget`](crate::ErrorClass::OverBudget). The consumer
+    /// waits for as much, and calls again.
+    #[must_use]
+    pub fn try_reserve(&self, bytes: usize) -> bool {
+        self.room.as_ref().is_none_or(|room| room.try_reserve(bytes))
+    }
+
+    /// A buffer for the text of an answer.
+    pub(crate) fn take_buffer(&self) -> Buffer {
+        self.room.as_ref().map(|room| room.take_buffer()).unwrap_or_default()
+    }
+
+    /// Keeps the buffer for later.
+    pub(crate) fn keep_buffer(&self, buffer: Buffer) {
+        if let Some(room) = &self.room {
+            room.keep_buffer(buffer);
+        }
     }
 
     /// What is left until the deadline, if one was set.

@@ -17,6 +17,7 @@ use crate::error::BoxError;
 /// | [`Throttled`](Self::Throttled) | `ProvisionedThroughputExceededException`, `LimitExceededException`, `KMSThrottlingException`, status 429 | tries again | raise the [`interval`](crate::Config::interval) or the number of shards, have fewer consumers |
 /// | [`Transient`](Self::Transient) | refused, reset, unknown host, no files or threads left, status 5xx, HTML instead of JSON, an answer above 32 MiB | tries again, at the start for [`start_patience`](crate::Config::start_patience), later for [`max_outage`](crate::Config::max_outage) | check that the server is up, the endpoint, the network, a proxy, the limits of the process |
 /// | [`TooLarge`](Self::TooLarge) | the deadline passed, the body was cut | the same, with half the [`limit`](crate::Config::limit) until that succeeds | check the network, or raise [`deadline`](crate::ClientBuilder::deadline) |
+/// | [`OverBudget`](Self::OverBudget) | no room for the answer in the [`Budget`](crate::Budget) | calls again when there is | nothing, or raise [`budget`](crate::Config::budget) |
 /// | [`ExpiredIterator`](Self::ExpiredIterator) | `ExpiredIteratorException` | gets a new one after the last record read | nothing |
 /// | [`ExpiredNextToken`](Self::ExpiredNextToken) | `ExpiredNextTokenException` | lists again from the first page | nothing |
 /// | [`Credentials`](Self::Credentials) | `ExpiredTokenException`, `UnrecognizedClientException`; or none could be had | gets new ones, and tries once more | check the keys, that they are for this region, and the [places](crate::ClientBuilder::credentials) that the text names |
@@ -34,6 +35,8 @@ pub enum ErrorClass {
     /// The deadline passed, or the answer was cut inside its body, or too long: later, again, with
     /// fewer records.
     TooLarge,
+    /// There is no room for the answer just now; see [`Call::try_reserve`](crate::Call::try_reserve).
+    OverBudget,
     /// The shard iterator is older than five minutes.
     ExpiredIterator,
     /// The token of a listing's next page is too old.
@@ -111,11 +114,18 @@ impl ClientError {
     /// Whether the same call may succeed later without anybody doing anything.
     pub fn is_retriable(&self) -> bool {
         use ErrorClass::{
-            Credentials, ExpiredIterator, ExpiredNextToken, Throttled, TooLarge, Transient,
+            Credentials, ExpiredIterator, ExpiredNextToken, OverBudget, Throttled, TooLarge,
+            Transient,
         };
         matches!(
             self.0.class,
-            Throttled | Transient | TooLarge | ExpiredIterator | ExpiredNextToken | Credentials
+            Throttled
+                | Transient
+                | TooLarge
+                | OverBudget
+                | ExpiredIterator
+                | ExpiredNextToken
+                | Credentials
         )
     }
 }

@@ -5,12 +5,16 @@ use std::fmt;
 use std::time::Duration;
 
 use base64_simd::STANDARD;
-use serde::Deserialize;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::client::{Answer, Token};
 use crate::record::RecordsBuilder;
 use crate::sequence::SequenceNumber;
 use crate::shard::{ChildShard, HashKeyRange};
+
+/// The names, quotes and time of a record in JSON, in bytes, as Amazon writes them.
+const FRAME: usize = 95;
 
 /// An answer that makes no sense. Its text never holds a part of the answer, which may be secret.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,17 +28,13 @@ pub(super) struct Malformed {
 /// `Records` must be there: an empty object, as a proxy may answer, must not pass for the end of a
 /// shard.
 pub(super) fn records(body: &[u8]) -> Result<Answer, Malformed> {
-    let raw: RawAnswer<'_> = serde_json::from_slice(body)?;
-    let size =
-        raw.records.iter().map(|record| STANDARD.estimated_decoded_length(record.data.len()));
-    let mut builder = RecordsBuilder::with_capacity(raw.records.len(), size.sum());
-    for record in &raw.records {
-        push(&mut builder, record)?;
-    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let raw = AnswerSeed { length: body.len() }.deserialize(&mut json)?;
+    json.end()?;
     let children = raw.child_shards.unwrap_or_default().into_iter().map(ChildShard::try_from);
     let behind = raw.millis_behind_latest.and_then(|millis| u64::try_from(millis).ok());
     Ok(Answer {
-        records: builder.build(),
+        records: raw.records.build(),
         next: raw.next_shard_iterator.filter(|token| !token.is_empty()).map(Token::new),
         behind_latest: behind.map(Duration::from_millis),
         children: children.collect::<Result<_, _>>()?,
@@ -92,14 +92,96 @@ impl From<serde_json::Error> for Malformed {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawAnswer<'a> {
-    #[serde(borrow)]
-    records: Vec<RawRecord<'a>>,
+struct RawAnswer {
+    records: RecordsBuilder,
     next_shard_iterator: Option<String>,
     millis_behind_latest: Option<i64>,
     child_shards: Option<Vec<RawChild>>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "PascalCase")]
+enum AnswerField {
+    Records,
+    NextShardIterator,
+    MillisBehindLatest,
+    ChildShards,
+    #[serde(other)]
+    Other,
+}
+
+/// Reads an answer, its records straight into the builder: a list of them would cost as much again.
+struct AnswerSeed {
+    /// Of all the answer, in bytes.
+    length: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for AnswerSeed {
+    type Value = RawAnswer;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<RawAnswer, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnswerSeed {
+    type Value = RawAnswer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an answer with records")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawAnswer, A::Error> {
+        let mut records = None;
+        let (mut next_shard_iterator, mut millis_behind_latest, mut child_shards) = <_>::default();
+        while let Some(field) = map.next_key()? {
+            match field {
+                AnswerField::Records if records.is_some() => {
+                    return Err(A::Error::duplicate_field("Records"));
+                }
+                AnswerField::Records => {
+                    records = Some(map.next_value_seed(RecordsSeed { length: self.length })?);
+                }
+                AnswerField::NextShardIterator => next_shard_iterator = map.next_value()?,
+                AnswerField::MillisBehindLatest => millis_behind_latest = map.next_value()?,
+                AnswerField::ChildShards => child_shards = map.next_value()?,
+                AnswerField::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let records = records.ok_or(A::Error::missing_field("Records"))?;
+        Ok(RawAnswer { records, next_shard_iterator, millis_behind_latest, child_shards })
+    }
+}
+
+struct RecordsSeed {
+    length: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for RecordsSeed {
+    type Value = RecordsBuilder;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<RecordsBuilder, D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RecordsSeed {
+    type Value = RecordsBuilder;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<RecordsBuilder, A::Error> {
+        let mut builder = RecordsBuilder::default();
+        while let Some(record) = from.next_element::<RawRecord<'_>>()? {
+            if builder.is_empty() {
+                make_room(&mut builder, &record, self.length);
+            }
+            push(&mut builder, &record).map_err(A::Error::custom)?;
+        }
+        Ok(builder)
+    }
 }
 
 // The text is borrowed, unless it holds escapes.
@@ -147,14 +229,23 @@ impl TryFrom<RawChild> for ChildShard {
     }
 }
 
-fn push(builder: &mut RecordsBuilder, record: &RawRecord<'_>) -> Result<(), Malformed> {
+/// Makes room as if all records of the answer were like the first. Where they are not, the buffers grow, and
+/// what is not used is given back in the end: too much room costs page faults.
+fn make_room(builder: &mut RecordsBuilder, first: &RawRecord<'_>, length: usize) {
+    let text = first.sequence_number.len() + first.partition_key.len();
+    let records = length / (FRAME + text + first.data.len()) + 1;
+    let data = STANDARD.estimated_decoded_length(first.data.len());
+    builder.reserve(records, records * text, records * data);
+}
+
+fn push(builder: &mut RecordsBuilder, record: &RawRecord<'_>) -> Result<(), &'static str> {
     if !is_sequence_number(&record.sequence_number) {
-        return Err(Malformed::new("a record whose sequence number is none"));
+        return Err("a record whose sequence number is none");
     }
     let arena = builder.data_mut();
     let from = arena.len();
     let decoded = STANDARD.decode_append(record.data.as_bytes(), arena);
-    decoded.map_err(|_| Malformed::new("a record whose data is no base64"))?;
+    decoded.map_err(|_| "a record whose data is no base64")?;
     let data = from..arena.len();
     let seconds = record.approximate_arrival_timestamp.unwrap_or(0.0);
     let millis = (seconds * 1_000.0).round() as i64;

@@ -10,7 +10,7 @@ use ureq::http::{self, HeaderMap, Request, Response};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body, Timeout};
 
-use super::body::{self, MAX_BODY};
+use super::body::{self, MAX_BODY, Unread};
 use super::bounds::Bounds;
 use super::classify::{NO_KINESIS, Refusal};
 use super::connector::SharedTls;
@@ -99,7 +99,7 @@ impl Transport {
         let (head, body) = self.send(request, bounds)?.into_parts();
         let status = head.status;
         if !status.is_success() {
-            return body::read(body, MAX_REFUSAL, |body, end| {
+            return body::read(body, MAX_REFUSAL, bounds.call(), |body, end| {
                 let refusal = refusal(bounds, status.as_u16(), &head.headers, body);
                 match end {
                     // Only the body tells a throttled call from one that is not allowed.
@@ -110,8 +110,8 @@ impl Transport {
                 }
             });
         }
-        body::read(body, MAX_BODY, |body, end| {
-            end.map_err(|error| broken_body(bounds, &error))?;
+        body::read(body, MAX_BODY, bounds.call(), |body, end| {
+            end.map_err(|unread| broken_body(bounds, &unread))?;
             let date = date(&head.headers);
             decode(&Head { date }, body).map_err(|reason| malformed(bounds, &head.headers, &reason))
         })
@@ -234,7 +234,13 @@ fn is_out_of_files(error: &std::io::Error) -> bool {
 }
 
 /// The body ended before its end.
-fn broken_body(bounds: &Bounds, error: &ureq::Error) -> ClientError {
+fn broken_body(bounds: &Bounds, unread: &Unread) -> ClientError {
+    let error = match unread {
+        Unread::Broken(error) => error,
+        Unread::OverBudget => {
+            return bounds.error(ErrorClass::OverBudget, "no room for the answer in the budget");
+        }
+    };
     match error {
         ureq::Error::Timeout(_) => bounds.late(),
         ureq::Error::BodyExceedsLimit(limit) => {
@@ -249,10 +255,12 @@ fn broken_body(bounds: &Bounds, error: &ureq::Error) -> ClientError {
 }
 
 /// The answer was an error, and was cut before it told which.
-fn broken_refusal(bounds: &Bounds, status: u16, error: &ureq::Error) -> ClientError {
-    match error {
-        ureq::Error::Timeout(_) => bounds.late(),
-        error => bounds.transient(format!("HTTP status {status}, and the answer was cut: {error}")),
+fn broken_refusal(bounds: &Bounds, status: u16, unread: &Unread) -> ClientError {
+    match unread {
+        Unread::OverBudget | Unread::Broken(ureq::Error::Timeout(_)) => bounds.late(),
+        Unread::Broken(error) => {
+            bounds.transient(format!("HTTP status {status}, and the answer was cut: {error}"))
+        }
     }
 }
 

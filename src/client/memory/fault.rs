@@ -166,7 +166,8 @@ fn code(operation: Operation, class: ErrorClass) -> Option<&'static str> {
         }
         ErrorClass::Throttled => "LimitExceededException",
         ErrorClass::Transient => "InternalFailure",
-        ErrorClass::TooLarge => return None, // a deadline is the network's, not the service's
+        // A deadline is the network's, not the service's.
+        ErrorClass::TooLarge | ErrorClass::OverBudget => return None,
         ErrorClass::ExpiredIterator => "ExpiredIteratorException",
         ErrorClass::ExpiredNextToken => "ExpiredNextTokenException",
         ErrorClass::Credentials => "ExpiredTokenException",

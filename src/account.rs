@@ -1,0 +1,160 @@
+//! Who may have how much of a budget, and who waits. Pure.
+
+use std::collections::VecDeque;
+
+/// An amount of bytes, given out in the order in which it was asked for.
+#[derive(Debug)]
+pub(crate) struct Account {
+    limit: usize,
+    used: usize,
+    waiting: VecDeque<(Ticket, usize)>,
+    tickets: u64,
+}
+
+/// Stands for one who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ticket(u64);
+
+impl Account {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, used: 0, waiting: VecDeque::new(), tickets: 0 }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Takes so much at once, if there is as much and nobody waits: whether that was so.
+    pub(crate) fn take(&mut self, bytes: usize) -> bool {
+        self.waiting.is_empty() && self.take_more(bytes)
+    }
+
+    /// The same for one who has a part already, and who must not wait: it passes by those who do.
+    pub(crate) fn take_more(&mut self, bytes: usize) -> bool {
+        let fits = self.used.checked_add(bytes).is_some_and(|used| used <= self.limit);
+        if fits {
+            self.used += bytes;
+        }
+        fits
+    }
+
+    /// Takes what is in use already, whether there is as much or not.
+    pub(crate) fn overdraw(&mut self, bytes: usize) {
+        self.used = self.used.saturating_add(bytes);
+    }
+
+    /// Waits for so much, which is at most the limit.
+    pub(crate) fn queue(&mut self, bytes: usize) -> Ticket {
+        let ticket = Ticket(self.tickets);
+        self.tickets += 1;
+        self.waiting.push_back((ticket, bytes.min(self.limit)));
+        ticket
+    }
+
+    /// Whether somebody waits.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Gives back so much.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        self.used = self.used.saturating_sub(bytes);
+    }
+
+    /// Waits no longer.
+    pub(crate) fn withdraw(&mut self, ticket: Ticket) {
+        self.waiting.retain(|(waiting, _)| *waiting != ticket);
+    }
+
+    /// The next one who waited and has now got it: ask until there is none.
+    pub(crate) fn next(&mut self) -> Option<(Ticket, usize)> {
+        let &(ticket, bytes) = self.waiting.front()?;
+        // What is overdrawn must come back first, but then the largest fits too.
+        let granted = self.take_more(bytes);
+        granted.then(|| self.waiting.pop_front());
+        granted.then_some((ticket, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asked_first_is_served_first_however_little_others_want() {
+        let mut account = Account::new(100);
+        assert!(account.take(80));
+        let large = account.queue(90);
+        let small = account.queue(5);
+        assert!(!account.take(5), "somebody waits");
+        assert_eq!(account.next(), None);
+        account.give_back(80);
+        assert_eq!(account.next(), Some((large, 90)));
+        assert_eq!(account.next(), Some((small, 5)));
+        assert_eq!((account.next(), account.used()), (None, 95));
+    }
+
+    #[test]
+    fn who_gives_up_does_not_hold_up_others() {
+        let mut account = Account::new(100);
+        assert!(account.take(50));
+        let (large, small) = (account.queue(90), account.queue(50));
+        assert_eq!(account.next(), None);
+        account.withdraw(large);
+        assert_eq!(account.next(), Some((small, 50)));
+    }
+
+    #[test]
+    fn what_never_fits_gets_all_there_is() {
+        let mut account = Account::new(100);
+        assert!(!account.take(101));
+        let ticket = account.queue(usize::MAX);
+        assert_eq!(account.next(), Some((ticket, 100)));
+    }
+
+    /// Whatever is asked in whatever order: never more than the limit, nobody overtakes in the queue, and all
+    /// that was taken comes back.
+    #[test]
+    fn the_limit_holds_in_every_order_and_nobody_is_forgotten() {
+        for seed in 0..2_000 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut account = Account::new(rng.usize(1..1_000));
+            let (mut held, mut queued) = (Vec::new(), VecDeque::new());
+            for _ in 0..200 {
+                let bytes = rng.usize(..400);
+                match rng.u32(..5) {
+                    0 if account.take(bytes) => held.push(bytes),
+                    1 => queued.push_back(account.queue(bytes)),
+                    2 if account.take_more(bytes) => held.push(bytes),
+                    3 if !held.is_empty() => {
+                        account.give_back(held.swap_remove(rng.usize(..held.len())));
+                    }
+                    4 if !queued.is_empty() => {
+                        let ticket = queued.remove(rng.usize(..queued.len())).unwrap();
+                        account.withdraw(ticket);
+                    }
+                    _ => {}
+                }
+                while let Some((ticket, bytes)) = account.next() {
+                    assert_eq!(queued.pop_front(), Some(ticket), "seed {seed}");
+                    held.push(bytes);
+                }
+                assert!(account.used() <= account.limit(), "seed {seed}");
+                assert_eq!(account.used(), held.iter().sum::<usize>(), "seed {seed}");
+            }
+            // Whoever waits still is served once the others are done.
+            while let Some(bytes) = held.pop() {
+                account.give_back(bytes);
+                while let Some((ticket, bytes)) = account.next() {
+                    assert_eq!(queued.pop_front(), Some(ticket), "seed {seed}");
+                    held.push(bytes);
+                }
+            }
+            assert!(queued.is_empty() && account.used() == 0, "seed {seed}");
+        }
+    }
+}

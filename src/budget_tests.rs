@@ -1,0 +1,125 @@
+//! Tests of the budget across threads.
+
+use std::thread;
+use std::time::Duration;
+
+use super::*;
+
+const SOON: Duration = Duration::from_millis(20);
+const SURELY: Duration = Duration::from_secs(10);
+
+fn never() -> Receiver<Infallible> {
+    crossbeam_channel::never()
+}
+
+/// Reserves on a thread: what it got comes out of the channel.
+fn reserving(budget: &Budget, bytes: usize) -> Receiver<Option<Reservation>> {
+    let (sender, receiver) = bounded(1);
+    let budget = budget.clone();
+    thread::spawn(move || sender.send(budget.reserve(bytes, &never())));
+    receiver
+}
+
+#[test]
+fn who_waits_gets_it_when_others_are_done() {
+    let budget = Budget::new(100);
+    let held = budget.reserve(80, &never()).unwrap();
+    let waiting = reserving(&budget, 50);
+    assert!(waiting.recv_timeout(SOON).is_err());
+    drop(held);
+    let got = waiting.recv_timeout(SURELY).unwrap().unwrap();
+    assert_eq!((got.bytes(), budget.used()), (50, 50));
+    drop(got);
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn a_stop_wakes_who_waits_and_lets_the_next_one_pass() {
+    let budget = Budget::new(100);
+    let held = budget.reserve(50, &never()).unwrap();
+    let (stop, halted) = bounded(0);
+    let (told, ended) = bounded(1);
+    let waiting = budget.clone();
+    thread::spawn(move || told.send(waiting.reserve(90, &halted).is_none()));
+    while !budget.0.lock().account.is_wanted() {
+        thread::yield_now();
+    }
+    let next = reserving(&budget, 40);
+    assert!(next.recv_timeout(SOON).is_err(), "the first one's turn");
+    drop(stop);
+    assert!(ended.recv_timeout(SURELY).unwrap());
+    assert_eq!(next.recv_timeout(SURELY).unwrap().unwrap().bytes(), 40);
+    drop(held);
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn a_part_is_enlarged_only_where_there_is_room() {
+    let budget = Budget::new(100);
+    let mut one = budget.reserve(40, &never()).unwrap();
+    let other = budget.reserve(40, &never()).unwrap();
+    assert!(one.try_enlarge(60) && !one.try_enlarge(61) && one.try_enlarge(10));
+    assert_eq!((one.bytes(), budget.used()), (60, 100));
+    one.absorb(other);
+    assert_eq!((one.bytes(), budget.used()), (100, 100));
+    drop(one.split(30));
+    assert_eq!((one.bytes(), budget.used()), (70, 70));
+    one.resize(20);
+    assert_eq!(budget.used(), 20);
+    one.resize(120);
+    assert_eq!(budget.used(), 120, "what is in use is in use");
+    drop(one);
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn buffers_are_kept_until_somebody_wants_their_room() {
+    let budget = Budget::new(1_000);
+    let keep = |length| {
+        let (mut buffer, mut reserved) = budget.take_buffer();
+        buffer.grow(length);
+        assert!(reserved.try_enlarge(buffer.capacity()));
+        budget.keep_buffer(buffer, &mut reserved);
+    };
+    keep(600);
+    keep(500);
+    let kept = budget.used();
+    assert!((600..=700).contains(&kept), "one buffer, which is used again: {kept}");
+    let mut part = budget.reserve(100, &never()).unwrap();
+    assert!(part.try_enlarge(900));
+    assert_eq!(budget.used(), 900);
+    part.resize(10);
+    keep(600);
+    let all = budget.reserve(990, &never()).unwrap();
+    assert_eq!(budget.used(), 1_000);
+    drop((all, part));
+}
+
+/// Many threads, each of which takes, enlarges and gives back: the limit always holds, and all end.
+#[test]
+fn the_limit_holds_with_many_threads() {
+    let budget = Budget::new(10_000);
+    thread::scope(|scope| {
+        for seed in 0..8 {
+            let budget = &budget;
+            scope.spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                for _ in 0..2_000 {
+                    let mut part = budget.reserve(rng.usize(..6_000), &never()).unwrap();
+                    part.try_enlarge(rng.usize(..12_000));
+                    let (mut buffer, reserved) = budget.take_buffer();
+                    part.absorb(reserved);
+                    let length = rng.usize(..3_000);
+                    if part.try_enlarge(length.max(buffer.capacity())) {
+                        buffer.grow(length);
+                    }
+                    budget.keep_buffer(buffer, &mut part);
+                    assert!(budget.used() <= 10_000);
+                }
+            });
+        }
+    });
+    let kept = budget.used();
+    drop(budget.0.lock().take_spares());
+    assert_eq!(budget.used(), 0, "{kept} were kept");
+}

@@ -1,0 +1,121 @@
+//! A shard's room for one answer.
+
+use std::convert::Infallible;
+
+use crossbeam_channel::Receiver;
+use parking_lot::Mutex;
+
+use crate::budget::{Budget, Reservation};
+use crate::buffer::Buffer;
+use crate::client::{Answer, ClientError, ErrorClass};
+
+/// What a shard reserves for an answer that it knows nothing of, in bytes.
+const LEAST: usize = 256 << 10;
+
+/// The part of the budget that a shard's calls use, one after the other.
+#[derive(Debug)]
+pub(crate) struct Room {
+    budget: Budget,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// While a call is in progress.
+    reservation: Option<Reservation>,
+    /// What the last answer took, or the one that had no room.
+    needed: usize,
+}
+
+impl Room {
+    pub(crate) fn new(budget: Budget) -> Self {
+        Self { budget, state: Mutex::new(State { reservation: None, needed: LEAST }) }
+    }
+
+    /// Reserves what the last answer took, if there is as much and nobody waits: whether there was.
+    pub(crate) fn try_enter(&self) -> bool {
+        let needed = self.state.lock().needed;
+        let reservation = self.budget.try_reserve(needed);
+        let is_there = reservation.is_some();
+        self.state.lock().reservation = reservation;
+        is_there
+    }
+
+    /// The same, and waits for it: `false` if `halted` was disconnected before.
+    pub(crate) fn enter(&self, halted: &Receiver<Infallible>) -> bool {
+        let needed = self.state.lock().needed;
+        let reservation = self.budget.reserve(needed, halted);
+        let is_there = reservation.is_some();
+        self.state.lock().reservation = reservation;
+        is_there
+    }
+
+    /// Makes room for so many bytes in all: whether there was as much, without waiting.
+    pub(crate) fn try_reserve(&self, bytes: usize) -> bool {
+        let State { reservation, needed } = &mut *self.state.lock();
+        // Other calls have small answers.
+        let Some(reservation) = reservation else { return true };
+        *needed = bytes.max(LEAST);
+        reservation.try_resize(*needed)
+    }
+
+    /// A buffer for the answer's text.
+    pub(crate) fn take_buffer(&self) -> Buffer {
+        let Some(reservation) = &mut self.state.lock().reservation else {
+            return Buffer::default();
+        };
+        let (buffer, reserved) = self.budget.take_buffer();
+        reservation.absorb(reserved);
+        buffer
+    }
+
+    /// Keeps the buffer for the next answer.
+    pub(crate) fn keep_buffer(&self, buffer: Buffer) {
+        if let Some(reservation) = &mut self.state.lock().reservation {
+            self.budget.keep_buffer(buffer, reservation);
+        }
+    }
+
+    /// After a call: the records hold what they take, and the rest is given back. `None` if the call is to be
+    /// made again, with more room.
+    pub(crate) fn leave(
+        &self,
+        answer: Result<Answer, ClientError>,
+    ) -> Option<Result<Answer, ClientError>> {
+        let (reservation, needed) = {
+            let mut state = self.state.lock();
+            (state.reservation.take().expect("a call has entered"), state.needed)
+        };
+        let limit = self.budget.limit();
+        match answer {
+            Ok(mut answer) => {
+                let held = answer.records.memory();
+                self.state.lock().needed = needed.max(held).min(limit);
+                answer.records.hold(reservation);
+                Some(Ok(answer))
+            }
+            Err(error) if error.class() == ErrorClass::OverBudget && needed > limit => {
+                self.state.lock().needed = limit;
+                Some(Err(too_large(error.operation(), needed, limit)))
+            }
+            // A client that does not say how much it needs would be asked for ever.
+            Err(error)
+                if error.class() == ErrorClass::OverBudget && needed > reservation.bytes() =>
+            {
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+fn too_large(operation: &'static str, wanted: usize, limit: usize) -> ClientError {
+    let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+    let message = format!(
+        "an answer that takes {} MiB does not fit into the budget of {} MiB: raise Config::budget, or lower \
+         Config::limit",
+        mib(wanted),
+        mib(limit),
+    );
+    ClientError::new(ErrorClass::TooLarge, operation, message)
+}

@@ -1,0 +1,187 @@
+//! Memory: what answers take, while they are read and while their records are in use, stays within the budget.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
+
+#[allow(dead_code, reason = "this test binary uses a part")]
+mod common;
+mod loopback;
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, unbounded};
+use kinesis_consumer::{
+    Batch, Budget, Config, KinesisClient, Listener, LocalStore, Notice, ShardState, Stream,
+};
+
+use self::common::SOON;
+use self::loopback::{Request, Server, stream_of};
+
+const MIB: usize = 1 << 20;
+
+/// How the server writes its answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    WithLength,
+    Chunked,
+}
+
+/// A stream whose shards hold so many records of so many bytes, which come all at once if the limit allows.
+fn server(shards: usize, records: usize, size: usize, body: Body) -> Server {
+    let stream = stream_of(shards);
+    let data = "AAAA".repeat(size / 3);
+    Server::new(move |request| {
+        if let Some(shard) = field(request, "ShardId") {
+            return Some(loopback::ok(&format!(r#"{{"ShardIterator":"{shard}/0"}}"#)));
+        }
+        let Some((shard, from)) = place(request) else { return Some(stream(request)) };
+        let to = records.min(from + limit(request));
+        let found: Vec<_> = (from..to)
+            .map(|number| {
+                let number = number + 1;
+                format!(r#"{{"SequenceNumber":"{number}","PartitionKey":"key","Data":"{data}"}}"#)
+            })
+            .collect();
+        let records = found.join(",");
+        let text = format!(r#"{{"Records":[{records}],"NextShardIterator":"{shard}/{to}"}}"#);
+        Some(match body {
+            Body::WithLength => loopback::ok(&text),
+            Body::Chunked => format!(
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{text}\r\n0\r\n\r\n",
+                text.len()
+            ),
+        })
+    })
+}
+
+/// The shard and the place that a token names.
+fn place(request: &Request) -> Option<(String, usize)> {
+    let token = field(request, "ShardIterator").filter(|_| request.operation() == "GetRecords")?;
+    let (shard, from) = token.split_once('/')?;
+    Some((shard.to_owned(), from.parse().unwrap()))
+}
+
+fn limit(request: &Request) -> usize {
+    let limit = request.body.split(r#""Limit":"#).nth(1).unwrap();
+    limit.split([',', '}']).next().unwrap().parse().unwrap()
+}
+
+fn field(request: &Request, name: &str) -> Option<String> {
+    let value = request.body.split(&format!(r#""{name}":""#)).nth(1)?;
+    Some(value.split('"').next().unwrap().to_owned())
+}
+
+fn open(server: &Server, config: Config) -> (Receiver<Batch>, Listener) {
+    let client = KinesisClient::builder()
+        .endpoint(server.url())
+        .credentials("key", "secret")
+        .region("eu-central-1")
+        .build()
+        .unwrap();
+    let config = config.interval(Duration::from_millis(5)).max_outage(SOON).start_patience(SOON);
+    Stream::new(client, "orders", LocalStore::new(), config).unwrap().receiver().unwrap()
+}
+
+/// Reads so many records, and ends: how many came in each batch.
+fn read(batches: Receiver<Batch>, listener: Listener, records: usize) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    while lengths.iter().sum::<usize>() < records {
+        let batch = batches.recv_timeout(SOON).unwrap();
+        lengths.push(batch.len());
+        batch.commit().unwrap();
+    }
+    listener.shutdown().now();
+    listener.join().unwrap();
+    assert_eq!(lengths.iter().sum::<usize>(), records);
+    lengths
+}
+
+#[test]
+fn many_shards_with_a_slow_reader_stay_within_the_budget() {
+    let (shards, records, size) = (24, 40, 150_000);
+    let server = server(shards, records, size, Body::WithLength);
+    let budget = Budget::new(32 * MIB);
+    let config = Config::new().budget(budget.clone()).capacity(1_000);
+    let (batches, listener) = open(&server, config);
+    let (mut read, mut most) = (0, 0);
+    while read < shards * records {
+        let batch = batches.recv_timeout(SOON).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        read += batch.len();
+        most = most.max(budget.used());
+        assert!(most <= 32 * MIB, "{most}");
+        batch.commit().unwrap();
+    }
+    drop(listener);
+    // Each answer is 6 MB of data and 8 MB of text: the budget was what they waited for.
+    assert!(most > 20 * MIB, "{most}");
+}
+
+#[test]
+fn records_that_are_kept_hold_their_part_and_nothing_else_does() {
+    let server = server(1, 10, 600_000, Body::WithLength);
+    let budget = Budget::new(64 * MIB);
+    let (batches, listener) = open(&server, Config::new().budget(budget.clone()));
+    let batch = batches.recv_timeout(SOON).unwrap();
+    let bytes = batch.records().first().unwrap().bytes();
+    batch.commit().unwrap();
+    drop(listener);
+    let held = 10 * 600_000;
+    // And the buffer of the answer's text, kept for the next one.
+    assert!((held..held * 5 / 2).contains(&budget.used()), "{}", budget.used());
+    drop((batch, batches));
+    assert!(budget.used() >= held, "one record's bytes hold the data of all");
+    drop(bytes);
+    assert!(budget.used() < held * 3 / 2, "{}", budget.used());
+}
+
+#[test]
+fn an_answer_without_a_length_is_read_within_the_budget() {
+    for records in [1, 12] {
+        let server = server(2, records, MIB, Body::Chunked);
+        let budget = Budget::new(64 * MIB);
+        let (batches, listener) = open(&server, Config::new().budget(budget.clone()));
+        read(batches, listener, 2 * records);
+        assert!(budget.used() <= 64 * MIB);
+    }
+}
+
+#[test]
+fn an_answer_above_the_budget_is_asked_for_in_parts() {
+    let server = server(1, 22, MIB, Body::WithLength);
+    let budget = Budget::new(Budget::MIN);
+    let (batches, listener) = open(&server, Config::new().limit(20).budget(budget.clone()));
+    let lengths = read(batches, listener, 22);
+    assert_eq!(lengths[0], 10, "the half of what did not fit");
+}
+
+#[test]
+fn a_shard_without_room_is_told_stops_at_once_and_goes_on_when_there_is_room() {
+    let server = server(1, 40, MIB, Body::WithLength);
+    let budget = Budget::new(64 * MIB);
+    let (tell, notices) = unbounded();
+    let config = Config::new()
+        .limit(10)
+        .budget(budget.clone())
+        .stall_after(Duration::from_millis(50))
+        .on_notice(move |notice| drop(tell.send(notice.clone())));
+    let (batches, listener) = open(&server, config.clone());
+    let state = |notices: &Receiver<Notice>| match notices.recv_timeout(SOON) {
+        Ok(Notice::Stalled { state, .. }) => Some(state),
+        Ok(_) => None,
+        Err(error) => panic!("{error}"),
+    };
+    let mut kept: Vec<_> = batches.iter().take(4).collect();
+    assert_eq!(kept.len(), 4);
+    drop((batches, listener));
+
+    // Another stream shares the budget, of which 40 MiB are held.
+    let (batches, listener) = open(&server, config.clone());
+    while state(&notices) != Some(ShardState::WaitingForBudget) {}
+    let started = Instant::now();
+    drop((batches, listener));
+    assert!(started.elapsed() < SOON / 2, "{:?}", started.elapsed());
+
+    let (batches, listener) = open(&server, config);
+    kept.clear();
+    read(batches, listener, 40);
+}
