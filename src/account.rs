@@ -56,6 +56,7 @@ impl Account {
     }
 
     /// Whether somebody waits.
+    #[cfg(test)]
     pub(crate) fn is_wanted(&self) -> bool {
         !self.waiting.is_empty()
     }

@@ -1,6 +1,6 @@
 //! The memory that answers may take, in all shards together.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::account::{Account, Ticket};
 use crate::buffer::Buffer;
+use crate::spares::Spares;
 
 /// How much memory answers may take: those that are being read, and those whose records are still in use.
 ///
@@ -19,19 +20,21 @@ use crate::buffer::Buffer;
 /// last answer took; so the records that you keep back hold up reading once they have used up the budget, and
 /// a program that collects records before it is done with them needs a budget above what it collects.
 ///
+/// Beside it, up to a quarter as much is kept in buffers for the next answers.
+///
 /// A clone shares the budget. See [`Config::budget`](crate::Config::budget).
 #[derive(Clone)]
 pub struct Budget(Arc<Mutex<State>>);
 
-/// How many buffers are kept for the next answers: about as many as are read at a time.
-const SPARES: usize = 8;
+/// The part of the budget that is kept beside it in buffers for the next answers: one in so many.
+const SPARE: usize = 4;
 
 struct State {
     account: Account,
     /// Where those who wait get what they wait for.
     grants: HashMap<Ticket, Sender<Reservation>>,
-    /// What they take is in use, until somebody else wants it.
-    spares: VecDeque<Buffer>,
+    /// Not counted in the account.
+    spares: Spares,
 }
 
 /// A part of a budget, given back when it is dropped.
@@ -55,7 +58,8 @@ impl Budget {
     /// it.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        let (account, grants, spares) = (Account::new(bytes), HashMap::new(), VecDeque::new());
+        let (account, grants, spares) =
+            (Account::new(bytes), HashMap::new(), Spares::new(bytes / SPARE));
         Self(Arc::new(Mutex::new(State { account, grants, spares })))
     }
 
@@ -64,8 +68,7 @@ impl Budget {
         self.0.lock().account.limit()
     }
 
-    /// How many bytes of it are in use, with buffers that are kept for the next answer. Never above the limit,
-    /// unless a [`Client`](crate::Client) of your own does not ask for what it takes.
+    /// How many bytes of it are in use. Never above the limit, unless a [`Client`](crate::Client) of your own does not ask for what it takes.
     pub fn used(&self) -> usize {
         self.0.lock().account.used()
     }
@@ -77,19 +80,16 @@ impl Budget {
         halted: &Receiver<Infallible>,
     ) -> Option<Reservation> {
         let (grant, granted) = bounded(1);
-        let (ticket, spares) = {
+        let ticket = {
             let mut state = self.0.lock();
             if state.account.take(bytes) {
                 return Some(Reservation { budget: self.clone(), bytes });
             }
-            let spares = state.take_spares();
             let ticket = state.account.queue(bytes);
             state.grants.insert(ticket, grant);
-            (ticket, spares)
+            ticket
         };
-        drop(spares);
         let _withdraw = WithdrawOnDrop(self, ticket);
-        self.grant();
         select_biased! {
             recv(halted) -> _ => None,
             recv(granted) -> reservation => reservation.ok(),
@@ -102,26 +102,26 @@ impl Budget {
         is_taken.then(|| Reservation { budget: self.clone(), bytes })
     }
 
-    /// A buffer that was kept, or a new one, with what it takes.
-    pub(crate) fn take_buffer(&self) -> (Buffer, Reservation) {
-        let buffer = self.0.lock().spares.pop_front().unwrap_or_default();
-        let bytes = buffer.capacity();
-        (buffer, Reservation { budget: self.clone(), bytes })
+    /// A buffer for the text of an answer.
+    pub(crate) fn take_text(&self) -> Buffer {
+        self.0.lock().spares.take_text()
     }
 
-    /// Keeps a buffer for later, with its share of `from`, unless somebody waits.
-    pub(crate) fn keep_buffer(&self, buffer: Buffer, from: &mut Reservation) {
-        let mut reserved = from.split(buffer.capacity());
-        if reserved.bytes < buffer.capacity() {
-            return; // it is more than was asked for
-        }
-        let mut state = self.0.lock();
-        if state.spares.len() < SPARES && !state.account.is_wanted() {
-            state.spares.push_back(buffer);
-            reserved.bytes = 0;
-        }
-        // Or else what is dropped would be so under the lock.
-        drop(state);
+    /// Keeps such a buffer for the next answer.
+    pub(crate) fn keep_text(&self, text: Buffer) {
+        let left = self.0.lock().spares.keep_text(text);
+        drop(left); // without the lock
+    }
+
+    /// An arena for so much data, if one was kept that fits.
+    pub(crate) fn take_arena(&self, bytes: usize) -> Option<Vec<u8>> {
+        self.0.lock().spares.take_arena(bytes)
+    }
+
+    /// Keeps an arena for the next answer.
+    pub(crate) fn keep_arena(&self, arena: Vec<u8>) {
+        let left = self.0.lock().spares.keep_arena(arena);
+        drop(left); // without the lock
     }
 
     /// Hands out what has come back.
@@ -139,15 +139,6 @@ impl Budget {
     }
 }
 
-impl State {
-    /// All buffers that were kept, which are not in use any more.
-    fn take_spares(&mut self) -> VecDeque<Buffer> {
-        let spares = std::mem::take(&mut self.spares);
-        self.account.give_back(spares.iter().map(Buffer::capacity).sum());
-        spares
-    }
-}
-
 impl Reservation {
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -156,18 +147,9 @@ impl Reservation {
     /// Makes it at least so large, without waiting: whether there was room.
     pub(crate) fn try_enlarge(&mut self, to: usize) -> bool {
         let Some(more) = to.checked_sub(self.bytes) else { return true };
-        let mut state = self.budget.0.lock();
-        let mut spares = VecDeque::new();
-        let is_there = state.account.take_more(more) || {
-            spares = state.take_spares();
-            state.account.take_more(more)
-        };
-        drop(state);
-        drop(spares);
+        let is_there = self.budget.0.lock().account.take_more(more);
         if is_there {
             self.bytes = to;
-        } else {
-            self.budget.grant(); // of what was kept
         }
         is_there
     }
@@ -192,11 +174,6 @@ impl Reservation {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         Self { budget: self.budget.clone(), bytes }
-    }
-
-    /// Takes in another part of the same budget.
-    pub(crate) fn absorb(&mut self, mut other: Self) {
-        self.bytes += std::mem::take(&mut other.bytes);
     }
 }
 

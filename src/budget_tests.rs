@@ -60,39 +60,17 @@ fn a_part_is_enlarged_only_where_there_is_room() {
     let other = budget.reserve(40, &never()).unwrap();
     assert!(one.try_enlarge(60) && !one.try_enlarge(61) && one.try_enlarge(10));
     assert_eq!((one.bytes(), budget.used()), (60, 100));
-    one.absorb(other);
-    assert_eq!((one.bytes(), budget.used()), (100, 100));
+    drop(other);
     drop(one.split(30));
-    assert_eq!((one.bytes(), budget.used()), (70, 70));
+    assert_eq!((one.bytes(), budget.used()), (30, 30));
+    assert!(one.try_resize(70) && !one.try_resize(101) && one.try_resize(50));
+    assert_eq!(budget.used(), 50);
     one.resize(20);
     assert_eq!(budget.used(), 20);
     one.resize(120);
     assert_eq!(budget.used(), 120, "what is in use is in use");
     drop(one);
     assert_eq!(budget.used(), 0);
-}
-
-#[test]
-fn buffers_are_kept_until_somebody_wants_their_room() {
-    let budget = Budget::new(1_000);
-    let keep = |length| {
-        let (mut buffer, mut reserved) = budget.take_buffer();
-        buffer.grow(length);
-        assert!(reserved.try_enlarge(buffer.capacity()));
-        budget.keep_buffer(buffer, &mut reserved);
-    };
-    keep(600);
-    keep(500);
-    let kept = budget.used();
-    assert!((600..=700).contains(&kept), "one buffer, which is used again: {kept}");
-    let mut part = budget.reserve(100, &never()).unwrap();
-    assert!(part.try_enlarge(900));
-    assert_eq!(budget.used(), 900);
-    part.resize(10);
-    keep(600);
-    let all = budget.reserve(990, &never()).unwrap();
-    assert_eq!(budget.used(), 1_000);
-    drop((all, part));
 }
 
 /// Many threads, each of which takes, enlarges and gives back: the limit always holds, and all end.
@@ -107,19 +85,11 @@ fn the_limit_holds_with_many_threads() {
                 for _ in 0..2_000 {
                     let mut part = budget.reserve(rng.usize(..6_000), &never()).unwrap();
                     part.try_enlarge(rng.usize(..12_000));
-                    let (mut buffer, reserved) = budget.take_buffer();
-                    part.absorb(reserved);
-                    let length = rng.usize(..3_000);
-                    if part.try_enlarge(length.max(buffer.capacity())) {
-                        buffer.grow(length);
-                    }
-                    budget.keep_buffer(buffer, &mut part);
+                    part.try_resize(rng.usize(..12_000));
                     assert!(budget.used() <= 10_000);
                 }
             });
         }
     });
-    let kept = budget.used();
-    drop(budget.0.lock().take_spares());
-    assert_eq!(budget.used(), 0, "{kept} were kept");
+    assert_eq!(budget.used(), 0);
 }

@@ -30,7 +30,8 @@
 //! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
 //!   it was split or merged from. One reader sees that order; several workers on one receiver give it up.
 //! - **Bounded memory**: answers, while they are read and while their records are in use, stay within a
-//!   [`Budget`], 64 MiB unless [`Config::budget`] says otherwise; beside it a shard takes at most 256 KiB.
+//!   [`Budget`], 64 MiB unless [`Config::budget`] says otherwise; beside it a quarter as much is kept for the next
+//!   answers, and a shard takes at most 256 KiB.
 //! - **A stop wakes every wait**, and ends a call in progress; only a handler in progress is waited for.
 //!   Every thread that reads or handles has a name that begins with `kc-`, and is joined.
 //! - **Errors are typed**, with their shard, and come out of [`Stream::listen`] or [`Listener::join`]; so
@@ -119,6 +120,7 @@ mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod slots;
+mod spares;
 mod status;
 mod step;
 mod store;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::budget::Reservation;
+use crate::budget::{Budget, Reservation};
 use crate::position::Position;
 use crate::sequence::SequenceNumber;
 
@@ -35,12 +35,22 @@ pub struct RecordsBuilder {
     data: Vec<u8>,
     text: String,
     index: Vec<Entry>,
+    /// Where the buffer of the data comes from, and goes to.
+    budget: Option<Budget>,
 }
 
 struct Answer {
     data: Bytes,
     text: String,
     index: Vec<Entry>,
+    /// How much all of it takes, in bytes.
+    memory: usize,
+}
+
+/// Data whose buffer is used again.
+struct Arena {
+    data: Vec<u8>,
+    budget: Budget,
 }
 
 /// Data, and the part of the budget that goes with it.
@@ -57,6 +67,18 @@ struct Entry {
     sequence: (u32, u32),
     sub: u64,
     arrival_millis: i64,
+}
+
+impl AsRef<[u8]> for Arena {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        self.budget.keep_arena(std::mem::take(&mut self.data));
+    }
 }
 
 impl AsRef<[u8]> for Held {
@@ -104,8 +126,7 @@ impl Records {
 
     /// How much memory they take, in bytes, with those that are left out.
     pub(crate) fn memory(&self) -> usize {
-        let Answer { data, text, index } = &*self.answer;
-        data.len() + text.capacity() + index.capacity() * size_of::<Entry>()
+        self.answer.memory
     }
 
     /// Holds a part of the budget, as much as the records take, until the last of them is gone.
@@ -146,6 +167,7 @@ impl RecordsBuilder {
             data: Vec::with_capacity(data),
             text: String::new(),
             index: Vec::with_capacity(records),
+            budget: None,
         }
     }
 
@@ -164,11 +186,19 @@ impl RecordsBuilder {
 
     /// The finished records.
     pub fn build(mut self) -> Records {
-        give_back(self.data.capacity(), self.data.len()).then(|| self.data.shrink_to_fit());
+        // What is used again is worth more whole.
+        let spare = if self.budget.is_some() { self.data.len() } else { 0 };
+        give_back(self.data.capacity(), self.data.len() + spare).then(|| self.data.shrink_to_fit());
         give_back(self.text.capacity(), self.text.len()).then(|| self.text.shrink_to_fit());
         give_back(self.index.capacity(), self.index.len()).then(|| self.index.shrink_to_fit());
         let shown = 0..self.index.len();
-        let answer = Answer { data: self.data.into(), text: self.text, index: self.index };
+        let index = self.index.capacity() * size_of::<Entry>();
+        let memory = self.data.capacity() + self.text.capacity() + index;
+        let data = match self.budget {
+            Some(budget) => Bytes::from_owner(Arena { data: self.data, budget }),
+            None => self.data.into(),
+        };
+        let answer = Answer { data, text: self.text, index: self.index, memory };
         Records { answer: Arc::new(answer), shown }
     }
 
@@ -186,11 +216,17 @@ impl RecordsBuilder {
         self.index.push(Entry { data, key, sequence, sub: u64::MAX, arrival_millis });
     }
 
-    /// Makes room for so many more records, and bytes of numbers and keys, and of data.
+    /// Takes the buffer of the data from what the budget keeps, and lets it go there.
+    pub(crate) fn with_budget(budget: Option<&Budget>) -> Self {
+        Self { budget: budget.cloned(), ..Self::default() }
+    }
+
+    /// Makes room, before the first record, for so many records, and bytes of numbers and keys, and of data.
     pub(crate) fn reserve(&mut self, records: usize, text: usize, data: usize) {
         self.index.reserve_exact(records);
         self.text.reserve_exact(text);
-        self.data.reserve_exact(data);
+        let kept = self.budget.as_ref().and_then(|budget| budget.take_arena(data));
+        self.data = kept.unwrap_or_else(|| Vec::with_capacity(data));
     }
 
     /// Whether nothing was added yet.
@@ -323,7 +359,7 @@ fn append(text: &mut String, part: &str) -> (u32, u32) {
 
 /// Whether a buffer has so much to spare that giving it back gains more than it costs.
 fn give_back(capacity: usize, length: usize) -> bool {
-    capacity - length > length / 8
+    capacity > length + length / 8
 }
 
 fn narrow(offset: usize) -> u32 {

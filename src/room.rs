@@ -6,7 +6,6 @@ use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
 
 use crate::budget::{Budget, Reservation};
-use crate::buffer::Buffer;
 use crate::client::{Answer, ClientError, ErrorClass};
 
 /// What a shard reserves for an answer that it knows nothing of, in bytes.
@@ -59,21 +58,8 @@ impl Room {
         reservation.try_resize(*needed)
     }
 
-    /// A buffer for the answer's text.
-    pub(crate) fn take_buffer(&self) -> Buffer {
-        let Some(reservation) = &mut self.state.lock().reservation else {
-            return Buffer::default();
-        };
-        let (buffer, reserved) = self.budget.take_buffer();
-        reservation.absorb(reserved);
-        buffer
-    }
-
-    /// Keeps the buffer for the next answer.
-    pub(crate) fn keep_buffer(&self, buffer: Buffer) {
-        if let Some(reservation) = &mut self.state.lock().reservation {
-            self.budget.keep_buffer(buffer, reservation);
-        }
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// After a call: the records hold what they take, and the rest is given back. `None` if the call is to be

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
 
-#[allow(dead_code, reason = "this test binary uses a part")]
 mod common;
 mod loopback;
 

@@ -12,22 +12,28 @@ use rusoto_core::{HttpClient, Region};
 use rusoto_kinesis::{GetRecordsInput, Kinesis};
 use serde::Deserialize;
 
-pub(crate) const SHARDS: usize = 4;
+use crate::tls;
+
 const STREAM: &str = "drain";
 
 /// Reads so many records with the client of this name: the bytes of their data, which keeps them read.
-pub(crate) fn drain(client: &str, address: &str, records: usize) -> Result<usize, BoxError> {
+pub(crate) fn drain(
+    client: &str,
+    address: &str,
+    shards: usize,
+    records: usize,
+) -> Result<usize, BoxError> {
     match client {
         "ours" => ours(address, records),
-        "floor" => on_threads(records, |share| floor(address, share)),
-        "rusoto" => rusoto(address, records),
+        "floor" => on_threads(shards, || floor(address, records / shards)),
+        "rusoto" => rusoto(address, shards, records / shards),
         _ => Err(format!("no client {client:?}").into()),
     }
 }
 
 fn ours(address: &str, records: usize) -> Result<usize, BoxError> {
     let client = KinesisClient::builder()
-        .endpoint(format!("http://{address}"))
+        .endpoint(address)
         .region("us-east-1")
         .credentials("test", "test")
         .build()?;
@@ -49,12 +55,11 @@ fn ours(address: &str, records: usize) -> Result<usize, BoxError> {
 }
 
 fn on_threads(
-    records: usize,
-    read: impl Fn(usize) -> Result<usize, BoxError> + Send + Sync + Copy,
+    shards: usize,
+    read: impl Fn() -> Result<usize, BoxError> + Send + Sync + Copy,
 ) -> Result<usize, BoxError> {
-    let read = || read(records / SHARDS);
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..SHARDS).map(|_| scope.spawn(read)).collect();
+        let threads: Vec<_> = (0..shards).map(|_| scope.spawn(read)).collect();
         let mut bytes = 0;
         for thread in threads {
             bytes += thread.join().map_err(|_| "a reader panicked")??;
@@ -83,15 +88,27 @@ struct Record<'a> {
 
 /// A socket, one buffer, a borrowing decoder, and each payload its own; nothing is signed.
 fn floor(address: &str, records: usize) -> Result<usize, BoxError> {
-    let mut to = TcpStream::connect(address)?;
+    let (scheme, address) = address.split_once("://").ok_or("no scheme")?;
+    let to = TcpStream::connect(address)?;
     to.set_nodelay(true)?;
-    let mut from = BufReader::with_capacity(64 << 10, to.try_clone()?);
+    match scheme {
+        "https" => floor_over(tls::connect(to)?, address, records),
+        _ => floor_over(to, address, records),
+    }
+}
+
+fn floor_over(
+    connection: impl Read + Write,
+    address: &str,
+    records: usize,
+) -> Result<usize, BoxError> {
+    let mut from = BufReader::with_capacity(64 << 10, connection);
     let (mut token, mut body, mut line) = ("first".to_owned(), Vec::new(), String::new());
     let (mut read, mut bytes) = (0, 0);
     while read < records {
         let input = format!(r#"{{"ShardIterator":"{token}","Limit":10000}}"#);
         let length = input.len();
-        to.write_all(format!("POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-amz-json-1.1\r\nX-Amz-Target: Kinesis_20131202.GetRecords\r\nContent-Length: {length}\r\n\r\n{input}").as_bytes())?;
+        from.get_mut().write_all(format!("POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-amz-json-1.1\r\nX-Amz-Target: Kinesis_20131202.GetRecords\r\nContent-Length: {length}\r\n\r\n{input}").as_bytes())?;
         let mut length = 0;
         loop {
             line.clear();
@@ -103,9 +120,11 @@ fn floor(address: &str, records: usize) -> Result<usize, BoxError> {
                 length = value.trim_end().parse()?;
             }
         }
-        body.resize(length, 0);
-        from.read_exact(&mut body)?;
-        let answer: Answer<'_> = serde_json::from_slice(&body)?;
+        if body.len() < length {
+            body.resize(length, 0);
+        }
+        from.read_exact(&mut body[..length])?;
+        let answer: Answer<'_> = serde_json::from_slice(&body[..length])?;
         let data = answer.records.iter();
         let data: Result<Vec<Vec<u8>>, _> =
             data.map(|it| base64_simd::STANDARD.decode_to_vec(it.data)).collect();
@@ -118,11 +137,10 @@ fn floor(address: &str, records: usize) -> Result<usize, BoxError> {
 }
 
 /// A thread for each shard, each with the runtime that rusoto needs, and a channel.
-fn rusoto(address: &str, records: usize) -> Result<usize, BoxError> {
+fn rusoto(address: &str, shards: usize, share: usize) -> Result<usize, BoxError> {
     let (batches, queue) = bounded(16);
     thread::scope(|scope| {
-        let share = records / SHARDS;
-        let readers: Vec<_> = (0..SHARDS)
+        let readers: Vec<_> = (0..shards)
             .map(|_| {
                 let batches = batches.clone();
                 scope.spawn(move || rusoto_shard(address, share, &batches))
@@ -146,7 +164,7 @@ fn rusoto_shard(
     batches: &crossbeam_channel::Sender<Vec<rusoto_kinesis::Record>>,
 ) -> Result<(), BoxError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let region = Region::Custom { name: "us-east-1".into(), endpoint: format!("http://{address}") };
+    let region = Region::Custom { name: "us-east-1".into(), endpoint: address.to_owned() };
     let credentials = StaticProvider::new_minimal("test".into(), "test".into());
     let client = rusoto_kinesis::KinesisClient::new_with(HttpClient::new()?, credentials, region);
     let (mut read, mut token) = (0, "first".to_owned());

@@ -1,38 +1,54 @@
 //! What reading costs: CPU time of the client for a million records, or a GB, against the least that any
-//! client must spend, and against rusoto as it comes: `cargo bench --bench drain`, in two minutes.
+//! client must spend, and against rusoto as it comes: `cargo bench --bench drain`, in five minutes.
 //!
 //! Each client and the server is a process of its own; they take turns, and a figure is the median of several
-//! rounds. `-- --rounds N` sets how many (5).
+//! rounds. `-- --rounds N` sets how many (5). `-- --shards` measures this crate with 1 to 512 shards instead.
 
 mod clients;
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/request.rs"]
+mod request;
 #[path = "../support/server.rs"]
 mod server;
+#[path = "../support/tls.rs"]
+mod tls;
 
-use std::io::{BufRead, BufReader};
+use std::path::Path;
 
 use kinesis_consumer::BoxError;
-use process::{again, cpu_ticks, peak_kib};
+use process::{Server, cpu_ticks, measure, peak_kib};
 
 const CLIENTS: [&str; 3] = ["floor", "ours", "rusoto"];
-/// Bytes of data in a record, and how many records are read.
-const CASES: [(&str, usize, usize); 3] =
-    [("100B", 100, 4_000_000), ("1KiB", 1 << 10, 2_000_000), ("50KiB", 50 << 10, 60_000)];
+const SHARDS: usize = 4;
+/// Bytes of data in a record, how many records are read, and whether over TLS.
+const CASES: [(&str, usize, usize, bool); 4] = [
+    ("100B", 100, 4_000_000, false),
+    ("1KiB", 1 << 10, 2_000_000, false),
+    ("50KiB", 50 << 10, 60_000, false),
+    ("1KiB-TLS", 1 << 10, 1_000_000, true),
+];
+/// How many shards are read, for what a record costs with more of them.
+const MANY: [usize; 4] = [1, 8, 64, 512];
+const MANY_RECORDS: usize = 2_000_000;
 
 fn main() -> Result<(), BoxError> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["--server", size] => server::serve(size.parse()?, clients::SHARDS),
-        ["--client", client, address, records] => {
-            let bytes = clients::drain(client, address, records.parse()?)?;
+        ["--server", size, shards] => server::serve(size.parse()?, shards.parse()?, None),
+        ["--server", size, shards, certificate] => {
+            server::serve(size.parse()?, shards.parse()?, Some(Path::new(certificate)))
+        }
+        ["--client", client, address, shards, records] => {
+            let bytes = clients::drain(client, address, shards.parse()?, records.parse()?)?;
             println!("{} {bytes} {}", cpu_ticks()?, peak_kib()?);
             Ok(())
         }
         [] => compare(5),
         ["--rounds", rounds] => compare(rounds.parse()?),
-        _ => Err("only --rounds N".into()),
+        ["--shards"] => shards(7),
+        _ => Err("only --rounds N, or --shards".into()),
     }
 }
 
@@ -46,15 +62,19 @@ struct Figures {
 
 fn compare(rounds: usize) -> Result<(), BoxError> {
     println!(
-        "{:<7} {:<7} {:>14} {:>10} {:>9} {:>10} {:>9}",
+        "{:<9} {:<7} {:>14} {:>10} {:>9} {:>10} {:>9}",
         "record", "client", "CPU s/million", "CPU s/GB", "x floor", "x rusoto", "peak MiB"
     );
+    let directory = std::env::temp_dir().join(format!("drain-{}", std::process::id()));
+    std::fs::create_dir(&directory)?;
+    let trusted = tls::certificate(&directory)?;
     let mut lines = Vec::new();
-    for (name, size, records) in CASES {
+    for (name, size, records, is_tls) in CASES {
+        let certificate = is_tls.then_some(trusted.as_path());
         let mut runs = vec![Vec::new(); CLIENTS.len()];
         for _ in 0..rounds {
             for (client, runs) in CLIENTS.into_iter().zip(&mut runs) {
-                runs.push(run(client, size, records)?);
+                runs.push(run(client, size, SHARDS, records, certificate)?);
             }
         }
         let medians: Vec<Figures> = runs.into_iter().map(median).collect();
@@ -67,33 +87,57 @@ fn compare(rounds: usize) -> Result<(), BoxError> {
             let gigabyte = figures.cpu_seconds / figures.bytes * 1e9;
             let peak = figures.peak_mib;
             println!(
-                "{name:<7} {client:<7} {million:>14.2} {gigabyte:>10.2} {floor:>9.2} {rusoto:>10.2} {peak:>9.0}"
+                "{name:<9} {client:<7} {million:>14.2} {gigabyte:>10.2} {floor:>9.2} {rusoto:>10.2} {peak:>9.0}"
             );
             lines.push(format!("drain_{name}_{client} x_floor={floor:.3} x_rusoto={rusoto:.3} cpu_s_per_gb={gigabyte:.3} peak_mib={peak:.0}"));
         }
     }
+    std::fs::remove_dir_all(directory)?;
     println!("\n{}", lines.join("\n"));
     Ok(())
 }
 
-fn run(client: &str, size: usize, records: usize) -> Result<Figures, BoxError> {
-    let mut server = again(&["--server", &size.to_string()])?;
-    let mut address = String::new();
-    BufReader::new(server.stdout.take().ok_or("no output")?).read_line(&mut address)?;
-    let output = again(&["--client", client, address.trim_end(), &records.to_string()])?
-        .wait_with_output()?;
-    drop(server.stdin.take()); // which ends it
-    server.wait()?;
-    let text = String::from_utf8(output.stdout)?;
-    let numbers: Result<Vec<f64>, _> = text.split_whitespace().map(str::parse).collect();
-    let [ticks, bytes, peak_kib] = numbers?[..] else {
-        return Err(format!("{client} ended with {}", output.status).into());
+/// What a record of 1 KiB costs with so many shards: the least of several runs, as the machine is shared.
+fn shards(rounds: usize) -> Result<(), BoxError> {
+    println!("{:>6} {:>14} {:>9} {:>9}", "shards", "CPU s/million", "x least", "peak MiB");
+    let mut figures = Vec::new();
+    for shards in MANY {
+        let runs: Result<Vec<Figures>, BoxError> =
+            (0..rounds).map(|_| run("ours", 1 << 10, shards, MANY_RECORDS, None)).collect();
+        let best = runs?.into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        figures.push((shards, best.ok_or("no runs")?));
+    }
+    let least = figures.iter().map(|(_, it)| cost(it)).fold(f64::INFINITY, f64::min);
+    for (shards, it) in figures {
+        let (million, ratio) = (cost(&it) * 1_024.0 * 1e6, cost(&it) / least);
+        let peak = it.peak_mib;
+        println!("{shards:>6} {million:>14.2} {ratio:>9.2} {peak:>9.0}");
+    }
+    Ok(())
+}
+
+fn run(
+    client: &str,
+    size: usize,
+    shards: usize,
+    records: usize,
+    certificate: Option<&Path>,
+) -> Result<Figures, BoxError> {
+    let server = Server::start(size, shards, certificate)?;
+    let (shards, records) = (shards.to_string(), records.to_string());
+    let numbers = measure(&["--client", client, server.address(), &shards, &records], certificate)?;
+    server.stop()?;
+    let [ticks, bytes, peak_kib] = numbers[..] else {
+        return Err(format!("{client} said {numbers:?}").into());
     };
     Ok(Figures { cpu_seconds: ticks / 100.0, bytes, peak_mib: peak_kib / 1024.0 })
 }
 
 fn median(mut runs: Vec<Figures>) -> Figures {
-    let cost = |run: &Figures| run.cpu_seconds / run.bytes;
     runs.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
     runs[runs.len() / 2]
+}
+
+fn cost(run: &Figures) -> f64 {
+    run.cpu_seconds / run.bytes
 }

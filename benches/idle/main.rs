@@ -5,19 +5,25 @@
 
 #[path = "../support/process.rs"]
 mod process;
+#[path = "../support/request.rs"]
+mod request;
 #[path = "../support/server.rs"]
 mod server;
+#[path = "../support/tls.rs"]
+mod tls;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kinesis_consumer::{BoxError, Config, KinesisClient, LocalStore, Stream};
-use process::{again, cpu_ticks, peak_kib};
+use process::{Server, cpu_ticks, measure, peak_kib};
 
 const CLIENTS: [&str; 2] = ["floor", "ours"];
-const SHARDS: [usize; 2] = [500, 1_000];
+/// How many, and whether over TLS.
+const CASES: [(usize, bool); 3] = [(500, false), (1_000, false), (500, true)];
 const INTERVAL: Duration = Duration::from_secs(1);
 /// First all connect; then it is measured.
 const WARM: Duration = Duration::from_secs(3);
@@ -27,7 +33,10 @@ fn main() -> Result<(), BoxError> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["--server", shards] => server::serve(0, shards.parse()?),
+        ["--server", size, shards] => server::serve(size.parse()?, shards.parse()?, None),
+        ["--server", size, shards, certificate] => {
+            server::serve(size.parse()?, shards.parse()?, Some(Path::new(certificate)))
+        }
         ["--client", client, address, shards] => idle(client, address, shards.parse()?),
         [] => compare(3),
         ["--rounds", rounds] => compare(rounds.parse()?),
@@ -40,15 +49,20 @@ type Figures = [f64; 3];
 
 fn compare(rounds: usize) -> Result<(), BoxError> {
     println!(
-        "{:>6} {:<7} {:>9} {:>9} {:>9} {:>12}",
-        "shards", "client", "% of core", "x floor", "RSS MiB", "connections"
+        "{:>9} {:<7} {:>9} {:>9} {:>9} {:>9} {:>12}",
+        "shards", "client", "% of core", "x floor", "RSS MiB", "x floor", "connections"
     );
+    let directory = std::env::temp_dir().join(format!("idle-{}", std::process::id()));
+    std::fs::create_dir(&directory)?;
+    let trusted = tls::certificate(&directory)?;
     let mut lines = Vec::new();
-    for shards in SHARDS {
+    for (shards, is_tls) in CASES {
+        let certificate = is_tls.then_some(trusted.as_path());
+        let name = format!("{shards}{}", if is_tls { "-TLS" } else { "" });
         let mut runs = vec![Vec::new(); CLIENTS.len()];
         for _ in 0..rounds {
             for (client, runs) in CLIENTS.into_iter().zip(&mut runs) {
-                runs.push(run(client, shards)?);
+                runs.push(run(client, shards, certificate)?);
             }
         }
         let medians: Vec<Figures> = runs.into_iter().map(median).collect();
@@ -57,30 +71,22 @@ fn compare(rounds: usize) -> Result<(), BoxError> {
             let (cpu, memory) = (ticks / medians[0][0], peak / medians[0][1]);
             let mib = peak / 1024.0;
             println!(
-                "{shards:>6} {client:<7} {percent:>9.1} {cpu:>9.2} {mib:>9.0} {connections:>12}"
+                "{name:>9} {client:<7} {percent:>9.1} {cpu:>9.2} {mib:>9.0} {memory:>9.2} {connections:>12}"
             );
-            lines.push(format!("idle_{shards}_{client} x_floor={cpu:.3} rss_x_floor={memory:.3} cpu_percent={percent:.2} rss_mib={mib:.1} connections={connections}"));
+            lines.push(format!("idle_{name}_{client} x_floor={cpu:.3} rss_x_floor={memory:.3} cpu_percent={percent:.2} rss_mib={mib:.1} connections={connections}"));
         }
     }
+    std::fs::remove_dir_all(directory)?;
     println!("\n{}", lines.join("\n"));
     Ok(())
 }
 
-fn run(client: &str, shards: usize) -> Result<Figures, BoxError> {
+fn run(client: &str, shards: usize, certificate: Option<&Path>) -> Result<Figures, BoxError> {
+    let server = Server::start(0, shards, certificate)?;
     let shards = shards.to_string();
-    let mut server = again(&["--server", &shards])?;
-    let mut said = BufReader::new(server.stdout.take().ok_or("no output")?);
-    let mut address = String::new();
-    said.read_line(&mut address)?;
-    let output = again(&["--client", client, address.trim_end(), &shards])?.wait_with_output()?;
-    drop(server.stdin.take()); // which ends it
-    let mut connections = String::new();
-    said.read_to_string(&mut connections)?;
-    server.wait()?;
-    let text = String::from_utf8(output.stdout)? + &connections;
-    let numbers: Result<Vec<f64>, _> = text.split_whitespace().map(str::parse).collect();
-    let figures = numbers?.try_into();
-    figures.map_err(|_| format!("{client} ended with {}", output.status).into())
+    let mut figures = measure(&["--client", client, server.address(), &shards], certificate)?;
+    figures.push(server.stop()?);
+    figures.try_into().map_err(|said| format!("{client} said {said:?}").into())
 }
 
 fn median(mut runs: Vec<Figures>) -> Figures {
@@ -110,7 +116,7 @@ fn idle(client: &str, address: &str, shards: usize) -> Result<(), BoxError> {
 
 fn ours(address: &str) -> Result<kinesis_consumer::Listener, BoxError> {
     let client = KinesisClient::builder()
-        .endpoint(format!("http://{address}"))
+        .endpoint(address)
         .region("us-east-1")
         .credentials("test", "test")
         .build()?;
@@ -120,40 +126,55 @@ fn ours(address: &str) -> Result<kinesis_consumer::Listener, BoxError> {
 
 /// A thread, a socket and a small buffer for a shard; nothing is signed, and hardly anything decoded.
 fn floor(address: &str, shard: usize, shards: usize) -> Result<(), BoxError> {
-    let mut to = TcpStream::connect(address)?;
+    let (scheme, address) = address.split_once("://").ok_or("no scheme")?;
+    let to = TcpStream::connect(address)?;
     to.set_nodelay(true)?;
-    let mut from = BufReader::new(to.try_clone()?);
+    let delay = INTERVAL * shard as u32 / shards as u32;
+    let request = request(address);
+    // It ends with the process.
+    let thread = thread::Builder::new().stack_size(64 << 10);
+    match scheme {
+        "https" => {
+            let to = tls::connect(to)?;
+            thread.spawn(move || poll(to, &request, delay))?;
+        }
+        _ => {
+            thread.spawn(move || poll(to, &request, delay))?;
+        }
+    }
+    Ok(())
+}
+
+fn request(address: &str) -> String {
     let token = "A".repeat(224);
     let input = format!(r#"{{"ShardIterator":"{token}","Limit":10000}}"#);
     let length = input.len();
-    let request = format!(
+    format!(
         "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-amz-json-1.1\r\nX-Amz-Target: Kinesis_20131202.GetRecords\r\nContent-Length: {length}\r\n\r\n{input}"
-    );
-    let delay = INTERVAL * shard as u32 / shards as u32;
-    let poll = move || -> std::io::Result<()> {
-        thread::sleep(delay);
-        let (mut line, mut body) = (String::new(), Vec::new());
-        let mut next = Instant::now();
+    )
+}
+
+fn poll(connection: impl Read + Write, request: &str, delay: Duration) -> std::io::Result<()> {
+    thread::sleep(delay);
+    let mut from = BufReader::new(connection);
+    let (mut line, mut body) = (String::new(), Vec::new());
+    let mut next = Instant::now();
+    loop {
+        from.get_mut().write_all(request.as_bytes())?;
+        let mut length = 0;
         loop {
-            to.write_all(request.as_bytes())?;
-            let mut length = 0;
-            loop {
-                line.clear();
-                if from.read_line(&mut line)? <= 2 {
-                    break;
-                }
-                if let Some(value) = line.strip_prefix("Content-Length: ") {
-                    length = value.trim_end().parse().unwrap_or(0);
-                }
+            line.clear();
+            if from.read_line(&mut line)? <= 2 {
+                break;
             }
-            body.resize(length, 0);
-            from.read_exact(&mut body)?;
-            let _: serde_json::Value = serde_json::from_slice(&body)?;
-            next += INTERVAL;
-            thread::sleep(next.saturating_duration_since(Instant::now()));
+            if let Some(value) = line.strip_prefix("Content-Length: ") {
+                length = value.trim_end().parse().unwrap_or(0);
+            }
         }
-    };
-    // It ends with the process.
-    thread::Builder::new().stack_size(64 << 10).spawn(poll)?;
-    Ok(())
+        body.resize(length, 0);
+        from.read_exact(&mut body)?;
+        let _: serde_json::Value = serde_json::from_slice(&body)?;
+        next += INTERVAL;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use crate::buffer::Buffer;
+use crate::budget::Budget;
 use crate::room::Room;
 
 /// When a call must give up: at its deadline, or when the consumer stops.
@@ -54,16 +54,9 @@ impl Call {
         self.room.as_ref().is_none_or(|room| room.try_reserve(bytes))
     }
 
-    /// A buffer for the text of an answer.
-    pub(crate) fn take_buffer(&self) -> Buffer {
-        self.room.as_ref().map(|room| room.take_buffer()).unwrap_or_default()
-    }
-
-    /// Keeps the buffer for later.
-    pub(crate) fn keep_buffer(&self, buffer: Buffer) {
-        if let Some(room) = &self.room {
-            room.keep_buffer(buffer);
-        }
+    /// Where buffers are kept for the next answer.
+    pub(crate) fn budget(&self) -> Option<&Budget> {
+        self.room.as_ref().map(|room| room.budget())
     }
 
     /// What is left until the deadline, if one was set.

@@ -152,6 +152,17 @@ pub struct Answer {
     pub children: Vec<ChildShard>,
 }
 
+impl Answer {
+    /// Reads the JSON that `GetRecords` answers with, for a [`Client`] over another HTTP library.
+    ///
+    /// # Errors
+    /// [`ErrorClass::TooLarge`] if it ends too early, [`ErrorClass::Transient`] if it makes no sense. The
+    /// text never holds a part of the answer.
+    pub fn from_json(body: &[u8]) -> Result<Self, ClientError> {
+        aws::answer(body)
+    }
+}
+
 impl Token {
     /// Takes the text as the server gave it.
     pub fn new(text: impl Into<Arc<str>>) -> Self {

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use ureq::Body;
 
+use crate::budget::Budget;
 use crate::buffer::Buffer;
 use crate::client::Call;
 
@@ -32,11 +33,13 @@ pub(super) fn read<T>(
     call: &Call,
     then: impl FnOnce(&[u8], Result<(), Unread>) -> T,
 ) -> T {
-    let mut buffer = call.take_buffer();
+    let mut buffer = call.budget().map(Budget::take_text).unwrap_or_default();
     let result = fill(&mut buffer, body, limit, call);
     let answer = then(buffer.filled(), result);
     buffer.settle();
-    call.keep_buffer(buffer);
+    if let Some(budget) = call.budget() {
+        budget.keep_text(buffer);
+    }
     answer
 }
 

@@ -8,6 +8,7 @@ use base64_simd::STANDARD;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::budget::Budget;
 use crate::client::{Answer, Token};
 use crate::record::RecordsBuilder;
 use crate::sequence::SequenceNumber;
@@ -27,9 +28,9 @@ pub(super) struct Malformed {
 ///
 /// `Records` must be there: an empty object, as a proxy may answer, must not pass for the end of a
 /// shard.
-pub(super) fn records(body: &[u8]) -> Result<Answer, Malformed> {
+pub(super) fn records(body: &[u8], budget: Option<&Budget>) -> Result<Answer, Malformed> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let raw = AnswerSeed { length: body.len() }.deserialize(&mut json)?;
+    let raw = AnswerSeed { length: body.len(), budget }.deserialize(&mut json)?;
     json.end()?;
     let children = raw.child_shards.unwrap_or_default().into_iter().map(ChildShard::try_from);
     let behind = raw.millis_behind_latest.and_then(|millis| u64::try_from(millis).ok());
@@ -111,12 +112,14 @@ enum AnswerField {
 }
 
 /// Reads an answer, its records straight into the builder: a list of them would cost as much again.
-struct AnswerSeed {
+#[derive(Clone, Copy)]
+struct AnswerSeed<'b> {
     /// Of all the answer, in bytes.
     length: usize,
+    budget: Option<&'b Budget>,
 }
 
-impl<'de> DeserializeSeed<'de> for AnswerSeed {
+impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
     type Value = RawAnswer;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<RawAnswer, D::Error> {
@@ -124,7 +127,7 @@ impl<'de> DeserializeSeed<'de> for AnswerSeed {
     }
 }
 
-impl<'de> Visitor<'de> for AnswerSeed {
+impl<'de> Visitor<'de> for AnswerSeed<'_> {
     type Value = RawAnswer;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -140,7 +143,7 @@ impl<'de> Visitor<'de> for AnswerSeed {
                     return Err(A::Error::duplicate_field("Records"));
                 }
                 AnswerField::Records => {
-                    records = Some(map.next_value_seed(RecordsSeed { length: self.length })?);
+                    records = Some(map.next_value_seed(RecordsSeed(self))?);
                 }
                 AnswerField::NextShardIterator => next_shard_iterator = map.next_value()?,
                 AnswerField::MillisBehindLatest => millis_behind_latest = map.next_value()?,
@@ -153,11 +156,9 @@ impl<'de> Visitor<'de> for AnswerSeed {
     }
 }
 
-struct RecordsSeed {
-    length: usize,
-}
+struct RecordsSeed<'b>(AnswerSeed<'b>);
 
-impl<'de> DeserializeSeed<'de> for RecordsSeed {
+impl<'de> DeserializeSeed<'de> for RecordsSeed<'_> {
     type Value = RecordsBuilder;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<RecordsBuilder, D::Error> {
@@ -165,7 +166,7 @@ impl<'de> DeserializeSeed<'de> for RecordsSeed {
     }
 }
 
-impl<'de> Visitor<'de> for RecordsSeed {
+impl<'de> Visitor<'de> for RecordsSeed<'_> {
     type Value = RecordsBuilder;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,10 +174,10 @@ impl<'de> Visitor<'de> for RecordsSeed {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<RecordsBuilder, A::Error> {
-        let mut builder = RecordsBuilder::default();
+        let mut builder = RecordsBuilder::with_budget(self.0.budget);
         while let Some(record) = from.next_element::<RawRecord<'_>>()? {
             if builder.is_empty() {
-                make_room(&mut builder, &record, self.length);
+                make_room(&mut builder, &record, self.0.length);
             }
             push(&mut builder, &record).map_err(A::Error::custom)?;
         }

@@ -6,6 +6,10 @@ use rusoto_kinesis::GetRecordsOutput;
 
 use super::*;
 
+fn records_of(body: &[u8]) -> Result<Answer, Malformed> {
+    records(body, None)
+}
+
 const RECORD: &str = r#"{"SequenceNumber":"42","PartitionKey":"key","Data":"aGVsbG8="}"#;
 
 fn with_record(record: &str) -> String {
@@ -25,7 +29,7 @@ fn a_whole_answer_is_read() {
         "ChildShards": [{"ShardId": "child", "ParentShards": ["p", "q"],
             "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "9"}}]
     }"#;
-    let answer = records(body.as_bytes()).unwrap();
+    let answer = records_of(body.as_bytes()).unwrap();
     let first = answer.records.first().unwrap();
     assert_eq!((first.sequence_number(), first.partition_key()), ("42", "a"));
     assert_eq!(first.data(), b"hello");
@@ -45,7 +49,7 @@ fn the_end_of_a_shard_may_hold_records_and_may_be_null_missing_or_empty() {
         let body = format!(
             r#"{{"Records":[{RECORD}]{end},"MillisBehindLatest":null,"ChildShards":null}}"#
         );
-        let answer = records(body.as_bytes()).unwrap();
+        let answer = records_of(body.as_bytes()).unwrap();
         assert_eq!((answer.records.len(), answer.next), (1, None), "{body}");
         assert_eq!((answer.behind_latest, answer.children.len()), (None, 0));
     }
@@ -55,7 +59,7 @@ fn the_end_of_a_shard_may_hold_records_and_may_be_null_missing_or_empty() {
 fn escapes_are_read() {
     let record =
         r#"{"SequenceNumber":"4\u0032","PartitionKey":"\u00e9\"\ud83d\ude00","Data":"\/\/8="}"#;
-    let answer = records(with_record(record).as_bytes()).unwrap();
+    let answer = records_of(with_record(record).as_bytes()).unwrap();
     let record = answer.records.first().unwrap();
     assert_eq!((record.sequence_number(), record.partition_key()), ("42", "é\"😀"));
     assert_eq!(record.data(), [0xff, 0xff]);
@@ -69,11 +73,11 @@ fn strange_times_are_no_panic() {
     {
         let field = format!(r#","ApproximateArrivalTimestamp":{time}}}"#);
         let body = with_record(&RECORD.replace('}', &field));
-        let answer = records(body.as_bytes()).unwrap();
+        let answer = records_of(body.as_bytes()).unwrap();
         assert_eq!(answer.records.first().unwrap().approximate_arrival(), millis(wanted), "{time}");
     }
     let body = with_record(&RECORD.replace('}', r#","ApproximateArrivalTimestamp":1e300}"#));
-    assert_eq!(records(body.as_bytes()).unwrap().records.len(), 1);
+    assert_eq!(records_of(body.as_bytes()).unwrap().records.len(), 1);
 }
 
 #[test]
@@ -114,18 +118,18 @@ fn a_malformed_answer_is_an_error_that_shows_nothing_of_it() {
     bodies.push(with_record(&RECORD.replace("42", &"9".repeat(130))));
     bodies.push("[".repeat(100_000));
     for body in bodies {
-        let error = records(body.as_bytes()).expect_err(&body).to_string();
+        let error = records_of(body.as_bytes()).expect_err(&body).to_string();
         assert!(!error.contains("secret"), "{error}");
         assert!(shard_iterator(body.as_bytes()).is_err(), "{body}");
     }
-    assert!(records(b"{\"Records\":[],\"x\":\"\xff\xfe").is_err());
+    assert!(records_of(b"{\"Records\":[],\"x\":\"\xff\xfe").is_err());
 }
 
 #[test]
 fn an_answer_that_is_cut_or_changed_anywhere_never_panics() {
     let body = with_record(&[RECORD; 3].join(",")).into_bytes();
     for end in 0..body.len() {
-        assert!(records(&body[..end]).is_err(), "cut at {end}");
+        assert!(records_of(&body[..end]).is_err(), "cut at {end}");
     }
     let mut random = fastrand::Rng::with_seed(7);
     let mut changed = 0;
@@ -135,7 +139,7 @@ fn an_answer_that_is_cut_or_changed_anywhere_never_panics() {
             let at = random.usize(..body.len());
             body[at] = random.u8(..);
         }
-        changed += usize::from(records(&body).is_err());
+        changed += usize::from(records_of(&body).is_err());
     }
     assert!(changed > 10_000, "{changed}");
 }
@@ -144,10 +148,10 @@ fn an_answer_that_is_cut_or_changed_anywhere_never_panics() {
 fn an_answer_that_only_ends_too_early_is_cut_and_another_one_is_not() {
     let body = with_record(RECORD);
     for end in 1..body.len() {
-        assert!(records(&body.as_bytes()[..end]).unwrap_err().is_cut(), "{end}");
+        assert!(records_of(&body.as_bytes()[..end]).unwrap_err().is_cut(), "{end}");
     }
     for body in ["", "<html>", "{}", r#"{"Records":7}"#, r#"{"Records":[}"#] {
-        assert!(!records(body.as_bytes()).unwrap_err().is_cut(), "{body}");
+        assert!(!records_of(body.as_bytes()).unwrap_err().is_cut(), "{body}");
     }
 }
 
@@ -158,7 +162,7 @@ fn random_answers_are_read_as_rusoto_reads_them() {
     let mut random = fastrand::Rng::with_seed(42);
     for _ in 0..cases {
         let body = random_answer(&mut random);
-        let ours = records(body.as_bytes()).expect(&body);
+        let ours = records_of(body.as_bytes()).expect(&body);
         let theirs: GetRecordsOutput = serde_json::from_str(&body).expect(&body);
         assert_eq!(ours.next.as_ref().map(Token::as_str), theirs.next_shard_iterator.as_deref());
         let behind = ours.behind_latest.map(|behind| behind.as_millis() as i64);

@@ -202,7 +202,9 @@ impl Client for KinesisClient {
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
         let limit = Some(i64::from(limit));
         let input = GetRecordsInput { limit, shard_iterator: token.as_str().to_owned() };
-        self.post(&self.bounds("GetRecords", call), &input, |_, body| decode::records(body))
+        self.post(&self.bounds("GetRecords", call), &input, |_, body| {
+            decode::records(body, call.budget())
+        })
     }
 
     fn session(&self) -> Option<Arc<dyn Client>> {
@@ -225,6 +227,14 @@ impl fmt::Debug for KinesisClient {
             .field("credentials", self.shared.credentials.source())
             .finish_non_exhaustive()
     }
+}
+
+/// What `GetRecords` answered.
+pub(super) fn answer(body: &[u8]) -> Result<Answer, ClientError> {
+    decode::records(body, None).map_err(|reason| {
+        let class = if reason.is_cut() { ErrorClass::TooLarge } else { ErrorClass::Transient };
+        ClientError::new(class, "GetRecords", format!("the answer makes no sense: {reason}"))
+    })
 }
 
 fn iterator_input(stream: &str, shard: &str, at: &IteratorType) -> GetShardIteratorInput {
