@@ -60,7 +60,7 @@ fn compare(seconds: u64) -> Result<(), BoxError> {
         server.stop()?;
         let [batches, used, peak, ticks] = said[..] else { return Err("no figures".into()) };
         let formula =
-            1.25 * BUDGET as f64 / f64::from(1 << 20) + shards as f64 * PER_SHARD + PROCESS;
+            SPARES * BUDGET as f64 / f64::from(1 << 20) + shards as f64 * PER_SHARD + PROCESS;
         let (used, peak, cpu) = (used / f64::from(1 << 20), peak / 1_024.0, ticks / 100.0);
         println!(
             "{shards:>9} {seconds:>9} {batches:>9} {used:>9.1} {peak:>9.1} {formula:>9.1} {cpu:>9.2}"
