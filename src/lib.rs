@@ -125,6 +125,7 @@ mod status;
 mod step;
 mod store;
 mod stream;
+mod time;
 mod tracker;
 mod watchdog;
 

@@ -41,6 +41,18 @@ impl Credentials {
         self
     }
 
+    pub(super) fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    pub(super) fn secret_access_key(&self) -> &str {
+        &self.secret_access_key
+    }
+
+    pub(super) fn session_token(&self) -> Option<&str> {
+        self.session_token.as_deref()
+    }
+
     pub(super) fn expires(&self) -> Option<SystemTime> {
         self.expires
     }
@@ -62,6 +74,7 @@ impl Credentials {
     }
 
     /// The same in rusoto's form, without the expiry, which is ours to watch.
+    #[cfg(test)]
     pub(super) fn to_rusoto(&self) -> AwsCredentials {
         let (key, secret) = (self.access_key_id.as_str(), self.secret_access_key.as_str());
         AwsCredentials::new(key, secret, self.session_token.clone(), None)

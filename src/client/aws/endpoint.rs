@@ -16,6 +16,7 @@ const VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
     url: String,
+    uri: Uri,
     host: String,
 }
 
@@ -55,7 +56,9 @@ impl Endpoint {
         if !matches!(uri.path(), "" | "/") || url.contains(['?', '#']) {
             return Err(invalid("it must hold no path and no query"));
         }
-        let endpoint = Self { url: format!("{scheme}://{authority}"), host };
+        let url = format!("{scheme}://{authority}");
+        let uri = url.parse().map_err(|_| invalid("it is no URL"))?;
+        let endpoint = Self { url, uri, host };
         if scheme == "http" && !endpoint.is_loopback() && !allow_plain_http {
             return Err(invalid(
                 "plain http to another machine shows every record to the network: use https, or \
@@ -68,6 +71,16 @@ impl Endpoint {
     /// The address without a path.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The same address, read.
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// What requests to it say in their header `Host`.
+    pub(super) fn host_header(&self) -> String {
+        self.uri.authority().map(|authority| authority.to_string()).unwrap_or_default()
     }
 
     /// The name or address of the host, in lower case, without brackets.

@@ -14,7 +14,9 @@ mod environment;
 mod listing;
 mod profile;
 mod region;
+mod request;
 mod resolver;
+mod sign;
 mod source;
 mod text;
 mod transport;
@@ -24,7 +26,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusoto_core::Region;
-use rusoto_core::signature::SignedRequest;
 use rusoto_kinesis::{GetRecordsInput, GetShardIteratorInput};
 use serde::Serialize;
 
@@ -33,7 +34,9 @@ use self::cache::CredentialsCache;
 use self::decode::Malformed;
 use self::endpoint::Endpoint;
 use self::listing::Listing;
+use self::request::Outgoing;
 use self::resolver::CachingResolver;
+use self::sign::Signer;
 use self::source::Source;
 use self::transport::{Head, Transport};
 use crate::client::{
@@ -85,6 +88,7 @@ struct Shared {
     endpoint: Endpoint,
     deadline: Duration,
     credentials: CredentialsCache,
+    signer: Signer,
     resolver: CachingResolver,
 }
 
@@ -115,9 +119,10 @@ impl KinesisClient {
     fn with(region: String, endpoint: Endpoint, deadline: Duration, source: Source) -> Self {
         let resolver = CachingResolver::new();
         let transport = Transport::new(&endpoint, &resolver, CONNECTIONS);
+        let signer = Signer::new(endpoint.host_header(), region.clone());
         let region = Region::Custom { name: region, endpoint: endpoint.url().to_owned() };
         let credentials = CredentialsCache::new(source);
-        let shared = Shared { region, endpoint, deadline, credentials, resolver };
+        let shared = Shared { region, endpoint, deadline, credentials, signer, resolver };
         Self { shared: Arc::new(shared), transport }
     }
 
@@ -149,12 +154,10 @@ impl KinesisClient {
     ) -> Result<T, ClientError> {
         self.signed(bounds, |credentials| {
             let body = serde_json::to_vec(input).expect("inputs are plain strings and numbers");
-            let mut request = SignedRequest::new("POST", "kinesis", &self.shared.region, "/");
-            request.set_content_type("application/x-amz-json-1.1".to_owned());
             let target = format!("Kinesis_20131202.{}", bounds.operation());
-            request.add_header("x-amz-target", &target);
-            request.set_payload(Some(body));
-            request.sign(&credentials.to_rusoto());
+            let shared = &self.shared;
+            let headers = shared.signer.sign(credentials, &target, &body, SystemTime::now());
+            let request = Outgoing::new(shared.endpoint.uri().clone(), headers, &body);
             self.transport.exchange(&request, bounds, decode)
         })
     }

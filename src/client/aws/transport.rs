@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use rusoto_core::signature::{SignedRequest, SignedRequestPayload};
-use ureq::http::{self, HeaderMap, Request, Response};
+use ureq::http::{HeaderMap, Response};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body, Timeout};
 
@@ -16,6 +15,7 @@ use super::classify::{NO_KINESIS, Refusal};
 use super::connector::SharedTls;
 use super::decode::Malformed;
 use super::endpoint::Endpoint;
+use super::request::Outgoing;
 use super::resolver::CachingResolver;
 use super::text::{cut, with_sources};
 use crate::client::{ClientError, ErrorClass};
@@ -92,7 +92,7 @@ impl Transport {
     /// Whatever goes wrong, classified.
     pub(super) fn exchange<T>(
         &self,
-        request: &SignedRequest,
+        request: &Outgoing<'_>,
         bounds: &Bounds,
         decode: impl FnOnce(&Head, &[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ClientError> {
@@ -117,7 +117,7 @@ impl Transport {
         })
     }
 
-    fn send(&self, signed: &SignedRequest, bounds: &Bounds) -> Result<Response<Body>, ClientError> {
+    fn send(&self, signed: &Outgoing<'_>, bounds: &Bounds) -> Result<Response<Body>, ClientError> {
         let mut retries = 0;
         loop {
             let left = bounds.check()?;
@@ -141,28 +141,13 @@ impl Transport {
 
     fn attempt(
         &self,
-        signed: &SignedRequest,
+        signed: &Outgoing<'_>,
         left: Duration,
     ) -> Result<Response<Body>, ureq::Error> {
-        let request = to_http(signed)?;
+        let request = signed.to_http()?;
         let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
         self.agent.run(request)
     }
-}
-
-fn to_http(signed: &SignedRequest) -> Result<Request<&[u8]>, http::Error> {
-    let url = format!("{}://{}{}", signed.scheme(), signed.hostname(), signed.canonical_path());
-    let mut request = Request::builder().method(signed.method()).uri(url);
-    for (name, values) in signed.headers() {
-        for value in values {
-            request = request.header(name, value.as_slice());
-        }
-    }
-    request.body(match &signed.payload {
-        Some(SignedRequestPayload::Buffer(bytes)) => bytes,
-        // No operation of ours streams.
-        Some(SignedRequestPayload::Stream(_)) | None => &[],
-    })
 }
 
 /// Whether the same request may pass at once: the connection broke, the server's answer did not.
@@ -196,8 +181,8 @@ fn is_connect_failure(error: &ureq::Error) -> bool {
 }
 
 /// There was no status line.
-fn unanswered(bounds: &Bounds, signed: &SignedRequest, error: &ureq::Error) -> ClientError {
-    let server = format!("{}://{}", signed.scheme(), signed.hostname());
+fn unanswered(bounds: &Bounds, signed: &Outgoing<'_>, error: &ureq::Error) -> ClientError {
+    let server = signed.server();
     match error {
         ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
             let advice = "check the endpoint, the network and any proxy";

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::ImportError;
-use super::time;
 use crate::error::BoxError;
 use crate::position::Position;
+use crate::time;
 
 const VERSION: u64 = 1;
 

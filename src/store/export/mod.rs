@@ -4,7 +4,6 @@ mod error;
 mod form;
 #[cfg(test)]
 mod tests;
-mod time;
 
 use self::form::Document;
 use super::{Store, StoreError};

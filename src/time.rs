@@ -13,9 +13,9 @@ const EPOCH: i64 = 719_468;
 /// Text that is no time.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is no time such as \"2024-05-01T08:30:00.25Z\"")]
-pub(super) struct InvalidTime(String);
+pub(crate) struct InvalidTime(String);
 
-pub(super) fn text(time: SystemTime) -> String {
+pub(crate) fn text(time: SystemTime) -> String {
     let (seconds, nanos) = since_epoch(time);
     let (year, month, day) = date(seconds.div_euclid(DAY));
     let second = seconds.rem_euclid(DAY);
@@ -31,7 +31,7 @@ pub(super) fn text(time: SystemTime) -> String {
     format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
-pub(super) fn parse(text: &str) -> Result<SystemTime, InvalidTime> {
+pub(crate) fn parse(text: &str) -> Result<SystemTime, InvalidTime> {
     // Cut, because it comes from outside and goes into an error.
     read(text).ok_or_else(|| InvalidTime(text.chars().take(60).collect()))
 }
