@@ -17,7 +17,8 @@ use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
 use crate::ledger::{Books, Ledger, flush_all};
-use crate::lineage::{Plan, Start};
+use crate::lineage::{Plan, Start, StartAt};
+use crate::monitor::Monitor;
 use crate::notice::Notice;
 use crate::pace::Pace;
 use crate::poller::Poller;
@@ -36,6 +37,7 @@ pub(crate) struct Engine {
     /// The shards, if they were listed before.
     pub(crate) listed: Option<Vec<Shard>>,
     pub(crate) shutdown: Shutdown,
+    pub(crate) monitor: Monitor,
 }
 
 /// What the threads of a run share.
@@ -51,8 +53,6 @@ pub(crate) struct Run<'a> {
     pub(crate) is_dispatching: bool,
     /// Of this stream, or of several.
     pub(crate) budget: Budget,
-    /// The ledger of every shard that was started: a failed write is tried again from here.
-    ledgers: Mutex<Vec<Arc<Ledger>>>,
 }
 
 type Panic = Box<dyn Any + Send>;
@@ -118,11 +118,11 @@ impl<'a> Run<'a> {
             every: engine.config.store_every,
             clock: Arc::new(move || started.elapsed()),
         };
-        let (panic, ledgers) = (Mutex::default(), Mutex::default());
+        let panic = Mutex::default();
         let budget = engine.config.budget.clone();
         let budget = budget.unwrap_or_else(|| Budget::new(Budget::DEFAULT));
-        let run =
-            Self { engine, client, started, events, panic, books, is_dispatching, budget, ledgers };
+        engine.monitor.begins(started, budget.clone());
+        let run = Self { engine, client, started, events, panic, books, is_dispatching, budget };
         (run, incoming)
     }
 
@@ -156,6 +156,7 @@ impl<'a> Run<'a> {
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
         let mut event = Event::Begun;
         let result = 'run: loop {
+            let may_free = matches!(event, Event::Listed(_) | Event::Ended { .. });
             for action in coordinator.on(self.now(), &mut rng, event) {
                 match action {
                     Action::Start { start, delay } => {
@@ -171,6 +172,9 @@ impl<'a> Run<'a> {
                     Action::List => self.aside(scope, "kc-list", Self::list),
                     Action::Describe => self.aside(scope, "kc-list", Self::describe),
                 }
+            }
+            if may_free {
+                engine.monitor.waits(coordinator.waiting().into_keys().collect());
             }
             let due = coordinator.wake().and_then(|wake| self.started.checked_add(wake));
             let timer = due.map_or_else(never, at);
@@ -196,7 +200,7 @@ impl<'a> Run<'a> {
 
     /// Tells of stalls, and of their ends.
     fn watch(&self, watchdog: &mut Watchdog, waiting: &Waiting) {
-        let ledgers = self.ledgers.lock().clone();
+        let ledgers = self.engine.monitor.ledgers();
         let status = |ledger: &Arc<Ledger>| {
             let status = ledger.status();
             (ledger.shard().to_owned(), (status.state(), status.progressed()))
@@ -232,7 +236,10 @@ impl<'a> Run<'a> {
         let shard = start.shard.id().to_owned();
         let exited = Event::Exited { shard: shard.clone() };
         let ledger = Arc::new(Ledger::new(self.books.clone(), &shard));
-        self.ledgers.lock().push(Arc::clone(&ledger));
+        if let StartAt::Stored(position) = &start.at {
+            ledger.resumes(position);
+        }
+        self.engine.monitor.starts(Arc::clone(&ledger));
         let (stream, pace) = (Arc::clone(&self.engine.stream), Pace::new(&self.engine.config));
         let poller = Poller::new(stream, start, pace, delay);
         let is_spawned = self.spawn(scope, thread_name(&shard), move || {
@@ -257,14 +264,12 @@ impl<'a> Run<'a> {
     }
 
     fn flush(&self) -> Event {
-        let ledgers = self.ledgers.lock().clone();
-        Event::Flushed(flush_all(&ledgers))
+        Event::Flushed(flush_all(&self.engine.monitor.ledgers()))
     }
 
     /// The last attempt to store what could not be stored before.
     fn flush_last(&self) -> Result<(), Error> {
-        let ledgers = self.ledgers.lock().clone();
-        flush_all(&ledgers).map_err(|(shard, source)| {
+        flush_all(&self.engine.monitor.ledgers()).map_err(|(shard, source)| {
             let stream = self.engine.stream.to_string();
             Error::Store { stream, shard: Some(shard), source }
         })

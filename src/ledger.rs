@@ -12,6 +12,7 @@ use crate::coordinator::Event;
 use crate::error::Error;
 use crate::notice::ShardState;
 use crate::position::Position;
+use crate::progress::ShardProgress;
 use crate::status::Status;
 use crate::store::{Store, StoreError};
 use crate::tracker::{StoreEvery, Tracker};
@@ -77,6 +78,25 @@ impl Ledger {
         self.status.progresses((self.clock)());
     }
 
+    /// How far the shard has come.
+    pub(crate) fn progress(&self, now: Duration) -> ShardProgress {
+        let mut progress = ShardProgress::new(&self.shard, ShardState::Idle);
+        self.status.tell(now, &mut progress);
+        let tracker = self.tracker.lock();
+        (progress.read, progress.stored) = (tracker.read().cloned(), tracker.in_store().cloned());
+        progress
+    }
+
+    /// What happened to the shard, at this moment.
+    pub(crate) fn notes(&self, note: impl FnOnce(&Status, Duration)) {
+        note(&self.status, (self.clock)());
+    }
+
+    /// The store holds this position, from which reading resumes.
+    pub(crate) fn resumes(&self, at: &Position) {
+        self.tracker.lock().stored(at.clone());
+    }
+
     /// Numbers a batch that ends at this position.
     pub(crate) fn hand_out(&self, through: Position) -> u64 {
         self.tracker.lock().hand_out(through)
@@ -86,6 +106,7 @@ impl Ledger {
     /// hole; later, where that may wait.
     pub(crate) fn commit(&self, number: u64, part: Option<&Position>) -> Result<(), Error> {
         let now = (self.clock)();
+        self.status.committed(now);
         let is_due = {
             let mut tracker = self.tracker.lock();
             match part {
@@ -118,10 +139,14 @@ impl Ledger {
     /// Stores a position that no commit stands behind: where reading starts.
     pub(crate) fn begin(&self, at: &Position, reset: bool) -> Result<(), StoreError> {
         if !reset {
-            return self.store.update_shard_iterator(&self.stream, &self.shard, at);
+            self.store.update_shard_iterator(&self.stream, &self.shard, at)?;
+            self.tracker.lock().stored(at.clone());
+            return Ok(());
         }
         self.store.reset_shard_iterator(&self.stream, &self.shard, Some(at))?;
-        self.tracker.lock().reset();
+        let mut tracker = self.tracker.lock();
+        tracker.reset();
+        tracker.stored(at.clone());
         Ok(())
     }
 

@@ -68,6 +68,26 @@
 //! What does not stop the consumer and should be known, a gap that is passed over or a shard that makes no
 //! progress, is logged, and told to [`Config::on_notice`].
 //!
+//! # Looking at a consumer, and letting it pause
+//!
+//! [`Stream::monitor`] and [`Listener::monitor`] give a [`Monitor`], which tells of each shard what it does now, how
+//! far it was read and committed, how far it is behind, and what failed; and which pauses shards and lets them go on.
+//!
+//! ```
+//! use kinesis_consumer::{Config, LocalStore, MemoryKinesis, Stream};
+//!
+//! # let client = MemoryKinesis::new();
+//! # client.create_stream("orders", 1);
+//! # client.put("orders", "customer-7", b"one espresso");
+//! let stream = Stream::new(client, "orders", LocalStore::new(), Config::new())?;
+//! let (batches, listener) = stream.receiver()?;
+//! batches.recv()?.commit()?;
+//! for shard in listener.progress().shards {
+//!     println!("{}: {}, {} records", shard.shard, shard.state, shard.records);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Where a shard starts
 //!
 //! The first of these that there is:
@@ -104,12 +124,14 @@ mod ledger;
 mod lineage;
 mod listener;
 mod listing;
+mod monitor;
 mod notice;
 mod on_error;
 mod pace;
 mod parking;
 mod poller;
 mod position;
+mod progress;
 mod reader;
 mod record;
 mod retry;
@@ -142,9 +164,11 @@ pub use crate::error::{BoxError, Error};
 pub use crate::gap::Gap;
 pub use crate::handler::Handler;
 pub use crate::listener::Listener;
+pub use crate::monitor::Monitor;
 pub use crate::notice::{Notice, ShardState};
 pub use crate::on_error::{DeadLetter, OnError};
 pub use crate::position::{InvalidPositionKey, IteratorType, Position};
+pub use crate::progress::{Progress, ShardProgress};
 pub use crate::record::{Iter, Record, Records, RecordsBuilder};
 pub use crate::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::shard::{ChildShard, HashKeyRange, Shard};

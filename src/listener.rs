@@ -3,6 +3,8 @@
 use std::thread::{self, JoinHandle};
 
 use crate::error::Error;
+use crate::monitor::Monitor;
+use crate::progress::Progress;
 use crate::shutdown::Shutdown;
 
 /// Owns a consumer that runs on threads of its own.
@@ -14,11 +16,16 @@ pub struct Listener {
     /// Taken by `join`, or else by `drop`.
     thread: Option<JoinHandle<Result<(), Error>>>,
     shutdown: Shutdown,
+    monitor: Monitor,
 }
 
 impl Listener {
-    pub(crate) fn new(thread: JoinHandle<Result<(), Error>>, shutdown: Shutdown) -> Self {
-        Self { thread: Some(thread), shutdown }
+    pub(crate) fn new(
+        thread: JoinHandle<Result<(), Error>>,
+        shutdown: Shutdown,
+        monitor: Monitor,
+    ) -> Self {
+        Self { thread: Some(thread), shutdown, monitor }
     }
 
     /// Waits until the consumer has ended: every shard was read to its end, something failed, or it
@@ -37,6 +44,16 @@ impl Listener {
     /// What stops it.
     pub fn shutdown(&self) -> Shutdown {
         self.shutdown.clone()
+    }
+
+    /// How far it has come; the same as [`Monitor::progress`].
+    pub fn progress(&self) -> Progress {
+        self.monitor.progress()
+    }
+
+    /// What tells how far it has come, and pauses it, also after the listener is gone.
+    pub fn monitor(&self) -> Monitor {
+        self.monitor.clone()
     }
 
     /// Whether it has ended, so that `join` returns at once.

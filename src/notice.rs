@@ -53,6 +53,8 @@ pub enum ShardState {
     Handling,
     /// The handler refused a batch, which waits to be tried again.
     Parked,
+    /// Nothing more is read of it until somebody [resumes](crate::Monitor::resume) it.
+    Paused,
     /// It was read to its end.
     Ended,
 }
@@ -93,6 +95,7 @@ impl fmt::Display for ShardState {
             Self::WaitingForChannel => "waiting for a place in the channel",
             Self::Handling => "in the handler",
             Self::Parked => "parked for another attempt",
+            Self::Paused => "paused",
             Self::Ended => "ended",
         })
     }

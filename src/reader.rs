@@ -31,6 +31,9 @@ impl Run<'_> {
                 self.notify(&Notice::Gap(gap));
             }
             let outcome = match step {
+                Step::GetIterator(_) | Step::GetRecords { .. } if self.was_paused(ledger) => {
+                    Outcome::Waited
+                }
                 Step::Wait(time) => {
                     // Disconnected when the consumer stops; nothing is ever sent.
                     let _ = halted.recv_timeout(time);
@@ -65,11 +68,26 @@ impl Run<'_> {
             if call.is_stopped() {
                 return;
             }
+            note(ledger, &outcome);
             if matches!(outcome, Outcome::Records(Ok(_)) | Outcome::Delivered) {
                 ledger.progresses();
             }
             step = poller.step(self.now(), &mut rng, outcome);
         }
+    }
+
+    /// Waits while the shard is paused: whether it was.
+    fn was_paused(&self, ledger: &Ledger) -> bool {
+        let mut was_paused = false;
+        while let Some(opened) = self.engine.monitor.paused(ledger.shard()) {
+            was_paused = true;
+            ledger.status().reads(ShardState::Paused);
+            select_biased! {
+                recv(self.engine.shutdown.halted()) -> _ => break,
+                recv(opened) -> _ => {}
+            }
+        }
+        was_paused
     }
 
     /// Makes a call when there is room for its answer, again where the room was too small; `None` if the
@@ -105,6 +123,7 @@ impl Run<'_> {
         batches: &Sender<Batch>,
     ) -> Option<Outcome> {
         let halted = self.engine.shutdown.halted();
+        let (records, bytes) = (delivery.records.len(), delivery.records.data_len());
         let batch = Batch::new(ledger, delivery, slots.take(halted)?);
         select_biased! {
             recv(halted) -> _ => None,
@@ -113,10 +132,25 @@ impl Run<'_> {
                     // Every receiver is gone: nobody wants more.
                     self.engine.shutdown.now();
                 }
+                ledger.status().sent(records, bytes);
                 sent.ok().map(|()| Outcome::Delivered)
             }
         }
     }
+}
+
+/// Counts what came of a call.
+fn note(ledger: &Ledger, outcome: &Outcome) {
+    let error = match outcome {
+        Outcome::Records(Ok(answer)) => {
+            return ledger.notes(|status, now| status.answered(now, answer.behind_latest));
+        }
+        Outcome::Records(Err(error))
+        | Outcome::Iterator(Err(error))
+        | Outcome::Status(Err(error)) => error,
+        _ => return,
+    };
+    ledger.status().failed(error.class());
 }
 
 /// What a shard's thread does in a step.

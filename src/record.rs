@@ -124,6 +124,13 @@ impl Records {
         Iter { answer: &self.answer, entries: self.answer.index[self.shown.clone()].iter() }
     }
 
+    /// How many bytes of data they have: those of one answer stand one behind the other.
+    pub(crate) fn data_len(&self) -> usize {
+        let shown = &self.answer.index[self.shown.clone()];
+        let ends = shown.first().zip(shown.last());
+        ends.map_or(0, |(first, last)| (last.data.1 - first.data.0) as usize)
+    }
+
     /// How much memory they take, in bytes, with those that are left out.
     pub(crate) fn memory(&self) -> usize {
         self.answer.memory

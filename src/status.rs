@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::client::ErrorClass;
 use crate::notice::ShardState;
+use crate::progress::ShardProgress;
 
 /// Written by the shard's thread and by the dispatcher, read by the watchdog. Nothing else depends on it,
 /// so that no order between its parts is needed.
@@ -17,10 +19,20 @@ pub(crate) struct Status {
     /// dispatcher has had the batch.
     progressed: AtomicU64,
     handling_since: AtomicU64,
+    /// What came, and when: nanoseconds, or `NEVER`.
+    records: AtomicU64,
+    bytes: AtomicU64,
+    answers: AtomicU64,
+    answered: AtomicU64,
+    behind_latest: AtomicU64,
+    committed: AtomicU64,
+    errors: [AtomicU64; ErrorClass::ALL.len()],
 }
 
+const NEVER: u64 = u64::MAX;
+
 const NOWHERE: u8 = u8::MAX;
-const STATES: [ShardState; 10] = [
+const STATES: [ShardState; 11] = [
     ShardState::WaitingForParents,
     ShardState::Idle,
     ShardState::WaitingForBudget,
@@ -30,6 +42,7 @@ const STATES: [ShardState; 10] = [
     ShardState::WaitingForChannel,
     ShardState::Handling,
     ShardState::Parked,
+    ShardState::Paused,
     ShardState::Ended,
 ];
 
@@ -40,6 +53,13 @@ impl Status {
             handling: AtomicU8::new(NOWHERE),
             progressed: AtomicU64::new(nanos(now)),
             handling_since: AtomicU64::new(0),
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
+            answered: AtomicU64::new(NEVER),
+            behind_latest: AtomicU64::new(NEVER),
+            committed: AtomicU64::new(NEVER),
+            errors: Default::default(),
         }
     }
 
@@ -61,6 +81,48 @@ impl Status {
     /// An answer came, or a batch was sent or handled.
     pub(crate) fn progresses(&self, now: Duration) {
         self.progressed.fetch_max(nanos(now), Ordering::Relaxed);
+    }
+
+    /// A call of `GetRecords` was answered.
+    pub(crate) fn answered(&self, now: Duration, behind_latest: Option<Duration>) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        self.answered.store(nanos(now), Ordering::Relaxed);
+        self.behind_latest.store(behind_latest.map_or(NEVER, nanos), Ordering::Relaxed);
+    }
+
+    /// A call failed.
+    pub(crate) fn failed(&self, class: ErrorClass) {
+        self.errors[class as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records were sent.
+    pub(crate) fn sent(&self, records: usize, bytes: usize) {
+        self.records.fetch_add(records as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A batch was committed.
+    pub(crate) fn committed(&self, now: Duration) {
+        self.committed.store(nanos(now), Ordering::Relaxed);
+    }
+
+    /// What has come so far, and the state, in what says the rest.
+    pub(crate) fn tell(&self, now: Duration, progress: &mut ShardProgress) {
+        let time = |time: &AtomicU64| match time.load(Ordering::Relaxed) {
+            NEVER => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        };
+        let age = |it| time(it).map(|at| now.saturating_sub(at));
+        progress.state = self.state();
+        progress.records = self.records.load(Ordering::Relaxed);
+        progress.bytes = self.bytes.load(Ordering::Relaxed);
+        progress.answers = self.answers.load(Ordering::Relaxed);
+        progress.answered = age(&self.answered);
+        progress.behind_latest = time(&self.behind_latest);
+        progress.committed = age(&self.committed);
+        let counts = self.errors.iter().map(|count| count.load(Ordering::Relaxed));
+        let errors = ErrorClass::ALL.into_iter().zip(counts);
+        progress.errors = errors.filter(|(_, count)| *count > 0).collect();
     }
 
     pub(crate) fn state(&self) -> ShardState {

@@ -17,6 +17,7 @@ use crate::handler::Handler;
 use crate::lineage::Plan;
 use crate::listener::Listener;
 use crate::listing::{Listing, Next};
+use crate::monitor::Monitor;
 use crate::position::IteratorType;
 use crate::shard::Shard;
 use crate::shutdown::Shutdown;
@@ -56,6 +57,7 @@ pub struct Stream {
     listed: Option<Vec<Shard>>,
     chosen: Option<BTreeSet<String>>,
     shutdown: Shutdown,
+    monitor: Monitor,
 }
 
 impl Stream {
@@ -81,6 +83,7 @@ impl Stream {
             listed: None,
             chosen: None,
             shutdown: Shutdown::new(),
+            monitor: Monitor::new(),
         })
     }
 
@@ -92,6 +95,11 @@ impl Stream {
     /// What stops it, to be handed out before a door is opened.
     pub fn shutdown(&self) -> Shutdown {
         self.shutdown.clone()
+    }
+
+    /// What tells how far it has come, and pauses it, to be handed out before a door is opened.
+    pub fn monitor(&self) -> Monitor {
+        self.monitor.clone()
     }
 
     /// The shards, open and closed, in the order of their ids. Listed once, by the first call that
@@ -207,11 +215,12 @@ impl Stream {
         thread: &str,
         run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<Listener, Error> {
-        let (shutdown, stream) = (self.shutdown(), self.name.to_string());
+        let (shutdown, monitor) = (self.shutdown(), self.monitor());
+        let stream = self.name.to_string();
         // Owned by the listener, which joins it.
         let spawned = thread::Builder::new().name(thread.into()).spawn(move || run(self));
         match spawned {
-            Ok(thread) => Ok(Listener::new(thread, shutdown)),
+            Ok(thread) => Ok(Listener::new(thread, shutdown, monitor)),
             Err(source) => Err(Error::Thread { stream, thread: thread.into(), source }),
         }
     }
@@ -231,6 +240,7 @@ impl Stream {
             plan,
             listed: self.listed,
             shutdown: self.shutdown,
+            monitor: self.monitor,
         }
     }
 

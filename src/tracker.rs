@@ -19,6 +19,8 @@ pub(crate) struct Tracker {
     reached: Option<Position>,
     /// What the store is known to hold.
     stored: Option<Position>,
+    /// The end of the last batch that was handed out.
+    read: Option<Position>,
     /// How many batches the prefix has gained since it was stored, and since when.
     unstored: u32,
     since: Duration,
@@ -42,6 +44,7 @@ struct Open {
 impl Tracker {
     /// Hands out the next batch, which ends at this position: its number.
     pub(crate) fn hand_out(&mut self, through: Position) -> u64 {
+        self.read = Some(through.clone());
         if !self.is_stuck {
             self.open.push_back(Open { through, committed: false, partly: None });
         }
@@ -99,6 +102,16 @@ impl Tracker {
     /// The position to store now, if the prefix has passed what is stored.
     pub(crate) fn to_store(&self) -> Option<&Position> {
         self.reached.as_ref().filter(|reached| Some(*reached) > self.stored.as_ref())
+    }
+
+    /// The end of the last batch that was handed out.
+    pub(crate) fn read(&self) -> Option<&Position> {
+        self.read.as_ref()
+    }
+
+    /// What the store is known to hold.
+    pub(crate) fn in_store(&self) -> Option<&Position> {
+        self.stored.as_ref()
     }
 
     /// Whether what is to be stored may not wait: a shard's end never does.

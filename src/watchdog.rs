@@ -51,7 +51,7 @@ impl Watchdog {
 /// for its parents makes theirs.
 fn progressed(shard: &str, now: Duration, running: &Running, waiting: &Waiting) -> Duration {
     match running.get(shard) {
-        Some((ShardState::Idle | ShardState::Ended, _)) => return now,
+        Some((ShardState::Idle | ShardState::Paused | ShardState::Ended, _)) => return now,
         Some((_, progressed)) => return *progressed,
         None => {}
     }
@@ -94,7 +94,8 @@ mod tests {
     #[test]
     fn who_has_nothing_to_do_does_not_stall() {
         let mut watchdog = Watchdog::new(MINUTE * 5);
-        let shards = [("a", ShardState::Idle, 0), ("b", ShardState::Ended, 0)];
+        let idle = [ShardState::Idle, ShardState::Paused, ShardState::Ended];
+        let shards = [("a", idle[0], 0), ("b", idle[1], 0), ("c", idle[2], 0)];
         assert_eq!(watchdog.look(MINUTE * 600, &running(&shards), &Waiting::new()), []);
     }
 

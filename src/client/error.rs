@@ -25,7 +25,7 @@ use crate::error::BoxError;
 /// | [`InUse`](Self::InUse) | `ResourceInUseException` | waits for a stream in creation, for `start_patience` | start later |
 /// | [`InvalidArgument`](Self::InvalidArgument) | `InvalidArgumentException`, `ValidationException` | of a stored position [`Gap::Foreign`](crate::Gap::Foreign), else stops | check the sequence number or timestamp that reading starts at |
 /// | [`Fatal`](Self::Fatal) | `AccessDeniedException`, a KMS key that is disabled or denied, `RequestExpired`, `InvalidSignatureException`, other 4xx | stops | give the IAM permission that the text names, repair the key, set the clock, correct the secret |
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
     /// Too many calls, or too much data, for the stream, the key or the account: later, again.
@@ -51,6 +51,23 @@ pub enum ErrorClass {
     InvalidArgument,
     /// Trying again cannot help: no permission, a disabled key, a clock that is wrong.
     Fatal,
+}
+
+impl ErrorClass {
+    /// Every class, in the order of their numbers.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Throttled,
+        Self::Transient,
+        Self::TooLarge,
+        Self::OverBudget,
+        Self::ExpiredIterator,
+        Self::ExpiredNextToken,
+        Self::Credentials,
+        Self::NotFound,
+        Self::InUse,
+        Self::InvalidArgument,
+        Self::Fatal,
+    ];
 }
 
 /// A call that failed.
@@ -152,6 +169,15 @@ impl Error for Failure {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_stand_at_their_numbers() {
+        for (number, class) in ErrorClass::ALL.into_iter().enumerate() {
+            assert_eq!(class as usize, number);
+        }
+    }
+
     #[test]
     fn the_table_has_a_row_for_every_class() {
         let text = include_str!("error.rs");

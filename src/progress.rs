@@ -1,0 +1,99 @@
+//! How far a consumer has come.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::client::ErrorClass;
+use crate::notice::ShardState;
+use crate::position::Position;
+
+/// How far a consumer has come, shard by shard; see [`Monitor::progress`](crate::Monitor::progress).
+///
+/// Its parts are looked at one after the other, while the consumer goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The shards that were started, or wait for their parents, by their ids. One that was read to its end stays.
+    pub shards: Vec<ShardProgress>,
+    /// How much of the [`Budget`](crate::Budget) is in use, in bytes; with other streams, if they share it.
+    pub budget_used: usize,
+}
+
+/// How far one shard has come since the consumer began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShardProgress {
+    /// The shard's id.
+    pub shard: String,
+    /// What it does now. While the handler has one of its batches, or one is parked, it is that.
+    pub state: ShardState,
+    /// The end of the last batch that was sent to the handler or the receiver.
+    pub read: Option<Position>,
+    /// What the store is known to hold.
+    pub stored: Option<Position>,
+    /// How many records were sent to the handler or the receiver; a batch that is tried again counts once.
+    pub records: u64,
+    /// How many bytes of data they had.
+    pub bytes: u64,
+    /// How many calls of `GetRecords` were answered.
+    pub answers: u64,
+    /// How far the last answer was behind the newest record, to the millisecond, if the server told. Some servers
+    /// always say 0.
+    pub behind_latest: Option<Duration>,
+    /// How long ago the last answer came.
+    pub answered: Option<Duration>,
+    /// How long ago a batch was last committed.
+    pub committed: Option<Duration>,
+    /// How many calls failed, by class. An expired iterator is one of them, and does no harm.
+    pub errors: BTreeMap<ErrorClass, u64>,
+}
+
+impl Progress {
+    /// How many records were sent, of all shards.
+    pub fn records(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.records).sum()
+    }
+
+    /// How many bytes of data they had.
+    pub fn bytes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.bytes).sum()
+    }
+
+    /// How many calls failed, of all shards, by class.
+    pub fn errors(&self) -> BTreeMap<ErrorClass, u64> {
+        let mut all = BTreeMap::new();
+        for (class, count) in self.shards.iter().flat_map(|shard| &shard.errors) {
+            *all.entry(*class).or_default() += count;
+        }
+        all
+    }
+
+    /// How far the shard that is furthest behind was behind the newest record, if the server told.
+    pub fn behind_latest(&self) -> Option<Duration> {
+        self.shards.iter().filter_map(|shard| shard.behind_latest).max()
+    }
+
+    /// The shard of this id.
+    pub fn shard(&self, id: &str) -> Option<&ShardProgress> {
+        self.shards.iter().find(|shard| shard.shard == id)
+    }
+}
+
+impl ShardProgress {
+    /// One of which nothing was read.
+    pub(crate) fn new(shard: &str, state: ShardState) -> Self {
+        Self {
+            shard: shard.to_owned(),
+            state,
+            read: None,
+            stored: None,
+            records: 0,
+            bytes: 0,
+            answers: 0,
+            behind_latest: None,
+            answered: None,
+            committed: None,
+            errors: BTreeMap::new(),
+        }
+    }
+}
