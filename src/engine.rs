@@ -49,10 +49,22 @@ pub(crate) struct Run<'a> {
     /// The first panic of a thread, which goes on in the caller when all threads have ended.
     panic: Mutex<Option<Panic>>,
     books: Books,
-    /// Whether a dispatcher, not the user, takes the batches.
-    pub(crate) is_dispatching: bool,
+    pub(crate) door: Door,
     /// Of this stream, or of several.
     pub(crate) budget: Budget,
+}
+
+/// Who takes the batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// A dispatcher.
+    Handler,
+    /// Several, each of which has its own shards.
+    Handlers,
+    /// The user.
+    Receiver,
+    /// The user, with several receivers, each of which has its own shards.
+    Receivers,
 }
 
 type Panic = Box<dyn Any + Send>;
@@ -67,13 +79,13 @@ impl Engine {
     /// Runs on this thread, which hands the batches to the handler, until all is over.
     pub(crate) fn listen(self, handler: Callback<'_>) -> Result<(), Error> {
         let (batches, queue) = bounded(self.config.capacity);
-        let (run, events) = Run::new(&self, true);
+        let (run, events) = Run::new(&self, Door::Handler);
         let result = thread::scope(|scope| {
             let _stop = StopOnDrop(self.shutdown.clone());
             let run = &run;
             let coordinator = thread::Builder::new()
                 .name("kc-coordinator".into())
-                .spawn_scoped(scope, move || run.coordinate(scope, events, batches))
+                .spawn_scoped(scope, move || run.coordinate(scope, events, vec![batches]))
                 .map_err(|source| run.no_thread("kc-coordinator", source))?;
             {
                 let _farewell = Farewell(&run.events, Some(Event::Dispatched));
@@ -89,9 +101,42 @@ impl Engine {
         run.conclude(result)
     }
 
+    /// Runs on this thread, while workers hand the batches to their handlers, until all is over.
+    pub(crate) fn listen_workers<'h>(
+        self,
+        workers: usize,
+        handler: &(dyn Fn(usize) -> Callback<'h> + Sync),
+    ) -> Result<(), Error> {
+        let (batches, queues): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| bounded(self.config.capacity)).unzip();
+        let (run, events) = Run::new(&self, Door::Handlers);
+        let result = thread::scope(|scope| {
+            let _stop = StopOnDrop(self.shutdown.clone());
+            let run = &run;
+            // The last of them that ends, or was not started, says so for all.
+            let farewell = Arc::new(Farewell(&run.events, Some(Event::Dispatched)));
+            for (worker, queue) in queues.into_iter().enumerate() {
+                let farewell = Arc::clone(&farewell);
+                run.spawn(scope, format!("kc-worker-{worker}"), move || {
+                    let (_farewell, on_error) = (farewell, &run.engine.config.on_error);
+                    let shutdown = &run.engine.shutdown;
+                    if let Err(error) = dispatch(&queue, shutdown, on_error, handler(worker)) {
+                        run.tell(Event::Failed(error));
+                    }
+                    // As above.
+                    drop(queue);
+                });
+            }
+            drop(farewell);
+            run.coordinate(scope, events, batches)
+        });
+        run.conclude(result)
+    }
+
     /// Runs on this thread, and sends the batches, until all is sent.
-    pub(crate) fn feed(self, batches: Sender<Batch>) -> Result<(), Error> {
-        let (run, events) = Run::new(&self, false);
+    pub(crate) fn feed(self, batches: Vec<Sender<Batch>>) -> Result<(), Error> {
+        let door = if batches.len() == 1 { Door::Receiver } else { Door::Receivers };
+        let (run, events) = Run::new(&self, door);
         let result = thread::scope(|scope| run.coordinate(scope, events, batches));
         run.conclude(result)
     }
@@ -106,7 +151,7 @@ pub(crate) fn session(client: &Arc<dyn Client>, shutdown: &Shutdown) -> Arc<dyn 
 }
 
 impl<'a> Run<'a> {
-    fn new(engine: &'a Engine, is_dispatching: bool) -> (Self, Receiver<Event>) {
+    fn new(engine: &'a Engine, door: Door) -> (Self, Receiver<Event>) {
         let client = session(&engine.client, &engine.shutdown);
         let (events, incoming) = unbounded();
         let started = Instant::now();
@@ -122,7 +167,7 @@ impl<'a> Run<'a> {
         let budget = engine.config.budget.clone();
         let budget = budget.unwrap_or_else(|| Budget::new(Budget::DEFAULT));
         engine.monitor.begins(started, budget.clone());
-        let run = Self { engine, client, started, events, panic, books, is_dispatching, budget };
+        let run = Self { engine, client, started, events, panic, books, door, budget };
         (run, incoming)
     }
 
@@ -139,7 +184,7 @@ impl<'a> Run<'a> {
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         events: Receiver<Event>,
-        batches: Sender<Batch>,
+        batches: Vec<Sender<Batch>>,
     ) -> Result<(), Error> {
         let engine = self.engine;
         let _stop = StopOnDrop(engine.shutdown.clone());
@@ -148,9 +193,10 @@ impl<'a> Run<'a> {
             engine.plan.clone(),
             &engine.config,
             engine.listed.clone(),
-            self.is_dispatching,
+            self.door.is_dispatching(),
         );
-        let (mut batches, mut halted) = (Some(batches), engine.shutdown.halted().clone());
+        let mut halted = engine.shutdown.halted().clone();
+        let mut workers: Vec<_> = batches.into_iter().map(Arc::new).collect();
         let stall_after = engine.config.stall_after;
         let mut watchdog = stall_after.map(Watchdog::new);
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
@@ -160,11 +206,13 @@ impl<'a> Run<'a> {
             for action in coordinator.on(self.now(), &mut rng, event) {
                 match action {
                     Action::Start { start, delay } => {
-                        if let Some(batches) = &batches {
-                            self.start(scope, start, delay, batches.clone());
+                        // To the one with the fewest shards now, each of which holds a clone.
+                        if let Some(batches) = workers.iter().min_by_key(|it| Arc::strong_count(it))
+                        {
+                            self.start(scope, start, delay, Arc::clone(batches));
                         }
                     }
-                    Action::Close => batches = None,
+                    Action::Close => workers.clear(),
                     Action::Halt => engine.shutdown.now(),
                     Action::Finish(result) => break 'run result,
                     Action::Load => self.aside(scope, "kc-store", Self::load),
@@ -231,7 +279,7 @@ impl<'a> Run<'a> {
         scope: &'scope Scope<'scope, '_>,
         start: Start,
         delay: Duration,
-        batches: Sender<Batch>,
+        batches: Arc<Sender<Batch>>,
     ) {
         let shard = start.shard.id().to_owned();
         let exited = Event::Exited { shard: shard.clone() };
@@ -325,6 +373,23 @@ impl<'a> Run<'a> {
 
     pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+impl Door {
+    /// Whether dispatchers take the batches, not the user.
+    fn is_dispatching(self) -> bool {
+        matches!(self, Self::Handler | Self::Handlers)
+    }
+
+    /// Whether a shard may have only so many batches on their way that one cannot fill the channel.
+    pub(crate) fn has_slots(self) -> bool {
+        self != Self::Receiver
+    }
+
+    /// Whether the next batch of a shard's child may come to somebody else.
+    pub(crate) fn has_workers(self) -> bool {
+        matches!(self, Self::Handlers | Self::Receivers)
     }
 }
 

@@ -28,7 +28,8 @@
 //!   holds. A record comes again only after a restart or an attempt that failed, and only if its batch
 //!   was not committed.
 //! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
-//!   it was split or merged from. One reader sees that order; several workers on one receiver give it up.
+//!   it was split or merged from. One reader sees that order, and so do the workers of
+//!   [`Stream::receivers`] and [`Stream::listen_workers`]; several workers on one receiver give it up.
 //! - **Bounded memory**: answers, while they are read and while their records are in use, stay within a
 //!   [`Budget`], 64 MiB unless [`Config::budget`] says otherwise; beside it a quarter as much is kept for the next
 //!   answers, and a shard takes at most 256 KiB.
@@ -52,6 +53,9 @@
 //! - [`spawn`](Stream::spawn) does so on a thread of its own, and returns a [`Listener`];
 //! - [`receiver`](Stream::receiver) gives the channel itself, for `select!`, loops and workers; what is
 //!   taken from it is to be [committed](Batch::commit), in any order.
+//!
+//! Several threads may work, each in the order of its shards: [`Stream::receivers`] gives one channel for each, and
+//! [`Stream::listen_workers`] calls a handler on each.
 //!
 //! A [`Store`] remembers how far each shard is done, as a [`Position`]. [`LocalStore`] does so in memory,
 //! and `SqliteStore`, with feature `sqlite`, in a file; anything with a compare-and-set can.

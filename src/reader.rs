@@ -22,7 +22,7 @@ impl Run<'_> {
         let room = Arc::new(Room::new(self.budget.clone()));
         let call = Call::new(halted.clone()).with_room(Arc::clone(&room));
         let (stream, shard) = (ledger.stream(), ledger.shard());
-        let slots = Slots::new(self.is_dispatching);
+        let slots = Slots::new(self.door.has_slots());
         let mut rng = fastrand::Rng::new();
         let mut step = poller.step(self.now(), &mut rng, Outcome::Waited);
         while !call.is_stopped() {
@@ -56,8 +56,10 @@ impl Run<'_> {
                     None => return,
                 },
                 Step::End(ending) => {
-                    // What is parked holds back the shards that descend from this one.
-                    if self.engine.config.on_error.parks() && !slots.take_all(halted) {
+                    // What is parked, or in another worker's hands, holds back the shards that descend from
+                    // this one.
+                    let holds_back = self.engine.config.on_error.parks() || self.door.has_workers();
+                    if holds_back && !slots.take_all(halted) {
                         return;
                     }
                     ledger.status().reads(ShardState::Ended);

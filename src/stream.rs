@@ -23,6 +23,8 @@ use crate::shard::Shard;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
 
+/// More threads than this would only wait for each other.
+const MAX_WORKERS: usize = 1_024;
 /// Amazon's limit.
 const MAX_NAME: usize = 128;
 
@@ -206,8 +208,73 @@ impl Stream {
     /// [`Listener::join`].
     pub fn receiver(self) -> Result<(Receiver<Batch>, Listener), Error> {
         let (batches, queue) = bounded(self.config.capacity);
-        let listener = self.run_aside("kc-coordinator", |stream| stream.engine().feed(batches))?;
+        let listener =
+            self.run_aside("kc-coordinator", |stream| stream.engine().feed(vec![batches]))?;
         Ok((queue, listener))
+    }
+
+    /// Reads the stream into several channels, each of which holds [`Config::capacity`] batches, for as many
+    /// workers that each keep the order of their shards: a shard's batches all come to the same receiver, and its
+    /// children's come, to any of them, when the last of its own batches was dropped, or
+    /// [taken apart](Batch::into_parts).
+    ///
+    /// A shard has at most two batches on their way, so that a worker which keeps batches back holds up their
+    /// shards. A new shard goes to the receiver with the fewest. Dropping a receiver stops the consumer when there is
+    /// the next batch for it; the rest is as with [`receiver`](Self::receiver).
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for no workers, or more than 1,024; and as `receiver`.
+    pub fn receivers(self, workers: usize) -> Result<(Vec<Receiver<Batch>>, Listener), Error> {
+        check_workers(workers)?;
+        let (batches, queues) = (0..workers).map(|_| bounded(self.config.capacity)).unzip();
+        let listener = self.run_aside("kc-coordinator", |stream| stream.engine().feed(batches))?;
+        Ok((queues, listener))
+    }
+
+    /// The same as [`listen`](Self::listen) with several workers, each a thread with its own handler, which `handlers`
+    /// makes there from the worker's number. A shard's batches all come to the same worker, in order, and its
+    /// children's, to any of them, after all of its own were handled.
+    ///
+    /// ```no_run
+    /// # let stream: kinesis_consumer::Stream = unimplemented!();
+    /// use kinesis_consumer::Batch;
+    ///
+    /// stream.listen_workers(4, |worker| {
+    ///     let mut count = 0; // a connection, say: each worker has its own
+    ///     move |batch: &Batch| {
+    ///         count += batch.len();
+    ///         println!("worker {worker}: {count} records");
+    ///         Ok(())
+    ///     }
+    /// })?;
+    /// # Ok::<(), kinesis_consumer::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As `listen`; and [`Error::InvalidSetting`] for no workers, or more than 1,024.
+    ///
+    /// # Panics
+    /// As `listen`; of several panics the first one goes on.
+    pub fn listen_workers<F, H>(self, workers: usize, handlers: F) -> Result<(), Error>
+    where
+        F: Fn(usize) -> H + Sync,
+        H: FnMut(&Batch) -> Result<(), BoxError>,
+    {
+        check_workers(workers)?;
+        self.engine().listen_workers(workers, &|worker| Box::new(handlers(worker)))
+    }
+
+    /// The same as [`listen_workers`](Self::listen_workers) in the background.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] for no workers, or more than 1,024; and as [`spawn`](Self::spawn).
+    pub fn spawn_workers<F, H>(self, workers: usize, handlers: F) -> Result<Listener, Error>
+    where
+        F: Fn(usize) -> H + Send + Sync + 'static,
+        H: FnMut(&Batch) -> Result<(), BoxError>,
+    {
+        check_workers(workers)?;
+        self.run_aside("kc-coordinator", move |stream| stream.listen_workers(workers, handlers))
     }
 
     fn run_aside(
@@ -299,6 +366,14 @@ impl fmt::Debug for Stream {
             .field("chosen", &self.chosen)
             .finish_non_exhaustive()
     }
+}
+
+fn check_workers(workers: usize) -> Result<(), Error> {
+    if (1..=MAX_WORKERS).contains(&workers) {
+        return Ok(());
+    }
+    let reason = format!("{workers} is not within 1 to {MAX_WORKERS}");
+    Err(Error::InvalidSetting { setting: "workers", reason })
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
