@@ -87,11 +87,13 @@ impl Desk<'_> {
     /// A batch that this cannot be said of is left in `parking`.
     pub(crate) fn attend(&mut self, batch: Batch) -> Result<(), Error> {
         batch.ledger().handles(Some(ShardState::Handling));
+        let begun = (self.clock)().now;
         let handled = match self.parking.on_error().catch_panics {
             false => (self.handler)(&batch),
             true => catch_unwind(AssertUnwindSafe(|| (self.handler)(&batch)))
                 .unwrap_or_else(|panic| Err(told(&*panic).into())),
         };
+        batch.ledger().status().handled((self.clock)().now.saturating_sub(begun));
         let Err(error) = handled else { return self.commit(&batch) };
         match self.parking.failed((self.clock)(), self.rng, batch, &error) {
             Verdict::Parked => Ok(()),

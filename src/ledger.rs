@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::coordinator::Event;
 use crate::error::Error;
+use crate::meter::Meter;
 use crate::notice::ShardState;
 use crate::position::Position;
 use crate::progress::ShardProgress;
@@ -51,7 +52,8 @@ impl Ledger {
     pub(crate) fn new(books: Books, shard: &str) -> Self {
         let Books { stream, store, events, halted, every, clock } = books;
         let (tracker, warned) = (Mutex::default(), AtomicBool::new(false));
-        let (shard, status) = (shard.into(), Status::new(clock()));
+        let status = Status::new(clock(), Meter::new(&stream, shard));
+        let shard = shard.into();
         Self { stream, shard, store, tracker, events, halted, every, clock, warned, status }
     }
 
@@ -85,11 +87,6 @@ impl Ledger {
         let tracker = self.tracker.lock();
         (progress.read, progress.stored) = (tracker.read().cloned(), tracker.in_store().cloned());
         progress
-    }
-
-    /// What happened to the shard, at this moment.
-    pub(crate) fn notes(&self, note: impl FnOnce(&Status, Duration)) {
-        note(&self.status, (self.clock)());
     }
 
     /// The store holds this position, from which reading resumes.

@@ -92,6 +92,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! With feature `metrics` the same goes to the recorder of the `metrics` facade that is installed when a shard starts,
+//! with the labels `stream` and `shard`; the example `prometheus` serves them:
+//!
+//! | metric | kind | unit | what |
+//! |---|---|---|---|
+//! | `kinesis_records_total` | counter | records | sent to the handler or the receiver |
+//! | `kinesis_bytes_total` | counter | bytes | of data in these records |
+//! | `kinesis_answers_total` | counter | calls | of `GetRecords` that were answered |
+//! | `kinesis_errors_total` | counter | calls | that failed; with the label `class`, as in [`ErrorClass`] |
+//! | `kinesis_call_seconds` | histogram | seconds | that an answered `GetRecords` took |
+//! | `kinesis_handler_seconds` | histogram | seconds | that the handler took for a batch; not where you take the batches yourself |
+//! | `kinesis_behind_latest_seconds` | gauge | seconds | that the last answer was behind the newest record, where the server tells |
+//! | `kinesis_commit_age_seconds` | gauge | seconds | since a batch was last committed, at the last answer |
+//! | `kinesis_budget_used_bytes` | gauge | bytes | of the [`Budget`] in use, at the last answer; of the stream, without the label `shard` |
+//!
 //! # Where a shard starts
 //!
 //! The first of these that there is:
@@ -128,6 +143,7 @@ mod ledger;
 mod lineage;
 mod listener;
 mod listing;
+mod meter;
 mod monitor;
 mod notice;
 mod on_error;

@@ -9,6 +9,7 @@ use crate::client::{Answer, Call, ClientError};
 use crate::coordinator::Event;
 use crate::engine::Run;
 use crate::ledger::Ledger;
+use crate::meter::Meter;
 use crate::notice::{Notice, ShardState};
 use crate::poller::Poller;
 use crate::room::Room;
@@ -110,7 +111,14 @@ impl Run<'_> {
                 poller.calls(self.now());
                 ledger.status().reads(ShardState::Calling);
             }
-            if let Some(answer) = room.leave(call()) {
+            let begun = self.now();
+            let answer = call();
+            let took = self.now().saturating_sub(begun);
+            if let Some(answer) = room.leave(answer) {
+                if let Ok(answer) = &answer {
+                    ledger.status().answered(begun + took, took, answer.behind_latest);
+                    Meter::buffered(ledger.stream(), self.budget.used());
+                }
                 return Some(answer);
             }
         }
@@ -141,12 +149,9 @@ impl Run<'_> {
     }
 }
 
-/// Counts what came of a call.
+/// Counts a call that failed.
 fn note(ledger: &Ledger, outcome: &Outcome) {
     let error = match outcome {
-        Outcome::Records(Ok(answer)) => {
-            return ledger.notes(|status, now| status.answered(now, answer.behind_latest));
-        }
         Outcome::Records(Err(error))
         | Outcome::Iterator(Err(error))
         | Outcome::Status(Err(error)) => error,

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::client::ErrorClass;
+use crate::meter::Meter;
 use crate::notice::ShardState;
 use crate::progress::ShardProgress;
 
@@ -27,6 +28,8 @@ pub(crate) struct Status {
     behind_latest: AtomicU64,
     committed: AtomicU64,
     errors: [AtomicU64; ErrorClass::ALL.len()],
+    /// Is told all of it too.
+    meter: Meter,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -47,7 +50,7 @@ const STATES: [ShardState; 11] = [
 ];
 
 impl Status {
-    pub(crate) fn new(now: Duration) -> Self {
+    pub(crate) fn new(now: Duration, meter: Meter) -> Self {
         Self {
             reading: AtomicU8::new(ShardState::Idle as u8),
             handling: AtomicU8::new(NOWHERE),
@@ -60,6 +63,7 @@ impl Status {
             behind_latest: AtomicU64::new(NEVER),
             committed: AtomicU64::new(NEVER),
             errors: Default::default(),
+            meter,
         }
     }
 
@@ -83,8 +87,12 @@ impl Status {
         self.progressed.fetch_max(nanos(now), Ordering::Relaxed);
     }
 
-    /// A call of `GetRecords` was answered.
-    pub(crate) fn answered(&self, now: Duration, behind_latest: Option<Duration>) {
+    /// A call of `GetRecords` was answered, after so long.
+    pub(crate) fn answered(&self, now: Duration, took: Duration, behind_latest: Option<Duration>) {
+        self.meter.answered(took, behind_latest);
+        if let Some(committed) = time(&self.committed) {
+            self.meter.commit_age(now.saturating_sub(committed));
+        }
         self.answers.fetch_add(1, Ordering::Relaxed);
         self.answered.store(nanos(now), Ordering::Relaxed);
         self.behind_latest.store(behind_latest.map_or(NEVER, nanos), Ordering::Relaxed);
@@ -92,13 +100,20 @@ impl Status {
 
     /// A call failed.
     pub(crate) fn failed(&self, class: ErrorClass) {
+        self.meter.failed(class);
         self.errors[class as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Records were sent.
     pub(crate) fn sent(&self, records: usize, bytes: usize) {
+        self.meter.sent(records, bytes);
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The handler was done with a batch, after so long.
+    pub(crate) fn handled(&self, took: Duration) {
+        self.meter.handled(took);
     }
 
     /// A batch was committed.
@@ -108,10 +123,6 @@ impl Status {
 
     /// What has come so far, and the state, in what says the rest.
     pub(crate) fn tell(&self, now: Duration, progress: &mut ShardProgress) {
-        let time = |time: &AtomicU64| match time.load(Ordering::Relaxed) {
-            NEVER => None,
-            nanos => Some(Duration::from_nanos(nanos)),
-        };
         let age = |it| time(it).map(|at| now.saturating_sub(at));
         progress.state = self.state();
         progress.records = self.records.load(Ordering::Relaxed);
@@ -141,6 +152,14 @@ impl Status {
     }
 }
 
+/// What was stored as nanoseconds.
+fn time(from: &AtomicU64) -> Option<Duration> {
+    match from.load(Ordering::Relaxed) {
+        NEVER => None,
+        nanos => Some(Duration::from_nanos(nanos)),
+    }
+}
+
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -151,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_state_is_read_back() {
-        let status = Status::new(Duration::ZERO);
+        let status = Status::new(Duration::ZERO, Meter::new("stream", "shard"));
         for state in STATES {
             status.reads(state);
             assert_eq!(status.state(), state);
@@ -164,7 +183,7 @@ mod tests {
 
     #[test]
     fn progress_never_goes_back() {
-        let status = Status::new(Duration::from_secs(5));
+        let status = Status::new(Duration::from_secs(5), Meter::new("stream", "shard"));
         status.progresses(Duration::from_secs(3));
         assert_eq!(status.progressed(), Duration::from_secs(5));
     }
@@ -172,7 +191,7 @@ mod tests {
     #[test]
     fn answers_are_no_progress_while_the_handler_has_a_batch() {
         let seconds = Duration::from_secs;
-        let status = Status::new(seconds(0));
+        let status = Status::new(seconds(0), Meter::new("stream", "shard"));
         status.handles(seconds(7), Some(ShardState::Handling));
         status.handles(seconds(8), Some(ShardState::Parked));
         status.progresses(seconds(9));
