@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::gap::Gap;
 use crate::ledger::Ledger;
 use crate::position::Position;
-use crate::record::Records;
+use crate::record::{Record, Records};
 use crate::slots::Slot;
 use crate::step::Delivery;
 
@@ -137,6 +137,20 @@ impl Batch {
     /// while it runs, and so does the next commit of the shard.
     pub fn commit(&self) -> Result<(), Error> {
         self.commit.commit()
+    }
+
+    /// Says that the batch is done up to this record, and with it: a restart begins after it, also in the middle of
+    /// an aggregated record. Committing an earlier record afterwards changes nothing, and [`commit`](Self::commit)
+    /// commits the rest.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    ///
+    /// # Panics
+    /// If the record is not of this batch.
+    pub fn commit_through(&self, record: &Record<'_>) -> Result<(), Error> {
+        assert!(self.records.holds(record), "the record is not of this batch");
+        self.commit.ledger.commit(self.commit.number, Some(&record.position()))
     }
 
     /// The records, and a [`Commit`] that stands for them.

@@ -43,6 +43,8 @@ pub struct Config {
     pub(crate) store_every: Option<StoreEvery>,
     pub(crate) on_error: OnError,
     pub(crate) on_gap: OnGap,
+    #[cfg(feature = "kpl")]
+    pub(crate) deaggregation: Deaggregation,
     pub(crate) fail_on_trim: bool,
     pub(crate) stall_after: Option<Duration>,
     pub(crate) audience: Audience,
@@ -64,6 +66,20 @@ pub enum OnGap {
     Latest,
 }
 
+/// What to do with records that Amazon's producer library (KPL) has aggregated: many user records in one.
+#[cfg(feature = "kpl")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deaggregation {
+    /// Hand them over as the plain records that Kinesis holds.
+    Off,
+    /// Hand over their user records, those whose hash key lies within the shard: as KCL does. The others are there
+    /// because the shard was split or merged while they were on their way; the producer sends them again.
+    WithinShard,
+    /// Hand over all of their user records.
+    All,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -79,6 +95,8 @@ impl Default for Config {
             store_every: None,
             on_error: OnError::stop(),
             on_gap: OnGap::Fail,
+            #[cfg(feature = "kpl")]
+            deaggregation: Deaggregation::Off,
             fail_on_trim: false,
             stall_after: Some(Duration::from_secs(5 * 60)),
             audience: Audience::default(),
@@ -182,6 +200,17 @@ impl Config {
     /// What to do when the service does not know a stored position. Defaults to [`OnGap::Fail`].
     pub fn on_gap(mut self, on_gap: OnGap) -> Self {
         self.on_gap = on_gap;
+        self
+    }
+
+    /// What to do with aggregated records of Amazon's producer library. User records have the sequence number of
+    /// their aggregate, and [numbers](crate::Record::sub_sequence_number) of their own within it, from 0; an aggregate
+    /// may be [committed in the middle](crate::Batch::commit_through), and is then resumed there. What only looks like an
+    /// aggregate, with a wrong checksum or a broken message, is handed over as the plain record that it is. Defaults to
+    /// [`Deaggregation::Off`].
+    #[cfg(feature = "kpl")]
+    pub fn deaggregation(mut self, deaggregation: Deaggregation) -> Self {
+        self.deaggregation = deaggregation;
         self
     }
 

@@ -107,6 +107,13 @@
 //! | `kinesis_commit_age_seconds` | gauge | seconds | since a batch was last committed, at the last answer |
 //! | `kinesis_budget_used_bytes` | gauge | bytes | of the [`Budget`] in use, at the last answer; of the stream, without the label `shard` |
 //!
+//! # Aggregated records
+//!
+//! With feature `kpl`, `Config::deaggregation` takes records apart that Amazon's producer library has aggregated:
+//! user records come in order, with [numbers of their own](Record::sub_sequence_number) under the sequence number of
+//! their aggregate. [`Batch::commit_through`] commits in the middle of a batch, and of an aggregate, and a restart
+//! goes on right there.
+//!
 //! # Where a shard starts
 //!
 //! The first of these that there is:
@@ -139,6 +146,8 @@ mod error;
 mod flushing;
 mod gap;
 mod handler;
+#[cfg(feature = "kpl")]
+mod kpl;
 mod ledger;
 mod lineage;
 mod listener;
@@ -179,6 +188,8 @@ pub use crate::client::{
 };
 #[cfg(any(test, feature = "testing"))]
 pub use crate::client::{HeldRecord, MemoryKinesis, Operation, Put};
+#[cfg(feature = "kpl")]
+pub use crate::config::Deaggregation;
 pub use crate::config::{Config, OnGap};
 pub use crate::error::{BoxError, Error};
 pub use crate::gap::Gap;

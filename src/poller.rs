@@ -14,6 +14,8 @@ use crate::position::{IteratorType, Position};
 use crate::record::Records;
 use crate::retry::Retry;
 use crate::sequence::SequenceNumber;
+#[cfg(feature = "kpl")]
+use crate::shard::HashKeyRange;
 use crate::shard::Shard;
 use crate::step::{Delivery, Ending, Outcome, Step};
 use crate::store::{StoreError, StoreErrorKind};
@@ -150,6 +152,12 @@ impl Poller {
     /// A gap that was passed over since this was last asked.
     pub(crate) fn take_news(&mut self) -> Option<Gap> {
         self.news.take()
+    }
+
+    /// The keys that belong to the shard.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn hash_keys(&self) -> HashKeyRange {
+        self.shard.hash_keys()
     }
 
     /// The call that was asked for begins only now.

@@ -35,6 +35,9 @@ pub struct ShardProgress {
     pub records: u64,
     /// How many bytes of data they had.
     pub bytes: u64,
+    /// How many user records of aggregates were left out, because they belong to another shard; only with feature `kpl`
+    /// and `Deaggregation::WithinShard`.
+    pub left_out: u64,
     /// How many calls of `GetRecords` were answered.
     pub answers: u64,
     /// How far the last answer was behind the newest record, to the millisecond, if the server told. Some servers
@@ -89,6 +92,7 @@ impl ShardProgress {
             stored: None,
             records: 0,
             bytes: 0,
+            left_out: 0,
             answers: 0,
             behind_latest: None,
             answered: None,

@@ -12,6 +12,8 @@ use crate::ledger::Ledger;
 use crate::meter::Meter;
 use crate::notice::{Notice, ShardState};
 use crate::poller::Poller;
+#[cfg(feature = "kpl")]
+use crate::record::Records;
 use crate::room::Room;
 use crate::slots::Slots;
 use crate::step::{Delivery, Outcome, Step};
@@ -114,6 +116,8 @@ impl Run<'_> {
             let begun = self.now();
             let answer = call();
             let took = self.now().saturating_sub(begun);
+            #[cfg(feature = "kpl")]
+            let answer = answer.map(|answer| self.deaggregate(answer, ledger, poller));
             if let Some(answer) = room.leave(answer) {
                 if let Ok(answer) = &answer {
                     ledger.status().answered(begun + took, took, answer.behind_latest);
@@ -122,6 +126,18 @@ impl Run<'_> {
                 return Some(answer);
             }
         }
+    }
+
+    /// Puts user records in the place of aggregated ones.
+    #[cfg(feature = "kpl")]
+    fn deaggregate(&self, mut answer: Answer, ledger: &Ledger, poller: &Poller) -> Answer {
+        let how = self.engine.config.deaggregation;
+        let records = std::mem::replace(&mut answer.records, Records::empty());
+        let (records, left_out) =
+            crate::kpl::expand(records, how, poller.hash_keys(), Some(&self.budget));
+        ledger.status().left_out(left_out);
+        answer.records = records;
+        answer
     }
 
     /// Sends a batch as soon as there is a place for it; `None` if the consumer stops before.

@@ -146,6 +146,13 @@ impl Records {
         }
     }
 
+    /// Whether the record is one of these.
+    pub(crate) fn holds(&self, record: &Record<'_>) -> bool {
+        let shown = &self.answer.index[self.shown.clone()];
+        std::ptr::eq(record.answer, &*self.answer)
+            && shown.as_ptr_range().contains(&std::ptr::from_ref(record.entry))
+    }
+
     /// Splits off the records from this place on. Panics if there are not so many.
     pub(crate) fn split_off(&mut self, at: usize) -> Self {
         let middle = self.shown.start + at;
@@ -234,6 +241,37 @@ impl RecordsBuilder {
         self.text.reserve_exact(text);
         let kept = self.budget.as_ref().and_then(|budget| budget.take_arena(data));
         self.data = kept.unwrap_or_else(|| Vec::with_capacity(data));
+    }
+
+    /// Adds a text that several records may share: its place.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn push_text(&mut self, text: &str) -> (u32, u32) {
+        append(&mut self.text, text)
+    }
+
+    /// Adds a part of an aggregated record, with its number in it.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn push_part(
+        &mut self,
+        sequence: (u32, u32),
+        key: (u32, u32),
+        of: Record<'_>,
+        sub: u64,
+        data: &[u8],
+    ) {
+        let from = narrow(self.data.len());
+        self.data.extend_from_slice(data);
+        let data = (from, narrow(self.data.len()));
+        let arrival_millis = of.entry.arrival_millis;
+        self.index.push(Entry { data, key, sequence, sub, arrival_millis });
+    }
+
+    /// Adds a record as it is.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn push_record(&mut self, record: Record<'_>) {
+        let sequence = self.push_text(record.sequence_number());
+        let key = self.push_text(record.partition_key());
+        self.push_part(sequence, key, record, record.sub_sequence_number(), record.data());
     }
 
     /// Whether nothing was added yet.

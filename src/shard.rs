@@ -103,6 +103,11 @@ impl HashKeyRange {
     /// All hash keys: the range of a stream with a single shard.
     pub const ALL: Self = Self { start: 0, end: u128::MAX };
 
+    /// Whether the hash key lies in it.
+    pub fn contains(&self, hash_key: u128) -> bool {
+        (self.start..=self.end).contains(&hash_key)
+    }
+
     /// Whether the two have a hash key in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.start <= other.end && other.start <= self.end

@@ -23,6 +23,8 @@ pub(crate) struct Status {
     /// What came, and when: nanoseconds, or `NEVER`.
     records: AtomicU64,
     bytes: AtomicU64,
+    /// User records of aggregates that belong to another shard.
+    left_out: AtomicU64,
     answers: AtomicU64,
     answered: AtomicU64,
     behind_latest: AtomicU64,
@@ -58,6 +60,7 @@ impl Status {
             handling_since: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
             answers: AtomicU64::new(0),
             answered: AtomicU64::new(NEVER),
             behind_latest: AtomicU64::new(NEVER),
@@ -111,6 +114,12 @@ impl Status {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// User records of aggregates were left out.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn left_out(&self, records: u64) {
+        self.left_out.fetch_add(records, Ordering::Relaxed);
+    }
+
     /// The handler was done with a batch, after so long.
     pub(crate) fn handled(&self, took: Duration) {
         self.meter.handled(took);
@@ -127,6 +136,7 @@ impl Status {
         progress.state = self.state();
         progress.records = self.records.load(Ordering::Relaxed);
         progress.bytes = self.bytes.load(Ordering::Relaxed);
+        progress.left_out = self.left_out.load(Ordering::Relaxed);
         progress.answers = self.answers.load(Ordering::Relaxed);
         progress.answered = age(&self.answered);
         progress.behind_latest = time(&self.behind_latest);

@@ -70,7 +70,7 @@ impl Tracker {
     /// Marks the first part of a batch as committed, which ends at this position.
     pub(crate) fn mark_part(&mut self, number: u64, through: Position, now: Duration) {
         let Some(open) = self.open_mut(number) else { return };
-        open.partly = Some(through);
+        open.partly = open.partly.take().max(Some(through));
         self.advance(now);
     }
 
