@@ -6,6 +6,8 @@ use crossbeam_channel::{Sender, select_biased};
 
 use crate::batch::Batch;
 use crate::client::{Answer, Call, ClientError};
+#[cfg(feature = "kpl")]
+use crate::config::Deaggregation;
 use crate::coordinator::Event;
 use crate::engine::Run;
 use crate::ledger::Ledger;
@@ -132,6 +134,9 @@ impl Run<'_> {
     #[cfg(feature = "kpl")]
     fn deaggregate(&self, mut answer: Answer, ledger: &Ledger, poller: &Poller) -> Answer {
         let how = self.engine.config.deaggregation;
+        if how == Deaggregation::Off || answer.records.is_empty() {
+            return answer;
+        }
         let records = std::mem::replace(&mut answer.records, Records::empty());
         let (records, left_out) =
             crate::kpl::expand(records, how, poller.hash_keys(), Some(&self.budget));

@@ -1,0 +1,79 @@
+//! What every public type can do: be sent, be shared, be shown.
+
+use std::error::Error as StdError;
+use std::fmt::Debug;
+
+use kinesis_consumer as kc;
+
+fn is_shared<T: Send + Sync + Debug + 'static>() {}
+fn is_sent<T: Send + 'static>() {}
+fn is_value<T: Send + Sync + Debug + Clone + PartialEq + 'static>() {}
+fn is_error<T: StdError + Send + Sync + 'static>() {}
+
+#[test]
+fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
+    is_shared::<kc::Batch>();
+    is_shared::<kc::Commit>();
+    is_shared::<kc::Records>();
+    is_shared::<kc::RecordsBuilder>();
+    is_shared::<kc::Record<'static>>();
+    is_shared::<kc::Stream>();
+    is_shared::<kc::Listener>();
+    is_shared::<kc::Shutdown>();
+    is_shared::<kc::Monitor>();
+    is_shared::<kc::Budget>();
+    is_shared::<kc::Config>();
+    is_shared::<kc::OnError>();
+    is_shared::<kc::Call>();
+    is_shared::<kc::KinesisClient>();
+    is_shared::<kc::ClientBuilder>();
+    is_shared::<kc::Credentials>();
+    is_shared::<kc::MemoryKinesis>();
+    is_shared::<kc::LocalStore>();
+    is_shared::<kc::SqliteStore>();
+    is_sent::<Box<dyn kc::Client>>();
+    is_sent::<Box<dyn kc::Store>>();
+}
+
+#[test]
+fn what_is_compared_and_kept_is_a_value() {
+    is_value::<kc::Position>();
+    is_value::<kc::IteratorType>();
+    is_value::<kc::SequenceNumber>();
+    is_value::<kc::HashKeyRange>();
+    is_value::<kc::Shard>();
+    is_value::<kc::ChildShard>();
+    is_value::<kc::Token>();
+    is_value::<kc::Gap>();
+    is_value::<kc::OnGap>();
+    is_value::<kc::Deaggregation>();
+    is_value::<kc::Notice>();
+    is_value::<kc::ShardState>();
+    is_value::<kc::Progress>();
+    is_value::<kc::ShardProgress>();
+    is_value::<kc::ErrorClass>();
+    is_value::<kc::StreamStatus>();
+    is_value::<kc::StoreErrorKind>();
+    is_value::<kc::Durability>();
+    is_value::<kc::Import>();
+}
+
+#[test]
+fn every_error_fits_into_a_box_that_is_sent() {
+    is_error::<kc::Error>();
+    is_error::<kc::ClientError>();
+    is_error::<kc::StoreError>();
+    is_error::<kc::ImportError>();
+    is_error::<kc::InvalidPositionKey>();
+    is_error::<kc::InvalidSequenceNumber>();
+}
+
+/// What a caller may do with an error: look into it, and show all of it.
+#[test]
+fn an_error_keeps_its_source_and_does_not_repeat_it() {
+    let source = kc::ClientError::new(kc::ErrorClass::Fatal, "GetRecords", "not allowed");
+    let error = kc::Error::StreamNotFound { stream: "orders".into(), source };
+    let (text, source) = (error.to_string(), error.source().map(ToString::to_string));
+    assert!(text.contains("orders") && !text.contains("not allowed"), "{text}");
+    assert_eq!(source.as_deref(), Some("GetRecords failed: not allowed"));
+}
