@@ -68,7 +68,8 @@ impl Budget {
         self.0.lock().account.limit()
     }
 
-    /// How many bytes of it are in use. Never above the limit, unless a [`Client`](crate::Client) of your own does not ask for what it takes.
+    /// How many bytes of it are in use. Never above the limit, unless a [`Client`](crate::Client) of your own
+    /// does not [ask](crate::Call::try_reserve) for what it takes.
     pub fn used(&self) -> usize {
         self.0.lock().account.used()
     }

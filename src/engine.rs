@@ -202,7 +202,8 @@ impl<'a> Run<'a> {
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
         let mut event = Event::Begun;
         let result = 'run: loop {
-            let may_free = matches!(event, Event::Listed(_) | Event::Ended { .. });
+            let is_about_shards =
+                matches!(event, Event::Loaded(_) | Event::Listed(_) | Event::Ended { .. });
             for action in coordinator.on(self.now(), &mut rng, event) {
                 match action {
                     Action::Start { start, delay } => {
@@ -221,7 +222,7 @@ impl<'a> Run<'a> {
                     Action::Describe => self.aside(scope, "kc-list", Self::describe),
                 }
             }
-            if may_free {
+            if is_about_shards {
                 engine.monitor.waits(coordinator.waiting().into_keys().collect());
             }
             let due = coordinator.wake().and_then(|wake| self.started.checked_add(wake));

@@ -80,7 +80,9 @@ fn every_state_is_told() {
     let kinesis = kinesis(1, 1);
     let child = kinesis.split(STREAM, &parent)[0].clone();
     let (go_on, wait) = bounded::<()>(0);
-    let stream = open(&kinesis, quick());
+    let mut stream = open(&kinesis, quick());
+    // Listed before: no listing tells the monitor of the shards that wait.
+    assert_eq!(stream.shards().unwrap().len(), 3);
     let monitor = stream.monitor();
     kinesis.fail_shard(STREAM, &parent, 3, ErrorClass::Throttled);
     let listener = stream.spawn(move |_| {

@@ -35,11 +35,10 @@ const MANY_RECORDS: usize = 2_000_000;
 fn main() -> Result<(), BoxError> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let Some(served) = server::asked(&words) {
+        return served;
+    }
     match words[..] {
-        ["--server", size, shards] => server::serve(size.parse()?, shards.parse()?, None),
-        ["--server", size, shards, certificate] => {
-            server::serve(size.parse()?, shards.parse()?, Some(Path::new(certificate)))
-        }
         ["--client", client, address, shards, records] => {
             let bytes = clients::drain(client, address, shards.parse()?, records.parse()?)?;
             println!("{} {bytes} {}", cpu_ticks()?, peak_kib()?);

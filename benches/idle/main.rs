@@ -32,11 +32,10 @@ const MEASURED: Duration = Duration::from_secs(8);
 fn main() -> Result<(), BoxError> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let Some(served) = server::asked(&words) {
+        return served;
+    }
     match words[..] {
-        ["--server", size, shards] => server::serve(size.parse()?, shards.parse()?, None),
-        ["--server", size, shards, certificate] => {
-            server::serve(size.parse()?, shards.parse()?, Some(Path::new(certificate)))
-        }
         ["--client", client, address, shards] => idle(client, address, shards.parse()?),
         [] => compare(3),
         ["--rounds", rounds] => compare(rounds.parse()?),

@@ -13,7 +13,6 @@ mod server;
 #[path = "../support/tls.rs"]
 mod tls;
 
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,11 +33,10 @@ const CASES: [(usize, Duration); 2] =
 fn main() -> Result<(), BoxError> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if let Some(served) = server::asked(&words) {
+        return served;
+    }
     match words[..] {
-        ["--server", size, shards] => server::serve(size.parse()?, shards.parse()?, None),
-        ["--server", size, shards, certificate] => {
-            server::serve(size.parse()?, shards.parse()?, Some(Path::new(certificate)))
-        }
         ["--client", address, millis, seconds] => {
             let (millis, seconds) = (millis.parse()?, seconds.parse()?);
             read(address, Duration::from_millis(millis), Duration::from_secs(seconds))

@@ -15,14 +15,21 @@ use crate::tls;
 /// How much data an answer holds, about.
 const ANSWER: usize = 1 << 20;
 
+/// Serves, if that is what the program was started for: `--server SIZE SHARDS [CERTIFICATE]`.
+pub(crate) fn asked(words: &[&str]) -> Option<Result<(), BoxError>> {
+    let ["--server", size, shards, certificate @ ..] = words else { return None };
+    let certificate = certificate.first().map(Path::new);
+    let numbers = size.parse().and_then(|size| Ok((size, shards.parse()?)));
+    Some(match numbers {
+        Ok((size, shards)) => serve(size, shards, certificate),
+        Err(error) => Err(error.into()),
+    })
+}
+
 /// Serves a stream on a free port, and prints its address, until its standard input ends; then it prints how
 /// many connections it has taken. Records of `size` bytes come by the megabyte, and none if it is 0; over TLS, if
 /// there is a certificate.
-pub(crate) fn serve(
-    size: usize,
-    shards: usize,
-    certificate: Option<&Path>,
-) -> Result<(), BoxError> {
+fn serve(size: usize, shards: usize, certificate: Option<&Path>) -> Result<(), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let acceptor = certificate.map(tls::acceptor).transpose()?;
     let scheme = if acceptor.is_some() { "https" } else { "http" };
