@@ -18,7 +18,9 @@ use crate::spares::Spares;
 /// until the last of them is gone: the last [`Batch`](crate::Batch), [`Records`](crate::Records) or
 /// [`Record::bytes`](crate::Record::bytes) of that answer. A shard reads only when there is room for what its
 /// last answer took; so the records that you keep back hold up reading once they have used up the budget, and
-/// a program that collects records before it is done with them needs a budget above what it collects.
+/// a program that collects records before it is done with them needs a budget above what it collects. Batches that
+/// wait for another attempt, by [`OnError`](crate::OnError), are among them: up to three answers of each shard that
+/// fails, for as long as it fails.
 ///
 /// Beside it, up to a quarter as much is kept in buffers for the next answers.
 ///
