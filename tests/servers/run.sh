@@ -10,6 +10,7 @@ readonly KINESIS_LOCAL=kinesis-local@0.6.2 KINESALITE=kinesalite@3.3.3
 readonly SERVER_PATIENCE=600
 
 server_ids=()
+server_directory="" # where they are installed, and log
 
 # Exports KINESIS_LOCAL_ENDPOINT, KINESIS_LOCAL_TLS_ENDPOINT, KINESIS_LOCAL_CERT and
 # KINESALITE_ENDPOINT. Whoever calls it calls stop_servers, whatever happens.
@@ -19,6 +20,7 @@ start_servers() {
     directory=${CARGO_TARGET_DIR:-$here/../../target}/servers
     mkdir -p "$directory"
     directory=$(cd "$directory" && pwd)
+    server_directory=$directory
     install_servers "$directory"
     make_certificate "$directory"
     read -ra ports < <(free_ports)
@@ -31,9 +33,8 @@ start_servers() {
         node -r "$here/loopback.js" "$directory/node_modules/kinesis-local/main.js" \
         >"$directory/kinesis-local.log" 2>&1 &
     server_ids+=($!)
-    NODE_PATH="$directory/node_modules" node -e "require('kinesalite')({
-            createStreamMs: 50, deleteStreamMs: 50, updateStreamMs: 50, shardLimit: 1000,
-        }).listen(${ports[2]}, '127.0.0.1')" >"$directory/kinesalite.log" 2>&1 &
+    NODE_PATH="$directory/node_modules" node "$here/kinesalite.js" "${ports[2]}" \
+        >"$directory/kinesalite.log" 2>&1 &
     server_ids+=($!)
 
     export KINESIS_LOCAL_ENDPOINT="http://127.0.0.1:${ports[0]}"
@@ -45,11 +46,11 @@ start_servers() {
     await_server "${ports[2]}" "${server_ids[1]}" "$directory/kinesalite.log"
 }
 
-# Ends the servers that start_servers started, and no other.
+# Ends the servers that start_servers started, and no other; one that has ended by itself is not passed over.
 stop_servers() {
     local id
     for id in "${server_ids[@]}"; do
-        kill "$id" 2>/dev/null || true # it has ended by itself
+        kill "$id" 2>/dev/null || tail -n 20 -- "$server_directory"/kines*.log >&2
         wait "$id" 2>/dev/null || true # its status is that of the signal
     done
     server_ids=()
