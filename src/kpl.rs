@@ -5,6 +5,7 @@
 
 use md5::{Digest, Md5};
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use crate::budget::Budget;
 use crate::config::Deaggregation;
@@ -13,9 +14,9 @@ use crate::shard::HashKeyRange;
 
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST: usize = 16;
-/// More user records than this in one aggregate are not believed: an entry of the index takes as much as twenty
-/// empty ones in the message.
-const MAX_RECORDS: usize = 1 << 18;
+/// More user records, and keys, than this in one aggregate are not believed: decoded, one takes up to thirty times
+/// what the shortest takes in the message.
+const MAX_ENTRIES: usize = 1 << 18;
 
 #[derive(Clone, PartialEq, Message)]
 struct Aggregate {
@@ -27,15 +28,16 @@ struct Aggregate {
     records: Vec<UserRecord>,
 }
 
-/// Its tags, field 4, are not read, as nobody writes them.
+/// Its tags, field 4, are not read, as nobody writes them. The key and the data must be there, which prost would not
+/// demand.
 #[derive(Clone, PartialEq, Message)]
 struct UserRecord {
-    #[prost(uint64, required, tag = "1")]
-    partition_key: u64,
+    #[prost(uint64, optional, tag = "1")]
+    partition_key: Option<u64>,
     #[prost(uint64, optional, tag = "2")]
     explicit_hash_key: Option<u64>,
-    #[prost(bytes = "vec", required, tag = "3")]
-    data: Vec<u8>,
+    #[prost(bytes = "vec", optional, tag = "3")]
+    data: Option<Vec<u8>>,
 }
 
 /// The user records of one answer, in order, and how many were left out because they belong to another shard.
@@ -68,21 +70,50 @@ pub(crate) fn expand(
 fn parse(data: &[u8]) -> Option<Aggregate> {
     let rest = data.strip_prefix(&MAGIC)?;
     let (message, digest) = rest.split_at(rest.len().checked_sub(DIGEST)?);
-    if Md5::digest(message).as_slice() != digest {
+    if Md5::digest(message).as_slice() != digest || !is_believable(message) {
         return None;
     }
     let aggregate = Aggregate::decode(message).ok()?;
-    let (keys, hash_keys) = (&aggregate.partition_keys, &aggregate.explicit_hash_keys);
-    let names = |record: &UserRecord| {
-        let has_key = usize::try_from(record.partition_key).is_ok_and(|key| key < keys.len());
-        has_key && record.explicit_hash_key.is_none_or(|key| hash_key(hash_keys, key).is_some())
+    let is_whole = |record: &UserRecord| {
+        let hash_keys = &aggregate.explicit_hash_keys;
+        let names_hash_key =
+            record.explicit_hash_key.is_none_or(|index| hash_key(hash_keys, index).is_some());
+        names_hash_key && record.data.is_some() && aggregate.key_of(record).is_some()
     };
-    let is_whole = (1..=MAX_RECORDS).contains(&aggregate.records.len());
-    (is_whole && aggregate.records.iter().all(names)).then_some(aggregate)
+    let all = &aggregate.records;
+    (!all.is_empty() && all.iter().all(is_whole)).then_some(aggregate)
+}
+
+/// Whether the message is one, of no more entries than that; decoding it would show that too late.
+fn is_believable(mut message: &[u8]) -> bool {
+    let skip = |message: &mut &[u8]| {
+        let (tag, wire_type) = decode_key(message)?;
+        skip_field(wire_type, tag, message, DecodeContext::default())
+    };
+    let entries =
+        (0..=MAX_ENTRIES).take_while(|_| !message.is_empty() && skip(&mut message).is_ok());
+    entries.count() <= MAX_ENTRIES && message.is_empty()
 }
 
 fn hash_key(keys: &[String], index: u64) -> Option<u128> {
     keys.get(usize::try_from(index).ok()?)?.parse().ok()
+}
+
+impl Aggregate {
+    /// The place of a record's partition key.
+    fn key_of(&self, record: &UserRecord) -> Option<usize> {
+        let index = usize::try_from(record.partition_key?).ok()?;
+        (index < self.partition_keys.len()).then_some(index)
+    }
+
+    /// Where Kinesis would have put the user record by itself.
+    fn hash_of(&self, record: &UserRecord, key: usize) -> u128 {
+        let explicit = record.explicit_hash_key;
+        explicit.and_then(|index| hash_key(&self.explicit_hash_keys, index)).unwrap_or_else(|| {
+            let key = self.partition_keys[key].as_bytes();
+            u128::from_be_bytes(Md5::digest(key).into())
+        })
+    }
 }
 
 /// Adds the user records of an aggregate: how many were left out.
@@ -99,24 +130,17 @@ fn take_apart(
     let mut places = vec![None; keys.len()];
     let mut left_out = 0;
     for (sub, user) in aggregate.records.iter().enumerate() {
-        let index = user.partition_key as usize; // `parse` has seen that it is one
-        if how == Deaggregation::WithinShard && !shard.contains(hash_of(aggregate, user)) {
+        let (Some(index), Some(data)) = (aggregate.key_of(user), &user.data) else {
+            continue; // `parse` has seen that there is none such
+        };
+        if how == Deaggregation::WithinShard && !shard.contains(aggregate.hash_of(user, index)) {
             left_out += 1;
             continue;
         }
         let key = *places[index].get_or_insert_with(|| builder.push_text(&keys[index]));
-        builder.push_part(sequence, key, record, sub as u64, &user.data);
+        builder.push_part(sequence, key, record, sub as u64, data);
     }
     left_out
-}
-
-/// Where Kinesis would have put the user record by itself.
-fn hash_of(aggregate: &Aggregate, user: &UserRecord) -> u128 {
-    let explicit = user.explicit_hash_key;
-    explicit.and_then(|key| hash_key(&aggregate.explicit_hash_keys, key)).unwrap_or_else(|| {
-        let key = &aggregate.partition_keys[user.partition_key as usize];
-        u128::from_be_bytes(Md5::digest(key.as_bytes()).into())
-    })
 }
 
 #[cfg(test)]

@@ -103,15 +103,17 @@ fn nothing_is_touched_where_it_is_off_or_nothing_is_aggregated() {
 #[test]
 fn what_is_malformed_is_the_plain_record_that_it_is() {
     let user = |key, hash_key| UserRecord {
-        partition_key: key,
+        partition_key: Some(key),
         explicit_hash_key: hash_key,
-        data: b"data".to_vec(),
+        data: Some(b"data".to_vec()),
     };
     let message = |keys: &[&str], hash_keys: &[&str], records| Aggregate {
         partition_keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         explicit_hash_keys: hash_keys.iter().map(|key| (*key).to_owned()).collect(),
         records,
     };
+    let no_key = UserRecord { partition_key: None, ..user(0, None) };
+    let no_data = UserRecord { data: None, ..user(0, None) };
     let good = message(&["key"], &["7"], vec![user(0, Some(0))]).encode_to_vec();
     assert!(parse(&seal(&good)).is_some());
     let mut wrong_digest = seal(&good);
@@ -128,7 +130,11 @@ fn what_is_malformed_is_the_plain_record_that_it_is() {
         seal(&message(&["key"], &[], vec![user(0, Some(0))]).encode_to_vec()),
         seal(&message(&["key"], &["no number"], vec![user(0, Some(0))]).encode_to_vec()),
         seal(&message(&["key"], &["-1"], vec![user(0, Some(0))]).encode_to_vec()),
-        seal(&message(&["key"], &[], vec![user(0, None); MAX_RECORDS + 1]).encode_to_vec()),
+        seal(&message(&["key"], &[], vec![no_key]).encode_to_vec()),
+        seal(&message(&["key"], &[], vec![no_data]).encode_to_vec()),
+        // Of the shortest entries, and of keys that nobody names.
+        seal(&[0x1a, 0].repeat(MAX_ENTRIES + 1)),
+        seal(&message(&vec![""; MAX_ENTRIES], &[], vec![user(0, None)]).encode_to_vec()),
     ];
     for data in malformed {
         let (found, left_out) = expand(records([&data[..]]), Deaggregation::All, ALL, None);
