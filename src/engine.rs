@@ -290,10 +290,11 @@ impl<'a> Run<'a> {
         }
         self.engine.monitor.starts(Arc::clone(&ledger));
         let (stream, pace) = (Arc::clone(&self.engine.stream), Pace::new(&self.engine.config));
-        let poller = Poller::new(stream, start, pace, delay);
+        // Not moved onto the thread's stack, whose pages would stay in use.
+        let mut poller = Box::new(Poller::new(stream, start, pace, delay));
         let is_spawned = self.spawn(scope, thread_name(&shard), move || {
             let _farewell = Farewell(&self.events, Some(exited));
-            self.poll(poller, &ledger, &batches);
+            self.poll(&mut poller, &ledger, &batches);
         });
         if !is_spawned {
             self.tell(Event::Exited { shard });

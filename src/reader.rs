@@ -22,7 +22,7 @@ use crate::step::{Delivery, Outcome, Step};
 
 impl Run<'_> {
     /// Reads until the shard ends, something fails, or the consumer stops.
-    pub(crate) fn poll(&self, mut poller: Poller, ledger: &Arc<Ledger>, batches: &Sender<Batch>) {
+    pub(crate) fn poll(&self, poller: &mut Poller, ledger: &Arc<Ledger>, batches: &Sender<Batch>) {
         let halted = self.engine.shutdown.halted();
         let room = Arc::new(Room::new(self.budget.clone()));
         let call = Call::new(halted.clone()).with_room(Arc::clone(&room));
@@ -49,7 +49,7 @@ impl Run<'_> {
                 }
                 Step::GetRecords { token, limit } => {
                     let read = || self.client.get_records(&token, limit, &call);
-                    match self.read(read, &room, ledger, &mut poller) {
+                    match self.read(read, &room, ledger, poller) {
                         Some(answer) => Outcome::Records(answer),
                         None => return,
                     }

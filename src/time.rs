@@ -18,8 +18,7 @@ pub(crate) struct InvalidTime(String);
 pub(crate) fn text(time: SystemTime) -> String {
     let (seconds, nanos) = since_epoch(time);
     let (year, month, day) = date(seconds.div_euclid(DAY));
-    let second = seconds.rem_euclid(DAY);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let (hour, minute, second) = clock(seconds);
     let year = match year {
         0..=9999 => format!("{year:04}"),
         _ => format!("{year:+05}"),
@@ -29,6 +28,14 @@ pub(crate) fn text(time: SystemTime) -> String {
         _ => format!(".{nanos:09}").trim_end_matches('0').to_owned(),
     };
     format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+/// A time as signatures have it, such as `20240501T083000Z`.
+pub(crate) fn compact(time: SystemTime) -> String {
+    let (seconds, _) = since_epoch(time);
+    let (year, month, day) = date(seconds.div_euclid(DAY));
+    let (hour, minute, second) = clock(seconds);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 pub(crate) fn parse(text: &str) -> Result<SystemTime, InvalidTime> {
@@ -72,6 +79,12 @@ fn nanos(fraction: &str) -> Option<u32> {
     let is_number = fraction.bytes().all(|byte| byte.is_ascii_digit());
     let fits = is_number && (1..=9).contains(&fraction.len());
     fits.then(|| format!("{fraction:0<9}").parse().ok())?
+}
+
+/// Hour, minute and second of so many seconds since 1970.
+fn clock(seconds: i64) -> (i64, i64, i64) {
+    let second = seconds.rem_euclid(DAY);
+    (second / 3600, second / 60 % 60, second % 60)
 }
 
 /// Year, month and day of a day since 1970. Years begin in March here, so that a leap day is the last.

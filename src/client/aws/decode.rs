@@ -36,7 +36,7 @@ pub(super) fn records(body: &[u8], budget: Option<&Budget>) -> Result<Answer, Ma
     let behind = raw.millis_behind_latest.and_then(|millis| u64::try_from(millis).ok());
     Ok(Answer {
         records: raw.records.build(),
-        next: raw.next_shard_iterator.filter(|token| !token.is_empty()).map(Token::new),
+        next: raw.next_shard_iterator,
         behind_latest: behind.map(Duration::from_millis),
         children: children.collect::<Result<_, _>>()?,
     })
@@ -95,7 +95,7 @@ impl From<serde_json::Error> for Malformed {
 
 struct RawAnswer {
     records: RecordsBuilder,
-    next_shard_iterator: Option<String>,
+    next_shard_iterator: Option<Token>,
     millis_behind_latest: Option<i64>,
     child_shards: Option<Vec<RawChild>>,
 }
@@ -145,13 +145,17 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
                 AnswerField::Records => {
                     records = Some(map.next_value_seed(RecordsSeed(self))?);
                 }
-                AnswerField::NextShardIterator => next_shard_iterator = map.next_value()?,
+                AnswerField::NextShardIterator => {
+                    let text = map.next_value::<Option<Text<'_>>>()?;
+                    let token = text.filter(|text| !text.0.is_empty());
+                    next_shard_iterator = token.map(|text| Token::new(text.0));
+                }
                 AnswerField::MillisBehindLatest => millis_behind_latest = map.next_value()?,
                 AnswerField::ChildShards => child_shards = map.next_value()?,
                 AnswerField::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        let records = records.ok_or(A::Error::missing_field("Records"))?;
+        let records = records.ok_or_else(|| A::Error::missing_field("Records"))?;
         Ok(RawAnswer { records, next_shard_iterator, millis_behind_latest, child_shards })
     }
 }
@@ -186,6 +190,10 @@ impl<'de> Visitor<'de> for RecordsSeed<'_> {
 }
 
 // The text is borrowed, unless it holds escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+// As above.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RawRecord<'a> {

@@ -17,7 +17,6 @@ use super::bounds::Bounds;
 use super::classify::NO_KINESIS;
 use super::credentials::Credentials;
 use super::decode::{Malformed, hash_keys};
-use super::request::Outgoing;
 use super::text::cut;
 use super::transport::Transport;
 use crate::client::{ClientError, ShardPage, StreamStatus};
@@ -108,11 +107,7 @@ impl DispatchSignedRequest for Dispatcher {
         request: SignedRequest,
         _timeout: Option<Duration>,
     ) -> DispatchSignedRequestFuture {
-        let answer = Outgoing::of_rusoto(&request)
-            .map_err(|error| self.bounds.transient(error.to_string()))
-            .and_then(|request| {
-                self.transport.exchange(&request, &self.bounds, |_, body| Ok(body.to_vec()))
-            });
+        let answer = self.transport.exchange(&request, &self.bounds, |_, body| Ok(body.to_vec()));
         let answer = answer.map_err(|failure| {
             let message = failure.to_string();
             *self.failure.lock() = Some(failure);

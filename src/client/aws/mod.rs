@@ -26,8 +26,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusoto_core::Region;
-use rusoto_kinesis::{GetRecordsInput, GetShardIteratorInput};
+use rusoto_kinesis::GetShardIteratorInput;
 use serde::Serialize;
+use ureq::http::{self, HeaderMap, Uri};
 
 use self::bounds::Bounds;
 use self::cache::CredentialsCache;
@@ -53,6 +54,8 @@ const CONNECTIONS: usize = 8;
 /// A consumer keeps one connection for each shard, whose number is not known when it begins: this is
 /// more shards than a process has threads for.
 const SESSION_CONNECTIONS: usize = 20_000;
+/// Room for what a read is asked: a token of Amazon's has some 230 bytes.
+const INPUT: usize = 320;
 
 /// The client for Amazon Kinesis Data Streams, and for servers that speak like it.
 ///
@@ -80,6 +83,22 @@ const SESSION_CONNECTIONS: usize = 20_000;
 pub struct KinesisClient {
     shared: Arc<Shared>,
     transport: Transport,
+}
+
+/// What `GetRecords` is asked.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RecordsInput<'a> {
+    limit: u32,
+    shard_iterator: &'a str,
+}
+
+/// A request that is signed when it is sent.
+struct Post<'a> {
+    shared: &'a Shared,
+    credentials: &'a Credentials,
+    target: &'static str,
+    body: &'a [u8],
 }
 
 /// What a client and its sessions have in common.
@@ -149,15 +168,14 @@ impl KinesisClient {
     fn post<T>(
         &self,
         bounds: &Bounds,
+        target: &'static str,
         input: &impl Serialize,
         decode: impl FnOnce(&Head, &[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ClientError> {
         self.signed(bounds, |credentials| {
-            let body = serde_json::to_vec(input).expect("inputs are plain strings and numbers");
-            let target = format!("Kinesis_20131202.{}", bounds.operation());
-            let shared = &self.shared;
-            let headers = shared.signer.sign(credentials, &target, &body, SystemTime::now());
-            let request = Outgoing::new(shared.endpoint.uri().clone(), headers, &body);
+            let mut body = Vec::with_capacity(INPUT);
+            serde_json::to_writer(&mut body, input).expect("inputs are plain strings and numbers");
+            let request = Post { shared: &self.shared, credentials, target, body: &body };
             self.transport.exchange(&request, bounds, decode)
         })
     }
@@ -196,16 +214,17 @@ impl Client for KinesisClient {
         call: &Call,
     ) -> Result<ShardIterator, ClientError> {
         let input = iterator_input(stream, shard, at);
-        self.post(&self.bounds("GetShardIterator", call), &input, |head, body| {
+        let bounds = self.bounds("GetShardIterator", call);
+        self.post(&bounds, "Kinesis_20131202.GetShardIterator", &input, |head, body| {
             let server_time = head.date.unwrap_or_else(SystemTime::now);
             Ok(ShardIterator { token: decode::shard_iterator(body)?, server_time })
         })
     }
 
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
-        let limit = Some(i64::from(limit));
-        let input = GetRecordsInput { limit, shard_iterator: token.as_str().to_owned() };
-        self.post(&self.bounds("GetRecords", call), &input, |_, body| {
+        let input = RecordsInput { limit, shard_iterator: token.as_str() };
+        let bounds = self.bounds("GetRecords", call);
+        self.post(&bounds, "Kinesis_20131202.GetRecords", &input, |_, body| {
             decode::records(body, call.budget())
         })
     }
@@ -218,6 +237,21 @@ impl Client for KinesisClient {
 
     fn interrupt(&self) {
         self.transport.end();
+    }
+}
+
+impl Outgoing for Post<'_> {
+    fn uri(&self) -> Result<Uri, http::Error> {
+        Ok(self.shared.endpoint.uri().clone())
+    }
+
+    fn headers(&self) -> Result<HeaderMap, http::Error> {
+        let now = SystemTime::now();
+        Ok(self.shared.signer.sign(self.credentials, self.target, self.body, now))
+    }
+
+    fn body(&self) -> &[u8] {
+        self.body
     }
 }
 

@@ -1,57 +1,52 @@
 //! A signed request on its way.
 
 use rusoto_core::signature::{SignedRequest, SignedRequestPayload};
-use ureq::http::{self, HeaderName, HeaderValue, Request, Uri};
+use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
-use super::sign::Headers;
+/// A request that may be sent more than once: made anew for each attempt.
+pub(super) trait Outgoing {
+    fn uri(&self) -> Result<Uri, http::Error>;
 
-/// A request that may be sent more than once.
-pub(super) struct Outgoing<'a> {
-    uri: Uri,
-    headers: Headers,
-    body: &'a [u8],
-}
+    fn headers(&self) -> Result<HeaderMap, http::Error>;
 
-impl<'a> Outgoing<'a> {
-    pub(super) fn new(uri: Uri, headers: Headers, body: &'a [u8]) -> Self {
-        Self { uri, headers, body }
-    }
+    fn body(&self) -> &[u8];
 
-    /// One that rusoto has signed.
-    pub(super) fn of_rusoto(signed: &'a SignedRequest) -> Result<Self, http::Error> {
-        let path = signed.canonical_path();
-        let uri = format!("{}://{}{path}", signed.scheme(), signed.hostname()).parse()?;
-        let mut headers = Headers::new();
-        for (name, values) in signed.headers() {
-            for value in values {
-                headers.push((HeaderName::try_from(name)?, HeaderValue::from_bytes(value)?));
-            }
-        }
-        Ok(Self::new(
-            uri,
-            headers,
-            match &signed.payload {
-                Some(SignedRequestPayload::Buffer(bytes)) => bytes,
-                // No operation of ours streams.
-                Some(SignedRequestPayload::Stream(_)) | None => &[],
-            },
-        ))
+    fn to_http(&self) -> Result<Request<&[u8]>, http::Error> {
+        let mut request = Request::post(self.uri()?).body(self.body())?;
+        *request.headers_mut() = self.headers()?;
+        Ok(request)
     }
 
     /// The server that it goes to.
-    pub(super) fn server(&self) -> String {
-        let (scheme, authority) = (self.uri.scheme_str(), self.uri.authority());
-        let authority = authority.map(|authority| authority.as_str());
-        format!("{}://{}", scheme.unwrap_or_default(), authority.unwrap_or_default())
+    fn server(&self) -> String {
+        let uri = self.uri().unwrap_or_default();
+        let authority = uri.authority().map(|authority| authority.as_str());
+        format!("{}://{}", uri.scheme_str().unwrap_or_default(), authority.unwrap_or_default())
+    }
+}
+
+/// One that rusoto has signed.
+impl Outgoing for SignedRequest {
+    fn uri(&self) -> Result<Uri, http::Error> {
+        let path = self.canonical_path();
+        Ok(format!("{}://{}{path}", self.scheme(), self.hostname()).parse()?)
     }
 
-    pub(super) fn to_http(&self) -> Result<Request<&'a [u8]>, http::Error> {
-        let mut request = Request::post(self.uri.clone()).body(self.body)?;
-        let headers = request.headers_mut();
-        headers.reserve(self.headers.len());
-        for (name, value) in &self.headers {
-            headers.append(name, value.clone());
+    fn headers(&self) -> Result<HeaderMap, http::Error> {
+        let mut headers = HeaderMap::new();
+        for (name, values) in SignedRequest::headers(self) {
+            for value in values {
+                headers.append(HeaderName::try_from(name)?, HeaderValue::from_bytes(value)?);
+            }
         }
-        Ok(request)
+        Ok(headers)
+    }
+
+    fn body(&self) -> &[u8] {
+        match &self.payload {
+            Some(SignedRequestPayload::Buffer(bytes)) => bytes,
+            // No operation of ours streams.
+            Some(SignedRequestPayload::Stream(_)) | None => &[],
+        }
     }
 }

@@ -3,13 +3,15 @@
 //! rusoto signs as well, and derives the key anew for each request: of a call without records that was a
 //! tenth.
 
+use std::ops::Range;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use hmac::{Hmac, Mac, NewMac};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use ureq::http::{HeaderName, HeaderValue};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::credentials::Credentials;
 use crate::time;
@@ -21,14 +23,22 @@ const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
-/// The headers of a signed request.
-pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
+/// The headers that every request has, beside that of a session token.
+const HEADERS: usize = 6;
+/// What the values of headers take together, without a session token, if the key's id is as long as Amazon's.
+const VALUES: usize = 384;
+
+/// Why a text fits into a header: hosts, regions, hashes and credentials do.
+const PLAIN: &str = "settings and credentials were checked to be plain text";
 
 /// Signs requests to one server in one region.
 #[derive(Debug)]
 pub(super) struct Signer {
     host: String,
+    host_header: HeaderValue,
     region: String,
+    /// What follows the day in the name of a key.
+    scope: String,
     key: Mutex<Option<DayKey>>,
 }
 
@@ -39,52 +49,70 @@ struct DayKey {
     key: Hmac<Sha256>,
 }
 
+/// Values of headers in one piece of memory.
+struct Values(String);
+
+/// A hash in hexadecimal digits.
+struct Hex([u8; 64]);
+
 impl Signer {
     /// `host` is what the header of that name says: with the port, if the address has one.
     pub(super) fn new(host: String, region: String) -> Self {
-        Self { host, region, key: Mutex::new(None) }
+        let host_header = HeaderValue::try_from(&host).expect(PLAIN);
+        let scope = format!("/{region}/{SERVICE}/aws4_request");
+        Self { host, host_header, region, scope, key: Mutex::new(None) }
     }
 
     /// The headers that a call of `target` needs. The credentials were checked before.
+    ///
+    /// Hashes what is signed piece by piece: a thread keeps the memory of every text that it has made, which is
+    /// most of what a shard takes in which nothing happens.
     pub(super) fn sign(
         &self,
         credentials: &Credentials,
-        target: &str,
+        target: &'static str,
         body: &[u8],
         now: SystemTime,
-    ) -> Headers {
-        let date = compact(now);
+    ) -> HeaderMap {
+        let date = time::compact(now);
         let (day, _) = date.split_at(8);
-        let content = hex::encode(Sha256::digest(body));
+        let content = Hex::of(&Sha256::digest(body).into());
         let token = credentials.session_token();
-        let (token_line, token_name) = match token {
-            Some(token) => (format!("x-amz-security-token:{token}\n"), "x-amz-security-token;"),
-            None => (String::new(), ""),
-        };
+        let token_name = if token.is_some() { "x-amz-security-token;" } else { "" };
         let names =
-            format!("content-type;host;x-amz-content-sha256;x-amz-date;{token_name}x-amz-target");
-        let host = &self.host;
-        let canonical = format!(
-            "POST\n/\n\ncontent-type:{CONTENT}\nhost:{host}\nx-amz-content-sha256:{content}\n\
-             x-amz-date:{date}\n{token_line}x-amz-target:{target}\n\n{names}\n{content}"
-        );
-        let scope = format!("{day}/{}/{SERVICE}/aws4_request", self.region);
-        let hashed = hex::encode(Sha256::digest(canonical.as_bytes()));
-        let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashed}");
-        let signature = hex::encode(mac(self.key(credentials, day), &to_sign));
-        let key_id = credentials.access_key_id();
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
-        );
-        let mut headers = vec![
-            (HOST, value(self.host.clone())),
-            (CONTENT_TYPE, HeaderValue::from_static(CONTENT)),
-            (X_AMZ_CONTENT_SHA256, value(content)),
-            (X_AMZ_DATE, value(date)),
-            (X_AMZ_TARGET, value(target.to_owned())),
-            (AUTHORIZATION, secret(authorization)),
-        ];
-        headers.extend(token.map(|token| (X_AMZ_SECURITY_TOKEN, secret(token.to_owned()))));
+            ["content-type;host;x-amz-content-sha256;x-amz-date;", token_name, "x-amz-target"];
+        let token_value = token.map_or(["", ""], |token| ["\nx-amz-security-token:", token]);
+        let canonical = Hex::of_parts(&[
+            &["POST\n/\n\ncontent-type:", CONTENT, "\nhost:", &self.host],
+            &["\nx-amz-content-sha256:", content.text(), "\nx-amz-date:", &date],
+            &token_value,
+            &["\nx-amz-target:", target, "\n\n"],
+            &names,
+            &["\n", content.text()],
+        ]);
+        let mut signature = self.key(credentials, day);
+        let to_sign = ["AWS4-HMAC-SHA256\n", &date, "\n", day, &self.scope, "\n", canonical.text()];
+        to_sign.into_iter().for_each(|part| signature.update(part.as_bytes()));
+        let signature = Hex::of(&signature.finalize().into_bytes().into());
+
+        let mut values = Values::with_capacity(VALUES + token.map_or(0, str::len));
+        let authorization = values.add(&[
+            &["AWS4-HMAC-SHA256 Credential=", credentials.access_key_id(), "/", day, &self.scope],
+            &[", SignedHeaders="],
+            &names,
+            &[", Signature=", signature.text()],
+        ]);
+        let [content, date] = [content.text(), &date].map(|value| values.add(&[&[value]]));
+        let token = token.map(|token| values.add(&[&[token]]));
+        let values = Bytes::from(values.0);
+        let mut headers = HeaderMap::with_capacity(HEADERS + usize::from(token.is_some()));
+        headers.insert(HOST, self.host_header.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
+        headers.insert(X_AMZ_CONTENT_SHA256, value(&values, content));
+        headers.insert(X_AMZ_DATE, value(&values, date));
+        headers.insert(X_AMZ_TARGET, HeaderValue::from_static(target));
+        headers.insert(AUTHORIZATION, secret(&values, authorization));
+        token.map(|token| headers.insert(X_AMZ_SECURITY_TOKEN, secret(&values, token)));
         headers
     }
 
@@ -119,24 +147,47 @@ fn mac(mut key: Hmac<Sha256>, text: &str) -> [u8; 32] {
     key.finalize().into_bytes().into()
 }
 
-/// A time as signatures have it, such as `20240501T083000Z`.
-fn compact(now: SystemTime) -> String {
-    let mut text = time::text(now);
-    text.retain(|char| !matches!(char, '-' | ':'));
-    text.truncate("20240501T083000".len());
-    text + "Z"
+impl Values {
+    fn with_capacity(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
+    }
+
+    /// Adds a value, and says where it is.
+    fn add(&mut self, parts: &[&[&str]]) -> Range<usize> {
+        let from = self.0.len();
+        parts.iter().copied().flatten().for_each(|part| self.0.push_str(part));
+        from..self.0.len()
+    }
 }
 
-/// Hosts, regions, hashes and checked credentials are plain text.
-fn value(text: String) -> HeaderValue {
-    HeaderValue::try_from(text).expect("settings and credentials were checked to be plain text")
+fn value(values: &Bytes, at: Range<usize>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(values.slice(at)).expect(PLAIN)
 }
 
 /// One that no log shows.
-fn secret(text: String) -> HeaderValue {
-    let mut value = value(text);
+fn secret(values: &Bytes, at: Range<usize>) -> HeaderValue {
+    let mut value = value(values, at);
     value.set_sensitive(true);
     value
+}
+
+impl Hex {
+    fn of(hash: &[u8; 32]) -> Self {
+        let mut digits = [0; 64];
+        hex::encode_to_slice(hash, &mut digits).expect("two digits for a byte");
+        Self(digits)
+    }
+
+    /// The hash of a text in parts.
+    fn of_parts(parts: &[&[&str]]) -> Self {
+        let mut hash = Sha256::new();
+        parts.iter().copied().flatten().for_each(|part| hash.update(part));
+        Self::of(&hash.finalize().into())
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits are text")
+    }
 }
 
 #[cfg(test)]
@@ -164,7 +215,7 @@ mod tests {
         request
     }
 
-    /// Reads a time that `compact` wrote.
+    /// Reads a time that `time::compact` wrote.
     fn time_of(date: &str) -> SystemTime {
         let part = |from: usize, to: usize| &date[from..to];
         let text = format!(
@@ -230,7 +281,7 @@ mod tests {
             let sign = |signer: &Signer| signer.sign(credentials, "t", b"", at(seconds));
             assert_eq!(sign(&kept), sign(&fresh), "{seconds}");
         }
-        assert_eq!(compact(at(90_061)), "19700102T010101Z");
+        assert_eq!(time::compact(at(90_061)), "19700102T010101Z");
         assert!(!format!("{kept:?}").contains("one"));
     }
 }

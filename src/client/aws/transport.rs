@@ -92,7 +92,7 @@ impl Transport {
     /// Whatever goes wrong, classified.
     pub(super) fn exchange<T>(
         &self,
-        request: &Outgoing<'_>,
+        request: &impl Outgoing,
         bounds: &Bounds,
         decode: impl FnOnce(&Head, &[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ClientError> {
@@ -117,7 +117,7 @@ impl Transport {
         })
     }
 
-    fn send(&self, signed: &Outgoing<'_>, bounds: &Bounds) -> Result<Response<Body>, ClientError> {
+    fn send(&self, signed: &impl Outgoing, bounds: &Bounds) -> Result<Response<Body>, ClientError> {
         let mut retries = 0;
         loop {
             let left = bounds.check()?;
@@ -141,7 +141,7 @@ impl Transport {
 
     fn attempt(
         &self,
-        signed: &Outgoing<'_>,
+        signed: &impl Outgoing,
         left: Duration,
     ) -> Result<Response<Body>, ureq::Error> {
         let request = signed.to_http()?;
@@ -181,7 +181,7 @@ fn is_connect_failure(error: &ureq::Error) -> bool {
 }
 
 /// There was no status line.
-fn unanswered(bounds: &Bounds, signed: &Outgoing<'_>, error: &ureq::Error) -> ClientError {
+fn unanswered(bounds: &Bounds, signed: &impl Outgoing, error: &ureq::Error) -> ClientError {
     let server = signed.server();
     match error {
         ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
