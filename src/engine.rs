@@ -284,6 +284,8 @@ impl<'a> Run<'a> {
     ) {
         let shard = start.shard.id().to_owned();
         let exited = Event::Exited { shard: shard.clone() };
+        // Boxed as the poller is, below.
+        let farewell = Box::new(Farewell(&self.events, Some(exited)));
         let ledger = Arc::new(Ledger::new(self.books.clone(), &shard));
         if let StartAt::Stored(position) = &start.at {
             ledger.resumes(position);
@@ -293,7 +295,7 @@ impl<'a> Run<'a> {
         // Not moved onto the thread's stack, whose pages would stay in use.
         let mut poller = Box::new(Poller::new(stream, start, pace, delay));
         let is_spawned = self.spawn(scope, thread_name(&shard), move || {
-            let _farewell = Farewell(&self.events, Some(exited));
+            let _farewell = farewell;
             self.poll(&mut poller, &ledger, &batches);
         });
         if !is_spawned {

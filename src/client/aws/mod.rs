@@ -54,8 +54,9 @@ const CONNECTIONS: usize = 8;
 /// A consumer keeps one connection for each shard, whose number is not known when it begins: this is
 /// more shards than a process has threads for.
 const SESSION_CONNECTIONS: usize = 20_000;
-/// Room for what a read is asked: a token of Amazon's has some 230 bytes.
-const INPUT: usize = 320;
+/// What is no smaller is not kept for each thread by the system's allocator, but given back for the others, of which
+/// there may be a thousand: glibc keeps up to 1,032 bytes.
+const SHARED: usize = 1_040;
 
 /// The client for Amazon Kinesis Data Streams, and for servers that speak like it.
 ///
@@ -137,7 +138,7 @@ impl KinesisClient {
 
     fn with(region: String, endpoint: Endpoint, deadline: Duration, source: Source) -> Self {
         let resolver = CachingResolver::new();
-        let transport = Transport::new(&endpoint, &resolver, CONNECTIONS);
+        let transport = Transport::new(&endpoint, &resolver, deadline, CONNECTIONS);
         let signer = Signer::new(endpoint.host_header(), region.clone());
         let region = Region::Custom { name: region, endpoint: endpoint.url().to_owned() };
         let credentials = CredentialsCache::new(source);
@@ -170,10 +171,10 @@ impl KinesisClient {
         bounds: &Bounds,
         target: &'static str,
         input: &impl Serialize,
-        decode: impl FnOnce(&Head, &[u8]) -> Result<T, Malformed>,
+        decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ClientError> {
         self.signed(bounds, |credentials| {
-            let mut body = Vec::with_capacity(INPUT);
+            let mut body = Vec::with_capacity(SHARED);
             serde_json::to_writer(&mut body, input).expect("inputs are plain strings and numbers");
             let request = Post { shared: &self.shared, credentials, target, body: &body };
             self.transport.exchange(&request, bounds, decode)
@@ -216,7 +217,7 @@ impl Client for KinesisClient {
         let input = iterator_input(stream, shard, at);
         let bounds = self.bounds("GetShardIterator", call);
         self.post(&bounds, "Kinesis_20131202.GetShardIterator", &input, |head, body| {
-            let server_time = head.date.unwrap_or_else(SystemTime::now);
+            let server_time = head.date().unwrap_or_else(SystemTime::now);
             Ok(ShardIterator { token: decode::shard_iterator(body)?, server_time })
         })
     }
@@ -231,7 +232,12 @@ impl Client for KinesisClient {
 
     fn session(&self) -> Option<Arc<dyn Client>> {
         let shared = self.shared.clone();
-        let transport = Transport::new(&shared.endpoint, &shared.resolver, SESSION_CONNECTIONS);
+        let transport = Transport::new(
+            &shared.endpoint,
+            &shared.resolver,
+            shared.deadline,
+            SESSION_CONNECTIONS,
+        );
         Some(Arc::new(Self { shared, transport }))
     }
 

@@ -1,7 +1,7 @@
 //! A signed request on its way.
 
 use rusoto_core::signature::{SignedRequest, SignedRequestPayload};
-use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
 /// A request that may be sent more than once: made anew for each attempt.
 pub(super) trait Outgoing {
@@ -12,7 +12,9 @@ pub(super) trait Outgoing {
     fn body(&self) -> &[u8];
 
     fn to_http(&self) -> Result<Request<&[u8]>, http::Error> {
-        let mut request = Request::post(self.uri()?).body(self.body())?;
+        let mut request = Request::new(self.body());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri()?;
         *request.headers_mut() = self.headers()?;
         Ok(request)
     }

@@ -23,10 +23,10 @@ const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
-/// The headers that every request has, beside that of a session token.
-const HEADERS: usize = 6;
-/// What the values of headers take together, without a session token, if the key's id is as long as Amazon's.
-const VALUES: usize = 384;
+/// How many headers a request has at most.
+const HEADERS: usize = 7;
+/// More than what the values of headers take, without a session token; see [`SHARED`](super::SHARED).
+const VALUES: usize = super::SHARED;
 
 /// Why a text fits into a header: hosts, regions, hashes and credentials do.
 const PLAIN: &str = "settings and credentials were checked to be plain text";
@@ -105,7 +105,7 @@ impl Signer {
         let [content, date] = [content.text(), &date].map(|value| values.add(&[&[value]]));
         let token = token.map(|token| values.add(&[&[token]]));
         let values = Bytes::from(values.0);
-        let mut headers = HeaderMap::with_capacity(HEADERS + usize::from(token.is_some()));
+        let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(HOST, self.host_header.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
         headers.insert(X_AMZ_CONTENT_SHA256, value(&values, content));

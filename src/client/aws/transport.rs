@@ -35,6 +35,12 @@ const OUTPUT_BUFFER: usize = 32 << 10;
 /// An answer that is an error is a line of JSON; what is longer is no answer of Kinesis.
 const MAX_REFUSAL: u64 = 64 << 10;
 
+/// How much later than its deadline a call may end.
+///
+/// ureq copies all its settings for a request that has one of its own. Most have as much time left as the agent
+/// gives each.
+const GRAIN: Duration = Duration::from_millis(5);
+
 const USER_AGENT: &str =
     concat!("kinesis-consumer/", env!("CARGO_PKG_VERSION"), " (+rusoto 0.48; sync)");
 
@@ -43,18 +49,28 @@ const USER_AGENT: &str =
 pub(super) struct Transport {
     agent: Agent,
     resolver: CachingResolver,
+    deadline: Duration,
     ended: Arc<AtomicBool>,
 }
 
 /// What stands before the body of a good answer.
-pub(super) struct Head {
+pub(super) struct Head<'a>(&'a HeaderMap);
+
+impl Head<'_> {
     /// The server's clock, if it gave it.
-    pub(super) date: Option<SystemTime>,
+    pub(super) fn date(&self) -> Option<SystemTime> {
+        date(self.0)
+    }
 }
 
 impl Transport {
     /// Connections of its own, of which it keeps up to `calls` open between calls.
-    pub(super) fn new(endpoint: &Endpoint, resolver: &CachingResolver, calls: usize) -> Self {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        resolver: &CachingResolver,
+        deadline: Duration,
+        calls: usize,
+    ) -> Self {
         let tls = TlsConfig::builder()
             .provider(TlsProvider::NativeTls)
             .root_certs(RootCerts::PlatformVerifier)
@@ -69,6 +85,7 @@ impl Transport {
             .output_buffer_size(OUTPUT_BUFFER)
             .max_idle_connections(calls)
             .max_idle_connections_per_host(calls)
+            .timeout_global(Some(deadline))
             .timeout_resolve(Some(CONNECT))
             .timeout_connect(Some(CONNECT));
         if endpoint.is_loopback() {
@@ -76,7 +93,7 @@ impl Transport {
             config = config.proxy(None);
         }
         let agent = Agent::with_parts(config.build(), SharedTls::default(), resolver.clone());
-        Self { agent, resolver: resolver.clone(), ended: Arc::default() }
+        Self { agent, resolver: resolver.clone(), deadline, ended: Arc::default() }
     }
 
     /// Ends every call in progress and fails every later one, of all clones.
@@ -94,7 +111,7 @@ impl Transport {
         &self,
         request: &impl Outgoing,
         bounds: &Bounds,
-        decode: impl FnOnce(&Head, &[u8]) -> Result<T, Malformed>,
+        decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ClientError> {
         let (head, body) = self.send(request, bounds)?.into_parts();
         let status = head.status;
@@ -112,8 +129,8 @@ impl Transport {
         }
         body::read(body, MAX_BODY, bounds.call(), |body, end| {
             end.map_err(|unread| broken_body(bounds, &unread))?;
-            let date = date(&head.headers);
-            decode(&Head { date }, body).map_err(|reason| malformed(bounds, &head.headers, &reason))
+            decode(&Head(&head.headers), body)
+                .map_err(|reason| malformed(bounds, &head.headers, &reason))
         })
     }
 
@@ -145,6 +162,9 @@ impl Transport {
         left: Duration,
     ) -> Result<Response<Body>, ureq::Error> {
         let request = signed.to_http()?;
+        if left + GRAIN >= self.deadline {
+            return self.agent.run(request);
+        }
         let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
         self.agent.run(request)
     }
