@@ -25,6 +25,7 @@ pub struct HashKeyRange {
 
 /// What the last answer of a parent says of a child (`ChildShards`).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChildShard {
     /// The child's id.
     pub id: String,
@@ -36,6 +37,16 @@ pub struct ChildShard {
 
 impl Shard {
     /// An open shard without parents; for those who implement [`Client`](crate::Client).
+    ///
+    /// ```
+    /// use kinesis_consumer::{HashKeyRange, Shard};
+    ///
+    /// let closed = Shard::new("shardId-000000000007", HashKeyRange::ALL, "42".parse()?)
+    ///     .with_parents(["shardId-000000000003".to_owned(), "shardId-000000000004".to_owned()])
+    ///     .with_ending("99".parse()?);
+    /// assert!(closed.is_closed() && closed.parents().len() == 2);
+    /// # Ok::<(), kinesis_consumer::InvalidSequenceNumber>(())
+    /// ```
     pub fn new(id: impl Into<String>, hash_keys: HashKeyRange, starting: SequenceNumber) -> Self {
         Self {
             id: id.into(),
@@ -96,6 +107,13 @@ impl Shard {
     /// Set by [`Stream::start_at`](crate::Stream::start_at). Defaults to `None`: as the configuration says.
     pub fn start_at(&self) -> Option<&IteratorType> {
         self.start_at.as_ref()
+    }
+}
+
+impl ChildShard {
+    /// A child of these parents: one after a split, two after a merge. See [`Answer::new`](crate::Answer::new).
+    pub fn new(id: impl Into<String>, parents: Vec<String>, hash_keys: HashKeyRange) -> Self {
+        Self { id: id.into(), parents, hash_keys }
     }
 }
 
