@@ -14,6 +14,7 @@ use crate::sequence::SequenceNumber;
 pub enum Gap {
     /// Records left the stream before they were read: its retention was too short, or nobody read.
     /// Some of what lies between the two may be lost.
+    #[non_exhaustive]
     Trimmed {
         /// The shard.
         shard: String,
@@ -23,6 +24,7 @@ pub enum Gap {
         available: Option<SequenceNumber>,
     },
     /// The service does not know the position: it comes from another stream, or another service.
+    #[non_exhaustive]
     Foreign {
         /// The shard.
         shard: String,
@@ -31,6 +33,7 @@ pub enum Gap {
     },
     /// The position is older than the shard: the stream was deleted and created again under the
     /// same name.
+    #[non_exhaustive]
     Recreated {
         /// The shard.
         shard: String,

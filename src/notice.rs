@@ -16,6 +16,7 @@ pub enum Notice {
     Gap(Gap),
     /// A shard has made no progress for [`Config::stall_after`](crate::Config::stall_after): no answer came,
     /// nothing was sent, nothing was handled. Told once, until it goes on.
+    #[non_exhaustive]
     Stalled {
         /// The shard.
         shard: String,
@@ -25,6 +26,7 @@ pub enum Notice {
         age: Duration,
     },
     /// A shard that had stalled goes on.
+    #[non_exhaustive]
     Resumed {
         /// The shard.
         shard: String,

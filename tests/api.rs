@@ -71,9 +71,12 @@ fn every_error_fits_into_a_box_that_is_sent() {
 /// What a caller may do with an error: look into it, and show all of it.
 #[test]
 fn an_error_keeps_its_source_and_does_not_repeat_it() {
-    let source = kc::ClientError::new(kc::ErrorClass::Fatal, "GetRecords", "not allowed");
-    let error = kc::Error::StreamNotFound { stream: "orders".into(), source };
-    let (text, source) = (error.to_string(), error.source().map(ToString::to_string));
-    assert!(text.contains("orders") && !text.contains("not allowed"), "{text}");
-    assert_eq!(source.as_deref(), Some("GetRecords failed: not allowed"));
+    let kinesis = kc::MemoryKinesis::new();
+    let mut stream =
+        kc::Stream::new(kinesis, "orders", kc::LocalStore::new(), kc::Config::new()).unwrap();
+    let error = stream.shards().unwrap_err();
+    assert!(matches!(error, kc::Error::StreamNotFound { .. }), "{error}");
+    let (text, source) = (error.to_string(), error.source().unwrap().to_string());
+    assert!(text.contains("orders") && source.contains("ListShards"), "{text}: {source}");
+    assert!(!text.contains(&source), "{text}: {source}");
 }
