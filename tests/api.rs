@@ -68,6 +68,18 @@ fn every_error_fits_into_a_box_that_is_sent() {
     is_error::<kc::InvalidSequenceNumber>();
 }
 
+/// As those do who have no such dependency of their own.
+#[test]
+fn the_channel_is_used_by_way_of_this_crate() {
+    use kc::crossbeam_channel::{Receiver, bounded, select};
+    let (sender, receiver): (_, Receiver<kc::bytes::Bytes>) = bounded(1);
+    sender.send(kc::bytes::Bytes::from_static(b"one espresso")).unwrap();
+    select! {
+        recv(receiver) -> bytes => assert_eq!(bytes.unwrap(), b"one espresso"[..]),
+        default => panic!("nothing was received"),
+    }
+}
+
 /// What a caller may do with an error: look into it, and show all of it.
 #[test]
 fn an_error_keeps_its_source_and_does_not_repeat_it() {
