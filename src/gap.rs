@@ -9,7 +9,7 @@ use crate::sequence::SequenceNumber;
 ///
 /// It is never silent: it is an error, or, where the configuration chose to go on, it is logged and
 /// stands on the first batch that follows ([`Batch::gap`](crate::Batch::gap)).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Gap {
     /// Records left the stream before they were read: its retention was too short, or nobody read.

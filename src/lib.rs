@@ -207,7 +207,7 @@ pub use crate::notice::{Notice, ShardState};
 pub use crate::on_error::{DeadLetter, OnError};
 pub use crate::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::progress::{Progress, ShardProgress};
-pub use crate::record::{Iter, Record, Records, RecordsBuilder};
+pub use crate::record::{Record, RecordIter, Records, RecordsBuilder};
 pub use crate::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::shard::{ChildShard, HashKeyRange, Shard};
 pub use crate::shutdown::Shutdown;

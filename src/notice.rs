@@ -9,7 +9,7 @@ use crate::gap::Gap;
 /// Something that does not stop the consumer, and that somebody should know.
 ///
 /// Each is logged as a warning too. See [`Config::on_notice`](crate::Config::on_notice).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Notice {
     /// Reading goes on behind a gap, as the configuration says.
@@ -34,7 +34,7 @@ pub enum Notice {
 }
 
 /// What a shard does, or waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ShardState {
     /// The shards that it descends from are not read to their ends yet.

@@ -4,7 +4,7 @@ use crate::position::IteratorType;
 use crate::sequence::SequenceNumber;
 
 /// One shard of a stream: who it is, where it comes from, and where reading it starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     id: String,
     parents: Vec<String>,
@@ -15,7 +15,8 @@ pub struct Shard {
 }
 
 /// The hash keys of a shard's records, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "two ends are all that a range has")]
 pub struct HashKeyRange {
     /// The lowest.
     pub start: u128,
@@ -24,7 +25,7 @@ pub struct HashKeyRange {
 }
 
 /// What the last answer of a parent says of a child (`ChildShards`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ChildShard {
     /// The child's id.

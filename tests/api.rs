@@ -2,12 +2,13 @@
 
 use std::error::Error as StdError;
 use std::fmt::Debug;
+use std::hash::Hash;
 
 use kinesis_consumer as kc;
 
 fn is_shared<T: Send + Sync + Debug + 'static>() {}
 fn is_sent<T: Send + 'static>() {}
-fn is_value<T: Send + Sync + Debug + Clone + PartialEq + 'static>() {}
+fn is_value<T: Send + Sync + Debug + Clone + Eq + Hash + 'static>() {}
 fn is_error<T: StdError + Send + Sync + 'static>() {}
 
 #[test]
@@ -17,6 +18,8 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::Records>();
     is_shared::<kc::RecordsBuilder>();
     is_shared::<kc::Record<'static>>();
+    is_shared::<kc::RecordIter<'static>>();
+    is_shared::<kc::DeadLetter<'static>>();
     is_shared::<kc::Stream>();
     is_shared::<kc::Listener>();
     is_shared::<kc::Shutdown>();
@@ -25,12 +28,20 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::Config>();
     is_shared::<kc::OnError>();
     is_shared::<kc::Call>();
+    is_shared::<kc::ShardPage>();
+    is_shared::<kc::ShardIterator>();
+    is_shared::<kc::Answer>();
     is_shared::<kc::KinesisClient>();
     is_shared::<kc::ClientBuilder>();
     is_shared::<kc::Credentials>();
     is_shared::<kc::MemoryKinesis>();
     is_shared::<kc::LocalStore>();
     is_shared::<kc::SqliteStore>();
+    is_shared::<kc::SqliteStoreBuilder>();
+    is_shared::<kc::HeldRecord>();
+    is_shared::<kc::Put>();
+    is_shared::<kc::Progress>();
+    is_shared::<kc::ShardProgress>();
     is_sent::<Box<dyn kc::Client>>();
     is_sent::<Box<dyn kc::Store>>();
 }
@@ -49,13 +60,12 @@ fn what_is_compared_and_kept_is_a_value() {
     is_value::<kc::Deaggregation>();
     is_value::<kc::Notice>();
     is_value::<kc::ShardState>();
-    is_value::<kc::Progress>();
-    is_value::<kc::ShardProgress>();
     is_value::<kc::ErrorClass>();
     is_value::<kc::StreamStatus>();
     is_value::<kc::StoreErrorKind>();
     is_value::<kc::Durability>();
     is_value::<kc::Import>();
+    is_value::<kc::Operation>();
 }
 
 #[test]

@@ -128,7 +128,7 @@ pub trait Client: Send + Sync {
 }
 
 /// The state of a stream (`StreamStatus`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamStatus {
     /// Being created: it has no shards to read yet.
@@ -178,7 +178,7 @@ pub(crate) fn list_all(
 }
 
 /// Amazon's opaque shard iterator: it reads one answer, and expires after five minutes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token(Arc<str>);
 
 /// What `GetShardIterator` says.
