@@ -183,6 +183,11 @@ impl Default for Records {
 }
 
 impl RecordsBuilder {
+    /// No records yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Space for this many records and bytes of data, made at once.
     pub fn with_capacity(records: usize, data: usize) -> Self {
         Self {

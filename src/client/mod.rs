@@ -66,7 +66,7 @@ const LISTING_ATTEMPTS: usize = 3;
 ///     }
 ///
 ///     fn get_records(&self, token: &Token, _limit: u32, _call: &Call) -> Result<Answer, ClientError> {
-///         let mut records = RecordsBuilder::default();
+///         let mut records = RecordsBuilder::new();
 ///         records.push(&self.0, "customer-7", SystemTime::now(), b"one espresso");
 ///         Ok(Answer::new(records.build(), Some(token.clone())))
 ///     }
