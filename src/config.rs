@@ -55,10 +55,11 @@ pub struct Config {
 ///
 /// A stream that is deleted and created again while it is read always stops with [`Error::Gap`]: the new
 /// one may have other shards. The next start decides by this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnGap {
     /// Stop with [`Error::Gap`].
+    #[default]
     Fail,
     /// Forget the position, and read the shard from its oldest record.
     Earliest,
@@ -68,10 +69,11 @@ pub enum OnGap {
 
 /// What to do with records that Amazon's producer library (KPL) has aggregated: many user records in one.
 #[cfg(feature = "kpl")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Deaggregation {
     /// Hand them over as the plain records that Kinesis holds.
+    #[default]
     Off,
     /// Hand over their user records, those whose hash key lies within the shard: as KCL does. The others are there
     /// because the shard was split or merged while they were on their way; the producer sends them again.
@@ -93,10 +95,10 @@ impl Default for Config {
             max_outage: None,
             store_patience: Duration::from_secs(60),
             store_every: None,
-            on_error: OnError::stop(),
-            on_gap: OnGap::Fail,
+            on_error: OnError::default(),
+            on_gap: OnGap::default(),
             #[cfg(feature = "kpl")]
-            deaggregation: Deaggregation::Off,
+            deaggregation: Deaggregation::default(),
             fail_on_trim: false,
             stall_after: Some(Duration::from_secs(5 * 60)),
             audience: Audience::default(),

@@ -39,6 +39,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub enum Error {
     /// A setting of the stream, its configuration or the client is out of range.
     #[error("{setting}: {reason}")]
+    #[non_exhaustive]
     InvalidSetting {
         /// Which setting, by the name of its setter.
         setting: &'static str,
@@ -51,6 +52,7 @@ pub enum Error {
         "stream {stream:?} does not exist here: check its name, the region, the account of the \
          credentials, and the endpoint"
     )]
+    #[non_exhaustive]
     StreamNotFound {
         /// The stream.
         stream: String,
@@ -60,6 +62,7 @@ pub enum Error {
 
     /// The stream is being deleted.
     #[error("stream {stream:?} is being deleted: nothing of it can be read any more")]
+    #[non_exhaustive]
     StreamDeleting {
         /// The stream.
         stream: String,
@@ -69,6 +72,7 @@ pub enum Error {
     #[error(
         "stream {stream:?} is still being created after {waited:?}: start later, or raise start_patience"
     )]
+    #[non_exhaustive]
     StreamCreating {
         /// The stream.
         stream: String,
@@ -78,6 +82,7 @@ pub enum Error {
 
     /// The stream lists no shard at all.
     #[error("stream {stream:?} is active and lists no shard: check that the endpoint is a Kinesis")]
+    #[non_exhaustive]
     NoShards {
         /// The stream.
         stream: String,
@@ -85,6 +90,7 @@ pub enum Error {
 
     /// A shard was chosen that the stream does not have.
     #[error("stream {stream:?} has no shard {shard:?}: Stream::shards lists those that it has")]
+    #[non_exhaustive]
     UnknownShard {
         /// The stream.
         stream: String,
@@ -97,6 +103,7 @@ pub enum Error {
         "a sequence number was given as the start of {shards} shards of stream {stream:?}: choose \
          one shard, or set the start of a shard with Stream::start_at"
     )]
+    #[non_exhaustive]
     SequenceNumberForSeveralShards {
         /// The stream.
         stream: String,
@@ -106,6 +113,7 @@ pub enum Error {
 
     /// A call failed for good, or for longer than the configuration allows.
     #[error("reading stream {stream:?}{}{}", of_shard(shard), lasting(*lasted))]
+    #[non_exhaustive]
     Client {
         /// The stream.
         stream: String,
@@ -119,6 +127,7 @@ pub enum Error {
 
     /// A stored position cannot be resumed exactly.
     #[error("stream {stream:?}: {gap}")]
+    #[non_exhaustive]
     Gap {
         /// The stream.
         stream: String,
@@ -131,6 +140,7 @@ pub enum Error {
         "the store failed to keep the position of stream {stream:?}{}: what was not stored comes again",
         of_shard(shard)
     )]
+    #[non_exhaustive]
     Store {
         /// The stream.
         stream: String,
@@ -145,6 +155,7 @@ pub enum Error {
         "the handler failed on a batch of stream {stream:?}, shard {shard:?}, which comes again at \
          the next start"
     )]
+    #[non_exhaustive]
     Handler {
         /// The stream.
         stream: String,
@@ -159,6 +170,7 @@ pub enum Error {
         "what the handler refused of stream {stream:?}, shard {shard:?} could not be put aside, and \
          comes again at the next start; the handler had said: {handler}"
     )]
+    #[non_exhaustive]
     DeadLetter {
         /// The stream.
         stream: String,
@@ -172,6 +184,7 @@ pub enum Error {
 
     /// The stream was asked for its shards after its shutdown.
     #[error("stream {stream:?} was stopped before its shards were listed: make another Stream")]
+    #[non_exhaustive]
     Stopped {
         /// The stream.
         stream: String,
@@ -182,6 +195,7 @@ pub enum Error {
         "thread {thread:?} for stream {stream:?} could not be started: raise the limit of threads, or \
          choose fewer shards"
     )]
+    #[non_exhaustive]
     Thread {
         /// The stream.
         stream: String,

@@ -9,11 +9,12 @@ use crate::sequence::SequenceNumber;
 ///
 /// It is never silent: it is an error, or, where the configuration chose to go on, it is logged and
 /// stands on the first batch that follows ([`Batch::gap`](crate::Batch::gap)).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Gap {
     /// Records left the stream before they were read: its retention was too short, or nobody read.
     /// Some of what lies between the two may be lost.
+    #[non_exhaustive]
     Trimmed {
         /// The shard.
         shard: String,
@@ -23,6 +24,7 @@ pub enum Gap {
         available: Option<SequenceNumber>,
     },
     /// The service does not know the position: it comes from another stream, or another service.
+    #[non_exhaustive]
     Foreign {
         /// The shard.
         shard: String,
@@ -31,6 +33,7 @@ pub enum Gap {
     },
     /// The position is older than the shard: the stream was deleted and created again under the
     /// same name.
+    #[non_exhaustive]
     Recreated {
         /// The shard.
         shard: String,

@@ -131,6 +131,13 @@
 //!
 //! With feature `testing` there is `MemoryKinesis`, a [`Client`] without a server that splits, merges,
 //! trims and fails on demand, and `store_contract`, which shows that a store keeps its contract.
+//!
+//! # Types of other crates
+//!
+//! The public API names types of three: [`bytes`] ([`Record::bytes`]) and [`crossbeam_channel`]
+//! ([`Stream::receiver`], [`Call::stopped`]), which are re-exported here so that their versions and macros fit, and
+//! `ProvideAwsCredentials` of `rusoto_credential` 0.48 ([`ClientBuilder::credentials_provider`]). A breaking version of
+//! one of them is taken in a breaking version of this crate only; the same holds for `metrics` 0.24.
 
 mod account;
 mod batch;
@@ -200,7 +207,7 @@ pub use crate::notice::{Notice, ShardState};
 pub use crate::on_error::{DeadLetter, OnError};
 pub use crate::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::progress::{Progress, ShardProgress};
-pub use crate::record::{Iter, Record, Records, RecordsBuilder};
+pub use crate::record::{Record, RecordIter, Records, RecordsBuilder};
 pub use crate::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::shard::{ChildShard, HashKeyRange, Shard};
 pub use crate::shutdown::Shutdown;
@@ -213,6 +220,8 @@ pub use crate::store::{
     import_positions,
 };
 pub use crate::stream::Stream;
+pub use bytes;
+pub use crossbeam_channel;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

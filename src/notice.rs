@@ -9,13 +9,14 @@ use crate::gap::Gap;
 /// Something that does not stop the consumer, and that somebody should know.
 ///
 /// Each is logged as a warning too. See [`Config::on_notice`](crate::Config::on_notice).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Notice {
     /// Reading goes on behind a gap, as the configuration says.
     Gap(Gap),
     /// A shard has made no progress for [`Config::stall_after`](crate::Config::stall_after): no answer came,
     /// nothing was sent, nothing was handled. Told once, until it goes on.
+    #[non_exhaustive]
     Stalled {
         /// The shard.
         shard: String,
@@ -25,6 +26,7 @@ pub enum Notice {
         age: Duration,
     },
     /// A shard that had stalled goes on.
+    #[non_exhaustive]
     Resumed {
         /// The shard.
         shard: String,
@@ -32,7 +34,7 @@ pub enum Notice {
 }
 
 /// What a shard does, or waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ShardState {
     /// The shards that it descends from are not read to their ends yet.

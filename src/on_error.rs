@@ -128,6 +128,13 @@ impl<'a> DeadLetter<'a> {
     }
 }
 
+/// [`OnError::stop`].
+impl Default for OnError {
+    fn default() -> Self {
+        Self::stop()
+    }
+}
+
 impl fmt::Debug for OnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OnError")

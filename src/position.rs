@@ -8,7 +8,8 @@ use crate::sequence::SequenceNumber;
 /// Where a shard is read from when no position is stored for it.
 ///
 /// The names are Amazon's (`ShardIteratorType`); each holds its own argument.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a client must ask for each of Amazon's types")]
 pub enum IteratorType {
     /// From this record on. Only for one chosen shard, since a number belongs to one shard.
     AtSequenceNumber(SequenceNumber),
@@ -30,6 +31,7 @@ pub enum IteratorType {
 /// Positions of one shard are ordered: `From` before `After` before `End`, and within each by value.
 /// A position never is Amazon's shard iterator, which expires after five minutes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a store must keep each, whatever form it gives them")]
 pub enum Position {
     /// Nothing is done yet; reading starts with what arrived at this time or later.
     From(SystemTime),

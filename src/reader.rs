@@ -14,8 +14,6 @@ use crate::ledger::Ledger;
 use crate::meter::Meter;
 use crate::notice::{Notice, ShardState};
 use crate::poller::Poller;
-#[cfg(feature = "kpl")]
-use crate::record::Records;
 use crate::room::Room;
 use crate::slots::Slots;
 use crate::step::{Delivery, Outcome, Step};
@@ -137,7 +135,7 @@ impl Run<'_> {
         if how == Deaggregation::Off || answer.records.is_empty() {
             return answer;
         }
-        let records = std::mem::replace(&mut answer.records, Records::empty());
+        let records = std::mem::take(&mut answer.records);
         let (records, left_out) =
             crate::kpl::expand(records, how, poller.hash_keys(), Some(&self.budget));
         ledger.status().left_out(left_out);

@@ -1,6 +1,7 @@
 //! The records of one answer, in a few shared buffers.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -120,8 +121,8 @@ impl Records {
     }
 
     /// All records, in sequence order.
-    pub fn iter(&self) -> Iter<'_> {
-        Iter { answer: &self.answer, entries: self.answer.index[self.shown.clone()].iter() }
+    pub fn iter(&self) -> RecordIter<'_> {
+        RecordIter { answer: &self.answer, entries: self.answer.index[self.shown.clone()].iter() }
     }
 
     /// How many bytes of data they have: those of one answer stand one behind the other.
@@ -174,7 +175,19 @@ impl Records {
     }
 }
 
+/// [`Records::empty`].
+impl Default for Records {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl RecordsBuilder {
+    /// No records yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Space for this many records and bytes of data, made at once.
     pub fn with_capacity(records: usize, data: usize) -> Self {
         Self {
@@ -332,12 +345,12 @@ impl<'a> Record<'a> {
 
 /// The records of a [`Records`], in order.
 #[derive(Clone)]
-pub struct Iter<'a> {
+pub struct RecordIter<'a> {
     answer: &'a Answer,
     entries: std::slice::Iter<'a, Entry>,
 }
 
-impl<'a> Iterator for Iter<'a> {
+impl<'a> Iterator for RecordIter<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
@@ -350,20 +363,22 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-impl DoubleEndedIterator for Iter<'_> {
+impl DoubleEndedIterator for RecordIter<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         let entry = self.entries.next_back()?;
         Some(Record { answer: self.answer, entry })
     }
 }
 
-impl ExactSizeIterator for Iter<'_> {}
+impl ExactSizeIterator for RecordIter<'_> {}
+
+impl FusedIterator for RecordIter<'_> {}
 
 impl<'a> IntoIterator for &'a Records {
     type Item = Record<'a>;
-    type IntoIter = Iter<'a>;
+    type IntoIter = RecordIter<'a>;
 
-    fn into_iter(self) -> Iter<'a> {
+    fn into_iter(self) -> RecordIter<'a> {
         self.iter()
     }
 }
@@ -384,9 +399,9 @@ impl fmt::Debug for Record<'_> {
     }
 }
 
-impl fmt::Debug for Iter<'_> {
+impl fmt::Debug for RecordIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Iter").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("RecordIter").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::position::IteratorType;
 use crate::sequence::SequenceNumber;
 
 /// One shard of a stream: who it is, where it comes from, and where reading it starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     id: String,
     parents: Vec<String>,
@@ -15,7 +15,8 @@ pub struct Shard {
 }
 
 /// The hash keys of a shard's records, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "two ends are all that a range has")]
 pub struct HashKeyRange {
     /// The lowest.
     pub start: u128,
@@ -24,7 +25,8 @@ pub struct HashKeyRange {
 }
 
 /// What the last answer of a parent says of a child (`ChildShards`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ChildShard {
     /// The child's id.
     pub id: String,
@@ -36,6 +38,16 @@ pub struct ChildShard {
 
 impl Shard {
     /// An open shard without parents; for those who implement [`Client`](crate::Client).
+    ///
+    /// ```
+    /// use kinesis_consumer::{HashKeyRange, Shard};
+    ///
+    /// let closed = Shard::new("shardId-000000000007", HashKeyRange::ALL, "42".parse()?)
+    ///     .with_parents(["shardId-000000000003".to_owned(), "shardId-000000000004".to_owned()])
+    ///     .with_ending("99".parse()?);
+    /// assert!(closed.is_closed() && closed.parents().len() == 2);
+    /// # Ok::<(), kinesis_consumer::InvalidSequenceNumber>(())
+    /// ```
     pub fn new(id: impl Into<String>, hash_keys: HashKeyRange, starting: SequenceNumber) -> Self {
         Self {
             id: id.into(),
@@ -96,6 +108,13 @@ impl Shard {
     /// Set by [`Stream::start_at`](crate::Stream::start_at). Defaults to `None`: as the configuration says.
     pub fn start_at(&self) -> Option<&IteratorType> {
         self.start_at.as_ref()
+    }
+}
+
+impl ChildShard {
+    /// A child of these parents: one after a split, two after a merge. See [`Answer::new`](crate::Answer::new).
+    pub fn new(id: impl Into<String>, parents: Vec<String>, hash_keys: HashKeyRange) -> Self {
+        Self { id: id.into(), parents, hash_keys }
     }
 }
 

@@ -27,6 +27,56 @@ const LISTING_ATTEMPTS: usize = 3;
 ///
 /// Each call gets a [`Call`], which says when to give up. A call that is stopped may return any error;
 /// it is not looked at.
+///
+/// One of your own makes its answers with the constructors of [`ShardPage`], [`ShardIterator`] and [`Answer`]:
+///
+/// ```
+/// use std::time::SystemTime;
+/// use kinesis_consumer::{
+///     Answer, Call, Client, ClientError, Config, HashKeyRange, IteratorType, LocalStore, RecordsBuilder,
+///     SequenceNumber, Shard, ShardIterator, ShardPage, Stream, StreamStatus, Token,
+/// };
+///
+/// /// One shard with one record, which is read again and again.
+/// struct Echo(SequenceNumber);
+///
+/// impl Client for Echo {
+///     fn describe_stream(&self, _stream: &str, _call: &Call) -> Result<StreamStatus, ClientError> {
+///         Ok(StreamStatus::Active)
+///     }
+///
+///     fn list_shards(
+///         &self,
+///         _stream: &str,
+///         _token: Option<&str>,
+///         _call: &Call,
+///     ) -> Result<ShardPage, ClientError> {
+///         let shard = Shard::new("shardId-000000000000", HashKeyRange::ALL, self.0.clone());
+///         Ok(ShardPage::new(vec![shard], None))
+///     }
+///
+///     fn get_shard_iterator(
+///         &self,
+///         _stream: &str,
+///         _shard: &str,
+///         _at: &IteratorType,
+///         _call: &Call,
+///     ) -> Result<ShardIterator, ClientError> {
+///         Ok(ShardIterator::new(Token::new("again"), SystemTime::now()))
+///     }
+///
+///     fn get_records(&self, token: &Token, _limit: u32, _call: &Call) -> Result<Answer, ClientError> {
+///         let mut records = RecordsBuilder::new();
+///         records.push(&self.0, "customer-7", SystemTime::now(), b"one espresso");
+///         Ok(Answer::new(records.build(), Some(token.clone())))
+///     }
+/// }
+///
+/// let stream = Stream::new(Echo("1".parse()?), "orders", LocalStore::new(), Config::new())?;
+/// let (batches, _listener) = stream.receiver()?;
+/// assert_eq!(batches.recv()?.records().first().unwrap().data(), b"one espresso");
+/// # Ok::<(), kinesis_consumer::BoxError>(())
+/// ```
 pub trait Client: Send + Sync {
     /// The state of a stream (`DescribeStreamSummary`).
     ///
@@ -78,7 +128,7 @@ pub trait Client: Send + Sync {
 }
 
 /// The state of a stream (`StreamStatus`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamStatus {
     /// Being created: it has no shards to read yet.
@@ -93,6 +143,7 @@ pub enum StreamStatus {
 
 /// One page of a listing.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ShardPage {
     /// The shards of this page.
     pub shards: Vec<Shard>,
@@ -127,11 +178,12 @@ pub(crate) fn list_all(
 }
 
 /// Amazon's opaque shard iterator: it reads one answer, and expires after five minutes.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token(Arc<str>);
 
 /// What `GetShardIterator` says.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ShardIterator {
     /// The token for the first read.
     pub token: Token,
@@ -141,6 +193,7 @@ pub struct ShardIterator {
 
 /// What `GetRecords` says.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Answer {
     /// The records; an answer without any is normal, even while there are more to come.
     pub records: Records,
@@ -152,7 +205,59 @@ pub struct Answer {
     pub children: Vec<ChildShard>,
 }
 
+impl ShardPage {
+    /// A page with these shards, and the name of the next one; `None` for the last.
+    pub fn new(shards: Vec<Shard>, next_token: Option<String>) -> Self {
+        Self { shards, next_token }
+    }
+}
+
+impl ShardIterator {
+    /// A token, and the server's clock when it gave it.
+    pub fn new(token: Token, server_time: SystemTime) -> Self {
+        Self { token, server_time }
+    }
+}
+
 impl Answer {
+    /// These records, and the token for the next read; `None` ends the shard, for good.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kinesis_consumer::{Answer, ChildShard, HashKeyRange, Records, Token};
+    ///
+    /// // Nothing for now.
+    /// let answer = Answer::new(Records::empty(), Some(Token::new("what the server said")))
+    ///     .with_behind_latest(Duration::ZERO);
+    ///
+    /// // The end of a shard that was split.
+    /// let parents = vec!["shardId-000000000000".to_owned()];
+    /// let (low, high) = (u128::MAX / 2, u128::MAX / 2 + 1);
+    /// let end = Answer::new(Records::empty(), None).with_children([
+    ///     ChildShard::new("shardId-000000000001", parents.clone(), HashKeyRange { start: 0, end: low }),
+    ///     ChildShard::new("shardId-000000000002", parents, HashKeyRange { start: high, end: u128::MAX }),
+    /// ]);
+    /// assert!(answer.next.is_some() && end.children.len() == 2);
+    /// ```
+    pub fn new(records: Records, next: Option<Token>) -> Self {
+        Self { records, next, behind_latest: None, children: Vec::new() }
+    }
+
+    /// The same, so far behind the newest record. Defaults to unknown.
+    #[must_use]
+    pub fn with_behind_latest(mut self, behind: Duration) -> Self {
+        self.behind_latest = Some(behind);
+        self
+    }
+
+    /// The same with these children of a shard that ends here. Defaults to none: then they are looked for in the
+    /// listing.
+    #[must_use]
+    pub fn with_children(mut self, children: impl IntoIterator<Item = ChildShard>) -> Self {
+        self.children = children.into_iter().collect();
+        self
+    }
+
     /// Reads the JSON that `GetRecords` answers with, for a [`Client`] over another HTTP library.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ pub struct StoreError {
 }
 
 /// What the consumer does about a [`StoreError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// It may work later: the consumer tries again until its patience ends.

@@ -48,7 +48,9 @@ pub(crate) fn wrong_stream_name(case: &Case) {
     let listened = stream.consumer(config()).listen(|_| panic!("nothing is read")).unwrap_err();
     let listed = stream.consumer(config()).shards().unwrap_err();
     for error in [listened, listed] {
-        let Error::StreamNotFound { stream: name, source } = &error else { panic!("{error:?}") };
+        let Error::StreamNotFound { stream: name, source, .. } = &error else {
+            panic!("{error:?}")
+        };
         assert_eq!((name.as_str(), source.class()), (stream.name(), ErrorClass::NotFound));
         assert!(error.to_string().contains("check its name, the region"), "{error}");
     }

@@ -46,7 +46,8 @@ fn records_trimmed_under_the_reader_are_reported_and_the_rest_is_read() {
     run.result.as_ref().unwrap();
     let left: Vec<usize> = (0..16).chain(40..60).collect();
     assert_eq!(run.records[SHARD], left);
-    let [Gap::Trimmed { shard, wanted: Some(wanted), available: Some(available) }] = &run.gaps[..]
+    let [Gap::Trimmed { shard, wanted: Some(wanted), available: Some(available), .. }] =
+        &run.gaps[..]
     else {
         panic!("{:?}", run.gaps)
     };

@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Settings of a [`KinesisClient`], from [`KinesisClient::builder`].
 ///
 /// What is not set comes from the environment, as in Amazon's own tools; each setter says how.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
     region: Option<String>,

@@ -41,6 +41,17 @@ impl Credentials {
         self
     }
 
+    /// What rusoto calls credentials. Not `From`, which would be for everybody.
+    pub(super) fn from_rusoto(from: &AwsCredentials) -> Self {
+        Self {
+            access_key_id: from.aws_access_key_id().to_owned(),
+            secret_access_key: from.aws_secret_access_key().to_owned(),
+            // An empty token stands for none in profile files.
+            session_token: from.token().clone().filter(|token| !token.is_empty()),
+            expires: from.expires_at().map(SystemTime::from),
+        }
+    }
+
     pub(super) fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
@@ -87,18 +98,6 @@ impl Credentials {
     }
 }
 
-impl From<AwsCredentials> for Credentials {
-    fn from(from: AwsCredentials) -> Self {
-        Self {
-            access_key_id: from.aws_access_key_id().to_owned(),
-            secret_access_key: from.aws_secret_access_key().to_owned(),
-            // An empty token stands for none in profile files.
-            session_token: from.token().clone().filter(|token| !token.is_empty()),
-            expires: from.expires_at().map(SystemTime::from),
-        }
-    }
-}
-
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("expires", &self.expires).finish_non_exhaustive()
@@ -137,8 +136,8 @@ mod tests {
         let token = Some("t".to_owned());
         let rusoto = AwsCredentials::new("k", "s", token, Some(soon.into()));
         let wanted = Credentials::new("k", "s").with_session_token("t").with_expiry(soon);
-        assert_eq!(Credentials::from(rusoto), wanted);
+        assert_eq!(Credentials::from_rusoto(&rusoto), wanted);
         let empty = AwsCredentials::new("k", "s", Some(String::new()), None);
-        assert_eq!(Credentials::from(empty), Credentials::new("k", "s"));
+        assert_eq!(Credentials::from_rusoto(&empty), Credentials::new("k", "s"));
     }
 }

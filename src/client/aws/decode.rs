@@ -32,7 +32,7 @@ pub(super) fn records(body: &[u8], budget: Option<&Budget>) -> Result<Answer, Ma
     let mut json = serde_json::Deserializer::from_slice(body);
     let raw = AnswerSeed { length: body.len(), budget }.deserialize(&mut json)?;
     json.end()?;
-    let children = raw.child_shards.unwrap_or_default().into_iter().map(ChildShard::try_from);
+    let children = raw.child_shards.unwrap_or_default().into_iter().map(child);
     let behind = raw.millis_behind_latest.and_then(|millis| u64::try_from(millis).ok());
     Ok(Answer {
         records: raw.records.build(),
@@ -228,14 +228,10 @@ struct RawIterator {
     shard_iterator: String,
 }
 
-impl TryFrom<RawChild> for ChildShard {
-    type Error = Malformed;
-
-    fn try_from(raw: RawChild) -> Result<Self, Malformed> {
-        let range = raw.hash_key_range;
-        let hash_keys = hash_keys(&range.starting_hash_key, &range.ending_hash_key)?;
-        Ok(Self { id: raw.shard_id, parents: raw.parent_shards, hash_keys })
-    }
+fn child(raw: RawChild) -> Result<ChildShard, Malformed> {
+    let range = raw.hash_key_range;
+    let hash_keys = hash_keys(&range.starting_hash_key, &range.ending_hash_key)?;
+    Ok(ChildShard::new(raw.shard_id, raw.parent_shards, hash_keys))
 }
 
 /// Makes room as if all records of the answer were like the first. Where they are not, the buffers grow, and

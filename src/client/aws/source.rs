@@ -45,9 +45,9 @@ impl Source {
             Self::Function(function) => function().map_err(|error| with_sources(&*error))?,
             Self::Provider(provider) => {
                 let answer = async { provider.credentials().await.map_err(|e| cut(&e.message)) };
-                run(LIMIT, cancelled, answer)?.into()
+                Credentials::from_rusoto(&run(LIMIT, cancelled, answer)?)
             }
-            Self::Chain => run(chain::LIMIT, cancelled, chain::find())?.into(),
+            Self::Chain => Credentials::from_rusoto(&run(chain::LIMIT, cancelled, chain::find())?),
         };
         credentials.check().map_err(str::to_owned)?;
         Ok(credentials)

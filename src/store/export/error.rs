@@ -10,6 +10,7 @@ pub enum ImportError {
     /// The text is no JSON, or not of the form that [`export_positions`](crate::export_positions)
     /// shows.
     #[error("line {line}, column {column} of the exported positions")]
+    #[non_exhaustive]
     Format {
         /// The line, from 1 on.
         line: usize,
@@ -20,12 +21,14 @@ pub enum ImportError {
     },
     /// The text has a version that this one of the library does not know.
     #[error("the exported positions have version {found}, and only version 1 is known")]
+    #[non_exhaustive]
     Version {
         /// The version of the text.
         found: u64,
     },
     /// A shard's entry is not one position.
     #[error("shard {shard:?} of the exported positions, {field:?}")]
+    #[non_exhaustive]
     Position {
         /// The shard.
         shard: String,
@@ -36,6 +39,7 @@ pub enum ImportError {
     },
     /// The store could not be written.
     #[error("storing the imported positions")]
+    #[non_exhaustive]
     Store {
         /// What the store said.
         #[from]

@@ -11,7 +11,7 @@ use super::{Store, StoreError};
 pub use self::error::ImportError;
 
 /// What an import does with a shard that has a position already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Import {
     /// The one that is ahead stays: nothing that is done comes again.

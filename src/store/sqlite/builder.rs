@@ -33,7 +33,7 @@ pub struct SqliteStoreBuilder {
 }
 
 /// What a stored position survives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
     /// The loss of power: each position is on the disk when storing it returns, by SQLite's own

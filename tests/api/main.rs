@@ -1,13 +1,19 @@
 //! What every public type can do: be sent, be shared, be shown.
 
+mod changes;
+mod modules;
+mod surface;
+mod text;
+
 use std::error::Error as StdError;
 use std::fmt::Debug;
+use std::hash::Hash;
 
 use kinesis_consumer as kc;
 
 fn is_shared<T: Send + Sync + Debug + 'static>() {}
 fn is_sent<T: Send + 'static>() {}
-fn is_value<T: Send + Sync + Debug + Clone + PartialEq + 'static>() {}
+fn is_value<T: Send + Sync + Debug + Clone + Eq + Hash + 'static>() {}
 fn is_error<T: StdError + Send + Sync + 'static>() {}
 
 #[test]
@@ -17,6 +23,8 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::Records>();
     is_shared::<kc::RecordsBuilder>();
     is_shared::<kc::Record<'static>>();
+    is_shared::<kc::RecordIter<'static>>();
+    is_shared::<kc::DeadLetter<'static>>();
     is_shared::<kc::Stream>();
     is_shared::<kc::Listener>();
     is_shared::<kc::Shutdown>();
@@ -25,12 +33,20 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::Config>();
     is_shared::<kc::OnError>();
     is_shared::<kc::Call>();
+    is_shared::<kc::ShardPage>();
+    is_shared::<kc::ShardIterator>();
+    is_shared::<kc::Answer>();
     is_shared::<kc::KinesisClient>();
     is_shared::<kc::ClientBuilder>();
     is_shared::<kc::Credentials>();
     is_shared::<kc::MemoryKinesis>();
     is_shared::<kc::LocalStore>();
     is_shared::<kc::SqliteStore>();
+    is_shared::<kc::SqliteStoreBuilder>();
+    is_shared::<kc::HeldRecord>();
+    is_shared::<kc::Put>();
+    is_shared::<kc::Progress>();
+    is_shared::<kc::ShardProgress>();
     is_sent::<Box<dyn kc::Client>>();
     is_sent::<Box<dyn kc::Store>>();
 }
@@ -49,13 +65,12 @@ fn what_is_compared_and_kept_is_a_value() {
     is_value::<kc::Deaggregation>();
     is_value::<kc::Notice>();
     is_value::<kc::ShardState>();
-    is_value::<kc::Progress>();
-    is_value::<kc::ShardProgress>();
     is_value::<kc::ErrorClass>();
     is_value::<kc::StreamStatus>();
     is_value::<kc::StoreErrorKind>();
     is_value::<kc::Durability>();
     is_value::<kc::Import>();
+    is_value::<kc::Operation>();
 }
 
 #[test]
@@ -68,12 +83,27 @@ fn every_error_fits_into_a_box_that_is_sent() {
     is_error::<kc::InvalidSequenceNumber>();
 }
 
+/// As those do who have no such dependency of their own.
+#[test]
+fn the_channel_is_used_by_way_of_this_crate() {
+    use kc::crossbeam_channel::{Receiver, bounded, select};
+    let (sender, receiver): (_, Receiver<kc::bytes::Bytes>) = bounded(1);
+    sender.send(kc::bytes::Bytes::from_static(b"one espresso")).unwrap();
+    select! {
+        recv(receiver) -> bytes => assert_eq!(bytes.unwrap(), b"one espresso"[..]),
+        default => panic!("nothing was received"),
+    }
+}
+
 /// What a caller may do with an error: look into it, and show all of it.
 #[test]
 fn an_error_keeps_its_source_and_does_not_repeat_it() {
-    let source = kc::ClientError::new(kc::ErrorClass::Fatal, "GetRecords", "not allowed");
-    let error = kc::Error::StreamNotFound { stream: "orders".into(), source };
-    let (text, source) = (error.to_string(), error.source().map(ToString::to_string));
-    assert!(text.contains("orders") && !text.contains("not allowed"), "{text}");
-    assert_eq!(source.as_deref(), Some("GetRecords failed: not allowed"));
+    let kinesis = kc::MemoryKinesis::new();
+    let mut stream =
+        kc::Stream::new(kinesis, "orders", kc::LocalStore::new(), kc::Config::new()).unwrap();
+    let error = stream.shards().unwrap_err();
+    assert!(matches!(error, kc::Error::StreamNotFound { .. }), "{error}");
+    let (text, source) = (error.to_string(), error.source().unwrap().to_string());
+    assert!(text.contains("orders") && source.contains("ListShards"), "{text}: {source}");
+    assert!(!text.contains(&source), "{text}: {source}");
 }
