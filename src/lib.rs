@@ -96,6 +96,8 @@
 #![doc = include_str!("manual/limits.md")]
 #![doc = include_str!("manual/migrating.md")]
 #![doc = include_str!("manual/versions.md")]
+// On docs.rs, which has a nightly compiler, each item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
 mod batch;
