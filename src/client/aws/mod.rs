@@ -62,7 +62,7 @@ const SESSION_CONNECTIONS: usize = 20_000;
 /// Interrupting a session ends its calls at once, save one that is looking up or connecting to the
 /// server, which takes at most 3 s each. Answers are limited to 32 MiB, three times Amazon's largest.
 /// At level `debug` the crates below log every request, and rusoto logs listings, but nobody logs
-/// credentials or records.
+/// credentials or records, save a provider of rusoto's that was given.
 ///
 /// ```
 /// use kinesis_consumer::KinesisClient;
