@@ -147,7 +147,8 @@ impl Config {
 
     /// How many batches may wait for the handler or the receiver, of all shards together, 1 to
     /// 16,384. When it is full, reading waits. A shard has at most two batches on their way to the
-    /// handler, so that none fills it alone. Defaults to 16.
+    /// handler, so that none fills it alone; with [`Stream::receiver`](crate::Stream::receiver) there is
+    /// no such bound. Defaults to 16.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
         self

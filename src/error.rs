@@ -16,22 +16,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Its text says what was tried and what to do, and does not repeat its
 /// [`source`](std::error::Error::source), which says what went wrong: show both.
 ///
-/// | error | cause | remedy |
-/// |---|---|---|
-/// | [`InvalidSetting`](Self::InvalidSetting) | the setting that it names is out of range, also if the environment set it; or there is no region | the text says what is allowed, and where was looked |
-/// | [`StreamNotFound`](Self::StreamNotFound) | no stream of this name, or not in this region and account, or not at this endpoint; or it was deleted while it was read | correct the name, the region, the credentials or the endpoint |
-/// | [`StreamDeleting`](Self::StreamDeleting) | somebody deletes the stream | none for its records; create it again under another name, or wait until it is gone |
-/// | [`StreamCreating`](Self::StreamCreating) | it takes longer than [`start_patience`](crate::Config::start_patience) | start again later, or raise that |
-/// | [`NoShards`](Self::NoShards) | a server that lists nothing for an active stream, which Amazon does not | check the endpoint, and the server |
-/// | [`UnknownShard`](Self::UnknownShard) | [`choose`](crate::Stream::choose) or [`start_at`](crate::Stream::start_at) names a shard that the stream does not list; old ones leave it | take an id from [`Stream::shards`](crate::Stream::shards) |
-/// | [`SequenceNumberForSeveralShards`](Self::SequenceNumberForSeveralShards) | [`iterator_type`](crate::Config::iterator_type) is a sequence number, and several shards would start there | choose one shard, or use `start_at` for it |
-/// | [`Client`](Self::Client) | a call failed for good; or at the start for longer than `start_patience`, later for longer than [`max_outage`](crate::Config::max_outage) | by its [class](crate::ErrorClass) and the advice in its text |
-/// | [`Gap`](Self::Gap) | a stored position cannot be resumed exactly, and the configuration says that this is an error | by its [kind](crate::Gap): raise the retention, use the right store, or choose with [`on_gap`](crate::Config::on_gap) where to go on |
-/// | [`Store`](Self::Store) | the store failed for good, belongs to somebody else now, or failed for longer than [`store_patience`](crate::Config::store_patience) | repair the store; records after the last stored position come again |
-/// | [`Handler`](Self::Handler) | the handler returned an error, which is the source, as often as [`on_error`](crate::Config::on_error) allows | repair what it needs, or choose with [`OnError`](crate::OnError) to try again, or to put aside what it refuses |
-/// | [`DeadLetter`](Self::DeadLetter) | the callback of [`OnError::dead_letter`](crate::OnError::dead_letter) returned an error, which is the source | repair where dead letters go |
-/// | [`Stopped`](Self::Stopped) | the shards were asked for after [`Shutdown::now`](crate::Shutdown::now) or `drain` | make another `Stream` |
-/// | [`Thread`](Self::Thread) | the limit of threads, of processes or of memory is reached (`ulimit -u`, `pids.max` of the cgroup); each shard needs a thread | raise it, or choose fewer shards |
+#[doc = include_str!("manual/errors.md")]
 ///
 /// A panic of the handler is none of them: it goes on in the caller of `listen` or `join`.
 #[derive(Debug, thiserror::Error)]
@@ -233,15 +218,15 @@ fn lasting(lasted: Option<Duration>) -> String {
 mod tests {
     #[test]
     fn the_table_has_a_row_for_every_error() {
-        let text = include_str!("error.rs");
+        let (text, table) = (include_str!("error.rs"), include_str!("manual/errors.md"));
         let (_, variants) = text.split_once("pub enum Error {\n").unwrap();
         let (variants, _) = variants.split_once("\n}\n").unwrap();
         let names =
             variants.lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(" {"));
         let rows = names.map(|name| {
-            let row = format!("/// | [`{name}`](Self::{name}) | ");
-            assert!(text.contains(&row), "{name} has no row");
+            let row = format!("\n| [`{name}`](crate::Error::{name}) | ");
+            assert!(table.contains(&row), "{name} has no row");
         });
-        assert_eq!(rows.count(), text.matches("\n/// | [`").count());
+        assert_eq!(rows.count(), table.matches("\n| [`").count());
     }
 }

@@ -21,6 +21,20 @@
 //! # Ok::<(), kinesis_consumer::Error>(())
 //! ```
 //!
+//! # Contents
+//!
+//! - **Reading**: [what is promised](#what-is-promised), [how it works](#how-it-works),
+//!   [choosing the settings](#choosing-the-settings), [sizing the memory](#sizing-the-memory),
+//!   [positions and stores](#positions-and-stores), [aggregated records](#aggregated-records)
+//! - **When something is wrong**: [when the handler fails](#when-the-handler-fails), [gaps](#gaps),
+//!   [notices](#notices), [errors and their remedies](#errors-and-their-remedies),
+//!   [what the log says](#what-the-log-says)
+//! - **Running it**: [stopping](#stopping), [Kubernetes](#in-a-container-under-kubernetes),
+//!   [metrics and pauses](#looking-at-it-and-letting-it-pause), [testing your handler](#testing-your-handler),
+//!   [beside other consumers](#beside-other-consumers), [what it costs on AWS](#what-it-costs-on-aws)
+//! - **Choosing it**: [limits](#limits-and-why), coming from [go-kcl](#coming-from-go-kcl),
+//!   [KCL](#coming-from-kcl) or [an SDK](#coming-from-a-loop-over-an-sdk), [versions](#versions)
+//!
 //! # What is promised
 //!
 //! - **At least once.** A position is stored only after its batch was handled ([`Ok`]) or committed. No
@@ -39,105 +53,51 @@
 //!   does a handler's panic.
 //! - **No silent jump.** Where reading cannot go on exactly, it is an error or a reported choice: [`Gap`].
 //!
-//! # How it works
+#![doc = include_str!("manual/how.md")]
+#![doc = include_str!("manual/settings.md")]
+#![doc = include_str!("manual/memory.md")]
+#![doc = include_str!("manual/stores.md")]
+#![doc = include_str!("manual/aggregates.md")]
+#![doc = include_str!("manual/failures.md")]
+//! # Errors and their remedies
 //!
-//! ```text
-//! ListShards -> lineage -> one thread per shard: GetRecords -> bounded channel -> handler, commit -> Store
-//!                  ^                  |                               \-> your receiver, your commit -/
-//!                  \-- shard ended: its children
-//! ```
-//!
-//! Open one of three doors, each of which takes the [`Stream`]:
-//!
-//! - [`listen`](Stream::listen) blocks, and calls a closure, which may borrow, on the calling thread;
-//! - [`spawn`](Stream::spawn) does so on a thread of its own, and returns a [`Listener`];
-//! - [`receiver`](Stream::receiver) gives the channel itself, for `select!`, loops and workers; what is
-//!   taken from it is to be [committed](Batch::commit), in any order.
-//!
-//! Several threads may work, each in the order of its shards: [`Stream::receivers`] gives one channel for each, and
-//! [`Stream::listen_workers`] calls a handler on each.
-//!
-//! A [`Store`] remembers how far each shard is done, as a [`Position`]. [`LocalStore`] does so in memory,
-//! and `SqliteStore`, with feature `sqlite`, in a file; anything with a compare-and-set can.
-//! [`export_positions`] and [`import_positions`] show positions as JSON, move them to another store, and
-//! rewind.
-//!
-//! # When the handler fails
-//!
-//! An error of the handler stops the consumer with [`Error::Handler`], unless [`Config::on_error`] says
-//! otherwise: [`OnError`] hands the batch over again with growing waits, while other shards go on, halves it to
-//! find the record at fault, and hands what is refused for the last time to a dead-letter callback. A record
-//! is passed over only if that callback took it.
-//!
-//! What does not stop the consumer and should be known, a gap that is passed over or a shard that makes no
-//! progress, is logged, and told to [`Config::on_notice`].
-//!
-//! # Looking at a consumer, and letting it pause
-//!
-//! [`Stream::monitor`] and [`Listener::monitor`] give a [`Monitor`], which tells of each shard what it does now, how
-//! far it was read and committed, how far it is behind, and what failed; and which pauses shards and lets them go on.
+//! [`listen`](Stream::listen) and [`join`](Listener::join) return an [`Error`], with its shard where it has one. Its
+//! text says what was tried and what to do, its source what went wrong: show both. Nothing is lost by any of them.
 //!
 //! ```
-//! use kinesis_consumer::{Config, LocalStore, MemoryKinesis, Stream};
+//! use std::error::Error as _;
+//! use kinesis_consumer::{Config, Error, LocalStore, MemoryKinesis, Stream};
 //!
-//! # let client = MemoryKinesis::new();
-//! # client.create_stream("orders", 1);
-//! # client.put("orders", "customer-7", b"one espresso");
-//! let stream = Stream::new(client, "orders", LocalStore::new(), Config::new())?;
-//! let (batches, listener) = stream.receiver()?;
-//! batches.recv()?.commit()?;
-//! for shard in listener.progress().shards {
-//!     println!("{}: {}, {} records", shard.shard, shard.state, shard.records);
+//! let stream = Stream::new(MemoryKinesis::new(), "orders", LocalStore::new(), Config::new())?;
+//! let ended = stream.listen(|_| Ok(()));
+//! if let Err(error) = &ended {
+//!     let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+//!     eprintln!("{error}{source}"); // in a binary, `anyhow`'s `{error:#}` says the same
 //! }
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! assert!(matches!(ended, Err(Error::StreamNotFound { .. })));
+//! # Ok::<(), Error>(())
 //! ```
 //!
-//! With feature `metrics` the same goes to the recorder of the `metrics` facade that is installed when a shard starts,
-//! with the labels `stream` and `shard`; the example `prometheus` serves them:
+#![doc = include_str!("manual/errors.md")]
 //!
-//! | metric | kind | unit | what |
-//! |---|---|---|---|
-//! | `kinesis_records_total` | counter | records | sent to the handler or the receiver |
-//! | `kinesis_bytes_total` | counter | bytes | of data in these records |
-//! | `kinesis_answers_total` | counter | calls | of `GetRecords` that were answered |
-//! | `kinesis_errors_total` | counter | calls | that failed; with the label `class`, as in [`ErrorClass`] |
-//! | `kinesis_call_seconds` | histogram | seconds | that an answered `GetRecords` took |
-//! | `kinesis_handler_seconds` | histogram | seconds | that the handler took for a batch; not where you take the batches yourself |
-//! | `kinesis_behind_latest_seconds` | gauge | seconds | that the last answer was behind the newest record, where the server tells |
-//! | `kinesis_commit_age_seconds` | gauge | seconds | since a batch was last committed, at the last answer |
-//! | `kinesis_budget_used_bytes` | gauge | bytes | of the [`Budget`] in use, at the last answer; of the stream, without the label `shard` |
+//! ## Classes of failed calls
 //!
-//! # Aggregated records
+//! A call fails with a [`ClientError`], whose [`ErrorClass`] decides what becomes of it. It follows from the service's
+//! name for the error and the status of the answer, never from a message. Where the consumer tries again it does so
+//! after a random wait, up to 250 ms at first, twice as much after each failure in a row, up to 10 s.
 //!
-//! With feature `kpl`, `Config::deaggregation` takes records apart that Amazon's producer library has aggregated:
-//! user records come in order, with [numbers of their own](Record::sub_sequence_number) under the sequence number of
-//! their aggregate. [`Batch::commit_through`] commits in the middle of a batch, and of an aggregate, and a restart
-//! goes on right there.
-//!
-//! # Where a shard starts
-//!
-//! The first of these that there is:
-//!
-//! 1. its stored position;
-//! 2. its oldest record, if a position is stored for a shard that it descends from (or for any shard of
-//!    the stream, when its own parents have left the listing): what it holds is the sequel;
-//! 3. what [`Stream::start_at`] says for it, or for a shard that it descends from;
-//! 4. [`Config::iterator_type`].
-//!
-//! [`Latest`](IteratorType::Latest) leaves out closed shards, unless one of the first two applies. A shard
-//! that is born while the consumer runs starts at its oldest record.
-//!
-//! # Testing
-//!
-//! With feature `testing` there is `MemoryKinesis`, a [`Client`] without a server that splits, merges,
-//! trims and fails on demand, and `store_contract`, which shows that a store keeps its contract.
-//!
-//! # Types of other crates
-//!
-//! The public API names types of three: [`bytes`] ([`Record::bytes`]) and [`crossbeam_channel`]
-//! ([`Stream::receiver`], [`Call::stopped`]), which are re-exported here so that their versions and macros fit, and
-//! `ProvideAwsCredentials` of `rusoto_credential` 0.48 ([`ClientBuilder::credentials_provider`]). A breaking version of
-//! one of them is taken in a breaking version of this crate only; the same holds for `metrics` 0.24.
+#![doc = include_str!("manual/classes.md")]
+#![doc = include_str!("manual/log.md")]
+#![doc = include_str!("manual/stopping.md")]
+#![doc = include_str!("manual/looking.md")]
+#![doc = include_str!("manual/testing.md")]
+#![doc = include_str!("manual/sharing.md")]
+#![doc = include_str!("manual/costs.md")]
+#![doc = include_str!("manual/limits.md")]
+#![doc = include_str!("manual/migrating.md")]
+#![doc = include_str!("manual/versions.md")]
+// On docs.rs, which has a nightly compiler, each item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod account;
 mod batch;

@@ -12,19 +12,7 @@ use crate::error::BoxError;
 /// It follows from the service's name for the error and the status of the answer, never from a
 /// message. Where the consumer tries again it does so with backoff and jitter, and with one warning.
 ///
-/// | class | examples | what the consumer does | what you can do |
-/// |---|---|---|---|
-/// | [`Throttled`](Self::Throttled) | `ProvisionedThroughputExceededException`, `LimitExceededException`, `KMSThrottlingException`, status 429 | tries again | raise the [`interval`](crate::Config::interval) or the number of shards, have fewer consumers |
-/// | [`Transient`](Self::Transient) | refused, reset, unknown host, no files or threads left, status 5xx, HTML instead of JSON, an answer above 32 MiB | tries again, at the start for [`start_patience`](crate::Config::start_patience), later for [`max_outage`](crate::Config::max_outage) | check that the server is up, the endpoint, the network, a proxy, the limits of the process |
-/// | [`TooLarge`](Self::TooLarge) | the deadline passed, the body was cut | the same, with half the [`limit`](crate::Config::limit) until that succeeds | check the network, or raise [`deadline`](crate::ClientBuilder::deadline) |
-/// | [`OverBudget`](Self::OverBudget) | no room for the answer in the [`Budget`](crate::Budget) | calls again when there is | nothing, or raise [`budget`](crate::Config::budget) |
-/// | [`ExpiredIterator`](Self::ExpiredIterator) | `ExpiredIteratorException` | gets a new one after the last record read | nothing |
-/// | [`ExpiredNextToken`](Self::ExpiredNextToken) | `ExpiredNextTokenException` | lists again from the first page | nothing |
-/// | [`Credentials`](Self::Credentials) | `ExpiredTokenException`, `UnrecognizedClientException`; or none could be had | gets new ones, and tries once more | check the keys, that they are for this region, and the [places](crate::ClientBuilder::credentials) that the text names |
-/// | [`NotFound`](Self::NotFound) | `ResourceNotFoundException` | stops with [`StreamNotFound`](crate::Error::StreamNotFound), unless the shard alone is gone | check the name, the region, the account, the endpoint |
-/// | [`InUse`](Self::InUse) | `ResourceInUseException` | waits for a stream in creation, for `start_patience` | start later |
-/// | [`InvalidArgument`](Self::InvalidArgument) | `InvalidArgumentException`, `ValidationException` | of a stored position [`Gap::Foreign`](crate::Gap::Foreign), else stops | check the sequence number or timestamp that reading starts at |
-/// | [`Fatal`](Self::Fatal) | `AccessDeniedException`, a KMS key that is disabled or denied, `RequestExpired`, `InvalidSignatureException`, other 4xx | stops | give the IAM permission that the text names, repair the key, set the clock, correct the secret |
+#[doc = include_str!("../manual/classes.md")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
@@ -180,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_table_has_a_row_for_every_class() {
-        let text = include_str!("error.rs");
+        let (text, table) = (include_str!("error.rs"), include_str!("../manual/classes.md"));
         let (_, variants) = text.split_once("pub enum ErrorClass {\n").unwrap();
         let (variants, _) = variants.split_once("\n}\n").unwrap();
         let names = variants.lines().filter_map(|line| {
@@ -188,9 +176,9 @@ mod tests {
             (!name.starts_with('/')).then_some(name)
         });
         let rows = names.map(|name| {
-            let row = format!("/// | [`{name}`](Self::{name}) | ");
-            assert!(text.contains(&row), "{name} has no row");
+            let row = format!("\n| [`{name}`](crate::ErrorClass::{name}) | ");
+            assert!(table.contains(&row), "{name} has no row");
         });
-        assert_eq!(rows.count(), text.matches("\n/// | [`").count());
+        assert_eq!(rows.count(), table.matches("\n| [`").count());
     }
 }
