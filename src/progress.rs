@@ -45,6 +45,9 @@ pub struct ShardProgress {
     pub behind_latest: Option<Duration>,
     /// How long ago the last answer came.
     pub answered: Option<Duration>,
+    /// How long ago an answer last came without records that was not behind either: all that the shard held then has
+    /// been sent. A closed shard may be told so before its end.
+    pub caught_up: Option<Duration>,
     /// How long ago a batch was last committed.
     pub committed: Option<Duration>,
     /// How many calls failed, by class. An expired iterator is one of them, and does no harm.
@@ -96,6 +99,7 @@ impl ShardProgress {
             answers: 0,
             behind_latest: None,
             answered: None,
+            caught_up: None,
             committed: None,
             errors: BTreeMap::new(),
         }

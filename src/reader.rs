@@ -116,11 +116,16 @@ impl Run<'_> {
             let begun = self.now();
             let answer = call();
             let took = self.now().saturating_sub(begun);
+            // Before user records are left out.
+            let is_caught_up = answer.as_ref().is_ok_and(Answer::is_caught_up);
             #[cfg(feature = "kpl")]
             let answer = answer.map(|answer| self.deaggregate(answer, ledger, poller));
             if let Some(answer) = room.leave(answer) {
                 if let Ok(answer) = &answer {
                     ledger.status().answered(begun + took, took, answer.behind_latest);
+                    if is_caught_up {
+                        ledger.status().caught_up(begun + took);
+                    }
                     Meter::buffered(ledger.stream(), self.budget.used());
                 }
                 return Some(answer);

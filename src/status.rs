@@ -28,6 +28,7 @@ pub(crate) struct Status {
     answers: AtomicU64,
     answered: AtomicU64,
     behind_latest: AtomicU64,
+    caught_up: AtomicU64,
     committed: AtomicU64,
     errors: [AtomicU64; ErrorClass::ALL.len()],
     /// Is told all of it too.
@@ -64,6 +65,7 @@ impl Status {
             answers: AtomicU64::new(0),
             answered: AtomicU64::new(NEVER),
             behind_latest: AtomicU64::new(NEVER),
+            caught_up: AtomicU64::new(NEVER),
             committed: AtomicU64::new(NEVER),
             errors: Default::default(),
             meter,
@@ -99,6 +101,11 @@ impl Status {
         self.answers.fetch_add(1, Ordering::Relaxed);
         self.answered.store(nanos(now), Ordering::Relaxed);
         self.behind_latest.store(behind_latest.map_or(NEVER, nanos), Ordering::Relaxed);
+    }
+
+    /// An answer showed that there was nothing more to read.
+    pub(crate) fn caught_up(&self, now: Duration) {
+        self.caught_up.store(nanos(now), Ordering::Relaxed);
     }
 
     /// A call failed.
@@ -139,6 +146,7 @@ impl Status {
         progress.left_out = self.left_out.load(Ordering::Relaxed);
         progress.answers = self.answers.load(Ordering::Relaxed);
         progress.answered = age(&self.answered);
+        progress.caught_up = age(&self.caught_up);
         progress.behind_latest = time(&self.behind_latest);
         progress.committed = age(&self.committed);
         let counts = self.errors.iter().map(|count| count.load(Ordering::Relaxed));

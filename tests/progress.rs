@@ -113,6 +113,26 @@ fn waiting_and_parking_are_told() {
 }
 
 #[test]
+fn a_shard_has_caught_up_when_nothing_was_left_to_read() {
+    for tells_how_far_behind in [true, false] {
+        let kinesis = kinesis(1, 10);
+        kinesis.report_behind_latest(STREAM, tells_how_far_behind);
+        let config = quick().limit(3).capacity(1);
+        let (batches, listener) = open(&kinesis, config).receiver().unwrap();
+        let monitor = listener.monitor();
+        reaches(&monitor, &id(0), ShardState::WaitingForChannel);
+        assert_eq!(shard(&monitor, 0).caught_up, None);
+        let mut read = 0;
+        while read < 10 {
+            let batch = batches.recv_timeout(SOON).unwrap();
+            read += batch.len();
+            batch.commit().unwrap();
+        }
+        until("it has caught up", || shard(&monitor, 0).caught_up.is_some());
+    }
+}
+
+#[test]
 fn a_pause_longer_than_an_iterators_life_loses_nothing() {
     let kinesis = kinesis(2, 10);
     let config = quick().limit(2).iterator_type(IteratorType::TrimHorizon);

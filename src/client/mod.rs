@@ -266,6 +266,11 @@ impl Answer {
     pub fn from_json(body: &[u8]) -> Result<Self, ClientError> {
         aws::answer(body)
     }
+
+    /// Whether it shows that there was nothing more to read. Without records it may still be behind.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.records.is_empty() && self.behind_latest.is_none_or(|behind| behind.is_zero())
+    }
 }
 
 impl Token {
@@ -321,5 +326,22 @@ impl<C: Client + ?Sized> Client for Arc<C> {
 
     fn interrupt(&self) {
         (**self).interrupt();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_answer_has_caught_up_unless_it_is_behind() {
+        let empty = |behind_latest| Answer {
+            records: Records::empty(),
+            next: None,
+            behind_latest,
+            children: Vec::new(),
+        };
+        assert!(empty(None).is_caught_up() && empty(Some(Duration::ZERO)).is_caught_up());
+        assert!(!empty(Some(Duration::from_millis(1))).is_caught_up());
     }
 }

@@ -1,0 +1,33 @@
+//! What the library logs as a warning.
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::screen::{Colour, Screen};
+
+struct Logger(Screen);
+
+/// Shows warnings and errors, without disturbing the table.
+pub(crate) fn install(screen: &Screen) {
+    let logger = Box::leak(Box::new(Logger(screen.clone()))); // as long as the process
+    // It is the first one, and the only one.
+    let _ = log::set_logger(logger).map(|()| log::set_max_level(LevelFilter::Warn));
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= Level::Warn
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let level = record.level().as_str().to_lowercase();
+            self.0.say(format_args!(
+                "{} {}",
+                self.0.paint(Colour::Yellow, level + ":"),
+                record.args()
+            ));
+        }
+    }
+
+    fn flush(&self) {}
+}
