@@ -22,6 +22,7 @@ use crate::monitor::Monitor;
 use crate::notice::Notice;
 use crate::pace::Pace;
 use crate::poller::Poller;
+use crate::reader::Reader;
 use crate::shard::Shard;
 use crate::shutdown::{Shutdown, StopOnDrop};
 use crate::store::Store;
@@ -73,7 +74,7 @@ type Panic = Box<dyn Any + Send>;
 const LOOKS: u32 = 4;
 
 /// Tells the coordinator when a thread ends, also by a panic.
-struct Farewell<'a>(&'a Sender<Event>, Option<Event>);
+pub(crate) struct Farewell<'a>(&'a Sender<Event>, Option<Event>);
 
 impl Engine {
     /// Runs on this thread, which hands the batches to the handler, until all is over.
@@ -283,21 +284,15 @@ impl<'a> Run<'a> {
         batches: Arc<Sender<Batch>>,
     ) {
         let shard = start.shard.id().to_owned();
-        let exited = Event::Exited { shard: shard.clone() };
-        // Boxed as the poller is, below.
-        let farewell = Box::new(Farewell(&self.events, Some(exited)));
         let ledger = Arc::new(Ledger::new(self.books.clone(), &shard));
         if let StartAt::Stored(position) = &start.at {
             ledger.resumes(position);
         }
         self.engine.monitor.starts(Arc::clone(&ledger));
         let (stream, pace) = (Arc::clone(&self.engine.stream), Pace::new(&self.engine.config));
-        // Not moved onto the thread's stack, whose pages would stay in use.
-        let mut poller = Box::new(Poller::new(stream, start, pace, delay));
-        let is_spawned = self.spawn(scope, thread_name(&shard), move || {
-            let _farewell = farewell;
-            self.poll(&mut poller, &ledger, &batches);
-        });
+        let poller = Poller::new(stream, start, pace, delay);
+        let mut reader = Box::new(Reader::new(self, poller, ledger, batches));
+        let is_spawned = self.spawn(scope, thread_name(&shard), move || reader.read());
         if !is_spawned {
             self.tell(Event::Exited { shard });
         }
@@ -364,6 +359,11 @@ impl<'a> Run<'a> {
 
     fn no_thread(&self, thread: &str, source: std::io::Error) -> Error {
         Error::Thread { stream: self.engine.stream.to_string(), thread: thread.into(), source }
+    }
+
+    /// Tells, when it is dropped, that a shard's thread has ended. On the heap as [`Reader`] is.
+    pub(crate) fn farewell(&self, shard: &str) -> Box<Farewell<'_>> {
+        Box::new(Farewell(&self.events, Some(Event::Exited { shard: shard.into() })))
     }
 
     pub(crate) fn tell(&self, event: Event) {

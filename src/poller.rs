@@ -241,7 +241,7 @@ impl Poller {
             Some(through) => {
                 self.probing = None;
                 let gap = self.gap.take();
-                Step::Deliver(Delivery { records, through, behind_latest, gap })
+                Step::Deliver(Box::new(Delivery { records, through, behind_latest, gap }))
             }
         }
     }
@@ -300,7 +300,8 @@ impl Poller {
         let starting = self.shard.starting_sequence_number();
         let sequence = self.cursor.sequence().map_or(starting, |read| read.max(starting)).clone();
         let through = Position::End { sequence };
-        Step::Deliver(Delivery { records, through, behind_latest, gap: self.gap.take() })
+        let gap = self.gap.take();
+        Step::Deliver(Box::new(Delivery { records, through, behind_latest, gap }))
     }
 
     fn failed(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {

@@ -93,7 +93,7 @@ impl Trial {
 
 fn delivered(step: Step) -> Delivery {
     let Step::Deliver(delivery) = step else { panic!("{step:?}") };
-    delivery
+    *delivery
 }
 
 #[test]

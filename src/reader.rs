@@ -1,11 +1,13 @@
 //! What a shard's thread does: the poller's steps, one after the other.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crossbeam_channel::{Sender, select_biased};
+use crossbeam_channel::{Receiver, Sender, select_biased};
 
 use crate::batch::Batch;
-use crate::client::{Answer, Call, ClientError};
+use crate::client::{Answer, Call, ClientError, Token};
 #[cfg(feature = "kpl")]
 use crate::config::Deaggregation;
 use crate::coordinator::Event;
@@ -14,81 +16,121 @@ use crate::ledger::Ledger;
 use crate::meter::Meter;
 use crate::notice::{Notice, ShardState};
 use crate::poller::Poller;
+use crate::position::Position;
 use crate::room::Room;
 use crate::slots::Slots;
-use crate::step::{Delivery, Outcome, Step};
+use crate::step::{Delivery, Ending, Outcome, Step};
 
-impl Run<'_> {
+/// What a shard's thread works with. It lies on the heap: what stands on the stack below a call stays in memory for
+/// each shard, even while nothing happens.
+pub(crate) struct Reader<'a> {
+    run: &'a Run<'a>,
+    poller: Poller,
+    ledger: Arc<Ledger>,
+    batches: Arc<Sender<Batch>>,
+    room: Arc<Room>,
+    call: Call,
+    slots: Slots,
+    rng: fastrand::Rng,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        run: &'a Run<'a>,
+        poller: Poller,
+        ledger: Arc<Ledger>,
+        batches: Arc<Sender<Batch>>,
+    ) -> Self {
+        let room = Arc::new(Room::new(run.budget.clone()));
+        let call = Call::new(run.engine.shutdown.halted().clone()).with_room(Arc::clone(&room));
+        let (slots, rng) = (Slots::new(run.door.has_slots()), fastrand::Rng::new());
+        Self { run, poller, ledger, batches, room, call, slots, rng }
+    }
+
     /// Reads until the shard ends, something fails, or the consumer stops.
-    pub(crate) fn poll(&self, poller: &mut Poller, ledger: &Arc<Ledger>, batches: &Sender<Batch>) {
-        let halted = self.engine.shutdown.halted();
-        let room = Arc::new(Room::new(self.budget.clone()));
-        let call = Call::new(halted.clone()).with_room(Arc::clone(&room));
-        let (stream, shard) = (ledger.stream(), ledger.shard());
-        let slots = Slots::new(self.door.has_slots());
-        let mut rng = fastrand::Rng::new();
-        let mut step = poller.step(self.now(), &mut rng, Outcome::Waited);
-        while !call.is_stopped() {
-            ledger.status().reads(doing(&step, poller.is_failing()));
-            if let Some(gap) = poller.take_news() {
-                self.notify(&Notice::Gap(gap));
-            }
-            let outcome = match step {
-                Step::GetIterator(_) | Step::GetRecords { .. } if self.was_paused(ledger) => {
-                    Outcome::Waited
-                }
-                Step::Wait(time) => {
-                    // Disconnected when the consumer stops; nothing is ever sent.
-                    let _ = halted.recv_timeout(time);
-                    Outcome::Waited
-                }
-                Step::GetIterator(at) => {
-                    Outcome::Iterator(self.client.get_shard_iterator(stream, shard, &at, &call))
-                }
-                Step::GetRecords { token, limit } => {
-                    let read = || self.client.get_records(&token, limit, &call);
-                    match self.read(read, &room, ledger, poller) {
-                        Some(answer) => Outcome::Records(answer),
-                        None => return,
-                    }
-                }
-                Step::Describe => Outcome::Status(self.client.describe_stream(stream, &call)),
-                Step::Store { to, reset } => Outcome::Stored(ledger.begin(&to, reset)),
-                Step::Deliver(delivery) => match self.deliver(delivery, ledger, &slots, batches) {
-                    Some(delivered) => delivered,
-                    None => return,
-                },
-                Step::End(ending) => {
-                    // What is parked, or in another worker's hands, holds back the shards that descend from
-                    // this one.
-                    let holds_back = self.engine.config.on_error.parks() || self.door.has_workers();
-                    if holds_back && !slots.take_all(halted) {
-                        return;
-                    }
-                    ledger.status().reads(ShardState::Ended);
-                    return self.tell(Event::Ended { shard: shard.into(), ending });
-                }
-                Step::Fail(error) => return self.tell(Event::Failed(error)),
-            };
-            if call.is_stopped() {
-                return;
-            }
-            note(ledger, &outcome);
-            if matches!(outcome, Outcome::Records(Ok(_)) | Outcome::Delivered) {
-                ledger.progresses();
-            }
-            step = poller.step(self.now(), &mut rng, outcome);
+    pub(crate) fn read(&mut self) {
+        let _farewell = self.run.farewell(self.ledger.shard());
+        let mut outcome = Some(Outcome::Waited);
+        while let Some(outcome_now) = outcome.take_if(|_| !self.call.is_stopped()) {
+            let step = self.next(outcome_now);
+            outcome = self.act(step);
         }
     }
 
+    /// What to do next, which is told.
+    #[inline(never)]
+    fn next(&mut self, outcome: Outcome) -> Step {
+        match &outcome {
+            Outcome::Records(Ok(_)) | Outcome::Delivered => self.ledger.progresses(),
+            Outcome::Records(Err(error))
+            | Outcome::Iterator(Err(error))
+            | Outcome::Status(Err(error)) => self.ledger.status().failed(error.class()),
+            _ => {}
+        }
+        let step = self.poller.step(self.run.now(), &mut self.rng, outcome);
+        self.tells(doing(&step, self.poller.is_failing()));
+        if let Some(gap) = self.poller.take_news() {
+            self.run.notify(&Notice::Gap(gap));
+        }
+        step
+    }
+
+    /// Does it; `None` at the end, or if the consumer stops before.
+    fn act(&mut self, step: Step) -> Option<Outcome> {
+        let (stream, shard) = (self.ledger.stream(), self.ledger.shard());
+        match step {
+            Step::GetIterator(_) | Step::GetRecords { .. } if self.was_paused() => {
+                Some(Outcome::Waited)
+            }
+            Step::Wait(time) => Some(self.wait(time)),
+            Step::GetIterator(at) => {
+                let answer = self.run.client.get_shard_iterator(stream, shard, &at, &self.call);
+                Some(Outcome::Iterator(answer))
+            }
+            Step::GetRecords { token, limit } => self.get(&token, limit).map(Outcome::Records),
+            Step::Describe => {
+                Some(Outcome::Status(self.run.client.describe_stream(stream, &self.call)))
+            }
+            Step::Store { to, reset } => Some(self.store(&to, reset)),
+            Step::Deliver(delivery) => self.deliver(delivery),
+            Step::End(ending) => self.end(ending),
+            Step::Fail(error) => {
+                self.run.tell(Event::Failed(error));
+                None
+            }
+        }
+    }
+
+    // Out of line, as is all else that needs much of the stack but makes no call: a call stands on that of those
+    // above it.
+    #[inline(never)]
+    fn wait(&self, time: Duration) -> Outcome {
+        // Disconnected when the consumer stops; nothing is ever sent.
+        let _ = self.halted().recv_timeout(time);
+        Outcome::Waited
+    }
+
+    #[inline(never)]
+    fn store(&self, to: &Position, reset: bool) -> Outcome {
+        Outcome::Stored(self.ledger.begin(to, reset))
+    }
+
+    fn halted(&self) -> &Receiver<Infallible> {
+        self.run.engine.shutdown.halted()
+    }
+
+    fn tells(&self, state: ShardState) {
+        self.ledger.status().reads(state);
+    }
+
     /// Waits while the shard is paused: whether it was.
-    fn was_paused(&self, ledger: &Ledger) -> bool {
+    fn was_paused(&self) -> bool {
         let mut was_paused = false;
-        while let Some(opened) = self.engine.monitor.paused(ledger.shard()) {
+        while let Some(opened) = self.run.engine.monitor.paused(self.ledger.shard()) {
             was_paused = true;
-            ledger.status().reads(ShardState::Paused);
+            self.tells(ShardState::Paused);
             select_biased! {
-                recv(self.engine.shutdown.halted()) -> _ => break,
+                recv(self.halted()) -> _ => break,
                 recv(opened) -> _ => {}
             }
         }
@@ -97,91 +139,94 @@ impl Run<'_> {
 
     /// Makes a call when there is room for its answer, again where the room was too small; `None` if the
     /// consumer stops before.
-    fn read(
-        &self,
-        call: impl Fn() -> Result<Answer, ClientError>,
-        room: &Room,
-        ledger: &Ledger,
-        poller: &mut Poller,
-    ) -> Option<Result<Answer, ClientError>> {
+    fn get(&mut self, token: &Token, limit: u32) -> Option<Result<Answer, ClientError>> {
         loop {
-            if !room.try_enter() {
-                ledger.status().reads(ShardState::WaitingForBudget);
-                if !room.enter(self.engine.shutdown.halted()) {
+            if !self.room.try_enter() {
+                self.tells(ShardState::WaitingForBudget);
+                if !self.room.enter(self.halted()) {
                     return None;
                 }
-                poller.calls(self.now());
-                ledger.status().reads(ShardState::Calling);
+                self.poller.calls(self.run.now());
+                self.tells(ShardState::Calling);
             }
-            let begun = self.now();
-            let answer = call();
-            let took = self.now().saturating_sub(begun);
-            // Before user records are left out.
-            let is_caught_up = answer.as_ref().is_ok_and(Answer::is_caught_up);
-            #[cfg(feature = "kpl")]
-            let answer = answer.map(|answer| self.deaggregate(answer, ledger, poller));
-            if let Some(answer) = room.leave(answer) {
-                if let Ok(answer) = &answer {
-                    ledger.status().answered(begun + took, took, answer.behind_latest);
-                    if is_caught_up {
-                        ledger.status().caught_up(begun + took);
-                    }
-                    Meter::buffered(ledger.stream(), self.budget.used());
-                }
+            let begun = self.run.now();
+            let answer = self.run.client.get_records(token, limit, &self.call);
+            let answered = self.run.now();
+            if let Some(answer) = self.take_in(answer, begun, answered) {
                 return Some(answer);
             }
         }
     }
 
+    /// Counts an answer, and takes it apart; `None` if the call is to be made again, with more room.
+    #[inline(never)]
+    fn take_in(
+        &self,
+        answer: Result<Answer, ClientError>,
+        begun: Duration,
+        answered: Duration,
+    ) -> Option<Result<Answer, ClientError>> {
+        // Before user records are left out.
+        let is_caught_up = answer.as_ref().is_ok_and(Answer::is_caught_up);
+        #[cfg(feature = "kpl")]
+        let answer = answer.map(|answer| self.deaggregate(answer));
+        let answer = self.room.leave(answer)?;
+        if let Ok(answer) = &answer {
+            let status = self.ledger.status();
+            status.answered(answered, answered.saturating_sub(begun), answer.behind_latest);
+            if is_caught_up {
+                status.caught_up(answered);
+            }
+            Meter::buffered(self.ledger.stream(), self.run.budget.used());
+        }
+        Some(answer)
+    }
+
     /// Puts user records in the place of aggregated ones.
     #[cfg(feature = "kpl")]
-    fn deaggregate(&self, mut answer: Answer, ledger: &Ledger, poller: &Poller) -> Answer {
-        let how = self.engine.config.deaggregation;
+    fn deaggregate(&self, mut answer: Answer) -> Answer {
+        let how = self.run.engine.config.deaggregation;
         if how == Deaggregation::Off || answer.records.is_empty() {
             return answer;
         }
         let records = std::mem::take(&mut answer.records);
-        let (records, left_out) =
-            crate::kpl::expand(records, how, poller.hash_keys(), Some(&self.budget));
-        ledger.status().left_out(left_out);
+        let (hash_keys, budget) = (self.poller.hash_keys(), Some(&self.run.budget));
+        let (records, left_out) = crate::kpl::expand(records, how, hash_keys, budget);
+        self.ledger.status().left_out(left_out);
         answer.records = records;
         answer
     }
 
     /// Sends a batch as soon as there is a place for it; `None` if the consumer stops before.
-    fn deliver(
-        &self,
-        delivery: Delivery,
-        ledger: &Arc<Ledger>,
-        slots: &Slots,
-        batches: &Sender<Batch>,
-    ) -> Option<Outcome> {
-        let halted = self.engine.shutdown.halted();
+    #[inline(never)]
+    #[expect(clippy::boxed_local, reason = "unboxed, it would stand on the stack of `act`")]
+    fn deliver(&self, delivery: Box<Delivery>) -> Option<Outcome> {
         let (records, bytes) = (delivery.records.len(), delivery.records.data_len());
-        let batch = Batch::new(ledger, delivery, slots.take(halted)?);
+        let batch = Batch::new(&self.ledger, *delivery, self.slots.take(self.halted())?);
         select_biased! {
-            recv(halted) -> _ => None,
-            send(batches, batch) -> sent => {
+            recv(self.halted()) -> _ => None,
+            send(self.batches, batch) -> sent => {
                 if sent.is_err() {
                     // Every receiver is gone: nobody wants more.
-                    self.engine.shutdown.now();
+                    self.run.engine.shutdown.now();
                 }
-                ledger.status().sent(records, bytes);
+                self.ledger.status().sent(records, bytes);
                 sent.ok().map(|()| Outcome::Delivered)
             }
         }
     }
-}
 
-/// Counts a call that failed.
-fn note(ledger: &Ledger, outcome: &Outcome) {
-    let error = match outcome {
-        Outcome::Records(Err(error))
-        | Outcome::Iterator(Err(error))
-        | Outcome::Status(Err(error)) => error,
-        _ => return,
-    };
-    ledger.status().failed(error.class());
+    /// Tells that the shard has come to its end. There is no outcome.
+    #[inline(never)]
+    fn end(&self, ending: Ending) -> Option<Outcome> {
+        // What is parked, or in another worker's hands, holds back the shards that descend from this one.
+        let holds_back = self.run.engine.config.on_error.parks() || self.run.door.has_workers();
+        if !holds_back || self.slots.take_all(self.halted()) {
+            self.tells(ShardState::Ended);
+            self.run.tell(Event::Ended { shard: self.ledger.shard().into(), ending });
+        }
+        None
+    }
 }
 
 /// What a shard's thread does in a step.

@@ -41,7 +41,8 @@ pub(crate) enum Step {
         to: Position,
         reset: bool,
     },
-    Deliver(Delivery),
+    /// Boxed, as most steps are another, and each stands on the stack of a thread.
+    Deliver(Box<Delivery>),
     /// The last batch was sent; the poller is done.
     End(Ending),
     /// The poller is done, and so is everything.

@@ -370,7 +370,7 @@ impl Consumer {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
             Step::Store { to, reset } => Outcome::Stored(reader.ledger.begin(&to, reset)),
-            Step::Deliver(delivery) => return self.blocked.push((shard.into(), delivery)),
+            Step::Deliver(delivery) => return self.blocked.push((shard.into(), *delivery)),
             Step::End(ending) if self.parking.on_error().parks() && self.is_dispatching => {
                 reader.ending = Some(ending);
                 return;

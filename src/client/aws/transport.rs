@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ureq::http::{HeaderMap, Response};
+use ureq::http::{HeaderMap, Request, Response};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body, Timeout};
 
@@ -162,9 +162,19 @@ impl Transport {
         left: Duration,
     ) -> Result<Response<Body>, ureq::Error> {
         let request = signed.to_http()?;
-        if left + GRAIN >= self.deadline {
-            return self.agent.run(request);
+        if left + GRAIN < self.deadline {
+            return self.run_within(left, request);
         }
+        self.agent.run(request)
+    }
+
+    /// Seldom, and out of line for the sake of the stack of the others.
+    #[cold]
+    fn run_within(
+        &self,
+        left: Duration,
+        request: Request<&[u8]>,
+    ) -> Result<Response<Body>, ureq::Error> {
         let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
         self.agent.run(request)
     }
