@@ -161,7 +161,7 @@ fn a_shard_without_room_is_told_stops_at_once_and_goes_on_when_there_is_room() {
     let config = Config::new()
         .limit(10)
         .budget(budget.clone())
-        .stall_after(Duration::from_millis(50))
+        .stall_after(Duration::from_secs(1)) // longer than a call, which would be told instead
         .on_notice(move |notice| drop(tell.send(notice.clone())));
     let (batches, listener) = open(&server, config.clone());
     let state = |notices: &Receiver<Notice>| match notices.recv_timeout(SOON) {
