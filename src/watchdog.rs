@@ -29,11 +29,11 @@ impl Watchdog {
         running: &Running,
         waiting: &Waiting,
     ) -> Vec<Notice> {
-        let mut notices = Vec::new();
+        let (mut notices, mut known) = (Vec::new(), BTreeMap::new());
         let running_states = running.iter().map(|(id, (state, _))| (id, *state));
         let waiting_states = waiting.keys().map(|id| (id, ShardState::WaitingForParents));
         for (shard, state) in running_states.chain(waiting_states) {
-            let progressed = progressed(shard, now, running, waiting);
+            let progressed = progressed(shard, now, running, waiting, &mut known);
             let age = now.saturating_sub(progressed);
             if age < self.after {
                 if self.stalled.remove(shard) {
@@ -49,15 +49,35 @@ impl Watchdog {
 
 /// When a shard last made progress. One that has nothing to do makes it all the time, and one that waits
 /// for its parents makes theirs.
-fn progressed(shard: &str, now: Duration, running: &Running, waiting: &Waiting) -> Duration {
-    match running.get(shard) {
-        Some((ShardState::Idle | ShardState::Paused | ShardState::Ended, _)) => return now,
-        Some((_, progressed)) => return *progressed,
-        None => {}
+///
+/// Each is looked at once: through splits and merges there are more ways up than shards, twice as many after each
+/// merge. And without recursion: a stream may have been resharded ten thousand times.
+fn progressed<'a>(
+    shard: &'a str,
+    now: Duration,
+    running: &Running,
+    waiting: &'a Waiting,
+    known: &mut BTreeMap<&'a str, Duration>,
+) -> Duration {
+    let mut path = vec![shard];
+    while let Some(&shard) = path.last() {
+        let parents = waiting.get(shard).into_iter().flatten().map(String::as_str);
+        if let Some(parent) = parents.clone().find(|parent| !known.contains_key(parent)) {
+            // Until it is known. Nobody asks before: a family tree has no circles.
+            known.insert(parent, Duration::ZERO);
+            path.push(parent);
+            continue;
+        }
+        let progressed = match running.get(shard) {
+            Some((ShardState::Idle | ShardState::Paused | ShardState::Ended, _)) => now,
+            Some((_, progressed)) => *progressed,
+            // A parent that nobody knows holds nobody up.
+            None => parents.map(|parent| known[parent]).max().unwrap_or(now),
+        };
+        known.insert(shard, progressed);
+        path.pop();
     }
-    // A family tree has no circles, and a parent that nobody knows holds nobody up.
-    let parents = waiting.get(shard).into_iter().flatten();
-    parents.map(|parent| progressed(parent, now, running, waiting)).max().unwrap_or(now)
+    known[shard]
 }
 
 #[cfg(test)]
@@ -121,5 +141,22 @@ mod tests {
                 stalled("grandchild", for_parents, 5),
             ]
         );
+    }
+
+    #[test]
+    fn a_stream_that_was_split_and_merged_many_times_is_looked_at_in_no_time() {
+        let mut watchdog = Watchdog::new(MINUTE * 5);
+        let mut waiting = Waiting::new();
+        for round in 0..5_000 {
+            let parent = format!("{round}");
+            let [left, right] = ["left", "right"].map(|side| format!("{round} {side}"));
+            waiting.insert(left.clone(), vec![parent.clone()]);
+            waiting.insert(right.clone(), vec![parent]);
+            waiting.insert(format!("{}", round + 1), vec![left, right]);
+        }
+        let first = running(&[("0", ShardState::Handling, 0)]);
+        assert_eq!(watchdog.look(MINUTE * 6, &first, &waiting).len(), 1 + 3 * 5_000);
+        let first = running(&[("0", ShardState::Handling, 6)]);
+        assert_eq!(watchdog.look(MINUTE * 7, &first, &waiting).len(), 1 + 3 * 5_000);
     }
 }
