@@ -56,7 +56,7 @@ fn fill(buffer: &mut Buffer, body: Body, limit: u64, call: &Call) -> Result<(), 
     loop {
         if buffer.unfilled().is_empty() {
             let filled = buffer.filled().len();
-            grow(buffer, filled + (filled / 2).max(STEP), least, call)?;
+            grow(buffer, next_length(filled, call), least, call)?;
         }
         match reader.read(buffer.unfilled()) {
             Ok(0) => return Ok(()),
@@ -65,6 +65,14 @@ fn fill(buffer: &mut Buffer, body: Body, limit: u64, call: &Call) -> Result<(), 
             Err(error) => return Err(Unread::Broken(error.into())),
         }
     }
+}
+
+/// How long the buffer is to be when so much of it is filled: half as much again, but no longer than the budget could
+/// ever take with the records, unless the answer is.
+fn next_length(filled: usize, call: &Call) -> usize {
+    let length = filled + (filled / 2).max(STEP);
+    let most = call.budget().map(|budget| budget.limit() / 2);
+    most.filter(|most| *most > filled).map_or(length, |most| length.min(most))
 }
 
 /// Makes the buffer so long, if there is room for it, and for the records: as JSON they are longer than
@@ -79,7 +87,10 @@ fn grow(buffer: &mut Buffer, length: usize, least: usize, call: &Call) -> Result
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::room::Room;
 
     fn body(bytes: &[u8]) -> Body {
         Body::builder().data(bytes.to_vec())
@@ -93,6 +104,20 @@ mod tests {
                 read(body(&bytes), 100, &Call::unbounded(), |read, end| (read.len(), end.is_ok()));
             assert_eq!(fits, length <= 100, "{length}");
             assert!(read == length || !fits && read <= 100, "{read} of {length}");
+        }
+    }
+
+    #[test]
+    fn the_largest_record_fits_into_the_least_budget_also_where_nothing_says_how_long_it_is() {
+        for data in [8, 9, 10] {
+            let text = (data << 20) * 4 / 3 + 1_000;
+            let room = Arc::new(Room::new(Budget::new(Budget::MIN)));
+            assert!(room.try_enter());
+            let call = Call::unbounded().with_room(room);
+            let body = Body::builder().reader(io::repeat(7).take(text));
+            let (filled, fits) =
+                read(body, MAX_BODY, &call, |read, end| (read.len() as u64, end.is_ok()));
+            assert_eq!((filled, fits), (text, true), "{data} MiB");
         }
     }
 }
