@@ -182,8 +182,10 @@ impl Poller {
             Some((token, made)) if now.saturating_sub(*made) < TOKEN_LIFE => {
                 self.last = Call::GetRecords;
                 self.called = now;
-                // The record resumed at is not new: with a limit of one nothing else would come.
-                let limit = self.limit.max(if self.expected.is_some() { 2 } else { 1 });
+                // The record resumed at is not new: with a limit of one nothing else would come. But two may be too
+                // much for one answer.
+                let resumes = self.expected.is_some() && !self.retry.is_failing();
+                let limit = self.limit.max(if resumes { 2 } else { 1 });
                 Step::GetRecords { token: token.clone(), limit }
             }
             _ => {

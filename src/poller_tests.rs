@@ -264,6 +264,21 @@ fn throttling_backs_off_even_with_an_interval_of_zero_and_keeps_the_token() {
 }
 
 #[test]
+fn two_records_that_are_too_large_together_are_resumed_at_one_by_one() {
+    let mut trial = trial(resumed(105)).begun();
+    let mut limits = Vec::new();
+    for _ in 0..15 {
+        assert!(matches!(trial.fails(ErrorClass::TooLarge), Step::Wait(_)));
+        let Step::GetRecords { limit, .. } = trial.step(Outcome::Waited) else { panic!() };
+        limits.push(limit);
+    }
+    assert_eq!((limits[12], limits[14]), (1, 1), "{limits:?}");
+    assert!(matches!(trial.gets(&[105]), Step::Wait(_)));
+    assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
+    assert_eq!(numbers(&delivered(trial.gets(&[106]))), [106]);
+}
+
+#[test]
 fn an_answer_that_is_too_large_halves_the_limit_and_success_doubles_it_back() {
     let mut trial = trial(fresh()).begun();
     let mut limits = Vec::new();
