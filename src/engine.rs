@@ -64,7 +64,7 @@ pub(crate) enum Door {
     Handlers,
     /// The user.
     Receiver,
-    /// The user, with several receivers, each of which has its own shards.
+    /// The user, with a receiver for each worker, which has its own shards.
     Receivers,
 }
 
@@ -135,8 +135,7 @@ impl Engine {
     }
 
     /// Runs on this thread, and sends the batches, until all is sent.
-    pub(crate) fn feed(self, batches: Vec<Sender<Batch>>) -> Result<(), Error> {
-        let door = if batches.len() == 1 { Door::Receiver } else { Door::Receivers };
+    pub(crate) fn feed(self, door: Door, batches: Vec<Sender<Batch>>) -> Result<(), Error> {
         let (run, events) = Run::new(&self, door);
         let result = thread::scope(|scope| run.coordinate(scope, events, batches));
         run.conclude(result)

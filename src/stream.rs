@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, bounded};
 use crate::batch::Batch;
 use crate::client::{Call, Client, list_all};
 use crate::config::Config;
-use crate::engine::{Engine, session};
+use crate::engine::{Door, Engine, session};
 use crate::error::{BoxError, Error};
 use crate::handler::Handler;
 use crate::lineage::Plan;
@@ -208,8 +208,9 @@ impl Stream {
     /// [`Listener::join`].
     pub fn receiver(self) -> Result<(Receiver<Batch>, Listener), Error> {
         let (batches, queue) = bounded(self.config.capacity);
-        let listener =
-            self.run_aside("kc-coordinator", |stream| stream.engine().feed(vec![batches]))?;
+        let listener = self.run_aside("kc-coordinator", |stream| {
+            stream.engine().feed(Door::Receiver, vec![batches])
+        })?;
         Ok((queue, listener))
     }
 
@@ -227,7 +228,8 @@ impl Stream {
     pub fn receivers(self, workers: usize) -> Result<(Vec<Receiver<Batch>>, Listener), Error> {
         check_workers(workers)?;
         let (batches, queues) = (0..workers).map(|_| bounded(self.config.capacity)).unzip();
-        let listener = self.run_aside("kc-coordinator", |stream| stream.engine().feed(batches))?;
+        let listener = self
+            .run_aside("kc-coordinator", |stream| stream.engine().feed(Door::Receivers, batches))?;
         Ok((queues, listener))
     }
 

@@ -140,6 +140,26 @@ fn a_child_comes_to_no_worker_while_another_one_has_a_batch_of_its_parent() {
 }
 
 #[test]
+fn a_single_receiver_of_several_holds_shards_up_as_each_of_many_does() {
+    let (kinesis, store) = (kinesis(1, 20), Arc::new(LocalStore::new()));
+    for child in kinesis.split(STREAM, &id(0)) {
+        kinesis.put_to(STREAM, &child, "key", b"1");
+    }
+    let (receivers, listener) = open(&kinesis, &store, quick().limit(5)).receivers(1).unwrap();
+    let (batches, wait) = (&receivers[0], Duration::from_millis(50));
+    let mut held: Vec<_> = (0..2).map(|_| batches.recv_timeout(SOON).unwrap()).collect();
+    assert!(batches.recv_timeout(wait).is_err(), "a shard has two batches on their way");
+    while !held.last().unwrap().ends_shard() {
+        drop(held.remove(0));
+        held.push(batches.recv_timeout(SOON).unwrap());
+    }
+    assert!(batches.recv_timeout(wait).is_err(), "two batches of the parent are left");
+    held.clear();
+    assert_ne!(batches.recv_timeout(SOON).unwrap().shard(), id(0));
+    drop(listener);
+}
+
+#[test]
 fn handlers_of_their_own_keep_the_order_also_where_batches_are_tried_again() {
     let (kinesis, store) = (kinesis(6, 0), Arc::new(LocalStore::new()));
     let config = quick().limit(5).on_error(OnError::retry(None));
