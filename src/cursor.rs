@@ -18,6 +18,22 @@ pub(crate) enum Cursor {
     After { sequence: SequenceNumber, sub: u64 },
 }
 
+/// What an answer spans, as the service gave it: from its first record to the end of its last one.
+#[derive(Debug)]
+pub(crate) struct Span {
+    pub(crate) first: SequenceNumber,
+    pub(crate) through: Position,
+}
+
+impl Span {
+    /// `None` without a record.
+    pub(crate) fn of(records: &Records) -> Option<Self> {
+        let through = records.last()?.position();
+        let first = records.first()?.sequence_number().parse().ok()?;
+        Some(Self { first, through })
+    }
+}
+
 impl Cursor {
     pub(crate) fn new(start: StartAt) -> Self {
         match start {
@@ -70,12 +86,12 @@ impl Cursor {
         }
     }
 
-    /// Moves behind the last of these records: the position there, if there is one.
-    pub(crate) fn advance(&mut self, records: &Records) -> Option<Position> {
-        let through = records.last()?.position();
-        if let Position::After { sequence, sub } = through.clone() {
-            *self = Self::After { sequence, sub };
+    /// Moves behind what an answer spans: whether it was not there yet.
+    pub(crate) fn advance(&mut self, span: &Span) -> bool {
+        let is_new = self.position().as_ref() < Some(&span.through);
+        if let (true, Position::After { sequence, sub }) = (is_new, &span.through) {
+            *self = Self::After { sequence: sequence.clone(), sub: *sub };
         }
-        Some(through)
+        is_new
     }
 }

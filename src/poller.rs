@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::client::{Answer, ClientError, ErrorClass, ShardIterator, StreamStatus, Token};
 use crate::config::OnGap;
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Span};
 use crate::error::Error;
 use crate::gap::Gap;
 use crate::lineage::{Start, StartAt};
@@ -45,6 +45,8 @@ pub(crate) struct Poller {
     is_begun: bool,
     /// The record that the first answer after a resumption must start with.
     expected: Option<SequenceNumber>,
+    /// What the answer that comes next spans, where user records have taken the place of its own.
+    span: Option<Span>,
     /// What must be stored before the next call.
     to_store: Option<Position>,
     /// Whether that overwrites a position which is of no use.
@@ -97,6 +99,7 @@ impl Poller {
             probing: None,
             is_begun: false,
             expected: None,
+            span: None,
             to_store: None,
             reset: false,
             unconfirmed,
@@ -158,6 +161,13 @@ impl Poller {
     #[cfg(feature = "kpl")]
     pub(crate) fn hash_keys(&self) -> HashKeyRange {
         self.shard.hash_keys()
+    }
+
+    /// The records of the answer that comes next, before user records take their place: some of those may be left
+    /// out, which were read all the same.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn spans(&mut self, records: &Records) {
+        self.span = Span::of(records);
     }
 
     /// The call that was asked for begins only now.
@@ -230,21 +240,24 @@ impl Poller {
         self.limit = self.limit.saturating_mul(2).min(self.pace.limit);
         let Answer { mut records, next, behind_latest, children } = answer;
         self.is_behind = behind_latest.is_some_and(|behind| !behind.is_zero());
-        if let Err(error) = self.resume(&mut records, next.is_none()) {
+        let span = self.span.take().or_else(|| Span::of(&records));
+        if let Err(error) = self.resume(&mut records, span.as_ref(), next.is_none()) {
             return Step::Fail(error);
         }
-        let through = self.cursor.advance(&records);
+        let is_new = span.as_ref().is_some_and(|span| self.cursor.advance(span));
         self.token = next.map(|token| (token, now));
         if self.token.is_none() {
             return self.deliver_end(records, behind_latest, Ending::Read(children));
         }
-        match through {
-            None => self.nothing_new(now),
-            Some(through) => {
-                self.probing = None;
+        if is_new {
+            self.probing = None;
+        }
+        match span {
+            Some(Span { through, .. }) if !records.is_empty() => {
                 let gap = self.gap.take();
                 Step::Deliver(Box::new(Delivery { records, through, behind_latest, gap }))
             }
+            _ => self.nothing_new(now),
         }
     }
 
@@ -262,15 +275,19 @@ impl Poller {
     }
 
     /// Leaves out what was read before, and notices what is missing.
-    fn resume(&mut self, records: &mut Records, ends: bool) -> Result<(), Error> {
+    fn resume(
+        &mut self,
+        records: &mut Records,
+        span: Option<&Span>,
+        ends: bool,
+    ) -> Result<(), Error> {
         // Without a record the answer tells nothing, unless it is the last.
-        if records.is_empty() && !ends {
+        if span.is_none() && !ends {
             return Ok(());
         }
         let Some(wanted) = self.expected.take() else { return Ok(()) };
-        let first = records.first().map(|first| first.sequence_number());
-        if first != Some(wanted.as_str()) {
-            let available = first.and_then(|first| first.parse().ok());
+        let available = span.map(|span| span.first.clone());
+        if available.as_ref() != Some(&wanted) {
             let shard = self.shard.id().into();
             self.trimmed(Gap::Trimmed { shard, wanted: Some(wanted.clone()), available })?;
         }

@@ -482,3 +482,24 @@ fn a_store_that_fails_for_good_stops_the_shard() {
     let step = trial.step(Outcome::Stored(Err(StoreError::lost("another owner"))));
     assert!(matches!(step, Step::Fail(Error::Store { .. })));
 }
+
+#[cfg(feature = "kpl")]
+#[test]
+fn what_is_left_out_was_read_all_the_same() {
+    let mut trial = trial(resumed(105)).begun();
+    let spanned = |numbers: &[u64]| answer(numbers, None).records;
+    // Of another shard, all of them.
+    trial.poller.spans(&spanned(&[105, 106]));
+    assert!(matches!(trial.gets(&[]), Step::Wait(_)));
+    trial.step(Outcome::Waited);
+    trial.poller.spans(&spanned(&[107, 108]));
+    let delivery = delivered(trial.gets(&[107]));
+    assert_eq!((delivery.gap, delivery.through), (None, Position::after(number(108))));
+    trial.step(Outcome::Delivered);
+    trial.step(Outcome::Waited);
+    trial.poller.spans(&spanned(&[109]));
+    trial.gets(&[]);
+    trial.step(Outcome::Waited);
+    let step = trial.fails(ErrorClass::ExpiredIterator);
+    assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(109)));
+}

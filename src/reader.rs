@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
     /// Counts an answer, and takes it apart; `None` if the call is to be made again, with more room.
     #[inline(never)]
     fn take_in(
-        &self,
+        &mut self,
         answer: Result<Answer, ClientError>,
         begun: Duration,
         answered: Duration,
@@ -184,11 +184,12 @@ impl<'a> Reader<'a> {
 
     /// Puts user records in the place of aggregated ones.
     #[cfg(feature = "kpl")]
-    fn deaggregate(&self, mut answer: Answer) -> Answer {
+    fn deaggregate(&mut self, mut answer: Answer) -> Answer {
         let how = self.run.engine.config.deaggregation;
         if how == Deaggregation::Off || answer.records.is_empty() {
             return answer;
         }
+        self.poller.spans(&answer.records);
         let records = std::mem::take(&mut answer.records);
         let (hash_keys, budget) = (self.poller.hash_keys(), Some(&self.run.budget));
         let (records, left_out) = crate::kpl::expand(records, how, hash_keys, budget);

@@ -120,3 +120,55 @@ fn commits_through_records_go_forward_only_and_the_whole_batch_is_the_rest() {
     batch.commit().unwrap();
     assert_eq!(stored(), Some(at(wanted.len() - 1).position()));
 }
+
+/// What a shard of two holds: a plain record, and an aggregate that belongs to the other one.
+fn astray() -> MemoryKinesis {
+    let kinesis = MemoryKinesis::new();
+    kinesis.create_stream(STREAM, 2);
+    kinesis.put_to(STREAM, &id(0), "plain", b"plain");
+    kinesis.put_to(STREAM, &id(0), "outer", &golden()[0].0);
+    kinesis
+}
+
+/// Reads so many records of the first shard, and commits them.
+fn read(
+    kinesis: &MemoryKinesis,
+    store: &Arc<LocalStore>,
+    config: Config,
+    count: usize,
+) -> Vec<Vec<u8>> {
+    let mut stream = open(kinesis, store, config.fail_on_trim(true));
+    stream.choose([id(0).as_str()]).unwrap();
+    let (batches, listener) = stream.receiver().unwrap();
+    let mut read = Vec::new();
+    while read.len() < count {
+        let Ok(batch) = batches.recv_timeout(SOON) else { break };
+        read.extend(data(&batch));
+        batch.commit().unwrap();
+    }
+    listener.shutdown().now();
+    listener.join().unwrap();
+    read
+}
+
+#[test]
+fn an_aggregate_of_another_shard_that_was_read_as_it_is_is_not_missed_later() {
+    for next in [&b"next"[..], &golden()[0].0] {
+        let (kinesis, store) = (astray(), Arc::new(LocalStore::new()));
+        assert_eq!(read(&kinesis, &store, quick(), 2), [&b"plain"[..], &golden()[0].0]);
+        kinesis.put_to(STREAM, &id(0), "key", next);
+        kinesis.put_to(STREAM, &id(0), "key", b"last");
+        let found = read(&kinesis, &store, config().limit(1), if next == b"next" { 2 } else { 1 });
+        assert_eq!(found.last().unwrap(), b"last");
+        assert!(!found.contains(&b"plain".to_vec()));
+    }
+}
+
+#[test]
+fn an_aggregate_that_was_committed_does_not_come_again_as_it_is() {
+    let (kinesis, store) = (astray(), Arc::new(LocalStore::new()));
+    let all = quick().deaggregation(Deaggregation::All);
+    assert_eq!(read(&kinesis, &store, all, 2), [&b"plain"[..], &golden()[0].1[0]]);
+    kinesis.put_to(STREAM, &id(0), "key", b"next");
+    assert_eq!(read(&kinesis, &store, quick(), 1), [b"next"]);
+}
