@@ -9,7 +9,7 @@ use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use crate::budget::Budget;
 use crate::config::Deaggregation;
-use crate::record::{Record, Records, RecordsBuilder};
+use crate::record::{ENTRY, Record, Records, RecordsBuilder};
 use crate::shard::HashKeyRange;
 
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
@@ -40,6 +40,21 @@ struct UserRecord {
     data: Option<Vec<u8>>,
 }
 
+/// What the records take, in bytes, with the user records that they are taken apart into: at most. Nothing if there is
+/// nothing to take apart.
+pub(crate) fn needed(records: &Records) -> usize {
+    if !records.iter().any(is_marked) {
+        return 0;
+    }
+    let needed = |record: Record<'_>| {
+        let text = record.sequence_number().len() + record.partition_key().len();
+        // Keys and data of user records are parts of the data.
+        let users = message(record.data()).and_then(entries).unwrap_or(1);
+        2 * (record.data().len() + text) + (1 + users) * ENTRY
+    };
+    records.iter().map(needed).sum()
+}
+
 /// The user records of one answer, in order, and how many were left out because they belong to another shard.
 pub(crate) fn expand(
     records: Records,
@@ -47,7 +62,6 @@ pub(crate) fn expand(
     shard: HashKeyRange,
     budget: Option<&Budget>,
 ) -> (Records, u64) {
-    let is_marked = |record: Record<'_>| record.data().starts_with(&MAGIC);
     if how == Deaggregation::Off || !records.iter().any(is_marked) {
         return (records, 0);
     }
@@ -66,11 +80,20 @@ pub(crate) fn expand(
     (builder.build(), left_out)
 }
 
+fn is_marked(record: Record<'_>) -> bool {
+    record.data().starts_with(&MAGIC)
+}
+
+/// The message between the magic number and the digest.
+fn message(data: &[u8]) -> Option<&[u8]> {
+    let rest = data.strip_prefix(&MAGIC)?;
+    rest.get(..rest.len().checked_sub(DIGEST)?)
+}
+
 /// The aggregate that the data is, if it is one in every detail.
 fn parse(data: &[u8]) -> Option<Aggregate> {
-    let rest = data.strip_prefix(&MAGIC)?;
-    let (message, digest) = rest.split_at(rest.len().checked_sub(DIGEST)?);
-    if Md5::digest(message).as_slice() != digest || !is_believable(message) {
+    let message = message(data)?;
+    if !data.ends_with(Md5::digest(message).as_slice()) || entries(message).is_none() {
         return None;
     }
     let aggregate = Aggregate::decode(message).ok()?;
@@ -84,15 +107,16 @@ fn parse(data: &[u8]) -> Option<Aggregate> {
     (!all.is_empty() && all.iter().all(is_whole)).then_some(aggregate)
 }
 
-/// Whether the message is one, of no more entries than that; decoding it would show that too late.
-fn is_believable(mut message: &[u8]) -> bool {
+/// How many entries the message has, if it is one and they are not too many; decoding it would show that too late.
+fn entries(mut message: &[u8]) -> Option<usize> {
     let skip = |message: &mut &[u8]| {
         let (tag, wire_type) = decode_key(message)?;
         skip_field(wire_type, tag, message, DecodeContext::default())
     };
     let entries =
         (0..=MAX_ENTRIES).take_while(|_| !message.is_empty() && skip(&mut message).is_ok());
-    entries.count() <= MAX_ENTRIES && message.is_empty()
+    let entries = entries.count();
+    (entries <= MAX_ENTRIES && message.is_empty()).then_some(entries)
 }
 
 fn hash_key(keys: &[String], index: u64) -> Option<u128> {

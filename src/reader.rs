@@ -7,11 +7,15 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, select_biased};
 
 use crate::batch::Batch;
+#[cfg(feature = "kpl")]
+use crate::client::ErrorClass;
 use crate::client::{Answer, Call, ClientError, Token};
 #[cfg(feature = "kpl")]
 use crate::config::Deaggregation;
 use crate::coordinator::Event;
 use crate::engine::Run;
+#[cfg(feature = "kpl")]
+use crate::kpl;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
 use crate::notice::{Notice, ShardState};
@@ -169,7 +173,7 @@ impl<'a> Reader<'a> {
         // Before user records are left out.
         let is_caught_up = answer.as_ref().is_ok_and(Answer::is_caught_up);
         #[cfg(feature = "kpl")]
-        let answer = answer.map(|answer| self.deaggregate(answer));
+        let answer = answer.and_then(|answer| self.deaggregate(answer));
         let answer = self.room.leave(answer)?;
         if let Ok(answer) = &answer {
             let status = self.ledger.status();
@@ -182,20 +186,24 @@ impl<'a> Reader<'a> {
         Some(answer)
     }
 
-    /// Puts user records in the place of aggregated ones.
+    /// Puts user records in the place of aggregated ones, if there is room for them.
     #[cfg(feature = "kpl")]
-    fn deaggregate(&mut self, mut answer: Answer) -> Answer {
+    fn deaggregate(&mut self, mut answer: Answer) -> Result<Answer, ClientError> {
         let how = self.run.engine.config.deaggregation;
-        if how == Deaggregation::Off || answer.records.is_empty() {
-            return answer;
+        if how == Deaggregation::Off {
+            return Ok(answer);
+        }
+        if !self.room.try_take_apart(kpl::needed(&answer.records)) {
+            let message = "no room for the user records in the budget";
+            return Err(ClientError::new(ErrorClass::OverBudget, "GetRecords", message));
         }
         self.poller.spans(&answer.records);
         let records = std::mem::take(&mut answer.records);
         let (hash_keys, budget) = (self.poller.hash_keys(), Some(&self.run.budget));
-        let (records, left_out) = crate::kpl::expand(records, how, hash_keys, budget);
+        let (records, left_out) = kpl::expand(records, how, hash_keys, budget);
         self.ledger.status().left_out(left_out);
         answer.records = records;
-        answer
+        Ok(answer)
     }
 
     /// Sends a batch as soon as there is a place for it; `None` if the consumer stops before.

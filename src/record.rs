@@ -60,6 +60,10 @@ struct Held {
     _reservation: Reservation,
 }
 
+/// How much a record takes beside its data and text, in bytes.
+#[cfg(feature = "kpl")]
+pub(crate) const ENTRY: usize = size_of::<Entry>();
+
 /// Where a record stands in the buffers. Offsets fit: an answer is at most 32 MiB.
 #[derive(Clone)]
 struct Entry {

@@ -24,11 +24,15 @@ struct State {
     reservation: Option<Reservation>,
     /// What the last answer took, or the one that had no room.
     needed: usize,
+    /// What the last answer needed when it was taken apart. A call that reads the next one does not give it back before:
+    /// somebody else would take it, and the call would have to be made again.
+    apart: usize,
 }
 
 impl Room {
     pub(crate) fn new(budget: Budget) -> Self {
-        Self { budget, state: Mutex::new(State { reservation: None, needed: LEAST }) }
+        let state = State { reservation: None, needed: LEAST, apart: 0 };
+        Self { budget, state: Mutex::new(state) }
     }
 
     /// Reserves what the last answer took, if there is as much and nobody waits: whether there was.
@@ -51,11 +55,22 @@ impl Room {
 
     /// Makes room for so many bytes in all: whether there was as much, without waiting.
     pub(crate) fn try_reserve(&self, bytes: usize) -> bool {
-        let State { reservation, needed } = &mut *self.state.lock();
+        let State { reservation, needed, apart } = &mut *self.state.lock();
         // Other calls have small answers.
         let Some(reservation) = reservation else { return true };
-        *needed = bytes.max(LEAST);
+        *needed = bytes.max(*apart).max(LEAST);
         reservation.try_resize(*needed)
+    }
+
+    /// Makes room for an answer that is to be taken apart, where it needs so many bytes for that: whether there was as
+    /// much, without waiting.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn try_take_apart(&self, bytes: usize) -> bool {
+        let State { reservation, needed, apart } = &mut *self.state.lock();
+        *apart = bytes;
+        let Some(reservation) = reservation else { return true };
+        *needed = bytes.max(*needed);
+        reservation.try_enlarge(*needed)
     }
 
     pub(crate) fn budget(&self) -> &Budget {
@@ -81,7 +96,8 @@ impl Room {
                 Some(Ok(answer))
             }
             Err(error) if error.class() == ErrorClass::OverBudget && needed > limit => {
-                self.state.lock().needed = limit;
+                let mut state = self.state.lock();
+                (state.needed, state.apart) = (limit, 0);
                 Some(Err(too_large(error.operation(), needed, limit)))
             }
             // A client that does not say how much it needs would be asked for ever.

@@ -7,10 +7,13 @@ mod loopback;
 
 use std::time::{Duration, Instant};
 
+use base64_simd::STANDARD;
 use crossbeam_channel::{Receiver, unbounded};
 use kinesis_consumer::{
-    Batch, Budget, Config, KinesisClient, Listener, LocalStore, Notice, ShardState, Stream,
+    Batch, Budget, Config, Deaggregation, KinesisClient, Listener, LocalStore, Notice,
+    ShardProgress, ShardState, Stream,
 };
+use md5::{Digest, Md5};
 
 use self::common::SOON;
 use self::loopback::{Request, Server, stream_of};
@@ -26,8 +29,12 @@ enum Body {
 
 /// A stream whose shards hold so many records of so many bytes, which come all at once if the limit allows.
 fn server(shards: usize, records: usize, size: usize, body: Body) -> Server {
+    serving(shards, records, "AAAA".repeat(size / 3), body)
+}
+
+/// The same with this data, in base64.
+fn serving(shards: usize, records: usize, data: String, body: Body) -> Server {
     let stream = stream_of(shards);
-    let data = "AAAA".repeat(size / 3);
     Server::new(move |request| {
         if let Some(shard) = field(request, "ShardId") {
             return Some(loopback::ok(&format!(r#"{{"ShardIterator":"{shard}/0"}}"#)));
@@ -151,6 +158,44 @@ fn an_answer_above_the_budget_is_asked_for_in_parts() {
     let (batches, listener) = open(&server, Config::new().limit(20).budget(budget.clone()));
     let lengths = read(batches, listener, 22);
     assert_eq!(lengths[0], 10, "the half of what did not fit");
+}
+
+/// An aggregate, in base64, of so many user records without data, each of which takes much more than its part of it.
+fn aggregate(users: usize) -> String {
+    let message = [&b"\x0a\x01k"[..], &b"\x1a\x04\x08\x00\x1a\x00".repeat(users)].concat();
+    let digest = Md5::digest(&message);
+    STANDARD.encode_to_string([&b"\xf3\x89\x9a\xc2"[..], &message, &digest].concat())
+}
+
+#[test]
+fn small_user_records_stay_within_the_budget_and_all_come() {
+    let (shards, records, users) = (8, 4, 50_000);
+    let server = serving(shards, records, aggregate(users), Body::WithLength);
+    let budget = Budget::new(Budget::MIN);
+    let config = Config::new().budget(budget.clone()).deaggregation(Deaggregation::All);
+    let (batches, listener) = open(&server, config);
+    let is_held_up =
+        |shard: &ShardProgress| shard.records > 0 || shard.state == ShardState::WaitingForBudget;
+    let deadline = Instant::now() + SOON;
+    loop {
+        assert!(budget.used() <= Budget::MIN, "{}", budget.used());
+        let progress = listener.progress();
+        if progress.shards.len() == shards && progress.shards.iter().all(is_held_up) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{progress:?}");
+        std::thread::yield_now();
+    }
+    read(batches, listener, shards * records * users);
+}
+
+#[test]
+fn user_records_above_the_budget_are_asked_for_in_parts() {
+    let (records, users) = (16, 50_000);
+    let server = serving(1, records, aggregate(users), Body::WithLength);
+    let config = Config::new().budget(Budget::new(Budget::MIN)).limit(16);
+    let (batches, listener) = open(&server, config.deaggregation(Deaggregation::All));
+    assert_eq!(read(batches, listener, records * users)[0], 8 * users, "half of what does not fit");
 }
 
 #[test]
