@@ -78,8 +78,13 @@ fn next_length(filled: usize, call: &Call) -> usize {
 /// Makes the buffer so long, if there is room for it, and for the records: as JSON they are longer than
 /// decoded, since names and quotes take more than the index, and base64 a third more than data.
 fn grow(buffer: &mut Buffer, length: usize, least: usize, call: &Call) -> Result<(), Unread> {
-    if !call.try_reserve((buffer.capacity().max(length) + length).max(least)) {
-        return Err(Unread::OverBudget);
+    let has_room = |capacity: usize| call.try_reserve((capacity.max(length) + length).max(least));
+    if !has_room(buffer.capacity()) {
+        // One that was kept may be much larger than it need be.
+        if !buffer.filled().is_empty() || !has_room(0) {
+            return Err(Unread::OverBudget);
+        }
+        *buffer = Buffer::default();
     }
     buffer.grow(length);
     Ok(())
@@ -118,6 +123,22 @@ mod tests {
             let (filled, fits) =
                 read(body, MAX_BODY, &call, |read, end| (read.len() as u64, end.is_ok()));
             assert_eq!((filled, fits), (text, true), "{data} MiB");
+        }
+    }
+
+    #[test]
+    fn a_small_answer_needs_no_room_for_a_large_buffer_that_was_kept() {
+        let budget = Budget::new(Budget::MIN);
+        let mut kept = Buffer::default();
+        kept.grow(7 << 20);
+        budget.keep_text(kept);
+        let room = Arc::new(Room::new(budget.clone()));
+        assert!(room.try_enter());
+        let _held = budget.try_reserve(Budget::MIN - (1 << 20)).unwrap();
+        let call = Call::unbounded().with_room(room);
+        for _ in 0..2 {
+            let fits = read(body(b"throttled"), 100, &call, |read, end| (read.len(), end.is_ok()));
+            assert_eq!(fits, (9, true));
         }
     }
 }
