@@ -96,8 +96,9 @@ impl Room {
                 Some(Ok(answer))
             }
             Err(error) if error.class() == ErrorClass::OverBudget && needed > limit => {
+                // A part of it may take much less: more would be waited for as long as anybody keeps anything.
                 let mut state = self.state.lock();
-                (state.needed, state.apart) = (limit, 0);
+                (state.needed, state.apart) = (LEAST, 0);
                 Some(Err(too_large(error.operation(), needed, limit)))
             }
             // A client that does not say how much it needs would be asked for ever.

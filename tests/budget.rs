@@ -160,6 +160,17 @@ fn an_answer_above_the_budget_is_asked_for_in_parts() {
     assert_eq!(lengths[0], 10, "the half of what did not fit");
 }
 
+#[test]
+fn an_answer_above_the_budget_is_asked_for_in_parts_also_while_records_are_kept() {
+    let budget = Budget::new(Budget::MIN);
+    let small = server(1, 1, MIB, Body::WithLength);
+    let (others, _listener) = open(&small, Config::new().budget(budget.clone()));
+    let _kept = others.recv_timeout(SOON).unwrap();
+    let large = server(1, 20, MIB, Body::WithLength);
+    let (batches, listener) = open(&large, Config::new().limit(20).budget(budget));
+    read(batches, listener, 20);
+}
+
 /// An aggregate, in base64, of so many user records without data, each of which takes much more than its part of it.
 fn aggregate(users: usize) -> String {
     let message = [&b"\x0a\x01k"[..], &b"\x1a\x04\x08\x00\x1a\x00".repeat(users)].concat();
