@@ -70,6 +70,11 @@ impl Ledger {
         &self.status
     }
 
+    /// What the shard's thread does from now on.
+    pub(crate) fn reads(&self, state: ShardState) {
+        self.status.reads((self.clock)(), state);
+    }
+
     /// What the dispatcher does with a batch; `None` if it is done with it.
     pub(crate) fn handles(&self, state: Option<ShardState>) {
         self.status.handles((self.clock)(), state);

@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
     }
 
     fn tells(&self, state: ShardState) {
-        self.ledger.status().reads(state);
+        self.ledger.reads(state);
     }
 
     /// Waits while the shard is paused: whether it was.

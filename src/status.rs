@@ -73,7 +73,12 @@ impl Status {
     }
 
     /// The shard's thread does this from now on.
-    pub(crate) fn reads(&self, state: ShardState) {
+    pub(crate) fn reads(&self, now: Duration, state: ShardState) {
+        let before = STATES[usize::from(self.reading.load(Ordering::Relaxed))];
+        // Until now it had nothing to do, perhaps for longer than a stall takes.
+        if matches!(before, ShardState::Idle | ShardState::Paused) {
+            self.progresses(now);
+        }
         self.reading.store(state as u8, Ordering::Relaxed);
     }
 
@@ -190,7 +195,7 @@ mod tests {
     fn every_state_is_read_back() {
         let status = Status::new(Duration::ZERO, Meter::new("stream", "shard"));
         for state in STATES {
-            status.reads(state);
+            status.reads(Duration::ZERO, state);
             assert_eq!(status.state(), state);
         }
         status.handles(Duration::ZERO, Some(ShardState::Parked));
@@ -204,6 +209,18 @@ mod tests {
         let status = Status::new(Duration::from_secs(5), Meter::new("stream", "shard"));
         status.progresses(Duration::from_secs(3));
         assert_eq!(status.progressed(), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn who_had_nothing_to_do_has_not_stalled_when_it_goes_on() {
+        let seconds = Duration::from_secs;
+        for idle in [ShardState::Idle, ShardState::Paused] {
+            let status = Status::new(seconds(0), Meter::new("stream", "shard"));
+            status.reads(seconds(1), idle);
+            status.reads(seconds(3_600), ShardState::Calling);
+            status.reads(seconds(3_700), ShardState::BackingOff);
+            assert_eq!(status.progressed(), seconds(3_600));
+        }
     }
 
     #[test]
