@@ -202,10 +202,14 @@ struct RawRecord<'a> {
     #[serde(borrow)]
     partition_key: Cow<'a, str>,
     #[serde(borrow)]
-    data: Cow<'a, str>,
+    data: RawData<'a>,
     /// Seconds since 1970.
     approximate_arrival_timestamp: Option<f64>,
 }
+
+/// A text as bytes, borrowed as above. Whether they are UTF-8 is not asked, which would be a sixteenth of all time: what
+/// is not ASCII is no base64.
+struct RawData<'a>(Cow<'a, [u8]>);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -228,6 +232,30 @@ struct RawIterator {
     shard_iterator: String,
 }
 
+impl<'de: 'a, 'a> Deserialize<'de> for RawData<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = RawData<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<RawData<'de>, E> {
+                Ok(RawData(bytes.into()))
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<RawData<'de>, E> {
+                Ok(RawData(bytes.to_vec().into()))
+            }
+        }
+
+        from.deserialize_bytes(Bytes)
+    }
+}
+
 fn child(raw: RawChild) -> Result<ChildShard, Malformed> {
     let range = raw.hash_key_range;
     let hash_keys = hash_keys(&range.starting_hash_key, &range.ending_hash_key)?;
@@ -238,8 +266,8 @@ fn child(raw: RawChild) -> Result<ChildShard, Malformed> {
 /// what is not used is given back in the end: too much room costs page faults.
 fn make_room(builder: &mut RecordsBuilder, first: &RawRecord<'_>, length: usize) {
     let text = first.sequence_number.len() + first.partition_key.len();
-    let records = length / (FRAME + text + first.data.len()) + 1;
-    let data = STANDARD.estimated_decoded_length(first.data.len());
+    let records = length / (FRAME + text + first.data.0.len()) + 1;
+    let data = STANDARD.estimated_decoded_length(first.data.0.len());
     builder.reserve(records, records * text, records * data);
 }
 
@@ -249,7 +277,7 @@ fn push(builder: &mut RecordsBuilder, record: &RawRecord<'_>) -> Result<(), &'st
     }
     let arena = builder.data_mut();
     let from = arena.len();
-    let decoded = STANDARD.decode_append(record.data.as_bytes(), arena);
+    let decoded = STANDARD.decode_append(&record.data.0, arena);
     decoded.map_err(|_| "a record whose data is no base64")?;
     let data = from..arena.len();
     let seconds = record.approximate_arrival_timestamp.unwrap_or(0.0);
