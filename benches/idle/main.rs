@@ -1,5 +1,5 @@
 //! What shards cost in which nothing happens: CPU and memory of a client that polls each of them once a
-//! second, against the least that any client must spend: `cargo bench --bench idle`, in two minutes.
+//! second, against the least that any client must spend: `cargo bench --bench idle`, in three minutes.
 //!
 //! `-- --rounds N` sets how many rounds a figure is the median of (3).
 
@@ -23,7 +23,7 @@ use process::{Server, cpu_ticks, measure, peak_kib};
 
 const CLIENTS: [&str; 2] = ["floor", "ours"];
 /// How many, and whether over TLS.
-const CASES: [(usize, bool); 3] = [(500, false), (1_000, false), (500, true)];
+const CASES: [(usize, bool); 4] = [(500, false), (1_000, false), (500, true), (1_000, true)];
 const INTERVAL: Duration = Duration::from_secs(1);
 /// First all connect; then it is measured.
 const WARM: Duration = Duration::from_secs(3);
