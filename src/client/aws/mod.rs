@@ -66,7 +66,7 @@ const SHARED: usize = 1_040;
 /// Interrupting a session ends its calls at once, save one that is looking up or connecting to the
 /// server, which takes at most 3 s each. Answers are limited to 32 MiB, three times Amazon's largest.
 /// At level `debug` the crates below log every request, and rusoto logs listings, but nobody logs
-/// credentials or records, save a provider of rusoto's that was given.
+/// credentials or records, save a provider of rusoto's that was given. At `trace` `ureq_proto` logs both.
 ///
 /// ```
 /// use kinesis_consumer::KinesisClient;
