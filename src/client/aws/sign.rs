@@ -65,8 +65,8 @@ impl Signer {
 
     /// The headers that a call of `target` needs. The credentials were checked before.
     ///
-    /// Hashes what is signed piece by piece: a thread keeps the memory of every text that it has made, which is
-    /// most of what a shard takes in which nothing happens.
+    /// Hashes what is signed piece by piece: a thread keeps the memory of what it has allocated, which was a
+    /// quarter of what a shard took in which nothing happens.
     pub(super) fn sign(
         &self,
         credentials: &Credentials,
