@@ -9,8 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 use parking_lot::Mutex;
 
 use crate::account::{Account, Ticket};
-use crate::buffer::Buffer;
-use crate::spares::Spares;
+use crate::spares::{Dropped, Spares};
 
 /// How much memory answers may take: those that are being read, and those whose records are still in use.
 ///
@@ -22,13 +21,14 @@ use crate::spares::Spares;
 /// wait for another attempt, by [`OnError`](crate::OnError), are among them: up to three answers of each shard that
 /// fails, for as long as it fails.
 ///
-/// Beside it, up to a quarter as much is kept in buffers for the next answers.
+/// Buffers are kept for the next answers: beside the budget up to a quarter as much, and in the budget, while answers
+/// are large, in the place of what is not in use.
 ///
 /// A clone shares the budget. See [`Config::budget`](crate::Config::budget).
 #[derive(Clone)]
 pub struct Budget(Arc<Mutex<State>>);
 
-/// The part of the budget that is kept beside it in buffers for the next answers: one in so many.
+/// The part of the budget that may be kept beside it in buffers for the next answers: one in so many.
 const SPARE: usize = 4;
 
 struct State {
@@ -43,6 +43,8 @@ struct State {
 pub(crate) struct Reservation {
     budget: Budget,
     bytes: usize,
+    /// How much of it is in use: in the place of the rest, buffers may be kept for the next answers.
+    filled: usize,
 }
 
 /// Does not wait any more.
@@ -61,7 +63,7 @@ impl Budget {
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let (account, grants, spares) =
-            (Account::new(bytes), HashMap::new(), Spares::new(bytes / SPARE));
+            (Account::new(bytes), HashMap::new(), Spares::new(bytes, bytes / SPARE));
         Self(Arc::new(Mutex::new(State { account, grants, spares })))
     }
 
@@ -86,7 +88,7 @@ impl Budget {
         let ticket = {
             let mut state = self.0.lock();
             if state.account.take(bytes) {
-                return Some(Reservation { budget: self.clone(), bytes });
+                return Some(Reservation::new(self, bytes));
             }
             let ticket = state.account.queue(bytes);
             state.grants.insert(ticket, grant);
@@ -102,29 +104,37 @@ impl Budget {
     /// Takes so much, if it is there and nobody waits.
     pub(crate) fn try_reserve(&self, bytes: usize) -> Option<Reservation> {
         let is_taken = self.0.lock().account.take(bytes);
-        is_taken.then(|| Reservation { budget: self.clone(), bytes })
+        is_taken.then(|| Reservation::new(self, bytes))
     }
 
-    /// A buffer for the text of an answer.
-    pub(crate) fn take_text(&self) -> Buffer {
-        self.0.lock().spares.take_text()
+    /// A buffer for so much text of an answer, if one was kept that fits; any, if that is unknown. Its length tells how
+    /// much of it is initialized.
+    pub(crate) fn take_text(&self, bytes: Option<usize>) -> Option<Vec<u8>> {
+        let (text, dropped) = self.0.lock().spares.take_text(bytes);
+        drop(dropped); // without the lock
+        text
     }
 
     /// Keeps such a buffer for the next answer.
-    pub(crate) fn keep_text(&self, text: Buffer) {
-        let left = self.0.lock().spares.keep_text(text);
-        drop(left); // without the lock
+    pub(crate) fn keep_text(&self, text: Vec<u8>) {
+        self.spares(|spares| spares.keep_text(text));
     }
 
     /// An arena for so much data, if one was kept that fits.
     pub(crate) fn take_arena(&self, bytes: usize) -> Option<Vec<u8>> {
-        self.0.lock().spares.take_arena(bytes)
+        let (arena, dropped) = self.0.lock().spares.take_arena(bytes);
+        drop(dropped); // without the lock
+        arena
     }
 
     /// Keeps an arena for the next answer.
     pub(crate) fn keep_arena(&self, arena: Vec<u8>) {
-        let left = self.0.lock().spares.keep_arena(arena);
-        drop(left); // without the lock
+        self.spares(|spares| spares.keep_arena(arena));
+    }
+
+    fn spares(&self, change: impl FnOnce(&mut Spares) -> Dropped) {
+        let dropped = change(&mut self.0.lock().spares);
+        drop(dropped); // without the lock
     }
 
     /// Hands out what has come back.
@@ -135,7 +145,7 @@ impl Budget {
                 let Some((ticket, bytes)) = state.account.next() else { return };
                 (state.grants.remove(&ticket), bytes)
             };
-            let reservation = Reservation { budget: self.clone(), bytes };
+            let reservation = Reservation::new(self, bytes);
             // Its channel has a place; if the other side has just given up, all comes back by the drop.
             let _ = grant.map(|grant| grant.try_send(reservation));
         }
@@ -143,8 +153,20 @@ impl Budget {
 }
 
 impl Reservation {
+    fn new(budget: &Budget, bytes: usize) -> Self {
+        Self { budget: budget.clone(), bytes, filled: 0 }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// From now on so much of it is in use.
+    pub(crate) fn fill(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.filled, bytes);
+        if bytes != before {
+            self.budget.spares(|spares| spares.set_in_use(before, bytes));
+        }
     }
 
     /// Makes it at least so large, without waiting: whether there was room.
@@ -170,18 +192,21 @@ impl Reservation {
             None => drop(self.split(self.bytes - to)),
         }
         self.bytes = to;
+        self.fill(to);
     }
 
     /// Splits off so much, or all.
     pub(crate) fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        Self { budget: self.budget.clone(), bytes }
+        self.fill(self.filled.min(self.bytes));
+        Self::new(&self.budget, bytes)
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        self.fill(0);
         if self.bytes > 0 {
             self.budget.0.lock().account.give_back(self.bytes);
             self.budget.grant();

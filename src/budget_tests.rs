@@ -1,9 +1,10 @@
 //! Tests of the budget across threads.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::record::RecordsBuilder;
 
 const SOON: Duration = Duration::from_millis(20);
 const SURELY: Duration = Duration::from_secs(10);
@@ -92,4 +93,38 @@ fn the_limit_holds_with_many_threads() {
         }
     });
     assert_eq!(budget.used(), 0);
+}
+
+/// However much of the budget waits for answers or holds records: no more memory is kept than there is room for.
+#[test]
+fn buffers_are_kept_in_the_place_of_what_is_reserved_and_not_in_use() {
+    let budget = Budget::new(100_000);
+    let mut part = budget.reserve(100_000, &never()).unwrap();
+    for _ in 0..2 {
+        budget.keep_arena(Vec::with_capacity(60_000));
+    }
+    part.fill(40_000);
+    assert!(budget.take_arena(60_000).is_some_and(|arena| arena.capacity() == 60_000));
+    assert!(budget.take_arena(60_000).is_none(), "for two there was no room any more");
+    budget.keep_arena(Vec::with_capacity(60_000));
+    part.resize(70_000);
+    assert!(budget.take_arena(60_000).is_none());
+    drop(part);
+    budget.keep_arena(Vec::with_capacity(100_000));
+    assert!(budget.take_arena(100_000).is_some());
+}
+
+#[test]
+fn the_memory_of_records_is_kept_for_the_next_ones_also_where_all_of_the_budget_is_in_use() {
+    let budget = Budget::new(100_000);
+    let mut builder = RecordsBuilder::with_budget(Some(&budget));
+    builder.reserve(1, 10, 90_000);
+    builder.push(&"1".parse().unwrap(), "key", SystemTime::now(), &[7; 90_000]);
+    let mut records = builder.build();
+    let taken = records.memory();
+    records.hold(budget.reserve(100_000, &never()).unwrap());
+    let mut others = budget.reserve(100_000 - taken, &never()).unwrap();
+    others.fill(100_000 - taken);
+    drop(records);
+    assert!(budget.take_arena(90_000).is_some());
 }

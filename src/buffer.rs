@@ -1,22 +1,25 @@
-//! A buffer for the text of answers, which is used again.
+//! A buffer for the text of an answer, which is used again.
 
-/// How many answers a buffer remembers before it shrinks to the largest of them. Fresh buffers of a
-/// megabyte cost a fifth of all time in page faults, so they are kept; but not for ever.
-const REMEMBERED: u32 = 16;
-
-/// The text of one answer after the other.
+/// The text of one answer.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     /// Initialized to its whole length, which is seldom that of the answer: to write zeros again for
     /// each answer costs a twentieth of all time.
     bytes: Vec<u8>,
     filled: usize,
-    /// The largest of the answers that are remembered, and how many these are.
-    peak: usize,
-    answers: u32,
 }
 
 impl Buffer {
+    /// Uses the memory of another one.
+    pub(crate) fn reuse(bytes: Vec<u8>) -> Self {
+        Self { bytes, filled: 0 }
+    }
+
+    /// Its memory, to be used again.
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// How much memory it takes, in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
@@ -45,42 +48,25 @@ impl Buffer {
             self.bytes.resize(length, 0);
         }
     }
-
-    /// Forgets the answer, and gives back what answers have not needed for a while.
-    pub(crate) fn settle(&mut self) {
-        self.peak = self.peak.max(self.filled);
-        self.filled = 0;
-        self.answers += 1;
-        if self.answers == REMEMBERED {
-            self.bytes.truncate(self.peak + 1);
-            self.bytes.shrink_to_fit();
-            (self.peak, self.answers) = (0, 0);
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fill(buffer: &mut Buffer, length: usize) {
-        buffer.grow(length);
-        buffer.advance(length);
-        assert_eq!(buffer.filled().len(), length);
-        buffer.settle();
-    }
-
     #[test]
-    fn the_buffer_shrinks_when_answers_have_been_small_for_a_while() {
+    fn memory_is_used_again_and_what_was_read_into_it_is_gone() {
         let mut buffer = Buffer::default();
-        fill(&mut buffer, 100_000);
-        for _ in 1..REMEMBERED {
-            fill(&mut buffer, 2);
+        buffer.grow(5);
+        buffer.unfilled()[..4].copy_from_slice(b"hell");
+        buffer.advance(4);
+        assert_eq!((buffer.filled(), buffer.capacity()), (&b"hell"[..], 5));
+        assert_eq!(buffer.unfilled(), b"\0");
+        let mut buffer = Buffer::reuse(buffer.into_memory());
+        assert!(buffer.filled().is_empty());
+        for (length, whole) in [(3, 5), (7, 7)] {
+            buffer.grow(length);
+            assert_eq!((buffer.unfilled().len(), buffer.capacity()), (whole, whole));
         }
-        assert!(buffer.capacity() >= 100_000, "a large answer is remembered");
-        for _ in 0..REMEMBERED {
-            fill(&mut buffer, 2);
-        }
-        assert!(buffer.capacity() < 1_000, "{}", buffer.capacity());
     }
 }

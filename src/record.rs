@@ -57,7 +57,7 @@ struct Arena {
 /// Data, and the part of the budget that goes with it.
 struct Held {
     data: Bytes,
-    _reservation: Reservation,
+    reservation: Reservation,
 }
 
 /// How much a record takes beside its data and text, in bytes.
@@ -89,6 +89,13 @@ impl Drop for Arena {
 impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
         &self.data
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Before its place is given to others, its memory may be kept there.
+        self.reservation.fill(0);
     }
 }
 
@@ -147,7 +154,7 @@ impl Records {
         // Of an answer that somebody else holds too, nobody knows when it is gone.
         if let Some(answer) = Arc::get_mut(&mut self.answer).filter(|it| !it.index.is_empty()) {
             let data = std::mem::take(&mut answer.data);
-            answer.data = Bytes::from_owner(Held { data, _reservation: reservation });
+            answer.data = Bytes::from_owner(Held { data, reservation });
         }
     }
 

@@ -38,28 +38,39 @@ impl Room {
     /// Reserves what the last answer took, if there is as much and nobody waits: whether there was.
     pub(crate) fn try_enter(&self) -> bool {
         let needed = self.state.lock().needed;
-        let reservation = self.budget.try_reserve(needed);
-        let is_there = reservation.is_some();
-        self.state.lock().reservation = reservation;
-        is_there
+        self.has_entered(self.budget.try_reserve(needed))
     }
 
     /// The same, and waits for it: `false` if `halted` was disconnected before.
     pub(crate) fn enter(&self, halted: &Receiver<Infallible>) -> bool {
         let needed = self.state.lock().needed;
-        let reservation = self.budget.reserve(needed, halted);
+        self.has_entered(self.budget.reserve(needed, halted))
+    }
+
+    fn has_entered(&self, reservation: Option<Reservation>) -> bool {
         let is_there = reservation.is_some();
         self.state.lock().reservation = reservation;
         is_there
     }
 
-    /// Makes room for so many bytes in all: whether there was as much, without waiting.
-    pub(crate) fn try_reserve(&self, bytes: usize) -> bool {
+    /// Makes room for so many bytes in all, of which so many come into use now: whether there was as much, without waiting.
+    pub(crate) fn try_reserve(&self, bytes: usize, used: usize) -> bool {
         let State { reservation, needed, apart } = &mut *self.state.lock();
         // Other calls have small answers.
         let Some(reservation) = reservation else { return true };
         *needed = bytes.max(*apart).max(LEAST);
-        reservation.try_resize(*needed)
+        let is_there = reservation.try_resize(*needed);
+        if is_there {
+            reservation.fill(used);
+        }
+        is_there
+    }
+
+    /// All that is reserved comes into use, but for so many bytes.
+    pub(crate) fn use_all_but(&self, bytes: usize) {
+        if let Some(reservation) = &mut self.state.lock().reservation {
+            reservation.fill(reservation.bytes().saturating_sub(bytes));
+        }
     }
 
     /// Makes room for an answer that is to be taken apart, where it needs so many bytes for that: whether there was as
@@ -70,7 +81,9 @@ impl Room {
         *apart = bytes;
         let Some(reservation) = reservation else { return true };
         *needed = bytes.max(*needed);
-        reservation.try_enlarge(*needed)
+        let is_there = reservation.try_enlarge(*needed);
+        reservation.fill(reservation.bytes());
+        is_there
     }
 
     pub(crate) fn budget(&self) -> &Budget {

@@ -32,7 +32,7 @@ const CASES: [(&str, usize, usize, bool); 6] = [
 ];
 /// How many shards are read, for what a record costs with more of them.
 const MANY: [usize; 4] = [1, 8, 64, 512];
-const MANY_RECORDS: usize = 2_000_000;
+const MANY_RECORDS: usize = 4_000_000;
 
 fn main() -> Result<(), BoxError> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();

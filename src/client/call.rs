@@ -51,7 +51,20 @@ impl Call {
     /// waits for as much, and calls again.
     #[must_use]
     pub fn try_reserve(&self, bytes: usize) -> bool {
-        self.room.as_ref().is_none_or(|room| room.try_reserve(bytes))
+        self.try_reserve_of(bytes, bytes)
+    }
+
+    /// The same, of which only so much is used until [`use_all_but`](Self::use_all_but) says otherwise.
+    #[must_use]
+    pub(crate) fn try_reserve_of(&self, bytes: usize, used: usize) -> bool {
+        self.room.as_ref().is_none_or(|room| room.try_reserve(bytes, used))
+    }
+
+    /// From now on, all that was reserved is used, but for so many bytes.
+    pub(crate) fn use_all_but(&self, bytes: usize) {
+        if let Some(room) = &self.room {
+            room.use_all_but(bytes);
+        }
     }
 
     /// Where buffers are kept for the next answer.

@@ -4,7 +4,6 @@ use std::io::{self, Read};
 
 use ureq::Body;
 
-use crate::budget::Budget;
 use crate::buffer::Buffer;
 use crate::client::Call;
 
@@ -33,25 +32,35 @@ pub(super) fn read<T>(
     call: &Call,
     then: impl FnOnce(&[u8], Result<(), Unread>) -> T,
 ) -> T {
-    let mut buffer = call.budget().map(Budget::take_text).unwrap_or_default();
-    let result = fill(&mut buffer, body, limit, call);
+    // And a byte, so that the end is seen without growing.
+    let length = body.content_length().map(|length| length.min(limit) as usize + 1);
+    let memory = call.budget().and_then(|budget| budget.take_text(length));
+    let mut buffer = memory.map(Buffer::reuse).unwrap_or_default();
+    let result = fill(&mut buffer, body, length, limit, call);
+    if result.is_ok() {
+        call.use_all_but(0);
+    }
     let answer = then(buffer.filled(), result);
-    buffer.settle();
     if let Some(budget) = call.budget() {
-        budget.keep_text(buffer);
+        call.use_all_but(buffer.capacity());
+        budget.keep_text(buffer.into_memory());
     }
     answer
 }
 
-fn fill(buffer: &mut Buffer, body: Body, limit: u64, call: &Call) -> Result<(), Unread> {
-    let announced = body.content_length();
-    if announced.is_some_and(|length| length > limit) {
+/// Reads a body of this length, if that is known.
+fn fill(
+    buffer: &mut Buffer,
+    body: Body,
+    length: Option<usize>,
+    limit: u64,
+    call: &Call,
+) -> Result<(), Unread> {
+    if body.content_length().is_some_and(|length| length > limit) {
         return Err(Unread::Broken(ureq::Error::BodyExceedsLimit(limit)));
     }
-    // And a byte, so that the end is seen without growing.
-    let length = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(0) + 1;
-    let least = if announced.is_some() { 0 } else { UNKNOWN.min(2 * limit as usize) };
-    grow(buffer, length, least, call)?;
+    let least = if length.is_some() { 0 } else { UNKNOWN.min(2 * limit as usize) };
+    grow(buffer, length.unwrap_or(1), least, call)?;
     let mut reader = body.into_with_config().limit(limit).reader();
     loop {
         if buffer.unfilled().is_empty() {
@@ -78,7 +87,10 @@ fn next_length(filled: usize, call: &Call) -> usize {
 /// Makes the buffer so long, if there is room for it, and for the records: as JSON they are longer than
 /// decoded, since names and quotes take more than the index, and base64 a third more than data.
 fn grow(buffer: &mut Buffer, length: usize, least: usize, call: &Call) -> Result<(), Unread> {
-    let has_room = |capacity: usize| call.try_reserve((capacity.max(length) + length).max(least));
+    let has_room = |capacity: usize| {
+        let text = capacity.max(length);
+        call.try_reserve_of((text + length).max(least), text)
+    };
     if !has_room(buffer.capacity()) {
         // One that was kept may be much larger than it need be.
         if !buffer.filled().is_empty() || !has_room(0) {
@@ -95,6 +107,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::budget::Budget;
     use crate::room::Room;
 
     fn body(bytes: &[u8]) -> Body {
@@ -131,7 +144,7 @@ mod tests {
         let budget = Budget::new(Budget::MIN);
         let mut kept = Buffer::default();
         kept.grow(7 << 20);
-        budget.keep_text(kept);
+        budget.keep_text(kept.into_memory());
         let room = Arc::new(Room::new(budget.clone()));
         assert!(room.try_enter());
         let _held = budget.try_reserve(Budget::MIN - (1 << 20)).unwrap();
