@@ -1,5 +1,5 @@
 //! What reading costs: CPU time of the client for a million records, or a GB, against the least that any
-//! client must spend, and against rusoto as it comes: `cargo bench --bench drain`, in seven minutes.
+//! client must spend, and against rusoto as it comes: `cargo bench --bench drain`, in five minutes.
 //!
 //! Each client and the server is a process of its own; they take turns, and a figure is the median of several
 //! rounds. `-- --rounds N` sets how many (5). `-- --shards` measures this crate with 1 to 512 shards instead.

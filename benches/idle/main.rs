@@ -1,5 +1,5 @@
 //! What shards cost in which nothing happens: CPU and memory of a client that polls each of them once a
-//! second, against the least that any client must spend: `cargo bench --bench idle`, in three minutes.
+//! second, against the least that any client must spend: `cargo bench --bench idle`, in five minutes.
 //!
 //! `-- --rounds N` sets how many rounds a figure is the median of (3).
 
