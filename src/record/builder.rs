@@ -1,0 +1,179 @@
+//! How records come into their buffers.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+#[cfg(feature = "kpl")]
+use super::Record;
+use super::{Answer, Entry, Records};
+use crate::budget::Budget;
+use crate::sequence::SequenceNumber;
+
+/// Builds [`Records`]; for those who implement [`Client`](crate::Client).
+#[derive(Default)]
+pub struct RecordsBuilder {
+    data: Vec<u8>,
+    text: String,
+    index: Vec<Entry>,
+    /// Where the buffer of the data comes from, and goes to.
+    budget: Option<Budget>,
+}
+
+/// Data whose buffer is used again.
+struct Arena {
+    data: Vec<u8>,
+    budget: Budget,
+}
+
+impl AsRef<[u8]> for Arena {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        self.budget.keep_arena(std::mem::take(&mut self.data));
+    }
+}
+
+impl RecordsBuilder {
+    /// No records yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Space for this many records and bytes of data, made at once.
+    pub fn with_capacity(records: usize, data: usize) -> Self {
+        Self {
+            data: Vec::with_capacity(data),
+            text: String::new(),
+            index: Vec::with_capacity(records),
+            budget: None,
+        }
+    }
+
+    /// Adds a record. The caller keeps them in sequence order.
+    ///
+    /// `arrival` is `ApproximateArrivalTimestamp`; times before 1970 count as 1970.
+    ///
+    /// # Panics
+    /// If the data or the text of all records together exceeds 4 GiB.
+    pub fn push(&mut self, sequence: &SequenceNumber, key: &str, arrival: SystemTime, data: &[u8]) {
+        let from = self.data.len();
+        self.data.extend_from_slice(data);
+        let since = arrival.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.push_index(sequence.as_str(), key, since.as_millis() as i64, from..self.data.len());
+    }
+
+    /// The finished records.
+    pub fn build(mut self) -> Records {
+        // What is used again is worth more whole.
+        let spare = if self.budget.is_some() { self.data.len() } else { 0 };
+        give_back(self.data.capacity(), self.data.len() + spare).then(|| self.data.shrink_to_fit());
+        give_back(self.text.capacity(), self.text.len()).then(|| self.text.shrink_to_fit());
+        give_back(self.index.capacity(), self.index.len()).then(|| self.index.shrink_to_fit());
+        let shown = 0..self.index.len();
+        let index = self.index.capacity() * size_of::<Entry>();
+        let memory = self.data.capacity() + self.text.capacity() + index;
+        let data = match self.budget {
+            Some(budget) => Bytes::from_owner(Arena { data: self.data, budget }),
+            None => self.data.into(),
+        };
+        let answer = Answer { data, text: self.text, index: self.index, memory };
+        Records { answer: Arc::new(answer), shown }
+    }
+
+    /// Adds a record whose data is in the buffer already. The number must be a [`SequenceNumber`].
+    pub(crate) fn push_index(
+        &mut self,
+        sequence: &str,
+        key: &str,
+        arrival_millis: i64,
+        data: Range<usize>,
+    ) {
+        let sequence = append(&mut self.text, sequence);
+        let key = append(&mut self.text, key);
+        let data = (narrow(data.start), narrow(data.end));
+        self.index.push(Entry { data, key, sequence, sub: u64::MAX, arrival_millis });
+    }
+
+    /// Takes the buffer of the data from what the budget keeps, and lets it go there.
+    pub(crate) fn with_budget(budget: Option<&Budget>) -> Self {
+        Self { budget: budget.cloned(), ..Self::default() }
+    }
+
+    /// Makes room, before the first record, for so many records, and bytes of numbers and keys, and of data.
+    pub(crate) fn reserve(&mut self, records: usize, text: usize, data: usize) {
+        self.index.reserve_exact(records);
+        self.text.reserve_exact(text);
+        let kept = self.budget.as_ref().and_then(|budget| budget.take_arena(data));
+        self.data = kept.unwrap_or_else(|| Vec::with_capacity(data));
+    }
+
+    /// Adds a text that several records may share: its place.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn push_text(&mut self, text: &str) -> (u32, u32) {
+        append(&mut self.text, text)
+    }
+
+    /// Adds a part of an aggregated record, with its number in it.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn push_part(
+        &mut self,
+        sequence: (u32, u32),
+        key: (u32, u32),
+        of: Record<'_>,
+        sub: u64,
+        data: &[u8],
+    ) {
+        let from = narrow(self.data.len());
+        self.data.extend_from_slice(data);
+        let data = (from, narrow(self.data.len()));
+        let arrival_millis = of.entry.arrival_millis;
+        self.index.push(Entry { data, key, sequence, sub, arrival_millis });
+    }
+
+    /// Adds a record as it is.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn push_record(&mut self, record: Record<'_>) {
+        let sequence = self.push_text(record.sequence_number());
+        let key = self.push_text(record.partition_key());
+        self.push_part(sequence, key, record, record.sub_sequence_number(), record.data());
+    }
+
+    /// Whether nothing was added yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// The buffer of all data.
+    pub(crate) fn data_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.data
+    }
+}
+
+impl fmt::Debug for RecordsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordsBuilder").field("len", &self.index.len()).finish_non_exhaustive()
+    }
+}
+
+fn append(text: &mut String, part: &str) -> (u32, u32) {
+    let from = narrow(text.len());
+    text.push_str(part);
+    (from, narrow(text.len()))
+}
+
+/// Whether a buffer has so much to spare that giving it back gains more than it costs.
+fn give_back(capacity: usize, length: usize) -> bool {
+    capacity > length + length / 8
+}
+
+fn narrow(offset: usize) -> u32 {
+    u32::try_from(offset).expect("an answer is far below 4 GiB")
+}
