@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 use parking_lot::Mutex;
@@ -21,8 +22,8 @@ use crate::spares::{Dropped, Spares};
 /// wait for another attempt, by [`OnError`](crate::OnError), are among them: up to three answers of each shard that
 /// fails, for as long as it fails.
 ///
-/// Buffers are kept for the next answers: beside the budget up to a quarter as much, and in the budget, while answers
-/// are large, in the place of what is not in use.
+/// Buffers are kept for the next answers: up to a quarter as much beside the budget, and in the place of what is not in
+/// use of it. What was not used for 10 s goes, down to that quarter; and all of it, when no shard is read any more.
 ///
 /// A clone shares the budget. See [`Config::budget`](crate::Config::budget).
 #[derive(Clone)]
@@ -37,6 +38,7 @@ struct State {
     grants: HashMap<Ticket, Sender<Reservation>>,
     /// Not counted in the account.
     spares: Spares,
+    started: Instant,
 }
 
 /// A part of a budget, given back when it is dropped.
@@ -62,9 +64,9 @@ impl Budget {
     /// it.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        let (account, grants, spares) =
-            (Account::new(bytes), HashMap::new(), Spares::new(bytes, bytes / SPARE));
-        Self(Arc::new(Mutex::new(State { account, grants, spares })))
+        let (account, grants) = (Account::new(bytes), HashMap::new());
+        let (spares, started) = (Spares::new(bytes, bytes / SPARE), Instant::now());
+        Self(Arc::new(Mutex::new(State { account, grants, spares, started })))
     }
 
     /// How many bytes it is.
@@ -107,33 +109,41 @@ impl Budget {
         is_taken.then(|| Reservation::new(self, bytes))
     }
 
-    /// A buffer for so much text of an answer, if one was kept that fits; any, if that is unknown. Its length tells how
-    /// much of it is initialized.
-    pub(crate) fn take_text(&self, bytes: Option<usize>) -> Option<Vec<u8>> {
-        let (text, dropped) = self.0.lock().spares.take_text(bytes);
-        drop(dropped); // without the lock
-        text
+    /// Somebody reads answers until [`close`](Self::close).
+    pub(crate) fn open(&self) {
+        self.0.lock().spares.open();
+    }
+
+    /// When nobody reads answers any more, no buffer is kept.
+    pub(crate) fn close(&self) {
+        self.change_spares(|spares, _| spares.close());
+    }
+
+    /// A buffer for so much text of an answer, if one was kept that fits. Its length tells how much of it is initialized.
+    pub(crate) fn take_text(&self, bytes: usize) -> Option<Vec<u8>> {
+        self.0.lock().spares.take_text(bytes)
     }
 
     /// Keeps such a buffer for the next answer.
     pub(crate) fn keep_text(&self, text: Vec<u8>) {
-        self.spares(|spares| spares.keep_text(text));
+        self.change_spares(|spares, now| spares.keep_text(text, now));
     }
 
     /// An arena for so much data, if one was kept that fits.
     pub(crate) fn take_arena(&self, bytes: usize) -> Option<Vec<u8>> {
-        let (arena, dropped) = self.0.lock().spares.take_arena(bytes);
-        drop(dropped); // without the lock
-        arena
+        self.0.lock().spares.take_arena(bytes)
     }
 
     /// Keeps an arena for the next answer.
     pub(crate) fn keep_arena(&self, arena: Vec<u8>) {
-        self.spares(|spares| spares.keep_arena(arena));
+        self.change_spares(|spares, now| spares.keep_arena(arena, now));
     }
 
-    fn spares(&self, change: impl FnOnce(&mut Spares) -> Dropped) {
-        let dropped = change(&mut self.0.lock().spares);
+    fn change_spares(&self, change: impl FnOnce(&mut Spares, Duration) -> Dropped) {
+        let dropped = {
+            let state = &mut *self.0.lock();
+            change(&mut state.spares, state.started.elapsed())
+        };
         drop(dropped); // without the lock
     }
 
@@ -165,7 +175,7 @@ impl Reservation {
     pub(crate) fn fill(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.filled, bytes);
         if bytes != before {
-            self.budget.spares(|spares| spares.set_in_use(before, bytes));
+            self.budget.change_spares(|spares, now| spares.set_in_use(bytes, before, now));
         }
     }
 
@@ -185,7 +195,7 @@ impl Reservation {
         self.try_enlarge(to)
     }
 
-    /// Makes it as large as what is in use, whether there is room or not.
+    /// Makes it as large as this, all of which is in use, whether there is room or not.
     pub(crate) fn resize(&mut self, to: usize) {
         match to.checked_sub(self.bytes) {
             Some(more) => self.budget.0.lock().account.overdraw(more),

@@ -99,6 +99,7 @@ fn the_limit_holds_with_many_threads() {
 #[test]
 fn buffers_are_kept_in_the_place_of_what_is_reserved_and_not_in_use() {
     let budget = Budget::new(100_000);
+    budget.open();
     let mut part = budget.reserve(100_000, &never()).unwrap();
     for _ in 0..2 {
         budget.keep_arena(Vec::with_capacity(60_000));
@@ -117,6 +118,7 @@ fn buffers_are_kept_in_the_place_of_what_is_reserved_and_not_in_use() {
 #[test]
 fn the_memory_of_records_is_kept_for_the_next_ones_also_where_all_of_the_budget_is_in_use() {
     let budget = Budget::new(100_000);
+    budget.open();
     let mut builder = RecordsBuilder::with_budget(Some(&budget));
     builder.reserve(1, 10, 90_000);
     builder.push(&"1".parse().unwrap(), "key", SystemTime::now(), &[7; 90_000]);

@@ -40,36 +40,47 @@ struct UserRecord {
     data: Option<Vec<u8>>,
 }
 
-/// What the records take, in bytes, with the user records that they are taken apart into: at most. Nothing if there is
-/// nothing to take apart.
-pub(crate) fn needed(records: &Records) -> usize {
+/// What records take that are taken apart, at most.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Needed {
+    /// With the user records, in bytes. Nothing if there is nothing to take apart.
+    pub(crate) bytes: usize,
+    /// How many user records there are.
+    users: usize,
+}
+
+/// What it takes to take them apart.
+pub(crate) fn needed(records: &Records) -> Needed {
+    let mut needed = Needed::default();
     if !records.iter().any(is_marked) {
-        return 0;
+        return needed;
     }
-    let needed = |record: Record<'_>| {
+    for record in records {
         let text = record.sequence_number().len() + record.partition_key().len();
         // Keys and data of user records are parts of the data.
         let users = message(record.data()).and_then(entries).unwrap_or(1);
-        2 * (record.data().len() + text) + (1 + users) * ENTRY
-    };
-    records.iter().map(needed).sum()
+        needed.bytes += 2 * (record.data().len() + text) + (1 + users) * ENTRY;
+        needed.users += users;
+    }
+    needed
 }
 
 /// The user records of one answer, in order, and how many were left out because they belong to another shard.
 pub(crate) fn expand(
-    records: Records,
+    records: &Records,
+    needed: Needed,
     how: Deaggregation,
     shard: HashKeyRange,
     budget: Option<&Budget>,
 ) -> (Records, u64) {
-    if how == Deaggregation::Off || !records.iter().any(is_marked) {
-        return (records, 0);
+    if how == Deaggregation::Off || needed.users == 0 {
+        return (records.clone(), 0);
     }
     let mut builder = RecordsBuilder::with_budget(budget);
     let data = records.data_len();
-    builder.reserve(records.len(), 0, data);
+    builder.reserve(needed.users, 0, data);
     let mut left_out = 0;
-    for record in &records {
+    for record in records {
         match parse(record.data()) {
             None => builder.push_record(record),
             Some(aggregate) => {

@@ -193,16 +193,20 @@ impl<'a> Reader<'a> {
         if how == Deaggregation::Off {
             return Ok(answer);
         }
-        if !self.room.try_take_apart(kpl::needed(&answer.records)) {
+        let needed = kpl::needed(&answer.records);
+        if !self.room.try_take_apart(needed.bytes) {
             let message = "no room for the user records in the budget";
             return Err(ClientError::new(ErrorClass::OverBudget, "GetRecords", message));
         }
         self.poller.spans(&answer.records);
         let records = std::mem::take(&mut answer.records);
         let (hash_keys, budget) = (self.poller.hash_keys(), Some(&self.run.budget));
-        let (records, left_out) = kpl::expand(records, how, hash_keys, budget);
+        let (users, left_out) = kpl::expand(&records, needed, how, hash_keys, budget);
         self.ledger.status().left_out(left_out);
-        answer.records = records;
+        // Before the memory of the others is kept for the next ones.
+        self.room.fill(users.memory());
+        drop(records);
+        answer.records = users;
         Ok(answer)
     }
 

@@ -31,6 +31,7 @@ struct State {
 
 impl Room {
     pub(crate) fn new(budget: Budget) -> Self {
+        budget.open();
         let state = State { reservation: None, needed: LEAST, apart: 0 };
         Self { budget, state: Mutex::new(state) }
     }
@@ -53,7 +54,7 @@ impl Room {
         is_there
     }
 
-    /// Makes room for so many bytes in all, of which so many come into use now: whether there was as much, without waiting.
+    /// Makes room for so many bytes in all, of which so many are in use then: whether there was as much, without waiting.
     pub(crate) fn try_reserve(&self, bytes: usize, used: usize) -> bool {
         let State { reservation, needed, apart } = &mut *self.state.lock();
         // Other calls have small answers.
@@ -66,10 +67,10 @@ impl Room {
         is_there
     }
 
-    /// All that is reserved comes into use, but for so many bytes.
-    pub(crate) fn use_all_but(&self, bytes: usize) {
+    /// From now on so much of what is reserved is in use.
+    pub(crate) fn fill(&self, bytes: usize) {
         if let Some(reservation) = &mut self.state.lock().reservation {
-            reservation.fill(reservation.bytes().saturating_sub(bytes));
+            reservation.fill(bytes.min(reservation.bytes()));
         }
     }
 
@@ -82,7 +83,9 @@ impl Room {
         let Some(reservation) = reservation else { return true };
         *needed = bytes.max(*needed);
         let is_there = reservation.try_enlarge(*needed);
-        reservation.fill(reservation.bytes());
+        if is_there && bytes > 0 {
+            reservation.fill(bytes);
+        }
         is_there
     }
 
@@ -122,6 +125,12 @@ impl Room {
             }
             Err(error) => Some(Err(error)),
         }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.budget.close();
     }
 }
 

@@ -1,13 +1,14 @@
 //! Buffers that are kept for the next answers. Pure.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// How many buffers of each kind are kept: about as many as are in use at a time where answers are large.
 const KEPT: usize = 64;
-/// A buffer that is so many times too large is not used.
-const TOO_LARGE: usize = 2;
-/// What is smaller costs as little to allocate as to keep, and is never too large.
+/// What is smaller costs as little to allocate as to keep.
 const WORTH_KEEPING: usize = 4 << 10;
+/// What nobody has used for so long goes, until little is left.
+const UNUSED: Duration = Duration::from_secs(10);
 
 /// Buffers for the text of answers, and for what is decoded from it. Fresh ones cost page faults, a fifth of all
 /// time; and the system's allocator keeps what many threads have freed, for each of them.
@@ -15,9 +16,11 @@ const WORTH_KEEPING: usize = 4 << 10;
 pub(crate) struct Spares {
     /// How many bytes there may be, in use and kept.
     limit: usize,
-    /// How many bytes are kept at most when answers have been small for a while.
-    quiet: usize,
+    /// How many bytes stay though nobody uses them.
+    little: usize,
     in_use: usize,
+    /// How many there are that use buffers; for nobody, nothing is kept.
+    users: usize,
     texts: Shelf,
     arenas: Shelf,
 }
@@ -25,8 +28,8 @@ pub(crate) struct Spares {
 /// Buffers of one kind.
 #[derive(Debug, Default)]
 struct Shelf {
-    /// The newest, which the processor's cache may still hold, at the end.
-    buffers: VecDeque<Vec<u8>>,
+    /// Since when each is kept: the newest, which the processor's cache may still hold, at the end.
+    buffers: VecDeque<(Duration, Vec<u8>)>,
     bytes: usize,
 }
 
@@ -34,61 +37,64 @@ struct Shelf {
 pub(crate) type Dropped = Vec<Vec<u8>>;
 
 impl Spares {
-    /// Where up to `budget` bytes are in use: beside them so many more may be kept.
-    pub(crate) fn new(budget: usize, quiet: usize) -> Self {
-        let limit = budget.saturating_add(quiet);
-        Self { limit, quiet, in_use: 0, texts: Shelf::default(), arenas: Shelf::default() }
+    /// Where up to `budget` bytes are in use. Together with what is kept they are up to `little` more.
+    pub(crate) fn new(budget: usize, little: usize) -> Self {
+        let limit = budget.saturating_add(little);
+        let (texts, arenas) = <_>::default();
+        Self { limit, little, in_use: 0, users: 0, texts, arenas }
     }
 
-    /// A buffer for so much text, or if that is unknown any; its length tells how much of it is initialized.
-    pub(crate) fn take_text(&mut self, bytes: Option<usize>) -> (Option<Vec<u8>>, Dropped) {
-        let text = match bytes {
-            Some(bytes) => self.texts.take(bytes),
-            None => self.texts.take_newest(),
-        };
-        self.taken(text)
+    /// Somebody uses buffers until [`close`](Self::close).
+    pub(crate) fn open(&mut self) {
+        self.users += 1;
+    }
+
+    pub(crate) fn close(&mut self) -> Dropped {
+        self.users -= 1;
+        if self.users > 0 {
+            return Dropped::new();
+        }
+        let shelves = [&mut self.texts, &mut self.arenas].map(std::mem::take);
+        shelves.into_iter().flat_map(|shelf| shelf.buffers).map(|(_, buffer)| buffer).collect()
+    }
+
+    /// A buffer for so much text; its length tells how much of it is initialized.
+    pub(crate) fn take_text(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        self.texts.take(bytes)
     }
 
     /// An empty buffer for so much data.
-    pub(crate) fn take_arena(&mut self, bytes: usize) -> (Option<Vec<u8>>, Dropped) {
-        let arena = self.arenas.take(bytes);
-        self.taken(arena)
+    pub(crate) fn take_arena(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        self.arenas.take(bytes)
     }
 
-    /// With each answer for which no large one is of use, one goes, until few are left.
-    fn taken(&mut self, buffer: Option<Vec<u8>>) -> (Option<Vec<u8>>, Dropped) {
-        let is_of_use = buffer.as_ref().is_some_and(|it| it.capacity() > WORTH_KEEPING);
-        let dropped = if is_of_use || self.kept() <= self.quiet { None } else { self.oldest() };
-        (buffer, dropped.into_iter().collect())
+    pub(crate) fn keep_text(&mut self, text: Vec<u8>, now: Duration) -> Dropped {
+        self.keep(text, now, |spares| &mut spares.texts)
     }
 
-    #[must_use]
-    pub(crate) fn keep_text(&mut self, text: Vec<u8>) -> Dropped {
-        self.keep(text, |spares| &mut spares.texts)
-    }
-
-    #[must_use]
-    pub(crate) fn keep_arena(&mut self, mut arena: Vec<u8>) -> Dropped {
-        if arena.capacity() < WORTH_KEEPING {
-            return vec![arena];
-        }
+    pub(crate) fn keep_arena(&mut self, mut arena: Vec<u8>, now: Duration) -> Dropped {
         arena.clear();
-        self.keep(arena, |spares| &mut spares.arenas)
+        self.keep(arena, now, |spares| &mut spares.arenas)
     }
 
-    /// Of all that is in use, a part has become as large as this.
-    #[must_use]
-    pub(crate) fn set_in_use(&mut self, before: usize, now: usize) -> Dropped {
-        self.in_use = self.in_use - before + now;
-        self.trim()
+    /// Of all that is in use, a part is as large as this now.
+    pub(crate) fn set_in_use(&mut self, part: usize, before: usize, now: Duration) -> Dropped {
+        self.in_use = self.in_use - before + part;
+        self.trim(now)
     }
 
-    fn keep(&mut self, buffer: Vec<u8>, shelf: impl Fn(&mut Self) -> &mut Shelf) -> Dropped {
-        if buffer.capacity() > self.room() {
+    fn keep(
+        &mut self,
+        buffer: Vec<u8>,
+        now: Duration,
+        shelf: impl Fn(&mut Self) -> &mut Shelf,
+    ) -> Dropped {
+        let kept = WORTH_KEEPING..=self.room();
+        if self.users == 0 || !kept.contains(&buffer.capacity()) {
             return vec![buffer];
         }
-        let oldest = shelf(self).put(buffer);
-        let mut dropped = self.trim();
+        let oldest = shelf(self).put(buffer, now);
+        let mut dropped = self.trim(now);
         dropped.extend(oldest);
         dropped
     }
@@ -102,46 +108,48 @@ impl Spares {
         self.limit.saturating_sub(self.in_use)
     }
 
-    fn trim(&mut self) -> Dropped {
-        let mut dropped = Vec::new();
-        while self.kept() > self.room() {
-            dropped.extend(self.oldest());
+    /// Takes out the oldest buffers, for which there is no room, or no use.
+    fn trim(&mut self, now: Duration) -> Dropped {
+        let mut dropped = Dropped::new();
+        loop {
+            let is_text = self.texts.oldest() < self.arenas.oldest();
+            let (kept, room) = (self.kept(), self.room());
+            let oldest = if is_text { &mut self.texts } else { &mut self.arenas };
+            let is_unused = oldest.oldest().saturating_add(UNUSED) <= now;
+            if kept <= room && !(is_unused && kept > self.little) {
+                return dropped;
+            }
+            dropped.extend(oldest.take_at(0));
         }
-        dropped
-    }
-
-    /// Takes out what seems to be of the least use.
-    fn oldest(&mut self) -> Option<Vec<u8>> {
-        let is_text = self.texts.bytes > self.arenas.bytes;
-        let shelf = if is_text { &mut self.texts } else { &mut self.arenas };
-        shelf.take_at(0)
     }
 }
 
 impl Shelf {
-    /// The newest one that fits.
+    /// The newest one that fits: a quarter too large at most. So decoded records, whose arena is smaller than their base64,
+    /// take no more than their text.
     fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
-        let fit = bytes..=(bytes * TOO_LARGE).max(WORTH_KEEPING);
-        let fits = |buffer: &Vec<u8>| fit.contains(&buffer.capacity());
+        let fit = bytes..=bytes.saturating_add(bytes / 4);
+        let fits = |(_, buffer): &(Duration, Vec<u8>)| fit.contains(&buffer.capacity());
         self.take_at(self.buffers.iter().rposition(fits)?)
     }
 
-    fn take_newest(&mut self) -> Option<Vec<u8>> {
-        self.take_at(self.buffers.len().checked_sub(1)?)
-    }
-
     fn take_at(&mut self, at: usize) -> Option<Vec<u8>> {
-        let buffer = self.buffers.remove(at)?;
+        let (_, buffer) = self.buffers.remove(at)?;
         self.bytes -= buffer.capacity();
         Some(buffer)
     }
 
     /// Keeps it, for the oldest one if there are too many.
-    fn put(&mut self, buffer: Vec<u8>) -> Option<Vec<u8>> {
+    fn put(&mut self, buffer: Vec<u8>, now: Duration) -> Option<Vec<u8>> {
         let oldest = if self.buffers.len() == KEPT { self.take_at(0) } else { None };
         self.bytes += buffer.capacity();
-        self.buffers.push_back(buffer);
+        self.buffers.push_back((now, buffer));
         oldest
+    }
+
+    /// Since when the oldest is kept; never, if there is none.
+    fn oldest(&self) -> Duration {
+        self.buffers.front().map_or(Duration::MAX, |(since, _)| *since)
     }
 }
 
@@ -149,92 +157,103 @@ impl Shelf {
 mod tests {
     use super::*;
 
-    fn text(bytes: usize) -> Vec<u8> {
-        vec![0; bytes]
+    const NOW: Duration = Duration::ZERO;
+
+    fn spares(budget: usize, little: usize) -> Spares {
+        let mut spares = Spares::new(budget, little);
+        spares.open();
+        spares
     }
 
-    fn taken((buffer, _): (Option<Vec<u8>>, Dropped)) -> Option<usize> {
+    fn arena(bytes: usize) -> Vec<u8> {
+        Vec::with_capacity(bytes)
+    }
+
+    fn capacity(buffer: Option<Vec<u8>>) -> Option<usize> {
         buffer.map(|buffer| buffer.capacity())
     }
 
     #[test]
     fn no_more_is_kept_than_the_limit_whatever_comes() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut spares = Spares::new(400_000, 100_000);
-        let mut in_use = [0; 8];
-        for _ in 0..20_000 {
-            let bytes = rng.usize(..50_000);
-            match rng.u32(..5) {
-                0 => drop(spares.keep_arena(Vec::with_capacity(bytes))),
-                1 => drop(spares.take_arena(bytes)),
-                2 => drop(spares.keep_text(text(bytes))),
-                3 => drop(spares.take_text(rng.bool().then_some(bytes))),
-                _ => {
-                    let part = &mut in_use[rng.usize(..8)];
-                    drop(spares.set_in_use(*part, bytes));
-                    *part = bytes;
+        let mut most = 0;
+        for largest in [6_000, 50_000, 200_000] {
+            let mut spares = spares(1_000_000, 700_000);
+            let (mut in_use, mut now) = ([0; 8], NOW);
+            for _ in 0..20_000 {
+                let bytes = rng.usize(..largest);
+                now += Duration::from_millis(rng.u64(..100));
+                match rng.u32(..8) {
+                    0..=2 => drop(spares.keep_arena(arena(bytes), now)),
+                    3 => drop(spares.take_arena(bytes)),
+                    4 | 5 => drop(spares.keep_text(vec![0; bytes], now)),
+                    6 => drop(spares.take_text(bytes)),
+                    _ => {
+                        let part = &mut in_use[rng.usize(..8)];
+                        drop(spares.set_in_use(bytes, *part, now));
+                        *part = bytes;
+                    }
                 }
+                for shelf in [&spares.texts, &spares.arenas] {
+                    let bytes: usize = shelf.buffers.iter().map(|(_, it)| it.capacity()).sum();
+                    assert_eq!(bytes, shelf.bytes);
+                    assert!(shelf.buffers.len() <= KEPT);
+                    most = most.max(shelf.buffers.len());
+                }
+                let in_use: usize = in_use.iter().sum();
+                let is_within = in_use + spares.kept() <= 1_700_000;
+                assert!(is_within || spares.kept() == 0, "{in_use} {}", spares.kept());
             }
-            for shelf in [&spares.texts, &spares.arenas] {
-                let bytes: usize = shelf.buffers.iter().map(Vec::capacity).sum();
-                assert_eq!(bytes, shelf.bytes);
-                assert!(shelf.buffers.len() <= KEPT);
-            }
-            let in_use: usize = in_use.iter().sum();
-            assert!(in_use + spares.kept() <= 500_000, "{in_use} {}", spares.kept());
         }
-    }
-
-    #[test]
-    fn what_is_in_use_beyond_the_budget_leaves_nothing() {
-        let mut spares = Spares::new(400_000, 100_000);
-        assert!(spares.keep_text(text(90_000)).is_empty());
-        assert_eq!(spares.set_in_use(0, 600_000).len(), 1);
-        assert_eq!(spares.keep_text(text(1)).len(), 1);
-        assert!(spares.set_in_use(600_000, 0).is_empty() && spares.keep_text(text(1)).is_empty());
+        assert_eq!(most, KEPT);
     }
 
     #[test]
     fn a_buffer_is_used_for_what_fits_into_it_and_is_not_much_smaller() {
-        let mut spares = Spares::new(400_000, 100_000);
-        assert!(spares.keep_arena(vec![1; 10_000]).is_empty());
-        assert_eq!(taken(spares.take_arena(10_001)).or(taken(spares.take_arena(4_000))), None);
-        let arena = spares.take_arena(9_000).0.unwrap();
+        let mut spares = spares(400_000, 100_000);
+        assert!(spares.keep_arena(vec![1; 10_000], NOW).is_empty());
+        assert!(spares.take_arena(10_001).is_none() && spares.take_arena(7_999).is_none());
+        let arena = spares.take_arena(8_000).unwrap();
         assert_eq!((arena.len(), arena.capacity()), (0, 10_000));
+        assert!(spares.keep_text(vec![1; 10_000], NOW).is_empty());
+        assert_eq!(spares.take_text(9_000).unwrap().len(), 10_000, "what is initialized stays so");
+    }
 
-        assert!(spares.keep_text(text(10_000)).is_empty());
-        assert_eq!(taken(spares.take_text(Some(10_001))), None);
-        assert_eq!(taken(spares.take_text(Some(300))), None);
-        assert_eq!(spares.take_text(None).0.unwrap().len(), 10_000, "what is initialized stays so");
-        assert!(spares.keep_text(text(WORTH_KEEPING)).is_empty());
-        assert_eq!(taken(spares.take_text(Some(300))), Some(WORTH_KEEPING), "small enough");
+    #[test]
+    fn what_is_small_or_nobodys_is_not_kept() {
+        let mut spares = spares(400_000, 100_000);
+        assert_eq!(spares.keep_text(vec![0; WORTH_KEEPING - 1], NOW).len(), 1);
+        assert!(spares.keep_text(vec![0; WORTH_KEEPING], NOW).is_empty());
+        assert!(spares.keep_arena(arena(10_000), NOW).is_empty());
+        assert_eq!(spares.close().len(), 2);
+        assert_eq!((spares.kept(), spares.keep_arena(arena(10_000), NOW).len()), (0, 1));
     }
 
     #[test]
     fn the_newest_is_used_and_the_oldest_goes() {
-        let mut spares = Spares::new(0, 50_000);
+        let mut spares = spares(0, 50_000);
         for bytes in [20_000, 20_001, 20_002] {
-            let dropped = spares.keep_arena(Vec::with_capacity(bytes));
-            assert_eq!(dropped.first().map(Vec::capacity), (bytes == 20_002).then_some(20_000));
+            let mut dropped = spares.keep_arena(arena(bytes), NOW);
+            assert_eq!(capacity(dropped.pop()), (bytes == 20_002).then_some(20_000));
         }
-        assert_eq!(taken(spares.take_arena(19_000)), Some(20_002));
-        assert_eq!(spares.keep_arena(Vec::with_capacity(60_000)).len(), 1);
-        assert_eq!(taken(spares.take_arena(19_000)), Some(20_001));
+        assert_eq!(capacity(spares.take_arena(19_000)), Some(20_002));
+        assert_eq!(spares.keep_arena(arena(60_000), NOW).len(), 1, "too large at all");
+        assert_eq!(capacity(spares.take_arena(19_000)), Some(20_001));
     }
 
+    /// Whatever is used beside them, for ever.
     #[test]
-    fn large_buffers_go_when_answers_are_small() {
-        let mut spares = Spares::new(400_000, 100_000);
+    fn what_nobody_uses_goes_until_little_is_left() {
+        let mut spares = spares(400_000, 100_000);
         for _ in 0..10 {
-            assert!(spares.keep_arena(Vec::with_capacity(40_000)).is_empty());
+            assert!(spares.keep_arena(arena(40_000), NOW).is_empty());
         }
-        assert_eq!(taken(spares.take_arena(30_000)), Some(40_000));
-        assert_eq!(spares.kept(), 360_000, "there is use for them");
-        for _ in 0..100 {
-            let (text, _) = spares.take_text(Some(300));
-            drop(spares.keep_text(text.unwrap_or_else(|| self::text(300))));
+        for second in 1..20 {
+            let now = Duration::from_secs(second);
+            let text = spares.take_text(5_000).unwrap_or_else(|| vec![0; 5_000]);
+            drop(spares.keep_text(text, now));
+            let kept = if now < UNUSED { 405_000 } else { 85_000 };
+            assert_eq!(spares.kept(), kept, "{now:?}");
         }
-        assert!(spares.kept() <= 100_000, "{}", spares.kept());
-        assert_eq!(taken(spares.take_arena(30_000)), Some(40_000), "some are left");
     }
 }

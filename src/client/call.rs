@@ -54,16 +54,16 @@ impl Call {
         self.try_reserve_of(bytes, bytes)
     }
 
-    /// The same, of which only so much is used until [`use_all_but`](Self::use_all_but) says otherwise.
+    /// The same, of which only so much is in use until [`fill`](Self::fill) says otherwise.
     #[must_use]
     pub(crate) fn try_reserve_of(&self, bytes: usize, used: usize) -> bool {
         self.room.as_ref().is_none_or(|room| room.try_reserve(bytes, used))
     }
 
-    /// From now on, all that was reserved is used, but for so many bytes.
-    pub(crate) fn use_all_but(&self, bytes: usize) {
+    /// From now on so much of what was reserved is in use.
+    pub(crate) fn fill(&self, bytes: usize) {
         if let Some(room) = &self.room {
-            room.use_all_but(bytes);
+            room.fill(bytes);
         }
     }
 

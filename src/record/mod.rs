@@ -35,11 +35,12 @@ pub struct Record<'a> {
 }
 
 struct Answer {
-    data: Bytes,
     text: String,
     index: Vec<Entry>,
     /// How much all of it takes, in bytes.
     memory: usize,
+    /// The last to go: the part of the budget for all of it goes with it.
+    data: Bytes,
 }
 
 /// Data, and the part of the budget that goes with it.

@@ -34,18 +34,21 @@ pub(super) fn read<T>(
 ) -> T {
     // And a byte, so that the end is seen without growing.
     let length = body.content_length().map(|length| length.min(limit) as usize + 1);
-    let memory = call.budget().and_then(|budget| budget.take_text(length));
+    let memory = call.budget().and_then(|budget| budget.take_text(length.unwrap_or(STEP)));
     let mut buffer = memory.map(Buffer::reuse).unwrap_or_default();
     let result = fill(&mut buffer, body, length, limit, call);
-    if result.is_ok() {
-        call.use_all_but(0);
-    }
+    let records = if result.is_ok() { buffer.filled().len() } else { 0 };
+    call.fill(buffer.capacity() + records);
     let answer = then(buffer.filled(), result);
+    call.fill(records);
+    keep(buffer, call);
+    answer
+}
+
+fn keep(buffer: Buffer, call: &Call) {
     if let Some(budget) = call.budget() {
-        call.use_all_but(buffer.capacity());
         budget.keep_text(buffer.into_memory());
     }
-    answer
 }
 
 /// Reads a body of this length, if that is known.
@@ -92,11 +95,11 @@ fn grow(buffer: &mut Buffer, length: usize, least: usize, call: &Call) -> Result
         call.try_reserve_of((text + length).max(least), text)
     };
     if !has_room(buffer.capacity()) {
-        // One that was kept may be much larger than it need be.
+        // One that was kept may be larger than it need be.
         if !buffer.filled().is_empty() || !has_room(0) {
             return Err(Unread::OverBudget);
         }
-        *buffer = Buffer::default();
+        keep(std::mem::take(buffer), call);
     }
     buffer.grow(length);
     Ok(())
@@ -108,6 +111,7 @@ mod tests {
 
     use super::*;
     use crate::budget::Budget;
+    use crate::client::{ClientError, ErrorClass};
     use crate::room::Room;
 
     fn body(bytes: &[u8]) -> Body {
@@ -140,18 +144,21 @@ mod tests {
     }
 
     #[test]
-    fn a_small_answer_needs_no_room_for_a_large_buffer_that_was_kept() {
+    fn an_answer_needs_no_room_for_more_than_its_text_though_a_larger_buffer_was_kept() {
+        const MIB: usize = 1 << 20;
         let budget = Budget::new(Budget::MIN);
-        let mut kept = Buffer::default();
-        kept.grow(7 << 20);
-        budget.keep_text(kept.into_memory());
         let room = Arc::new(Room::new(budget.clone()));
-        assert!(room.try_enter());
-        let _held = budget.try_reserve(Budget::MIN - (1 << 20)).unwrap();
-        let call = Call::unbounded().with_room(room);
-        for _ in 0..2 {
-            let fits = read(body(b"throttled"), 100, &call, |read, end| (read.len(), end.is_ok()));
-            assert_eq!(fits, (9, true));
+        let call = Call::unbounded().with_room(Arc::clone(&room));
+        budget.keep_text(vec![0; MIB + MIB / 5]);
+        let _held = budget.try_reserve(Budget::MIN - 2 * MIB - 2).unwrap();
+        for wanted in [MIB, MIB + 1] {
+            assert!(room.try_enter());
+            let body = body(&vec![7; wanted]);
+            let is_read = read(body, MAX_BODY, &call, |_, end| end.is_ok());
+            assert_eq!(is_read, wanted == MIB);
+            room.leave(Err(ClientError::new(ErrorClass::Transient, "GetRecords", "")));
+            assert!(budget.take_text(MIB + MIB / 10).is_some(), "it is kept on");
+            budget.keep_text(vec![0; MIB + MIB / 5]);
         }
     }
 }
