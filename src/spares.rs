@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// How many buffers of each kind are kept: about as many as are in use at a time where answers are large.
 const KEPT: usize = 64;
-/// What is smaller costs as little to allocate as to keep.
-const WORTH_KEEPING: usize = 4 << 10;
+/// Smaller buffers are not kept.
+pub(crate) const WORTH_KEEPING: usize = 4 << 10;
 /// What nobody has used for so long goes, until little is left.
 const UNUSED: Duration = Duration::from_secs(10);
 

@@ -6,6 +6,7 @@ use ureq::Body;
 
 use crate::buffer::Buffer;
 use crate::client::Call;
+use crate::spares::WORTH_KEEPING;
 
 /// Three times what Amazon answers at most (10 MiB of records, a third more as base64), whatever
 /// `Content-Length` claims.
@@ -32,8 +33,10 @@ pub(super) fn read<T>(
     call: &Call,
     then: impl FnOnce(&[u8], Result<(), Unread>) -> T,
 ) -> T {
-    // And a byte, so that the end is seen without growing.
-    let length = body.content_length().map(|length| length.min(limit) as usize + 1);
+    // And a byte, so that the end is seen without growing. Small ones are kept too: the system's allocator would keep one
+    // for each thread.
+    let announced = body.content_length().map(|length| length.min(limit) as usize + 1);
+    let length = announced.map(|length| length.max(WORTH_KEEPING));
     let memory = call.budget().and_then(|budget| budget.take_text(length.unwrap_or(STEP)));
     let mut buffer = memory.map(Buffer::reuse).unwrap_or_default();
     let result = fill(&mut buffer, body, length, limit, call);
