@@ -22,6 +22,8 @@ if [ ${#names[@]} -eq 0 ]; then
     for patch in tests/mutants/*.patch; do names+=("$(basename "$patch" .patch)"); done
 fi
 
+# What the project does not have any more.
+rm -rf "$scratch"/{src,tests,examples,benches}
 survived=0
 for name in "${names[@]}"; do
     copy
