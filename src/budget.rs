@@ -22,8 +22,9 @@ use crate::spares::{Dropped, Spares};
 /// wait for another attempt, by [`OnError`](crate::OnError), are among them: up to three answers of each shard that
 /// fails, for as long as it fails.
 ///
-/// Buffers are kept for the next answers: up to a quarter as much beside the budget, and in the place of what is not in
-/// use of it. What was not used for 10 s goes, down to that quarter; and all of it, when no shard is read any more.
+/// Buffers are kept for the next answers: up to a quarter as much beside the budget, and more in the place of budget that
+/// is not in use. What nobody has used for 10 s goes at the next call, down to that quarter; and all of it, when no
+/// shard is read any more.
 ///
 /// A clone shares the budget. See [`Config::budget`](crate::Config::budget).
 #[derive(Clone)]

@@ -33,13 +33,13 @@ pub(super) fn read<T>(
     call: &Call,
     then: impl FnOnce(&[u8], Result<(), Unread>) -> T,
 ) -> T {
-    // And a byte, so that the end is seen without growing. Small ones are kept too: the system's allocator would keep one
-    // for each thread.
+    // And a byte, so that the end is seen without growing.
     let announced = body.content_length().map(|length| length.min(limit) as usize + 1);
+    // What is not worth keeping here, the system's allocator would keep for each thread.
     let length = announced.map(|length| length.max(WORTH_KEEPING));
     let memory = call.budget().and_then(|budget| budget.take_text(length.unwrap_or(STEP)));
     let mut buffer = memory.map(Buffer::reuse).unwrap_or_default();
-    let result = fill(&mut buffer, body, length, limit, call);
+    let result = read_into(&mut buffer, body, length, limit, call);
     let records = if result.is_ok() { buffer.filled().len() } else { 0 };
     call.fill(buffer.capacity() + records);
     let answer = then(buffer.filled(), result);
@@ -54,8 +54,8 @@ fn keep(buffer: Buffer, call: &Call) {
     }
 }
 
-/// Reads a body of this length, if that is known.
-fn fill(
+/// Reads a body into a buffer of this length, if that of the body is known.
+fn read_into(
     buffer: &mut Buffer,
     body: Body,
     length: Option<usize>,
