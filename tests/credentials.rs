@@ -84,7 +84,7 @@ impl Trial {
     #[track_caller]
     fn fails(&self, variables: &[(&str, &str)]) -> String {
         let outcome = self.run(variables);
-        assert!(outcome.starts_with("Credentials "), "{outcome}");
+        assert!(outcome.starts_with("Transient "), "{outcome}");
         assert!(self.server.requests.is_empty(), "nothing is sent unsigned");
         outcome
     }

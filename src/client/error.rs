@@ -29,7 +29,7 @@ pub enum ErrorClass {
     ExpiredIterator,
     /// The token of a listing's next page is too old.
     ExpiredNextToken,
-    /// The credentials are unknown or have expired; new ones may work.
+    /// The service refused the credentials: they are unknown or have expired; new ones may work.
     Credentials,
     /// There is no such stream, or no such shard.
     NotFound,
@@ -72,6 +72,10 @@ struct Failure {
     operation: &'static str,
     code: Option<Cow<'static, str>>,
     message: String,
+    /// Of a fatal one: the same call may succeed after all, as a refusal for time does.
+    passes: bool,
+    /// Of credentials: others were refused before, or there can be no others.
+    refuses_new_keys: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -83,6 +87,8 @@ impl ClientError {
             operation,
             code: None,
             message: message.into(),
+            passes: false,
+            refuses_new_keys: false,
             source: None,
         }))
     }
@@ -98,6 +104,18 @@ impl ClientError {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.0.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// The same, fatal, though the next call may succeed all the same.
+    pub(crate) fn with_passing(mut self) -> Self {
+        self.0.passes = true;
+        self
+    }
+
+    /// The same, of credentials, with which new ones are refused as well.
+    pub(crate) fn with_new_keys_refused(mut self) -> Self {
+        self.0.refuses_new_keys = true;
         self
     }
 
@@ -122,16 +140,31 @@ impl ClientError {
             Credentials, ExpiredIterator, ExpiredNextToken, OverBudget, Throttled, TooLarge,
             Transient,
         };
-        matches!(
-            self.0.class,
-            Throttled
-                | Transient
-                | TooLarge
-                | OverBudget
-                | ExpiredIterator
-                | ExpiredNextToken
-                | Credentials
-        )
+        match self.0.class {
+            Throttled | Transient | TooLarge | OverBudget | ExpiredIterator | ExpiredNextToken => {
+                true
+            }
+            Credentials => !self.refuses_new_keys(),
+            _ => false,
+        }
+    }
+
+    /// Whether it may pass by itself, so that one refusal is no proof. `false` of what somebody must change: a
+    /// permission, a key, a clock, an argument.
+    #[allow(dead_code, reason = "the client tells it for whoever decides about retries")]
+    pub(crate) fn may_pass(&self) -> bool {
+        match self.0.class {
+            ErrorClass::Fatal => self.0.passes,
+            ErrorClass::Credentials => !self.0.refuses_new_keys,
+            ErrorClass::InvalidArgument => false,
+            _ => true,
+        }
+    }
+
+    /// Whether new credentials cannot help: those refused differ from the ones refused before them, or their source
+    /// has no others.
+    pub(crate) fn refuses_new_keys(&self) -> bool {
+        self.0.refuses_new_keys
     }
 }
 
@@ -158,6 +191,19 @@ impl Error for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_must_change_does_not_pass() {
+        use ErrorClass::{Credentials, Fatal, InvalidArgument};
+        for class in ErrorClass::ALL {
+            let error = ClientError::new(class, "GetRecords", "");
+            assert_eq!(error.may_pass(), !matches!(class, Fatal | InvalidArgument), "{class:?}");
+            assert!(!error.refuses_new_keys(), "{class:?}");
+        }
+        let refused = ClientError::new(Credentials, "GetRecords", "").with_new_keys_refused();
+        assert!(refused.refuses_new_keys() && !refused.may_pass() && !refused.is_retriable());
+        assert!(ClientError::new(Fatal, "GetRecords", "").with_passing().may_pass());
+    }
 
     #[test]
     fn classes_stand_at_their_numbers() {

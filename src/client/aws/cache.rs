@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::bounds::Bounds;
 use super::credentials::Credentials;
 use super::source::Source;
-use crate::client::{ClientError, ErrorClass};
+use crate::client::ClientError;
 
 /// New credentials are asked for this long before the old ones expire, as Amazon's SDKs do.
 const EARLY: Duration = Duration::from_secs(300);
@@ -20,10 +20,16 @@ const EARLY: Duration = Duration::from_secs(300);
 /// How long after a failed refresh the next one waits, while the old credentials are still good.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// How long after a source gave the refused keys again it is asked for others: a renewal may be under way.
+const ONCE_MORE: Duration = Duration::from_millis(100);
+
 /// The credentials of all calls of a client.
 ///
 /// One thread at a time asks for new ones. While the old ones are good nobody waits for it. An error
 /// is given to those who wait, and forgotten.
+///
+/// After a refusal every call asks. If the same keys come they are sent again: the service may come to know them a
+/// moment later, and who renews them may be late.
 #[derive(Debug)]
 pub(super) struct CredentialsCache {
     source: Source,
@@ -33,8 +39,8 @@ pub(super) struct CredentialsCache {
 #[derive(Debug, Default)]
 struct State {
     current: Option<Arc<Credentials>>,
-    /// The service does not take the current ones, whatever their expiry says.
-    refused: bool,
+    /// What the service refused last, whatever its expiry says, until it takes the current ones.
+    refused: Option<Arc<Credentials>>,
     not_before: Option<Instant>,
     asking: Option<Arc<Asking>>,
 }
@@ -86,26 +92,37 @@ impl CredentialsCache {
                     }
                 }
             }
-            match (good, &state.asking) {
-                (Some(good), _) => return Ok(good),
-                (None, Some(asking)) => asking.clone(),
-                (None, None) => return Err(bounds.transient("no credentials are being asked for")),
+            match (good, &state.asking, &state.current) {
+                (Some(good), _, _) => return Ok(good),
+                (None, Some(asking), _) => asking.clone(),
+                // Refused, and given again just now.
+                (None, None, Some(current)) => return Ok(Arc::clone(current)),
+                (None, None, None) => {
+                    return Err(bounds.transient("no credentials are being asked for"));
+                }
             }
         };
         asking.wait(bounds)?;
         self.absorb(&asking);
-        // A source that has answered before is out of reach for a while, not missing.
-        let had_some = self.state.lock().current.is_some();
-        let class = if had_some { ErrorClass::Transient } else { ErrorClass::Credentials };
-        asking.outcome().map_err(|reason| bounds.error(class, format!("no credentials: {reason}")))
+        // Nobody has refused anything: who gives them may be out of reach for a while.
+        asking.outcome().map_err(|reason| bounds.transient(format!("no credentials: {reason}")))
     }
 
-    /// Has the next call ask for new ones: the service refused these.
-    pub(super) fn expire(&self, refused: &Arc<Credentials>) {
+    /// Has the next call ask for new ones: the service refused these. Whether that refuses new ones as well: others
+    /// were refused before, or there can be no others.
+    pub(super) fn refused(&self, refused: &Arc<Credentials>) -> bool {
+        let is_static = matches!(self.source, Source::Static(_));
+        is_static || self.state.lock().refuse(refused)
+    }
+
+    /// The service takes these: what it refused before them says nothing any more.
+    pub(super) fn accepted(&self, accepted: &Credentials) {
+        if matches!(self.source, Source::Static(_)) {
+            return;
+        }
         let mut state = self.state.lock();
-        if state.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, refused)) {
-            state.refused = true;
-            state.not_before = None;
+        if state.refused.is_some() && state.is_current(accepted) {
+            state.refused = None;
         }
     }
 
@@ -129,18 +146,41 @@ impl Drop for CredentialsCache {
 }
 
 impl State {
+    fn is_current(&self, credentials: &Credentials) -> bool {
+        self.current.as_ref().is_some_and(|current| current.sign_like(credentials))
+    }
+
+    /// Whether the service does not take the current ones.
+    fn is_refused(&self) -> bool {
+        self.refused.as_ref().is_some_and(|refused| self.is_current(refused))
+    }
+
+    /// The service refused these. Whether it had refused others before them.
+    fn refuse(&mut self, refused: &Arc<Credentials>) -> bool {
+        if !self.is_current(refused) {
+            return false; // replaced meanwhile
+        }
+        match self.refused.replace(Arc::clone(refused)) {
+            Some(before) if before.sign_like(refused) => false,
+            before => {
+                self.not_before = None;
+                before.is_some()
+            }
+        }
+    }
+
     /// The current ones, unless they are refused or expired.
     fn good(&self) -> Option<Arc<Credentials>> {
-        let current = self.current.as_ref().filter(|_| !self.refused)?;
+        let current = self.current.as_ref().filter(|_| !self.is_refused())?;
         let expired = current.expires().is_some_and(|expires| expires <= SystemTime::now());
         (!expired).then(|| current.clone())
     }
 
     /// Whether new ones must be asked for.
     fn is_due(&self) -> bool {
-        let Some(good) = self.good() else { return true };
-        let soon = SystemTime::now() + EARLY;
         let ripe = self.not_before.is_none_or(|not_before| not_before <= Instant::now());
+        let Some(good) = self.good() else { return ripe || !self.is_refused() };
+        let soon = SystemTime::now() + EARLY;
         ripe && good.expires().is_some_and(|expires| expires <= soon)
     }
 
@@ -151,18 +191,19 @@ impl State {
     }
 
     fn learn(&mut self, outcome: Outcome) {
-        // Also when new ones came: those that live shorter than the early refresh are always due.
-        self.not_before = Instant::now().checked_add(AGAIN);
         match outcome {
             Ok(new) => {
                 self.current = Some(new);
-                self.refused = false;
+                // Those that live shorter than the early refresh are always due.
+                let wait = if self.is_refused() { ONCE_MORE } else { AGAIN };
+                self.not_before = Instant::now().checked_add(wait);
             }
             Err(reason) if self.good().is_some() => {
+                self.not_before = Instant::now().checked_add(AGAIN);
                 log::warn!("new credentials could not be had, the old ones still serve: {reason}");
             }
             // Those who waited for it have it.
-            Err(_) => {}
+            Err(_) => self.not_before = None,
         }
     }
 }

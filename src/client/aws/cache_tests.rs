@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::unbounded;
 
 use super::*;
-use crate::client::Call;
+use crate::client::{Call, ErrorClass};
 
 fn bounds() -> Bounds {
     Bounds::new("GetRecords", &Call::unbounded(), Duration::from_secs(20))
@@ -51,7 +51,7 @@ fn an_error_is_never_kept() {
         cache(|number| if number < 2 { Err("no network") } else { Ok(key(number)) });
     for _ in 0..2 {
         let error = cache.get(&bounds()).unwrap_err();
-        assert_eq!(error.class(), ErrorClass::Credentials);
+        assert_eq!(error.class(), ErrorClass::Transient, "nobody has refused anything");
         assert!(error.to_string().contains("no network"), "{error}");
     }
     assert_eq!(*cache.get(&bounds()).unwrap(), key(2));
@@ -106,10 +106,10 @@ fn expired_credentials_are_not_used() {
 fn refused_credentials_are_replaced_once_however_many_calls_saw_the_refusal() {
     let (cache, asked) = cache(|number| Ok(key(number)));
     let first = cache.get(&bounds()).unwrap();
-    cache.expire(&first);
+    assert!(!cache.refused(&first));
     let second = cache.get(&bounds()).unwrap();
     assert_ne!(first, second);
-    cache.expire(&first);
+    assert!(!cache.refused(&first));
     assert_eq!(cache.get(&bounds()).unwrap(), second);
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
@@ -118,7 +118,7 @@ fn refused_credentials_are_replaced_once_however_many_calls_saw_the_refusal() {
 fn refused_credentials_do_not_come_back_when_the_refresh_fails() {
     let (cache, _) = cache(|number| if number == 0 { Ok(key(0)) } else { Err("no network") });
     let first = cache.get(&bounds()).unwrap();
-    cache.expire(&first);
+    assert!(!cache.refused(&first));
     assert!(cache.get(&bounds()).is_err());
     assert!(cache.get(&bounds()).is_err());
 }
@@ -175,7 +175,7 @@ fn a_stop_and_a_deadline_end_the_wait_for_a_source_that_hangs() {
 fn a_source_that_panics_is_an_error_and_asked_again() {
     let (cache, _) = cache(|number| if number == 0 { panic!("a bug") } else { Ok(key(number)) });
     let error = cache.get(&bounds()).unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Credentials);
+    assert_eq!(error.class(), ErrorClass::Transient);
     assert_eq!(*cache.get(&bounds()).unwrap(), key(1));
 }
 
@@ -193,10 +193,89 @@ fn a_source_that_answered_before_and_fails_now_is_waited_for() {
         _ => Err("HTTP status 503"),
     });
     let first = cache.get(&bounds()).unwrap();
-    cache.expire(&first);
+    assert!(!cache.refused(&first));
     for _ in 0..2 {
         let error = cache.get(&bounds()).unwrap_err();
         assert_eq!(error.class(), ErrorClass::Transient, "{error}");
     }
     assert_eq!(*cache.get(&bounds()).unwrap(), key(3));
+}
+
+/// The next call asks again without a wait for the clock.
+fn let_time_pass(cache: &CredentialsCache) {
+    cache.state.lock().not_before = None;
+}
+
+#[test]
+fn a_refusal_of_the_same_keys_says_nothing_about_new_ones_and_the_source_is_asked_again() {
+    let (cache, asked) = cache(|number| Ok(key(number / 4)));
+    let old = cache.get(&bounds()).unwrap();
+    for times in 2..=4 {
+        assert!(!cache.refused(&old), "{times}");
+        let_time_pass(&cache);
+        assert_eq!(*cache.get(&bounds()).unwrap(), key(0), "they are sent again");
+        assert_eq!(asked.load(Ordering::SeqCst), times);
+    }
+    assert!(!cache.refused(&old));
+    let_time_pass(&cache);
+    assert_eq!(*cache.get(&bounds()).unwrap(), key(1));
+}
+
+#[test]
+fn a_source_that_gives_the_refused_keys_again_is_not_asked_at_once() {
+    let (cache, asked) = cache(|_| Ok(key(0)));
+    let old = cache.get(&bounds()).unwrap();
+    assert!(!cache.refused(&old));
+    cache.get(&bounds()).unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "the first refusal asks at once");
+    let before = cache.state.lock().not_before.unwrap();
+    assert!(!cache.refused(&old));
+    assert_eq!(cache.state.lock().not_before, Some(before), "the others wait for the time");
+    // Far off, so that no clock runs it out.
+    cache.state.lock().not_before = before.checked_add(Duration::from_secs(3_600));
+    for _ in 0..3 {
+        assert_eq!(*cache.get(&bounds()).unwrap(), key(0));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn keys_that_differ_from_those_refused_before_and_are_refused_too_leave_no_hope() {
+    let (cache, _) = cache(|number| Ok(key(number)));
+    let first = cache.get(&bounds()).unwrap();
+    assert!(!cache.refused(&first));
+    let second = cache.get(&bounds()).unwrap();
+    assert!(!cache.refused(&first), "a late refusal of the old ones");
+    assert!(cache.refused(&second));
+}
+
+#[test]
+fn keys_that_were_accepted_and_are_refused_later_begin_anew() {
+    let (cache, _) = cache(|number| Ok(key(number)));
+    for _ in 0..3 {
+        let keys = cache.get(&bounds()).unwrap();
+        cache.accepted(&keys);
+        assert!(!cache.refused(&keys));
+    }
+    let keys = cache.get(&bounds()).unwrap();
+    assert!(cache.refused(&keys));
+}
+
+#[test]
+fn the_same_keys_may_be_accepted_after_all() {
+    let (cache, asked) = cache(|_| Ok(key(0)));
+    let keys = cache.get(&bounds()).unwrap();
+    assert!(!cache.refused(&keys));
+    let keys = cache.get(&bounds()).unwrap();
+    cache.accepted(&keys);
+    let_time_pass(&cache);
+    cache.get(&bounds()).unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "accepted, they are asked for no more");
+}
+
+#[test]
+fn a_pair_that_is_refused_has_no_others() {
+    let keys = Arc::new(key(0));
+    let cache = CredentialsCache::new(Source::Static(Arc::clone(&keys)));
+    assert!(cache.refused(&keys));
 }

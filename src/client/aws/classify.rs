@@ -11,8 +11,11 @@ use crate::client::{ClientError, ErrorClass};
 pub(super) const NO_KINESIS: &str =
     "check that the endpoint is a Kinesis, and any proxy on the way";
 
-/// Amazon takes requests that are less than five minutes early or late.
+/// A clock that is so far off is worth telling.
 const SKEW: Duration = Duration::from_secs(60);
+
+/// Amazon refuses requests that are earlier or later.
+const MAX_SKEW: Duration = Duration::from_secs(300);
 
 /// An answer that is an error.
 pub(super) struct Refusal<'a> {
@@ -38,7 +41,10 @@ impl Refusal<'_> {
         if let Some(advice) = advice(self.operation, code, self.date) {
             message = join(&message, &advice);
         }
-        let error = ClientError::new(class, self.operation, message);
+        let mut error = ClientError::new(class, self.operation, message);
+        if class == ErrorClass::Fatal && may_pass(code, self.date) {
+            error = error.with_passing();
+        }
         match code {
             Some(code) => error.with_code(code.to_owned()),
             None => error,
@@ -82,22 +88,55 @@ fn classify(code: Option<&str>, status: u16) -> ErrorClass {
         | "RequestThrottled"
         | "SlowDown" => ErrorClass::Throttled,
         "UnrecognizedClient" | "InvalidClientTokenId" => ErrorClass::Credentials,
-        "RequestExpired" | "InvalidSignature" | "SignatureDoesNotMatch" | "OptInRequired" => {
-            ErrorClass::Fatal
-        }
+        name if is_about_time(name) => ErrorClass::Fatal,
+        "OptInRequired" => ErrorClass::Fatal,
         // Amazon's clients try these again, though their status is 400.
-        "RequestTimeout" | "IDPCommunicationError" => ErrorClass::Transient,
-        "BandwidthLimitExceeded" | "PriorRequestNotComplete" => ErrorClass::Throttled,
+        "RequestTimeout"
+        | "IDPCommunicationError"
+        | "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "ServiceUnavailable" => ErrorClass::Transient,
+        "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete"
+        | "TransactionInProgress"
+        | "Throttled"
+        | "EC2Throttled" => ErrorClass::Throttled,
         name if name.starts_with("Throttling") => ErrorClass::Throttled,
         name if name.starts_with("ExpiredToken") => ErrorClass::Credentials,
-        name if ["AccessDenied", "KMS", "MissingAuthenticationToken", "IncompleteSignature"]
-            .iter()
-            .any(|start| name.starts_with(start)) =>
-        {
-            ErrorClass::Fatal
-        }
+        name if is_denial(name) => ErrorClass::Fatal,
         _ => by_status(status),
     }
+}
+
+/// What is refused for its signature, of which the time is a part.
+fn is_about_time(name: &str) -> bool {
+    matches!(
+        name,
+        "RequestExpired"
+            | "RequestInTheFuture"
+            | "RequestTimeTooSkewed"
+            | "InvalidSignature"
+            | "SignatureDoesNotMatch"
+    )
+}
+
+/// Whether a fatal refusal may be over at the next call. What no Kinesis answers may be a gateway's, whose server is
+/// away for a moment; a key may be out of reach of its store, or in transition.
+fn may_pass(code: Option<&str>, date: Option<SystemTime>) -> bool {
+    let Some(code) = code else { return true };
+    match code.strip_suffix("Exception").unwrap_or(code) {
+        // Each call is signed anew. A clock that is really wrong stays so.
+        name if is_about_time(name) => date.is_none_or(|date| off_by(date).0 <= MAX_SKEW),
+        "KMSInvalidState" => true,
+        "OptInRequired" => false,
+        name => !is_denial(name),
+    }
+}
+
+fn is_denial(name: &str) -> bool {
+    let starts = ["AccessDenied", "KMS", "MissingAuthenticationToken", "IncompleteSignature"];
+    starts.iter().any(|start| name.starts_with(start))
 }
 
 fn by_status(status: u16) -> ErrorClass {
@@ -130,7 +169,7 @@ fn advice(operation: &str, code: Option<&str>, date: Option<SystemTime>) -> Opti
         "InvalidArgument" if operation == "GetShardIterator" => {
             "check the sequence number or timestamp that reading starts at"
         }
-        "RequestExpired" | "InvalidSignature" | "SignatureDoesNotMatch" => {
+        name if is_about_time(name) => {
             return Some(date.and_then(skew).unwrap_or_else(|| {
                 "check the clock, the secret access key and the region".to_owned()
             }));
@@ -147,14 +186,18 @@ fn advice(operation: &str, code: Option<&str>, date: Option<SystemTime>) -> Opti
 
 /// What is wrong with this machine's clock, if the server's tells.
 fn skew(server: SystemTime) -> Option<String> {
-    let now = SystemTime::now();
-    let (by, side) = match now.duration_since(server) {
-        Ok(ahead) => (ahead, "ahead of"),
-        Err(behind) => (behind.duration(), "behind"),
-    };
+    let (by, side) = off_by(server);
     (by > SKEW).then(|| {
         format!("check the clock: this machine's is {} s {side} the server's", by.as_secs())
     })
+}
+
+/// How far this machine's clock is from the server's, and on which side.
+fn off_by(server: SystemTime) -> (Duration, &'static str) {
+    match SystemTime::now().duration_since(server) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    }
 }
 
 fn join(first: &str, second: &str) -> String {
@@ -194,6 +237,11 @@ mod tests {
             ("SomethingNew", 429, Throttled),
             ("RequestTimeoutException", 400, Transient),
             ("BandwidthLimitExceeded", 400, Throttled),
+            ("ThrottledException", 400, Throttled),
+            ("TransactionInProgressException", 400, Throttled),
+            ("InternalFailure", 400, Transient),
+            ("InternalError", 400, Transient),
+            ("ServiceUnavailableException", 400, Transient),
             ("ExpiredTokenException", 400, Credentials),
             ("ExpiredToken", 403, Credentials),
             ("UnrecognizedClientException", 400, Credentials),
@@ -208,6 +256,8 @@ mod tests {
             ("RequestExpired", 400, Fatal),
             ("InvalidSignatureException", 400, Fatal),
             ("SignatureDoesNotMatch", 403, Fatal),
+            ("RequestTimeTooSkewed", 403, Fatal),
+            ("RequestInTheFuture", 400, Fatal),
             ("MissingAuthenticationTokenException", 400, Fatal),
             ("SomethingNew", 400, Fatal),
             ("InternalFailure", 500, Transient),
@@ -221,6 +271,52 @@ mod tests {
             }
             let header = format!("{code}:http://internal.amazon.com/coral/");
             assert_eq!(refusal(status, Some(&header), "").class(), class, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_passes_unless_somebody_must_change_something() {
+        for (code, passes) in [
+            ("AccessDeniedException", false),
+            ("MissingAuthenticationTokenException", false),
+            ("IncompleteSignature", false),
+            ("KMSAccessDeniedException", false),
+            ("KMSDisabledException", false),
+            ("KMSNotFoundException", false),
+            ("KMSOptInRequired", false),
+            ("OptInRequired", false),
+            ("InvalidArgumentException", false),
+            ("KMSInvalidStateException", true),
+            ("RequestExpired", true),
+            ("RequestTimeTooSkewed", true),
+            ("InvalidSignatureException", true),
+            ("SignatureDoesNotMatch", true),
+            ("ResourceNotFoundException", true),
+            ("SomethingNewException", true),
+        ] {
+            let error = refusal(400, None, &format!(r#"{{"__type":"{code}"}}"#));
+            assert_eq!(error.may_pass(), passes, "{code}");
+            assert!(!error.is_retriable(), "{code}");
+        }
+        for status in [403, 404] {
+            let error = refusal(status, None, "<html>no route</html>");
+            assert!(error.class() == Fatal && error.may_pass(), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_time_does_not_pass_while_the_clock_is_wrong() {
+        let now = SystemTime::now();
+        for (date, passes) in [
+            (now, true),
+            (now - Duration::from_secs(290), true),
+            (now - Duration::from_secs(310), false),
+            (now + Duration::from_secs(310), false),
+        ] {
+            let body = br#"{"__type":"InvalidSignatureException"}"#;
+            let date = Some(date);
+            let error = Refusal { operation: "GetRecords", status: 400, header: None, date, body };
+            assert_eq!(error.into_error().may_pass(), passes, "{date:?}");
         }
     }
 

@@ -68,6 +68,13 @@ impl Credentials {
         self.expires
     }
 
+    /// Whether both sign alike; they may expire at different times.
+    pub(super) fn sign_like(&self, other: &Self) -> bool {
+        self.access_key_id == other.access_key_id
+            && self.secret_access_key == other.secret_access_key
+            && self.session_token == other.session_token
+    }
+
     /// Whether a request can be signed with them: they go into headers.
     ///
     /// # Errors

@@ -158,11 +158,14 @@ impl KinesisClient {
     ) -> Result<T, ClientError> {
         bounds.check()?;
         let credentials = self.shared.credentials.get(bounds)?;
-        let answer = call(&credentials);
-        if answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Credentials) {
-            self.shared.credentials.expire(&credentials);
-        }
-        answer
+        let cache = &self.shared.credentials;
+        call(&credentials).inspect(|_| cache.accepted(&credentials)).map_err(|error| {
+            let is_refused = error.class() == ErrorClass::Credentials;
+            match is_refused && cache.refused(&credentials) {
+                true => error.with_new_keys_refused(),
+                false => error,
+            }
+        })
     }
 
     /// One call without rusoto's generated client, which copies answers several times.
