@@ -38,7 +38,7 @@ fn halves() -> [Shard; 2] {
 
 fn announced(shard: &Shard) -> ChildShard {
     let parents = shard.parents().to_vec();
-    ChildShard { id: shard.id().into(), parents, hash_keys: shard.hash_keys() }
+    ChildShard::new(shard.id(), parents, shard.hash_keys())
 }
 
 fn trial_with(config: Config, is_dispatching: bool) -> Trial {

@@ -68,7 +68,7 @@ fn user_records_come_out_in_order_as_they_went_in_between_plain_ones() {
             assert_eq!(record.sub_sequence_number(), sub as u64);
             assert_eq!(record.partition_key(), user.key);
             assert_eq!(record.data(), bytes(&user.data));
-            assert_eq!(record.approximate_arrival(), UNIX_EPOCH + Duration::from_secs(7));
+            assert_eq!(record.approximate_arrival(), Some(UNIX_EPOCH + Duration::from_secs(7)));
         }
     }
     assert_eq!((found.next().unwrap().data(), found.next().is_none()), (&b""[..], true));

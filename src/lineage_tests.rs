@@ -220,7 +220,7 @@ fn an_announced_child_is_listed_before_it_starts() {
     );
     assert_eq!(started(&mut lineage).len(), 2);
     let parents = vec![id(1), id(2)];
-    let child = ChildShard { id: id(3), parents, hash_keys: HashKeyRange::ALL };
+    let child = ChildShard::new(id(3), parents, HashKeyRange::ALL);
     lineage.ended(&id(1), &[child]);
     assert!(lineage.must_list() && started(&mut lineage).is_empty());
     lineage.listed(vec![shard(3, &[1, 2], HashKeyRange::ALL)]).unwrap();

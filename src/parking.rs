@@ -89,7 +89,8 @@ impl Parking {
         error: &BoxError,
     ) -> Verdict {
         batch.ledger().handles(Some(ShardState::Parked));
-        let is_old = self.on_error.max_record_age.is_some_and(|limit| age(&batch, time) > limit);
+        let limit = self.on_error.max_record_age.zip(age(&batch, time));
+        let is_old = limit.is_some_and(|(limit, age)| age > limit);
         let lane = self.lanes.entry(batch.shard().to_owned()).or_default();
         lane.attempts += 1;
         if self.on_error.halve && batch.len() > 1 {
@@ -133,11 +134,10 @@ impl Parking {
     }
 }
 
-/// How long the first record of a batch has been in the stream.
-fn age(batch: &Batch, time: Time) -> Duration {
-    let arrival = batch.records().first().map(|first| first.approximate_arrival());
-    let age = arrival.and_then(|arrival| time.wall.duration_since(arrival).ok());
-    age.unwrap_or_default()
+/// How long the first record of a batch has been in the stream; nothing if that is unknown, which is not old.
+fn age(batch: &Batch, time: Time) -> Option<Duration> {
+    let arrival = batch.records().first()?.approximate_arrival()?;
+    time.wall.duration_since(arrival).ok()
 }
 
 #[cfg(test)]

@@ -31,9 +31,17 @@ impl Shard {
     }
 
     fn batch(&self, numbers: std::ops::Range<u64>) -> Batch {
+        self.batch_of(numbers, |number| Some(UNIX_EPOCH + Duration::from_secs(number)))
+    }
+
+    fn batch_of(
+        &self,
+        numbers: std::ops::Range<u64>,
+        arrival: impl Fn(u64) -> Option<SystemTime>,
+    ) -> Batch {
         let mut records = RecordsBuilder::default();
         for number in numbers {
-            let arrival = UNIX_EPOCH + Duration::from_secs(number);
+            let arrival = arrival(number);
             records.push(&number.to_string().parse().unwrap(), "key", arrival, b"");
         }
         let records = records.build();
@@ -106,6 +114,18 @@ fn an_old_record_is_not_tried_again() {
     assert!(matches!(fail(&mut parking, at(61), shard.batch(1..9)), Verdict::Parked));
     let batch = parking.take(at(100).now).unwrap();
     assert!(matches!(fail(&mut parking, at(62), batch), Verdict::GivenUp { attempts: 2, .. }));
+}
+
+#[test]
+fn a_record_of_unknown_age_is_not_old() {
+    let mut parking = Parking::new(OnError::retry(4).max_record_age(Duration::from_secs(60)));
+    let mut batch = Shard::new("a").batch_of(1..2, |_| None);
+    for _ in 0..3 {
+        assert!(matches!(fail(&mut parking, at(1_000_000), batch), Verdict::Parked));
+        batch = parking.take(at(2_000_000).now).unwrap();
+    }
+    let verdict = fail(&mut parking, at(1_000_000), batch);
+    assert!(matches!(verdict, Verdict::GivenUp { attempts: 4, .. }));
 }
 
 #[test]

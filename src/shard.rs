@@ -32,8 +32,8 @@ pub struct ChildShard {
     pub id: String,
     /// The ids of its parents: one after a split, two after a merge.
     pub parents: Vec<String>,
-    /// Its hash keys.
-    pub hash_keys: HashKeyRange,
+    /// Its hash keys; `None` if the answer does not tell them, or tells what is no range. Its listing does.
+    pub hash_keys: Option<HashKeyRange>,
 }
 
 impl Shard {
@@ -113,8 +113,14 @@ impl Shard {
 
 impl ChildShard {
     /// A child of these parents: one after a split, two after a merge. See [`Answer::new`](crate::Answer::new).
-    pub fn new(id: impl Into<String>, parents: Vec<String>, hash_keys: HashKeyRange) -> Self {
-        Self { id: id.into(), parents, hash_keys }
+    ///
+    /// `None` stands for hash keys that are not known.
+    pub fn new(
+        id: impl Into<String>,
+        parents: Vec<String>,
+        hash_keys: impl Into<Option<HashKeyRange>>,
+    ) -> Self {
+        Self { id: id.into(), parents, hash_keys: hash_keys.into() }
     }
 }
 

@@ -516,7 +516,7 @@ fn records_go_through_an_emulator_and_come_back() {
     assert_eq!((answer.records.len(), answer.children.len()), (2, 0));
     let record = answer.records.first().unwrap();
     assert_eq!((record.data(), record.partition_key()), (&b"hello"[..], "é0"));
-    let since = record.approximate_arrival().duration_since(start - SECOND);
+    let since = record.approximate_arrival().unwrap().duration_since(start - SECOND);
     assert!(since.unwrap() < 60 * SECOND);
     let rest = session.get_records(&answer.next.unwrap(), 10_000, &call).unwrap();
     assert_eq!(rest.records.len(), 1);

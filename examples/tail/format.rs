@@ -20,7 +20,9 @@ struct Object<'a> {
     shard: &'a str,
     sequence_number: &'a str,
     partition_key: &'a str,
-    arrival: String,
+    /// Left out if it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrival: Option<String>,
     #[serde(flatten)]
     data: Data<'a>,
 }
@@ -53,12 +55,12 @@ impl Format {
 
 impl<'a> Object<'a> {
     fn new(shard: &'a str, record: Record<'a>) -> Self {
-        let arrival = DateTime::<Utc>::from(record.approximate_arrival());
+        let arrival = record.approximate_arrival().map(DateTime::<Utc>::from);
         Self {
             shard,
             sequence_number: record.sequence_number(),
             partition_key: record.partition_key(),
-            arrival: arrival.to_rfc3339_opts(SecondsFormat::Millis, true),
+            arrival: arrival.map(|it| it.to_rfc3339_opts(SecondsFormat::Millis, true)),
             data: match std::str::from_utf8(record.data()) {
                 Ok(text) => Data::Data(text),
                 Err(_) => Data::DataBase64(STANDARD.encode_to_string(record.data())),

@@ -34,7 +34,7 @@ impl Tips {
     pub(crate) fn saw(&mut self, batch: &Batch) {
         let is_behind = batch.behind_latest() > Some(Duration::ZERO);
         let last = batch.records().last();
-        if !is_behind && last.is_some_and(|it| it.approximate_arrival() >= self.started) {
+        if !is_behind && last.is_some_and(|it| it.approximate_arrival() >= Some(self.started)) {
             self.reached.insert(batch.shard().to_owned());
         }
     }

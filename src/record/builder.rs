@@ -3,13 +3,13 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
 #[cfg(feature = "kpl")]
 use super::Record;
-use super::{Answer, Entry, Records};
+use super::{Answer, Arrival, Entry, Records};
 use crate::budget::Budget;
 use crate::sequence::SequenceNumber;
 
@@ -59,15 +59,22 @@ impl RecordsBuilder {
 
     /// Adds a record. The caller keeps them in sequence order.
     ///
-    /// `arrival` is `ApproximateArrivalTimestamp`; times before 1970 count as 1970.
+    /// `arrival` is `ApproximateArrivalTimestamp`, and `None` if it is unknown; times before 1970 count as 1970, those
+    /// after the year 9999 as its end.
     ///
     /// # Panics
     /// If the data or the text of all records together exceeds 4 GiB.
-    pub fn push(&mut self, sequence: &SequenceNumber, key: &str, arrival: SystemTime, data: &[u8]) {
+    pub fn push(
+        &mut self,
+        sequence: &SequenceNumber,
+        key: &str,
+        arrival: impl Into<Option<SystemTime>>,
+        data: &[u8],
+    ) {
         let from = self.data.len();
         self.data.extend_from_slice(data);
-        let since = arrival.duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.push_index(sequence.as_str(), key, since.as_millis() as i64, from..self.data.len());
+        let arrival = Arrival::new(arrival.into());
+        self.push_index(sequence.as_str(), key, arrival, from..self.data.len());
     }
 
     /// The finished records.
@@ -93,13 +100,13 @@ impl RecordsBuilder {
         &mut self,
         sequence: &str,
         key: &str,
-        arrival_millis: i64,
+        arrival: Arrival,
         data: Range<usize>,
     ) {
         let sequence = append(&mut self.text, sequence);
         let key = append(&mut self.text, key);
         let data = (narrow(data.start), narrow(data.end));
-        self.index.push(Entry { data, key, sequence, sub: u64::MAX, arrival_millis });
+        self.index.push(Entry { data, key, sequence, sub: u64::MAX, arrival });
     }
 
     /// Takes the buffer of the data from what the budget keeps, and lets it go there.
@@ -134,8 +141,8 @@ impl RecordsBuilder {
         let from = narrow(self.data.len());
         self.data.extend_from_slice(data);
         let data = (from, narrow(self.data.len()));
-        let arrival_millis = of.entry.arrival_millis;
-        self.index.push(Entry { data, key, sequence, sub, arrival_millis });
+        let arrival = of.entry.arrival;
+        self.index.push(Entry { data, key, sequence, sub, arrival });
     }
 
     /// Adds a record as it is.

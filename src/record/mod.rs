@@ -1,12 +1,13 @@
 //! The records of one answer, in a few shared buffers.
 
+mod arrival;
 mod builder;
 
 use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -14,6 +15,7 @@ use crate::budget::Reservation;
 use crate::position::Position;
 use crate::sequence::SequenceNumber;
 
+pub(crate) use self::arrival::Arrival;
 pub use self::builder::RecordsBuilder;
 
 /// Records of one shard, in sequence order. A clone shares them.
@@ -60,7 +62,7 @@ struct Entry {
     key: (u32, u32),
     sequence: (u32, u32),
     sub: u64,
-    arrival_millis: i64,
+    arrival: Arrival,
 }
 
 impl AsRef<[u8]> for Held {
@@ -197,10 +199,10 @@ impl<'a> Record<'a> {
         self.entry.sub
     }
 
-    /// When Kinesis took the record, in milliseconds, with no promise of order or precision.
-    pub fn approximate_arrival(&self) -> SystemTime {
-        let millis = u64::try_from(self.entry.arrival_millis).unwrap_or(0);
-        UNIX_EPOCH + Duration::from_millis(millis)
+    /// When Kinesis took the record, in milliseconds, with no promise of order or precision. `None` if the answer does
+    /// not tell, or tells what can be no time; Amazon always tells.
+    pub fn approximate_arrival(&self) -> Option<SystemTime> {
+        self.entry.arrival.time()
     }
 
     /// The position after this record.
@@ -279,6 +281,8 @@ impl fmt::Debug for RecordIter<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     fn records(numbers: &[&str]) -> Records {
@@ -298,8 +302,15 @@ mod tests {
         let last = records.last().unwrap();
         assert_eq!((last.data(), last.partition_key()), (&b"11"[..], "key"));
         assert_eq!(last.bytes(), &b"11"[..]);
-        assert_eq!(last.approximate_arrival(), UNIX_EPOCH + Duration::from_millis(1_500));
+        assert_eq!(last.approximate_arrival(), Some(UNIX_EPOCH + Duration::from_millis(1_500)));
         assert_eq!(last.position(), Position::after("11".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_record_that_arrived_nobody_knows_when_says_so() {
+        let mut builder = RecordsBuilder::new();
+        builder.push(&"1".parse().unwrap(), "key", None, b"");
+        assert_eq!(builder.build().first().unwrap().approximate_arrival(), None);
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Journal {
                 id: id(record.data())?,
                 shard: batch.shard().into(),
                 sequence: record.sequence_number().parse()?,
-                arrival: record.approximate_arrival(),
+                arrival: record.approximate_arrival().ok_or("a record without its time")?,
             });
         }
         let bytes = batch.records().iter().map(|record| record.data().len()).sum();

@@ -1,6 +1,7 @@
 //! Answers of GetRecords and GetShardIterator, read without a copy of their text.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use base64_simd::STANDARD;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::lenient::{self, Number};
+
 use crate::budget::Budget;
 use crate::client::{Answer, Token};
-use crate::record::RecordsBuilder;
+use crate::record::{Arrival, RecordsBuilder};
 use crate::sequence::SequenceNumber;
 use crate::shard::{ChildShard, HashKeyRange};
 
@@ -27,18 +30,21 @@ pub(super) struct Malformed {
 /// Reads what GetRecords answers.
 ///
 /// `Records` must be there: an empty object, as a proxy may answer, must not pass for the end of a
-/// shard.
+/// shard. Neither must an empty token. What nobody needs for reading on is unknown if it cannot be read.
 pub(super) fn records(body: &[u8], budget: Option<&Budget>) -> Result<Answer, Malformed> {
+    let reason = Cell::new(None);
     let mut json = serde_json::Deserializer::from_slice(body);
-    let raw = AnswerSeed { length: body.len(), budget }.deserialize(&mut json)?;
-    json.end()?;
-    let children = raw.child_shards.unwrap_or_default().into_iter().map(child);
-    let behind = raw.millis_behind_latest.and_then(|millis| u64::try_from(millis).ok());
+    let seed = AnswerSeed { length: body.len(), budget, reason: &reason };
+    let raw = seed.deserialize(&mut json).and_then(|raw| json.end().map(|()| raw));
+    let raw = raw.map_err(|error| Malformed::from(error).with_reason(reason.take()))?;
     Ok(Answer {
         records: raw.records.build(),
         next: raw.next_shard_iterator,
-        behind_latest: behind.map(Duration::from_millis),
-        children: children.collect::<Result<_, _>>()?,
+        behind_latest: raw
+            .millis_behind_latest
+            .whole("MillisBehindLatest")
+            .map(Duration::from_millis),
+        children: raw.children,
     })
 }
 
@@ -60,6 +66,15 @@ pub(super) fn hash_keys(start: &str, end: &str) -> Result<HashKeyRange, Malforme
 impl Malformed {
     pub(super) fn new(what: &'static str) -> Self {
         Self { what: what.into(), is_cut: false }
+    }
+
+    /// The same with a reason of ours, if there is one, instead of serde's, which may quote the answer.
+    fn with_reason(mut self, reason: Option<&'static str>) -> Self {
+        if let Some(reason) = reason {
+            let (_, place) = self.what.split_once(", ").unwrap_or_default();
+            self.what = format!("{reason}, {place}").into();
+        }
+        self
     }
 
     /// Whether the answer made sense until it ended. A gateway that cuts large bodies may set
@@ -96,8 +111,8 @@ impl From<serde_json::Error> for Malformed {
 struct RawAnswer {
     records: RecordsBuilder,
     next_shard_iterator: Option<Token>,
-    millis_behind_latest: Option<i64>,
-    child_shards: Option<Vec<RawChild>>,
+    millis_behind_latest: Number,
+    children: Vec<ChildShard>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +132,15 @@ struct AnswerSeed<'b> {
     /// Of all the answer, in bytes.
     length: usize,
     budget: Option<&'b Budget>,
+    /// Why it makes no sense: serde keeps only text, among its own.
+    reason: &'b Cell<Option<&'static str>>,
+}
+
+impl AnswerSeed<'_> {
+    fn refuse<E: Error>(&self, reason: &'static str) -> E {
+        self.reason.set(Some(reason));
+        E::custom(reason)
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
@@ -136,27 +160,32 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawAnswer, A::Error> {
         let mut records = None;
-        let (mut next_shard_iterator, mut millis_behind_latest, mut child_shards) = <_>::default();
+        let (mut next_shard_iterator, mut millis_behind_latest, mut children) = <_>::default();
         while let Some(field) = map.next_key()? {
             match field {
                 AnswerField::Records if records.is_some() => {
-                    return Err(A::Error::duplicate_field("Records"));
+                    return Err(self.refuse("records twice"));
                 }
                 AnswerField::Records => {
                     records = Some(map.next_value_seed(RecordsSeed(self))?);
                 }
                 AnswerField::NextShardIterator => {
                     let text = map.next_value::<Option<Text<'_>>>()?;
-                    let token = text.filter(|text| !text.0.is_empty());
-                    next_shard_iterator = token.map(|text| Token::new(text.0));
+                    if text.as_ref().is_some_and(|text| text.0.is_empty()) {
+                        return Err(self.refuse("an empty shard iterator"));
+                    }
+                    next_shard_iterator = text.map(|text| Token::new(text.0));
                 }
                 AnswerField::MillisBehindLatest => millis_behind_latest = map.next_value()?,
-                AnswerField::ChildShards => child_shards = map.next_value()?,
+                AnswerField::ChildShards => {
+                    let told = lenient::children(&map.next_value()?);
+                    children = told.map_err(|reason| self.refuse::<A::Error>(reason))?;
+                }
                 AnswerField::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        let records = records.ok_or_else(|| A::Error::missing_field("Records"))?;
-        Ok(RawAnswer { records, next_shard_iterator, millis_behind_latest, child_shards })
+        let records = records.ok_or_else(|| self.refuse("no records and no error"))?;
+        Ok(RawAnswer { records, next_shard_iterator, millis_behind_latest, children })
     }
 }
 
@@ -183,7 +212,7 @@ impl<'de> Visitor<'de> for RecordsSeed<'_> {
             if builder.is_empty() {
                 make_room(&mut builder, &record, self.0.length);
             }
-            push(&mut builder, &record).map_err(A::Error::custom)?;
+            push(&mut builder, &record).map_err(|reason| self.0.refuse::<A::Error>(reason))?;
         }
         Ok(builder)
     }
@@ -204,27 +233,13 @@ struct RawRecord<'a> {
     #[serde(borrow)]
     data: RawData<'a>,
     /// Seconds since 1970.
-    approximate_arrival_timestamp: Option<f64>,
+    #[serde(default)]
+    approximate_arrival_timestamp: Number,
 }
 
 /// A text as bytes, borrowed as above. Whether they are UTF-8 is not asked, which would be a sixteenth of all time: what
 /// is not ASCII is no base64.
 struct RawData<'a>(Cow<'a, [u8]>);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawChild {
-    shard_id: String,
-    parent_shards: Vec<String>,
-    hash_key_range: RawRange,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawRange {
-    starting_hash_key: String,
-    ending_hash_key: String,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -256,12 +271,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawData<'a> {
     }
 }
 
-fn child(raw: RawChild) -> Result<ChildShard, Malformed> {
-    let range = raw.hash_key_range;
-    let hash_keys = hash_keys(&range.starting_hash_key, &range.ending_hash_key)?;
-    Ok(ChildShard::new(raw.shard_id, raw.parent_shards, hash_keys))
-}
-
 /// Makes room as if all records of the answer were like the first. Where they are not, the buffers grow, and
 /// what is not used is given back in the end: too much room costs page faults.
 fn make_room(builder: &mut RecordsBuilder, first: &RawRecord<'_>, length: usize) {
@@ -280,9 +289,15 @@ fn push(builder: &mut RecordsBuilder, record: &RawRecord<'_>) -> Result<(), &'st
     let decoded = STANDARD.decode_append(&record.data.0, arena);
     decoded.map_err(|_| "a record whose data is no base64")?;
     let data = from..arena.len();
-    let seconds = record.approximate_arrival_timestamp.unwrap_or(0.0);
-    let millis = (seconds * 1_000.0).round() as i64;
-    builder.push_index(&record.sequence_number, &record.partition_key, millis, data);
+    let arrival = match record.approximate_arrival_timestamp {
+        Number::Is(seconds) => Arrival::of_seconds(seconds),
+        Number::Missing => Arrival::UNKNOWN,
+        Number::Odd => {
+            lenient::is_odd("ApproximateArrivalTimestamp");
+            Arrival::UNKNOWN
+        }
+    };
+    builder.push_index(&record.sequence_number, &record.partition_key, arrival, data);
     Ok(())
 }
 

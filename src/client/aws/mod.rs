@@ -11,6 +11,7 @@ mod credentials;
 mod decode;
 mod endpoint;
 mod environment;
+mod lenient;
 mod listing;
 mod profile;
 mod region;

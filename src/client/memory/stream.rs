@@ -135,7 +135,7 @@ impl StreamState {
         let id = format!("shardId-{index:012}");
         let parent_ids: Vec<String> =
             parents.iter().map(|parent| self.shards[*parent].shard.id().into()).collect();
-        let child = ChildShard { id: id.clone(), parents: parent_ids.clone(), hash_keys };
+        let child = ChildShard::new(id.clone(), parent_ids.clone(), hash_keys);
         for parent in parents {
             self.shards[*parent].children.push(child.clone());
         }
