@@ -80,12 +80,23 @@ impl Trial {
         (request.key().to_owned(), request.token().map(str::to_owned))
     }
 
-    /// What a child with these variables says, which has nothing to sign with.
+    /// What a child with these variables says, which has nothing to sign with, and never will.
     #[track_caller]
     fn fails(&self, variables: &[(&str, &str)]) -> String {
+        self.fails_as("Fatal ", variables)
+    }
+
+    /// What a child with these variables says, which has nothing to sign with now.
+    #[track_caller]
+    fn fails_for_now(&self, variables: &[(&str, &str)]) -> String {
+        self.fails_as("Transient ", variables)
+    }
+
+    #[track_caller]
+    fn fails_as(&self, class: &str, variables: &[(&str, &str)]) -> String {
         let outcome = self.run(variables);
-        assert!(outcome.starts_with("Transient "), "{outcome}");
-        assert!(self.server.requests.is_empty(), "nothing is sent unsigned");
+        assert!(outcome.starts_with(class), "{outcome}");
+        assert!(self.server.requests.is_empty(), "nothing is sent with any key");
         outcome
     }
 }
@@ -101,8 +112,11 @@ fn keys_come_from_the_environment_with_and_without_a_session_token() {
     assert_eq!(trial.signs(&keys), pair("envkey", None));
     let all = [keys[0], keys[1], ("AWS_SESSION_TOKEN", "tok/en+==")];
     assert_eq!(trial.signs(&all), pair("envkey", Some("tok/en+==")));
-    let error = trial.fails(&keys[..1]);
-    says(&error, &["DescribeStreamSummary", "the environment", "AWS_SECRET_ACCESS_KEY"]);
+    for (half, other) in [(keys[0], keys[1].0), (keys[1], keys[0].0)] {
+        let error = trial.fails(&[half]);
+        let said = format!("the environment: {} is set, but no {other}", half.0);
+        says(&error, &["DescribeStreamSummary", &said]);
+    }
 }
 
 #[test]
@@ -117,7 +131,7 @@ fn keys_come_from_the_chosen_profile_with_their_whole_session_token() {
     let work = [file, ("AWS_PROFILE", "work")];
     assert_eq!(trial.signs(&work), pair("second", Some("IQoJ/b3+Jp==")));
     let error = trial.fails(&[file, ("AWS_PROFILE", "gone")]);
-    says(&error, &["no profile \"gone\"", file.1]);
+    says(&error, &["AWS_PROFILE names \"gone\"", file.1, "no such profile"]);
 }
 
 #[test]
@@ -128,7 +142,12 @@ fn keys_come_from_the_home_directory_and_strange_files_are_no_panic() {
     assert_eq!(trial.signs(&[]), pair("home", None));
     let folder = trial.folder.display().to_string();
     let half = trial.file("half", "[default]\naws_access_key_id\naws_secret_access_key = s\n");
-    for (file, fact) in [(folder, "no such file"), (half, "no aws_access_key_id")] {
+    let gone = trial.folder.join("gone").display().to_string();
+    for (file, fact) in [
+        (gone, "no such file"),
+        (folder, "no regular file"),
+        (half, "aws_secret_access_key is set, but no aws_access_key_id"),
+    ] {
         says(&trial.fails(&[("AWS_SHARED_CREDENTIALS_FILE", &file)]), &[&file, fact]);
     }
 }
@@ -157,7 +176,8 @@ fn a_process_that_fails_says_why_and_nothing_that_it_printed() {
     let fails = |command: &str| {
         let config = format!("[default]\ncredential_process = {command}\n");
         let config = trial.file("config", &config);
-        let error = trial.fails(&[("AWS_CONFIG_FILE", &config)]);
+        let class = if command.contains("unfinished") { "Fatal " } else { "Transient " };
+        let error = trial.fails_as(class, &[("AWS_CONFIG_FILE", &config)]);
         says(&error, &["credential_process of profile \"default\""]);
         error
     };
@@ -204,33 +224,169 @@ fn keys_come_from_a_container_that_gets_its_authorization_token() {
     assert_eq!(request.header("authorization"), Some("letmein"));
 
     let broken = Server::saying(answer("500 Oops", "", "<html>"));
-    let error = trial.fails(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &broken.url())]);
-    says(&error, &["the container: "]);
+    let error = trial.fails_for_now(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &broken.url())]);
+    says(&error, &["the container: HTTP status 500"]);
+    let denied = Server::saying(answer("403 No", "", r#"{"message":"no such role"}"#));
+    let error = trial.fails_for_now(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &denied.url())]);
+    says(&error, &["the container: HTTP status 403: no such role"]);
     let silent = Server::new(|_| None);
-    let error = trial.fails(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &silent.url())]);
-    says(&error, &["the container: ", "timed out"]);
+    let error = trial.fails_for_now(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &silent.url())]);
+    says(&error, &["the container: no answer within 2s"]);
 }
 
 #[test]
-fn what_rusoto_does_not_speak_is_an_error_that_says_so() {
-    let trial = Trial::new("beyond");
-    let text = "[default]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = other\n\
-                [profile sso]\nsso_session = mine\nsso_account_id = 1\n";
-    let config = trial.file("config", text);
-    let keys = trial.file("keys", text);
+fn keys_come_from_the_config_file_after_those_of_the_other() {
+    let trial = Trial::new("config_keys");
+    let config = trial.file(
+        "config",
+        "[default] ; mine\naws_access_key_id = first # mine\naws_secret_access_key = s\n\
+         [profile work]\naws_access_key_id = second\naws_secret_access_key = s\n",
+    );
+    let keys = trial.file("keys", "[work]\naws_access_key_id=third\naws_secret_access_key=s\n");
     let files = [("AWS_CONFIG_FILE", &*config), ("AWS_SHARED_CREDENTIALS_FILE", &*keys)];
-    for profile in ["default", "sso"] {
-        let error = trial.fails(&[files[0], files[1], ("AWS_PROFILE", profile)]);
-        says(&error, &[&config, "no credential_process", &keys, "no aws_access_key_id"]);
-    }
-    let identity = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token");
-    says(&trial.fails(&[identity]), &[identity.0, "is not supported: use ClientBuilder"]);
+    assert_eq!(trial.signs(&files), pair("first", None));
+    let work = [files[0], files[1], ("AWS_PROFILE", "work")];
+    assert_eq!(trial.signs(&work), pair("third", None));
+}
 
+/// A place where others have keys: an instance and a container, which nobody may ask.
+struct Others {
+    instance: Server,
+    container: Server,
+    instance_url: String,
+    container_url: String,
+}
+
+impl Others {
+    fn new() -> Self {
+        let said = r#"{"AccessKeyId":"boxkey","SecretAccessKey":"s","Token":"t","Expiration":"2100-01-01T00:00:00Z"}"#;
+        let (instance, container) = (instance(), Server::saying(ok(said)));
+        let (instance_url, container_url) = (instance.url(), container.url());
+        Self { instance, container, instance_url, container_url }
+    }
+
+    fn variables(&self) -> [(&str, &str); 3] {
+        [
+            ("AWS_EC2_METADATA_DISABLED", "false"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &self.instance_url),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &self.container_url),
+        ]
+    }
+
+    /// What a child says which, beside these variables, has somebody else's keys in reach.
+    #[track_caller]
+    fn are_not_asked(&self, trial: &Trial, variables: &[(&str, &str)]) -> String {
+        let error = trial.fails(&[&self.variables(), variables].concat());
+        assert!(self.instance.requests.is_empty(), "the instance was asked: {error}");
+        assert!(self.container.requests.is_empty(), "the container was asked: {error}");
+        error
+    }
+}
+
+#[test]
+fn a_profile_that_needs_more_is_never_somebody_else() {
+    let (trial, others) = (Trial::new("beyond"), Others::new());
+    let own = "aws_access_key_id = own\naws_secret_access_key = s\n";
+    for setting in [
+        "role_arn = arn:aws:iam::1:role/x",
+        "role_arn = arn:aws:iam::1:role/x\nsource_profile = default",
+        "source_profile = default",
+        "credential_source = Ec2InstanceMetadata",
+        "web_identity_token_file = /var/run/token",
+        "sso_session = mine\nsso_account_id = 1",
+        "sso_start_url = https://example.com",
+        "login_session = mine",
+    ] {
+        let config = trial.file("config", &format!("[profile prod]\n{setting}\n"));
+        // Keys of the same name, keys of the profile that it names, and none.
+        for text in [format!("[prod]\n{own}"), format!("[default]\n{own}"), String::new()] {
+            let keys = trial.file("keys", &text);
+            let files = [("AWS_CONFIG_FILE", &*config), ("AWS_SHARED_CREDENTIALS_FILE", &*keys)];
+            let variables = [files[0], files[1], ("AWS_PROFILE", "prod")];
+            let error = others.are_not_asked(&trial, &variables);
+            let (name, _) = setting.split_once(' ').unwrap();
+            let facts = [
+                &format!("profile \"prod\" has {name}"),
+                "credential_process = aws configure export-credentials --profile prod",
+                "ClientBuilder::credentials_fn",
+            ];
+            says(&error, &facts);
+        }
+    }
+}
+
+#[test]
+fn the_remedy_that_the_error_names_works() {
+    let trial = Trial::new("remedy");
+    // In the place of Amazon's own tool.
+    let printed = r#"{"Version":1,"AccessKeyId":"rolekey","SecretAccessKey":"s"}"#;
+    let tool = trial.file("export-credentials", &format!("echo '{printed}'\n"));
+    let text = format!("[default]\nrole_arn = r\ncredential_process = sh {tool}\n");
+    let config = trial.file("config", &text);
+    assert_eq!(trial.signs(&[("AWS_CONFIG_FILE", &config)]), pair("rolekey", None));
+    // Any other command gives the keys of whoever it is, perhaps not of the role.
+    let text = format!("[default]\nrole_arn = r\ncredential_process = echo '{printed}'\n");
+    let config = trial.file("config", &text);
+    says(&trial.fails(&[("AWS_CONFIG_FILE", &config)]), &["has role_arn"]);
+}
+
+#[test]
+fn a_web_identity_is_never_the_nodes_role() {
+    let (trial, others) = (Trial::new("web_identity"), Others::new());
+    let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token");
+    let role = ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x");
+    for variables in [vec![role, token], vec![token]] {
+        let error = others.are_not_asked(&trial, &variables);
+        says(&error, &[token.0, "is not supported", "export-credentials", "credentials_fn"]);
+    }
+}
+
+#[test]
+fn a_profile_that_is_nowhere_is_never_somebody_else() {
+    let (trial, others) = (Trial::new("gone"), Others::new());
+    let error = others.are_not_asked(&trial, &[("AWS_PROFILE", "gone")]);
+    let home = trial.folder.display().to_string();
+    let facts = [
+        "AWS_PROFILE names \"gone\"",
+        &format!("{home}/.aws/config: no such file"),
+        &format!("{home}/.aws/credentials: no such file"),
+    ];
+    says(&error, &facts);
+}
+
+#[test]
+fn half_a_pair_of_keys_is_never_somebody_else() {
+    let (trial, others) = (Trial::new("half"), Others::new());
+    let file = trial.file("keys", "[default]\naws_access_key_id = own\n");
+    let error = others.are_not_asked(&trial, &[("AWS_SHARED_CREDENTIALS_FILE", &file)]);
+    says(&error, &[&file, "aws_access_key_id is set, but no aws_secret_access_key"]);
+    let error = others.are_not_asked(&trial, &[("AWS_ACCESS_KEY_ID", "own")]);
+    says(&error, &["AWS_ACCESS_KEY_ID is set, but no AWS_SECRET_ACCESS_KEY"]);
+}
+
+#[test]
+fn a_container_that_cannot_be_asked_is_never_the_instance() {
+    let (trial, others) = (Trial::new("far_container"), Others::new());
+    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "letmein");
+    for url in ["http://192.0.2.1/keys", "http://keys.example/keys", "ftp://localhost", "nonsense"]
+    {
+        let far = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
+        let error = others.are_not_asked(&trial, &[far, token]);
+        says(&error, &[far.0]);
+        assert!(!error.contains(token.1), "{error}");
+    }
     // EKS Pod Identity refuses a request without the token of the file.
-    let pod = Server::saying(answer("401 Unauthorized", "", "no token"));
     let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/var/run/token");
-    let error = trial.fails(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &pod.url()), file]);
-    says(&error, &["the container: ", file.0, "is not supported"]);
+    says(&others.are_not_asked(&trial, &[file]), &[file.0, "is not supported", "credentials_fn"]);
+}
+
+#[test]
+fn a_profile_without_keys_lets_the_next_place_give_them() {
+    let (trial, others) = (Trial::new("region_only"), Others::new());
+    let config = trial.file("config", "[profile work]\nregion = eu-b-1\n");
+    let variables = [("AWS_CONFIG_FILE", &*config), ("AWS_PROFILE", "work")];
+    let all = [&others.variables()[..], &variables].concat();
+    assert_eq!(trial.signs(&all), pair("boxkey", Some("t")));
 }
 
 /// Version 1 of an instance's metadata, and nothing of version 2.
@@ -263,15 +419,45 @@ fn keys_come_from_an_instance() {
     assert_eq!(arrives(|builder| builder.credentials_provider(provider)), own);
 }
 
-#[test]
-fn an_instance_that_knows_version_2_alone_is_an_error() {
-    let trial = Trial::new("instance_2");
-    let metadata = Server::saying(answer("401 Unauthorized", "", "<html>no token</html>"));
-    let error = trial.fails(&[
+/// What a child says whose instance answers so.
+fn instance_fails(trial: &Trial, class: &str, said: String) -> String {
+    let metadata = Server::saying(said);
+    let variables = [
         ("AWS_EC2_METADATA_DISABLED", "false"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
-    ]);
-    says(&error, &["the instance's metadata, version 1: "]);
+    ];
+    trial.fails_as(class, &variables)
+}
+
+#[test]
+fn an_instance_that_knows_version_2_alone_is_an_error_that_says_so() {
+    let trial = Trial::new("instance_2");
+    for (status, number) in [("401 Unauthorized", 401), ("403 Forbidden", 403)] {
+        let said = answer(status, "", "<html>no token</html>");
+        let error = instance_fails(&trial, "Fatal ", said);
+        let fact = format!(
+            "the instance's metadata, version 1: HTTP status {number}: this instance demands \
+             version 2, which is not spoken here: use ClientBuilder::credentials_fn"
+        );
+        says(&error, &[&fact, "export-credentials"]);
+        assert!(!error.contains("html"), "{error}");
+    }
+    let disabled =
+        [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_V1_DISABLED", "true")];
+    says(&trial.fails(&disabled), &["AWS_EC2_METADATA_V1_DISABLED demands version 2"]);
+}
+
+#[test]
+fn an_instance_that_answers_nonsense_is_an_error_that_says_what() {
+    let trial = Trial::new("instance_nonsense");
+    let html = ok("<html>Welcome to the hotel</html>");
+    let error = instance_fails(&trial, "Transient ", html);
+    says(&error, &["it answered no name of a role", "AWS_EC2_METADATA_SERVICE_ENDPOINT"]);
+    assert!(!error.contains("Welcome"), "{error}");
+    let error = instance_fails(&trial, "Transient ", answer("404 Not Found", "", ""));
+    says(&error, &["HTTP status 404: the instance has no role"]);
+    let error = instance_fails(&trial, "Transient ", answer("500 Oops", "", ""));
+    says(&error, &["version 1: HTTP status 500; before that: "]);
     let error = trial.fails(&[
         ("AWS_EC2_METADATA_DISABLED", "false"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense"),
@@ -282,18 +468,18 @@ fn an_instance_that_knows_version_2_alone_is_an_error() {
 #[test]
 fn without_any_the_error_names_every_place_that_was_looked_at() {
     let trial = Trial::new("none");
-    let error = trial.fails(&[("AWS_PROFILE", "work")]);
+    let error = trial.fails(&[]);
     let home = trial.folder.display().to_string();
     says(
         &error,
         &[
-            "DescribeStreamSummary failed: no credentials",
+            "DescribeStreamSummary failed: no credentials: the instance's metadata, version 1: \
+             AWS_EC2_METADATA_DISABLED is true; before that: ",
             "AWS_ACCESS_KEY_ID in the environment: not set",
-            &format!("{home}/.aws/config"),
-            &format!("{home}/.aws/credentials"),
+            &format!("profile \"default\" in {home}/.aws/config: no such file"),
+            &format!("{home}/.aws/credentials: no such file"),
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-            "the instance's metadata, version 1: AWS_EC2_METADATA_DISABLED is true",
+            "_FULL_URI",
         ],
     );
 }

@@ -86,11 +86,12 @@ impl ClientBuilder {
     /// Without this or one of the next three, credentials are looked for in this order:
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the environment; the
     /// `credential_process` of the profile, then its keys in `AWS_SHARED_CREDENTIALS_FILE` or
-    /// `~/.aws/credentials`; the container's metadata (without a token file); the instance's metadata
-    /// (version 1 only), at `AWS_EC2_METADATA_SERVICE_ENDPOINT` if that is set, and not if
-    /// `AWS_EC2_METADATA_DISABLED` is `true`. If the environment, a process or a container is set up
-    /// and fails, that is the error. A web identity is not among them: use
-    /// [`credentials_fn`](Self::credentials_fn) for that, and for version 2.
+    /// `~/.aws/credentials`, then those in its config file; the container's metadata (without a token file);
+    /// the instance's metadata (version 1 only), at `AWS_EC2_METADATA_SERVICE_ENDPOINT` if that is set, and not
+    /// if `AWS_EC2_METADATA_DISABLED` is `true`. The first that is set up counts. If it fails, or needs what is
+    /// not supported (a role, SSO, a web identity, a token file), that is the error of each call: of class
+    /// [`Fatal`](crate::ErrorClass::Fatal) if only another setting can help, else
+    /// [`Transient`](crate::ErrorClass::Transient). [`credentials_fn`](Self::credentials_fn) does the rest.
     pub fn credentials(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
         self.source = Source::Static(Arc::new(Credentials::new(key, secret)));
         self

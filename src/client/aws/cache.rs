@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use super::bounds::Bounds;
 use super::credentials::Credentials;
 use super::source::Source;
-use crate::client::ClientError;
+use super::unavailable::Unavailable;
+use crate::client::{ClientError, ErrorClass};
 
 /// New credentials are asked for this long before the old ones expire, as Amazon's SDKs do.
 const EARLY: Duration = Duration::from_secs(300);
@@ -45,7 +46,7 @@ struct State {
     asking: Option<Arc<Asking>>,
 }
 
-type Outcome = Result<Arc<Credentials>, String>;
+type Outcome = Result<Arc<Credentials>, Unavailable>;
 
 /// One question under way.
 #[derive(Debug)]
@@ -104,8 +105,12 @@ impl CredentialsCache {
         };
         asking.wait(bounds)?;
         self.absorb(&asking);
-        // Nobody has refused anything: who gives them may be out of reach for a while.
-        asking.outcome().map_err(|reason| bounds.transient(format!("no credentials: {reason}")))
+        asking.outcome().map_err(|why| {
+            // Nobody has refused anything: who gives them, or has given some, may be out of reach for a while.
+            let is_final = why.is_final && self.state.lock().current.is_none();
+            let class = if is_final { ErrorClass::Fatal } else { ErrorClass::Transient };
+            bounds.error(class, format!("no credentials: {}", why.reason))
+        })
     }
 
     /// Has the next call ask for new ones: the service refused these. Whether that refuses new ones as well: others
@@ -198,8 +203,9 @@ impl State {
                 let wait = if self.is_refused() { ONCE_MORE } else { AGAIN };
                 self.not_before = Instant::now().checked_add(wait);
             }
-            Err(reason) if self.good().is_some() => {
+            Err(why) if self.good().is_some() => {
                 self.not_before = Instant::now().checked_add(AGAIN);
+                let reason = why.reason;
                 log::warn!("new credentials could not be had, the old ones still serve: {reason}");
             }
             // Those who waited for it have it.
@@ -237,7 +243,7 @@ impl Asking {
 
     fn outcome(&self) -> Outcome {
         let outcome = self.outcome.lock().clone();
-        outcome.unwrap_or_else(|| Err("their source panicked".into()))
+        outcome.unwrap_or_else(|| Err(Unavailable::for_now("their source panicked")))
     }
 
     fn join(&self) {

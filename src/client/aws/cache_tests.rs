@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::unbounded;
 
 use super::*;
-use crate::client::{Call, ErrorClass};
+use crate::client::Call;
 
 fn bounds() -> Bounds {
     Bounds::new("GetRecords", &Call::unbounded(), Duration::from_secs(20))

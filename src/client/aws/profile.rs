@@ -1,12 +1,47 @@
 //! Profiles: sections of the two files that Amazon's tools share.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::environment::{self, Lookup};
+use super::ini;
 
-/// The settings of one profile, by their names in lower case.
+/// The settings of one profile, by their names in lower case. An empty one counts as not set.
 pub(super) type Settings = HashMap<String, String>;
+
+const CONFIG: &str = "AWS_CONFIG_FILE";
+const CREDENTIALS: &str = "AWS_SHARED_CREDENTIALS_FILE";
+
+/// What both files say of the chosen profile.
+#[derive(Debug)]
+pub(super) struct Profile {
+    pub(super) name: String,
+    /// `AWS_PROFILE` names it.
+    pub(super) is_chosen: bool,
+    pub(super) config: Section,
+    pub(super) credentials: Section,
+}
+
+/// What one file says of a profile.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// `None` if no home directory is known.
+    path: Option<PathBuf>,
+    /// A variable names the file.
+    is_chosen: bool,
+    said: Said,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    NoFile,
+    Unreadable(String),
+    NoProfile,
+    Settings(Settings),
+}
 
 /// The name of the profile that is meant.
 pub(super) fn name(lookup: Lookup<'_>) -> String {
@@ -15,29 +50,38 @@ pub(super) fn name(lookup: Lookup<'_>) -> String {
 
 /// The file of settings; `None` if no home directory is known.
 pub(super) fn config_file(lookup: Lookup<'_>) -> Option<PathBuf> {
-    file("AWS_CONFIG_FILE", "config", lookup)
+    file(CONFIG, "config", lookup)
 }
 
-/// The file of keys; `None` if no home directory is known.
-pub(super) fn credentials_file(lookup: Lookup<'_>) -> Option<PathBuf> {
-    file("AWS_SHARED_CREDENTIALS_FILE", "credentials", lookup)
+/// What the file of settings says under this name for the chosen profile.
+pub(super) fn setting(lookup: Lookup<'_>, setting: &str) -> Option<String> {
+    let path = config_file(lookup)?;
+    let Said::Settings(mut settings) = read(&path, &name(lookup)) else { return None };
+    settings.remove(setting)
 }
 
 /// What a file says of a profile.
 ///
 /// Read here, since rusoto panics on a file that it cannot open and on a line that it does not
 /// expect, and cuts session tokens at their first `=`.
-///
-/// # Errors
-/// Why it says nothing.
-pub(super) fn read(path: &Path, profile: &str) -> Result<Settings, String> {
-    // Reading a pipe might wait for ever.
-    if !path.is_file() {
-        return Err("no such file".to_owned());
+pub(super) fn read(path: &Path, profile: &str) -> Said {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Said::NoFile,
+        Err(error) => return Said::Unreadable(error.to_string()),
+        // How one says that there is to be none.
+        Ok(_) if path == Path::new("/dev/null") || path == Path::new("NUL") => {
+            return Said::NoProfile;
+        }
+        // Reading a pipe might wait for ever.
+        Ok(data) if !data.is_file() => return Said::Unreadable("it is no regular file".to_owned()),
+        Ok(_) => {}
     }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Said::Unreadable(error.to_string()),
+    };
     let text = String::from_utf8_lossy(&bytes);
-    section(&text, profile).ok_or_else(|| format!("no profile {profile:?} in it"))
+    ini::section(&text, profile).map_or(Said::NoProfile, Said::Settings)
 }
 
 fn file(variable: &str, name: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
@@ -49,61 +93,103 @@ fn file(variable: &str, name: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
     Some(home.join(".aws").join(name))
 }
 
-/// The lines under `[profile]` or `[profile profile]`, the first of each name.
-fn section(text: &str, profile: &str) -> Option<Settings> {
-    let (mut settings, mut is_ours) = (None, false);
-    for line in text.lines().map(str::trim) {
-        if line.starts_with(['#', ';']) {
-            continue;
-        }
-        if let Some(header) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            let header = header.trim();
-            is_ours = header == profile
-                || header.strip_prefix("profile ").is_some_and(|name| name.trim() == profile);
-            if is_ours {
-                settings.get_or_insert_with(Settings::new);
+impl Profile {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// If a file that a variable names cannot be read.
+    pub(super) fn read(lookup: Lookup<'_>) -> Result<Self, String> {
+        let name = name(lookup);
+        let section = |variable: &str, usual: &str| {
+            let path = file(variable, usual, lookup);
+            let said = path.as_deref().map_or(Said::NoFile, |path| read(path, &name));
+            let is_chosen = environment::first(lookup, &[variable]).is_some();
+            let section = Section { path, is_chosen, said };
+            section.check().map_err(|why| format!("{variable}: {why}")).map(|()| section)
+        };
+        Ok(Self {
+            config: section(CONFIG, "config")?,
+            credentials: section(CREDENTIALS, "credentials")?,
+            is_chosen: environment::first(lookup, &["AWS_PROFILE"]).is_some(),
+            name,
+        })
+    }
+
+    /// Whether either file knows it.
+    pub(super) fn is_known(&self) -> bool {
+        [&self.config, &self.credentials].iter().any(|it| matches!(it.said, Said::Settings(_)))
+    }
+
+    /// A setting; the file of keys counts first.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.credentials.get(name).or_else(|| self.config.get(name))
+    }
+}
+
+impl Section {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let Said::Settings(settings) = &self.said else { return None };
+        settings.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The path of the file.
+    pub(super) fn place(&self) -> String {
+        self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+
+    /// A file at the usual place may be out of reach without harm: of another user, say.
+    fn check(&self) -> Result<(), String> {
+        match &self.said {
+            Said::NoFile | Said::Unreadable(_) if self.is_chosen => Err(self.to_string()),
+            Said::Unreadable(_) => {
+                // Each question for credentials comes by here.
+                static IS_SAID: AtomicBool = AtomicBool::new(false);
+                if !IS_SAID.swap(true, Ordering::Relaxed) {
+                    log::warn!("a file of profiles cannot be read, and is passed over: {self}");
+                }
+                Ok(())
             }
-        } else if let (true, Some((name, value))) = (is_ours, line.split_once('=')) {
-            let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_owned());
-            settings.get_or_insert_default().entry(name).or_insert(value);
+            _ => Ok(()),
         }
     }
-    settings
+}
+
+/// Where it was looked, and what came of it.
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(path) = &self.path else { return f.write_str("no home directory is known") };
+        write!(f, "{}: ", path.display())?;
+        f.write_str(match &self.said {
+            Said::NoFile => "no such file",
+            Said::Unreadable(why) => why,
+            Said::NoProfile => "no such profile",
+            Said::Settings(_) => "no keys",
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = "\
-        aws_access_key_id = nobody's\n\
-        [default]\n\
-        # aws_access_key_id = not this one\n\
-        ; nor = this\n\
-        AWS_Access_Key_Id=key\r\n\
-        aws_session_token = with=padding==\n\
-        aws_session_token = second\n\
-        a line without an equals sign\n\
-        \n\
-        [ profile work ]\n\
-        region = eu-b-1\n\
-        [empty]\n";
-
     #[test]
-    fn a_section_is_found_by_its_name_with_and_without_the_word_profile() {
-        let default = section(TEXT, "default").unwrap();
-        assert_eq!(default["aws_access_key_id"], "key");
-        assert_eq!(default["aws_session_token"], "with=padding==");
-        assert_eq!(default.len(), 2);
-        assert_eq!(section(TEXT, "work").unwrap()["region"], "eu-b-1");
-        assert_eq!(section(TEXT, "empty").unwrap().len(), 0);
-        assert_eq!(section(TEXT, "other"), None);
+    fn what_is_no_file_of_profiles_is_no_profile() {
+        assert_eq!(read(Path::new("/no/such/file"), "default"), Said::NoFile);
+        assert!(matches!(read(Path::new("/"), "default"), Said::Unreadable(_)));
+        assert_eq!(read(Path::new("/dev/null"), "default"), Said::NoProfile);
     }
 
     #[test]
-    fn what_is_no_file_of_profiles_is_an_error() {
-        for path in ["/", "/dev/null", "/no/such/file"] {
-            assert!(read(Path::new(path), "default").is_err(), "{path}");
+    fn a_file_that_a_variable_names_must_be_there() {
+        for path in ["/no/such/file", "/"] {
+            for variable in [CONFIG, CREDENTIALS] {
+                let lookup = |name: &str| (name == variable).then(|| path.to_owned());
+                let error = Profile::read(&lookup).unwrap_err();
+                assert!(error.starts_with(&format!("{variable}: {path}: ")), "{error}");
+            }
         }
+        let none = |name: &str| (name == CONFIG || name == CREDENTIALS).then(|| "/dev/null".into());
+        assert!(!Profile::read(&none).unwrap().is_known());
+        assert!(!Profile::read(&|name| (name == "HOME").then(|| "/no".into())).unwrap().is_known());
     }
 }

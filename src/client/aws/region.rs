@@ -20,7 +20,7 @@ pub(super) fn find(
     let name = set
         .map(str::to_owned)
         .or_else(|| environment::first(lookup, &VARIABLES))
-        .or_else(|| of_profile(lookup))
+        .or_else(|| profile::setting(lookup, "region"))
         .or(fallback)
         .ok_or_else(|| invalid(nowhere(lookup)))?;
     // The name becomes part of a host name and of the signature.
@@ -49,11 +49,6 @@ pub(super) fn of_host(host: &str) -> Option<String> {
     let mut labels = host.split('.');
     labels.find(|label| matches!(*label, "kinesis" | "kinesis-fips")).filter(|_| is_amazon)?;
     labels.next().map(str::to_owned)
-}
-
-fn of_profile(lookup: Lookup<'_>) -> Option<String> {
-    let path = profile::config_file(lookup)?;
-    profile::read(&path, &profile::name(lookup)).ok()?.remove("region")
 }
 
 fn nowhere(lookup: Lookup<'_>) -> String {

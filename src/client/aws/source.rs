@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::chain;
 use super::credentials::Credentials;
 use super::text::{cut, with_sources};
+use super::unavailable::Unavailable;
 use crate::error::BoxError;
 
 /// How long a provider may take altogether.
@@ -38,18 +39,23 @@ impl Source {
     /// is pending. Needs a thread of its own: there may be another runtime on the caller's.
     ///
     /// # Errors
-    /// Why there are none, as text.
-    pub(super) fn ask(&self, cancelled: oneshot::Receiver<()>) -> Result<Credentials, String> {
+    /// Why there are none.
+    pub(super) fn ask(&self, cancelled: oneshot::Receiver<()>) -> Result<Credentials, Unavailable> {
+        let for_now = Unavailable::for_now;
         let credentials = match self {
             Self::Static(credentials) => return Ok((**credentials).clone()),
-            Self::Function(function) => function().map_err(|error| with_sources(&*error))?,
+            Self::Function(function) => {
+                function().map_err(|error| for_now(with_sources(&*error)))?
+            }
             Self::Provider(provider) => {
-                let answer = async { provider.credentials().await.map_err(|e| cut(&e.message)) };
+                let answer = async {
+                    provider.credentials().await.map_err(|error| for_now(cut(&error.message)))
+                };
                 Credentials::from_rusoto(&run(LIMIT, cancelled, answer)?)
             }
             Self::Chain => Credentials::from_rusoto(&run(chain::LIMIT, cancelled, chain::find())?),
         };
-        credentials.check().map_err(str::to_owned)?;
+        credentials.check().map_err(Unavailable::for_now)?;
         Ok(credentials)
     }
 }
@@ -70,20 +76,23 @@ impl fmt::Debug for Source {
 fn run<T>(
     limit: Duration,
     cancelled: oneshot::Receiver<()>,
-    answer: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime to ask for credentials in: {error}"))?;
+    answer: impl Future<Output = Result<T, Unavailable>>,
+) -> Result<T, Unavailable> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+            Unavailable::for_now(format!("no runtime to ask for credentials in: {error}"))
+        })?;
     let answer =
         runtime.block_on(async { tokio::time::timeout(limit, unless(cancelled, answer)).await });
     // Not waited for: a lookup of a name may hang in one of its threads.
     runtime.shutdown_background();
     match answer {
         Ok(Some(answer)) => answer,
-        Ok(None) => Err("nobody waits for the credentials any more".to_owned()),
-        Err(_) => Err(format!("the provider gave no credentials within {limit:?}")),
+        Ok(None) => Err(Unavailable::for_now("nobody waits for the credentials any more")),
+        Err(_) => {
+            let reason = format!("the provider gave no credentials within {limit:?}");
+            Err(Unavailable::for_now(reason))
+        }
     }
 }
 
@@ -130,7 +139,7 @@ mod tests {
         let (cancel, cancelled) = oneshot::channel();
         drop(cancel);
         let source = Source::Provider(Arc::new(Hanging));
-        assert!(source.ask(cancelled).unwrap_err().contains("nobody waits"));
+        assert!(source.ask(cancelled).unwrap_err().reason.contains("nobody waits"));
     }
 
     #[test]
@@ -138,7 +147,7 @@ mod tests {
         let function = || Err(BoxError::from("vault is sealed"));
         let source = Source::Function(Arc::new(function));
         let (_keep, cancelled) = oneshot::channel();
-        assert_eq!(source.ask(cancelled).unwrap_err(), "vault is sealed");
+        assert_eq!(source.ask(cancelled).unwrap_err(), Unavailable::for_now("vault is sealed"));
         assert_eq!(format!("{source:?}"), "Function(..)");
     }
 }
