@@ -43,6 +43,7 @@ fn read_trusting(tls: &Tls, stream: &str) {
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", "tls::child", "--ignored", "--nocapture"])
         .env("SSL_CERT_FILE", &tls.certificate)
+        .env_remove("AWS_CA_BUNDLE")
         .env(ENDPOINT, &tls.endpoint)
         .env(STREAM, stream)
         .output()

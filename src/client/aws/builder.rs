@@ -9,7 +9,8 @@ use super::credentials::Credentials;
 use super::endpoint::{self, Endpoint};
 use super::environment::{self, Lookup};
 use super::source::Source;
-use super::{KinesisClient, region};
+use super::transport::Network;
+use super::{KinesisClient, partition, proxy, region, tls, variants};
 use crate::error::{BoxError, Error};
 
 /// What a call may take if nothing else is said.
@@ -43,7 +44,8 @@ impl ClientBuilder {
     ///
     /// Defaults to `AWS_REGION`, else `AWS_DEFAULT_REGION`, else the region of the profile
     /// (`AWS_PROFILE`, or `default`) in `AWS_CONFIG_FILE`, or `~/.aws/config`. With an endpoint and
-    /// none of these: the region that the endpoint's host names if it is Amazon's, else `us-east-1`.
+    /// none of these: the region that the endpoint's host names if it is Amazon's, else `us-east-1`. A region that
+    /// contradicts such a host is an error.
     pub fn region(mut self, name: impl Into<String>) -> Self {
         self.region = Some(name.into());
         self
@@ -52,12 +54,17 @@ impl ClientBuilder {
     /// The address of the server: scheme and host, perhaps a port, such as `http://localhost:4567`
     /// for a server for tests, or that of a VPC endpoint.
     ///
-    /// Defaults to `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`, else
-    /// `https://kinesis.<region>.amazonaws.com` (`.com.cn` in China). In Amazon's isolated partitions
-    /// it must be set.
+    /// Defaults to `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`, else `endpoint_url` of the profile, unless
+    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`; else `https://kinesis.<region>.amazonaws.com`, or the name
+    /// that it has in the region's partition (China, the European Sovereign Cloud, the isolated ones). Where
+    /// `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT` is `true`, or the profile says so, it must be set.
     ///
-    /// A proxy that the environment names (`ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`) is
-    /// used, but not on the way to `localhost`, `127.0.0.0/8` or `::1`.
+    /// A proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `HTTP_PROXY`; not SOCKS) is used, but not on
+    /// the way to `localhost`, `127.0.0.0/8` or `::1`, nor to what `NO_PROXY` names: domains with their subdomains,
+    /// addresses, ranges such as `10.0.0.0/8`, each perhaps with a port, or `*` for all.
+    ///
+    /// Certificates are trusted that the system trusts (`SSL_CERT_FILE`), or instead those in `AWS_CA_BUNDLE`, or in
+    /// `ca_bundle` of the profile.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -143,20 +150,26 @@ impl ClientBuilder {
         self.build_in(&environment::process)
     }
 
-    fn build_in(self, lookup: Lookup<'_>) -> Result<KinesisClient, Error> {
+    pub(super) fn build_in(self, lookup: Lookup<'_>) -> Result<KinesisClient, Error> {
         self.check()?;
-        let endpoint = endpoint::find(self.endpoint.as_deref(), lookup);
+        let endpoint = endpoint::find(self.endpoint.as_deref(), lookup)?;
         let endpoint =
             endpoint.map(|url| Endpoint::parse(&url, self.allow_plain_http)).transpose()?;
+        variants::check(endpoint.is_some(), lookup)?;
         let fallback = endpoint.as_ref().map(|endpoint| {
-            region::of_host(endpoint.host()).unwrap_or_else(|| "us-east-1".to_owned())
+            partition::region_of(endpoint.host()).unwrap_or("us-east-1").to_owned()
         });
         let region = region::find(self.region.as_deref(), fallback, lookup)?;
         let endpoint = match endpoint {
             Some(endpoint) => endpoint,
-            None => Endpoint::parse(&region::endpoint(&region), false)?,
+            None => Endpoint::parse(&region::endpoint(&region)?, false)?,
         };
-        Ok(KinesisClient::with(region, endpoint, self.deadline, self.source))
+        region::check(&region, endpoint.host())?;
+        let network = Network {
+            proxy: proxy::find(&endpoint, lookup)?,
+            roots: tls::roots(&endpoint, lookup)?,
+        };
+        Ok(KinesisClient::with(region, endpoint, network, self.deadline, self.source))
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -225,6 +238,70 @@ mod tests {
         assert!(
             good().endpoint("http://example.com").allow_plain_http(true).build_in(&none).is_ok()
         );
+    }
+
+    /// A lookup of one variable.
+    fn only(variable: &'static str, value: &str) -> impl Fn(&str) -> Option<String> + use<> {
+        let value = value.to_owned();
+        move |name| (name == variable).then(|| value.clone())
+    }
+
+    #[test]
+    fn an_endpoint_of_another_kind_that_is_demanded_must_be_set() {
+        let good = || ClientBuilder::new().region("us-east-1");
+        for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+            let error = good().build_in(&only(variable, "true")).unwrap_err().to_string();
+            assert!(error.starts_with("endpoint: ") && error.contains(variable), "{error}");
+            let error = good().build_in(&only(variable, "1")).unwrap_err().to_string();
+            assert!(error.contains("neither true nor false"), "{error}");
+            assert!(good().build_in(&only(variable, "false")).is_ok());
+            let fips = "https://kinesis-fips.us-east-1.amazonaws.com";
+            assert!(good().endpoint(fips).build_in(&only(variable, "TRUE")).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_profile_may_demand_it_and_may_name_the_endpoint() {
+        let path = std::env::temp_dir().join(format!("kc-endpoint-{}", std::process::id()));
+        let built = |text: &str| {
+            std::fs::write(&path, format!("[default]\nregion = eu-x-1\n{text}\n")).unwrap();
+            let lookup = only("AWS_CONFIG_FILE", &path.display().to_string());
+            let client = ClientBuilder::new().build_in(&lookup);
+            client.map(|client| client.endpoint().to_owned()).map_err(|error| error.to_string())
+        };
+        let demanded = built("use_fips_endpoint = true").unwrap_err();
+        assert!(demanded.contains("use_fips_endpoint of profile \"default\""), "{demanded}");
+        assert!(built("use_fips_endpoint = false").is_ok());
+        let local = "http://127.0.0.1:4566";
+        assert_eq!(built(&format!("endpoint_url = {local}")).unwrap(), local);
+        let services = "services = mine\n[services mine]\nkinesis =\n  endpoint_url = http://x\n";
+        assert!(built(services).unwrap_err().contains("[services mine]"));
+        let other = "services = mine\n[services mine]\ns3 =\n  endpoint_url = http://x\n";
+        assert_eq!(built(other).unwrap(), "https://kinesis.eu-x-1.amazonaws.com");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_region_that_contradicts_the_endpoint_is_an_error() {
+        let endpoint = "https://kinesis.us-gov-west-1.amazonaws.com";
+        let builder = || ClientBuilder::new().endpoint(endpoint);
+        assert_eq!(builder().build_in(&none).unwrap().region(), "us-gov-west-1");
+        assert_eq!(setting(builder().region("eu-west-1")), "region");
+        assert!(builder().build_in(&only("AWS_REGION", "eu-west-1")).is_err());
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_read_are_an_error() {
+        let empty = std::env::temp_dir().join(format!("kc-bundle-{}", std::process::id()));
+        std::fs::write(&empty, "no certificate").unwrap();
+        let good = || ClientBuilder::new().region("eu-x-1");
+        for path in ["/no/such/bundle", empty.to_str().unwrap()] {
+            let lookup = only("AWS_CA_BUNDLE", path);
+            let error = good().build_in(&lookup).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("AWS_CA_BUNDLE: {path}: ")), "{error}");
+            assert!(good().endpoint("http://127.0.0.1:1").build_in(&lookup).is_ok(), "no TLS");
+        }
+        std::fs::remove_file(&empty).unwrap();
     }
 
     #[test]

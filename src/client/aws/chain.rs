@@ -17,6 +17,8 @@ pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 const KEY: &str = "AWS_ACCESS_KEY_ID";
 const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+/// Of Amazon's oldest tools.
+const OLD_TOKEN: &str = "AWS_SECURITY_TOKEN";
 const WEB_IDENTITY: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 /// What a profile may be set up with, that is not spoken here.
@@ -73,6 +75,10 @@ pub(super) async fn find() -> Result<AwsCredentials, Unavailable> {
 
 /// Whatever is set up and cannot be used ends it: who comes later is somebody else.
 fn choose(lookup: Lookup<'_>) -> Result<Place, String> {
+    let token = environment::first(lookup, &["AWS_SESSION_TOKEN"]);
+    if token.is_none() && environment::first(lookup, &[OLD_TOKEN]).is_some() {
+        return Err(format!("{OLD_TOKEN} is not supported: set AWS_SESSION_TOKEN"));
+    }
     let [key, secret] = [KEY, SECRET].map(|name| environment::first(lookup, &[name]));
     match (key, secret) {
         (Some(_), Some(_)) => return Ok(Place::Environment),
@@ -163,4 +169,10 @@ fn looked(profile: &Profile) -> String {
         profile.name,
         container::NONE,
     )
+}
+
+/// Why nothing is set up, or what is cannot be used.
+#[cfg(test)]
+pub(super) fn refusal(lookup: Lookup<'_>) -> String {
+    choose(lookup).map(|_| "it can be used".to_owned()).unwrap_or_else(|why| why)
 }

@@ -6,11 +6,14 @@ use std::net::IpAddr;
 use ureq::http::Uri;
 
 use super::environment::{self, Lookup};
+use super::profile;
 use super::text::cut;
 use crate::error::Error;
 
 /// The variables of Amazon's SDKs, the more special one first.
 const VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"];
+
+const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
 
 /// A checked address of a server: `http` or `https`, a host, perhaps a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +23,29 @@ pub(super) struct Endpoint {
     host: String,
 }
 
-/// The endpoint that was set, else the environment's; `None` means Amazon's own.
-pub(super) fn find(set: Option<&str>, lookup: Lookup<'_>) -> Option<String> {
-    set.map(str::to_owned).or_else(|| environment::first(lookup, &VARIABLES))
+/// The endpoint that was set, else the environment's, else the profile's; `None` means Amazon's own.
+///
+/// # Errors
+/// If the profile has one for each service, which is not supported.
+pub(super) fn find(set: Option<&str>, lookup: Lookup<'_>) -> Result<Option<String>, Error> {
+    if let Some(set) = set {
+        return Ok(Some(set.to_owned()));
+    }
+    let ignores = environment::first(lookup, &[IGNORE])
+        .or_else(|| profile::setting(lookup, "ignore_configured_endpoint_urls"));
+    if ignores.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return Ok(None);
+    }
+    if let Some(url) = environment::first(lookup, &VARIABLES) {
+        return Ok(Some(url));
+    }
+    let services = profile::setting(lookup, "services");
+    let part = services.map(|name| format!("services {name}"));
+    if let Some(part) = part.filter(|part| profile::has(lookup, part, "kinesis")) {
+        let reason = format!("[{part}] of the profile is not supported: set {}", VARIABLES[0]);
+        return Err(Error::InvalidSetting { setting: "endpoint", reason });
+    }
+    Ok(profile::setting(lookup, "endpoint_url").filter(|url| !url.is_empty()))
 }
 
 impl Endpoint {
@@ -154,9 +177,15 @@ mod tests {
         let both = |name: &str| Some(format!("of {name}"));
         let general = |name: &str| (name == "AWS_ENDPOINT_URL").then(|| "general".to_owned());
         let empty = |_: &str| Some(String::new());
+        let find = |set, lookup: Lookup<'_>| find(set, lookup).unwrap();
         assert_eq!(find(Some("set"), &both).unwrap(), "set");
         assert_eq!(find(None, &both).unwrap(), "of AWS_ENDPOINT_URL_KINESIS");
         assert_eq!(find(None, &general).unwrap(), "general");
         assert_eq!(find(None, &empty), None);
+        let ignored = |name: &str| Some(if name == IGNORE { "true" } else { "x" }.to_owned());
+        assert_eq!(
+            (find(None, &ignored), find(Some("set"), &ignored).unwrap()),
+            (None, "set".into())
+        );
     }
 }

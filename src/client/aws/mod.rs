@@ -17,8 +17,11 @@ mod instance;
 mod lenient;
 mod listing;
 mod metadata;
+mod no_proxy;
+mod partition;
 mod process;
 mod profile;
+mod proxy;
 mod region;
 mod request;
 mod resolver;
@@ -28,6 +31,9 @@ mod text;
 mod tls;
 mod transport;
 mod unavailable;
+#[cfg(test)]
+mod variables_tests;
+mod variants;
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,7 +53,7 @@ use self::request::Outgoing;
 use self::resolver::CachingResolver;
 use self::sign::Signer;
 use self::source::Source;
-use self::transport::{Head, Transport};
+use self::transport::{Head, Network, Transport};
 use crate::client::{
     Answer, Call, Client, ClientError, ErrorClass, ShardIterator, ShardPage, StreamStatus, Token,
 };
@@ -114,6 +120,7 @@ struct Post<'a> {
 struct Shared {
     region: Region,
     endpoint: Endpoint,
+    network: Network,
     deadline: Duration,
     credentials: CredentialsCache,
     signer: Signer,
@@ -144,13 +151,19 @@ impl KinesisClient {
         self.shared.endpoint.url()
     }
 
-    fn with(region: String, endpoint: Endpoint, deadline: Duration, source: Source) -> Self {
+    fn with(
+        region: String,
+        endpoint: Endpoint,
+        network: Network,
+        deadline: Duration,
+        source: Source,
+    ) -> Self {
         let resolver = CachingResolver::new();
-        let transport = Transport::new(&endpoint, &resolver, deadline, CONNECTIONS);
+        let transport = Transport::new(&network, &resolver, deadline, CONNECTIONS);
         let signer = Signer::new(endpoint.host_header(), region.clone());
         let region = Region::Custom { name: region, endpoint: endpoint.url().to_owned() };
         let credentials = CredentialsCache::new(source);
-        let shared = Shared { region, endpoint, deadline, credentials, signer, resolver };
+        let shared = Shared { region, endpoint, network, deadline, credentials, signer, resolver };
         Self { shared: Arc::new(shared), transport }
     }
 
@@ -243,12 +256,8 @@ impl Client for KinesisClient {
 
     fn session(&self) -> Option<Arc<dyn Client>> {
         let shared = self.shared.clone();
-        let transport = Transport::new(
-            &shared.endpoint,
-            &shared.resolver,
-            shared.deadline,
-            SESSION_CONNECTIONS,
-        );
+        let transport =
+            Transport::new(&shared.network, &shared.resolver, shared.deadline, SESSION_CONNECTIONS);
         Some(Arc::new(Self { shared, transport }))
     }
 

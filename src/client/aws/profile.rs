@@ -13,6 +13,8 @@ use super::ini;
 pub(super) type Settings = HashMap<String, String>;
 
 const CONFIG: &str = "AWS_CONFIG_FILE";
+/// The second name is that of Amazon's oldest tools.
+const PROFILE: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 const CREDENTIALS: &str = "AWS_SHARED_CREDENTIALS_FILE";
 
 /// What both files say of the chosen profile.
@@ -45,7 +47,7 @@ pub(super) enum Said {
 
 /// The name of the profile that is meant.
 pub(super) fn name(lookup: Lookup<'_>) -> String {
-    environment::first(lookup, &["AWS_PROFILE"]).unwrap_or_else(|| "default".to_owned())
+    environment::first(lookup, &PROFILE).unwrap_or_else(|| "default".to_owned())
 }
 
 /// The file of settings; `None` if no home directory is known.
@@ -58,6 +60,12 @@ pub(super) fn setting(lookup: Lookup<'_>, setting: &str) -> Option<String> {
     let path = config_file(lookup)?;
     let Said::Settings(mut settings) = read(&path, &name(lookup)) else { return None };
     settings.remove(setting)
+}
+
+/// Whether the part of the file of settings with this name says something under another.
+pub(super) fn has(lookup: Lookup<'_>, part: &str, setting: &str) -> bool {
+    let said = config_file(lookup).map(|path| read(&path, part));
+    matches!(said, Some(Said::Settings(settings)) if settings.contains_key(setting))
 }
 
 /// What a file says of a profile.
@@ -110,7 +118,7 @@ impl Profile {
         Ok(Self {
             config: section(CONFIG, "config")?,
             credentials: section(CREDENTIALS, "credentials")?,
-            is_chosen: environment::first(lookup, &["AWS_PROFILE"]).is_some(),
+            is_chosen: environment::first(lookup, &PROFILE).is_some(),
             name,
         })
     }

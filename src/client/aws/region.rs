@@ -1,7 +1,7 @@
 //! Which region is meant.
 
 use super::environment::{self, Lookup};
-use super::profile;
+use super::{partition, profile};
 use crate::error::Error;
 
 /// Asked in this order, as Amazon's newer SDKs do.
@@ -37,18 +37,30 @@ pub(super) fn find(
 /// The endpoint of Kinesis in a region.
 ///
 /// Built from the name, so that regions newer than rusoto work as well.
-pub(super) fn endpoint(region: &str) -> String {
-    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://kinesis.{region}.{domain}")
+///
+/// # Errors
+/// If the region is in an isolated partition that is not known.
+pub(super) fn endpoint(region: &str) -> Result<String, Error> {
+    let suffix = partition::suffix(region).ok_or_else(|| {
+        invalid(format!(
+            "{region:?} is in an isolated partition that is not known here: set the endpoint"
+        ))
+    })?;
+    Ok(format!("https://kinesis.{region}.{suffix}"))
 }
 
-/// The region that an endpoint of Amazon's names, such as `kinesis.eu-west-1.amazonaws.com` or a VPC
-/// endpoint; any other host has none.
-pub(super) fn of_host(host: &str) -> Option<String> {
-    let is_amazon = host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn");
-    let mut labels = host.split('.');
-    labels.find(|label| matches!(*label, "kinesis" | "kinesis-fips")).filter(|_| is_amazon)?;
-    labels.next().map(str::to_owned)
+/// Checks that an endpoint of Amazon's is in this region.
+///
+/// # Errors
+/// If it is in another, whose service refuses what is signed for this one.
+pub(super) fn check(region: &str, host: &str) -> Result<(), Error> {
+    match partition::region_of(host) {
+        Some(other) if other != region => Err(invalid(format!(
+            "{region:?} is not that of the endpoint {host}, which is in {other}: set one of them \
+             by the other"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn nowhere(lookup: Lookup<'_>) -> String {
@@ -135,19 +147,18 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_of_regions_and_regions_of_endpoints() {
-        assert_eq!(endpoint("eu-west-1"), "https://kinesis.eu-west-1.amazonaws.com");
-        assert_eq!(endpoint("xx-new-7"), "https://kinesis.xx-new-7.amazonaws.com");
-        assert_eq!(endpoint("cn-north-1"), "https://kinesis.cn-north-1.amazonaws.com.cn");
-        for (host, region) in [
-            ("kinesis.eu-west-1.amazonaws.com", Some("eu-west-1")),
-            ("kinesis.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
-            ("kinesis-fips.us-east-2.amazonaws.com", Some("us-east-2")),
-            ("vpce-1-2.kinesis.eu-west-1.vpce.amazonaws.com", Some("eu-west-1")),
-            ("kinesis.eu-west-1.example.com", None),
-            ("localhost", None),
-        ] {
-            assert_eq!(of_host(host).as_deref(), region, "{host}");
-        }
+    fn an_endpoint_is_built_for_every_region_of_a_known_partition() {
+        assert_eq!(endpoint("eu-west-1").unwrap(), "https://kinesis.eu-west-1.amazonaws.com");
+        assert_eq!(endpoint("cn-north-1").unwrap(), "https://kinesis.cn-north-1.amazonaws.com.cn");
+        let error = endpoint("us-isox-east-1").unwrap_err().to_string();
+        assert!(error.contains("us-isox-east-1") && error.contains("set the endpoint"), "{error}");
+    }
+
+    #[test]
+    fn a_region_that_contradicts_the_endpoint_is_an_error() {
+        let host = "kinesis-fips.us-gov-west-1.amazonaws.com";
+        assert!(check("us-gov-west-1", host).is_ok() && check("eu-west-1", "localhost").is_ok());
+        let error = check("eu-west-1", host).unwrap_err().to_string();
+        assert!(error.contains("\"eu-west-1\"") && error.contains(host), "{error}");
     }
 }

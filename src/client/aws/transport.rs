@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ureq::http::{HeaderMap, Request, Response};
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body, Timeout};
 
 use super::body::{self, MAX_BODY, Unread};
@@ -14,10 +13,11 @@ use super::bounds::Bounds;
 use super::classify::{NO_KINESIS, Refusal};
 use super::connector::SharedTls;
 use super::decode::Malformed;
-use super::endpoint::Endpoint;
+use super::proxy::Route;
 use super::request::Outgoing;
 use super::resolver::CachingResolver;
 use super::text::{cut, with_sources};
+use super::tls::{self, Roots};
 use crate::client::{ClientError, ErrorClass};
 
 /// A connect in progress is the one thing that cannot be interrupted, so it is kept short.
@@ -50,7 +50,16 @@ pub(super) struct Transport {
     agent: Agent,
     resolver: CachingResolver,
     deadline: Duration,
+    /// The name of the one on the way.
+    proxy: Option<Arc<str>>,
     ended: Arc<AtomicBool>,
+}
+
+/// What is between here and the server.
+pub(super) struct Network {
+    pub(super) proxy: Option<Route>,
+    /// Who is trusted instead of those that the system trusts.
+    pub(super) roots: Option<Roots>,
 }
 
 /// What stands before the body of a good answer.
@@ -66,17 +75,14 @@ impl Head<'_> {
 impl Transport {
     /// Connections of its own, of which it keeps up to `calls` open between calls.
     pub(super) fn new(
-        endpoint: &Endpoint,
+        network: &Network,
         resolver: &CachingResolver,
         deadline: Duration,
         calls: usize,
     ) -> Self {
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::NativeTls)
-            .root_certs(RootCerts::PlatformVerifier)
-            .build();
-        let mut config = Agent::config_builder()
-            .tls_config(tls)
+        let config = Agent::config_builder()
+            .tls_config(tls::config(network.roots.clone()))
+            .proxy(network.proxy.as_ref().map(|route| route.proxy.clone()))
             .http_status_as_error(false)
             .max_redirects(0)
             .user_agent(USER_AGENT)
@@ -88,12 +94,9 @@ impl Transport {
             .timeout_global(Some(deadline))
             .timeout_resolve(Some(CONNECT))
             .timeout_connect(Some(CONNECT));
-        if endpoint.is_loopback() {
-            // A proxy's loopback is another one.
-            config = config.proxy(None);
-        }
         let agent = Agent::with_parts(config.build(), SharedTls::default(), resolver.clone());
-        Self { agent, resolver: resolver.clone(), deadline, ended: Arc::default() }
+        let proxy = network.proxy.as_ref().map(|route| Arc::from(route.name.as_str()));
+        Self { agent, resolver: resolver.clone(), deadline, proxy, ended: Arc::default() }
     }
 
     /// Ends every call in progress and fails every later one, of all clones.
@@ -149,7 +152,7 @@ impl Transport {
                 self.resolver.distrust();
             }
             if retries == RETRIES || !may_pass(&error) {
-                return Err(unanswered(bounds, signed, &error));
+                return Err(unanswered(bounds, signed, self.proxy.as_deref(), &error));
             }
             retries += 1;
             log::debug!("{} is sent again: {error}", bounds.operation());
@@ -211,19 +214,41 @@ fn is_connect_failure(error: &ureq::Error) -> bool {
 }
 
 /// There was no status line.
-fn unanswered(bounds: &Bounds, signed: &impl Outgoing, error: &ureq::Error) -> ClientError {
+fn unanswered(
+    bounds: &Bounds,
+    signed: &impl Outgoing,
+    proxy: Option<&str>,
+    error: &ureq::Error,
+) -> ClientError {
     let server = signed.server();
-    match error {
-        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+    bounds.transient(match (error, proxy) {
+        // Whose connection was to be made.
+        (ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve), proxy) => {
             let advice = "check the endpoint, the network and any proxy";
-            bounds.transient(format!("no connection to {server} within {CONNECT:?}; {advice}"))
+            let first = proxy.unwrap_or(&server);
+            format!("no connection to {first} within {CONNECT:?}; {advice}")
         }
-        ureq::Error::Timeout(_) => bounds.late(),
-        error => {
+        (ureq::Error::Timeout(_), _) => return bounds.late(),
+        (ureq::Error::ConnectProxyFailed(said), Some(proxy)) => {
+            let said = cut(said);
+            format!("{proxy} leads not to {server}: {said}; check what it allows, and whom")
+        }
+        (error, Some(proxy)) if is_unreached(error) => {
+            let said = with_sources(error);
+            format!("no connection to {proxy}: {said}; check that it is up, or set NO_PROXY")
+        }
+        (error, proxy) => {
             let (said, advice) = (with_sources(error), unanswered_advice(error));
-            bounds.transient(format!("no answer from {server}: {said}; {advice}"))
+            let by = proxy.map_or_else(String::new, |proxy| format!(" by {proxy}"));
+            format!("no answer from {server}{by}: {said}; {advice}")
         }
-    }
+    })
+}
+
+/// There was no connection to the first host on the way.
+fn is_unreached(error: &ureq::Error) -> bool {
+    let is_tls = matches!(error, ureq::Error::NativeTls(_));
+    matches!(error, ureq::Error::HostNotFound) || is_connect_failure(error) && !is_tls
 }
 
 /// What to do about a request that nobody answered.
@@ -238,7 +263,10 @@ fn unanswered_advice(error: &ureq::Error) -> &'static str {
             "raise the limit of threads"
         }
         ureq::Error::HostNotFound => "check the endpoint and the region",
-        ureq::Error::NativeTls(_) => "check the endpoint, and that its certificate is trusted here",
+        ureq::Error::NativeTls(_) => {
+            "check the endpoint, and that its certificate is trusted here: SSL_CERT_FILE or \
+             AWS_CA_BUNDLE names a file of others"
+        }
         _ => "check the endpoint, the network and any proxy",
     }
 }
