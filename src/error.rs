@@ -26,7 +26,7 @@ pub enum Error {
     #[error("{setting}: {reason}")]
     #[non_exhaustive]
     InvalidSetting {
-        /// Which setting, by the name of its setter.
+        /// Which setting, by the name of its setter, or of the variable that set it.
         setting: &'static str,
         /// What is wrong, and what is allowed.
         reason: String,

@@ -13,7 +13,7 @@ use super::bounds::Bounds;
 use super::credentials::Credentials;
 use super::source::Source;
 use super::unavailable::Unavailable;
-use crate::client::{ClientError, ErrorClass};
+use crate::client::ClientError;
 
 /// New credentials are asked for this long before the old ones expire, as Amazon's SDKs do.
 const EARLY: Duration = Duration::from_secs(300);
@@ -106,10 +106,8 @@ impl CredentialsCache {
         asking.wait(bounds)?;
         self.absorb(&asking);
         asking.outcome().map_err(|why| {
-            // Nobody has refused anything: who gives them, or has given some, may be out of reach for a while.
-            let is_final = why.is_final && self.state.lock().current.is_none();
-            let class = if is_final { ErrorClass::Fatal } else { ErrorClass::Transient };
-            bounds.error(class, format!("no credentials: {}", why.reason))
+            let has_given = self.state.lock().current.is_some();
+            bounds.error(why.class(has_given), format!("no credentials: {}", why.reason))
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::unbounded;
 
 use super::*;
-use crate::client::Call;
+use crate::client::{Call, ErrorClass};
 
 fn bounds() -> Bounds {
     Bounds::new("GetRecords", &Call::unbounded(), Duration::from_secs(20))
@@ -229,6 +229,7 @@ fn a_source_that_gives_the_refused_keys_again_is_not_asked_at_once() {
     cache.get(&bounds()).unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 2, "the first refusal asks at once");
     let before = cache.state.lock().not_before.unwrap();
+    assert!(before <= Instant::now() + ONCE_MORE);
     assert!(!cache.refused(&old));
     assert_eq!(cache.state.lock().not_before, Some(before), "the others wait for the time");
     // Far off, so that no clock runs it out.

@@ -118,8 +118,7 @@ fn of_profile(profile: &Profile) -> Result<Option<Place>, String> {
         ));
     }
     let command = profile.get("credential_process");
-    // What the tool exports is what the profile is set up with.
-    let is_exported = command.is_some_and(|command| command.contains(EXPORT));
+    let is_exported = command.is_some_and(|command| exports(command, name));
     let beyond = BEYOND.iter().find(|beyond| profile.get(beyond).is_some());
     if let Some(beyond) = beyond.filter(|_| !is_exported) {
         let remedy = remedy(Some(name));
@@ -134,6 +133,14 @@ fn of_profile(profile: &Profile) -> Result<Option<Place>, String> {
         }
     }
     Ok(None)
+}
+
+/// Whether a command is Amazon's own tool, which gives what the profile is set up with.
+fn exports(command: &str, profile: &str) -> bool {
+    let words = shlex::split(command).unwrap_or_default();
+    let behind = words.windows(2).find(|pair| pair[0] == "--profile").map(|pair| pair[1].as_str());
+    let named = behind.or_else(|| words.iter().find_map(|word| word.strip_prefix("--profile=")));
+    words.iter().any(|word| word.ends_with(EXPORT)) && named.is_none_or(|named| named == profile)
 }
 
 /// The keys in one file: half a pair is not completed from another.
@@ -175,4 +182,24 @@ fn looked(profile: &Profile) -> String {
 #[cfg(test)]
 pub(super) fn refusal(lookup: Lookup<'_>) -> String {
     choose(lookup).map(|_| "it can be used".to_owned()).unwrap_or_else(|why| why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tool_exports_this_profile_or_another() {
+        for (command, is_ours) in [
+            ("aws configure export-credentials", true),
+            ("aws configure export-credentials --profile prod --format process", true),
+            ("'/opt/my aws' configure export-credentials --profile=prod", true),
+            ("aws configure export-credentials --profile base", false),
+            ("aws configure export-credentials --profile=base", false),
+            ("get-keys prod", false),
+            ("'unfinished export-credentials", false),
+        ] {
+            assert_eq!(exports(command, "prod"), is_ours, "{command}");
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! Environment variables, looked up through a function so that a test can set them.
 
-/// Looks up a variable; `None` if it is not set, or no text.
+/// Looks up a variable; `None` if it is not set.
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The variables of this process.
+/// The variables of this process. What is no text in one is replaced: it is set all the same.
 pub(super) fn process(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned())
 }
 
 /// The first of these variables that is set to something; an empty one counts as not set.

@@ -15,7 +15,6 @@ const HTTP: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];
 
 /// A proxy, and its text for people.
-#[derive(Clone, Debug)]
 pub(super) struct Route {
     pub(super) proxy: Proxy,
     /// Such as `the proxy http://proxy:3128 (HTTPS_PROXY)`, without user and password.

@@ -1,5 +1,7 @@
 //! Why there are no credentials.
 
+use crate::client::ErrorClass;
+
 /// A reason, and whether somebody must change a setting before there can be any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unavailable {
@@ -18,9 +20,33 @@ impl Unavailable {
         Self { reason: reason.into(), is_final: true }
     }
 
+    /// What it means for a call. Nobody has refused anything: who gives credentials may be out of reach for a while,
+    /// and who `has_given` some may give others, whatever stands in its way.
+    pub(super) fn class(&self, has_given: bool) -> ErrorClass {
+        if self.is_final && !has_given { ErrorClass::Fatal } else { ErrorClass::Transient }
+    }
+
     /// The same, of this source.
     pub(super) fn of(mut self, source: &str) -> Self {
         self.reason = format!("{source}: {}", self.reason);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_source_that_never_gave_any_and_never_will_is_fatal() {
+        let (now, good) = (Unavailable::for_now("away"), Unavailable::for_good("not spoken"));
+        assert_eq!(
+            (now.class(false), now.class(true)),
+            (ErrorClass::Transient, ErrorClass::Transient)
+        );
+        assert_eq!(
+            (good.class(false), good.class(true)),
+            (ErrorClass::Fatal, ErrorClass::Transient)
+        );
     }
 }
