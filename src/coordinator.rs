@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::claims::Claims;
 use crate::client::{ClientError, StreamStatus};
 use crate::config::Config;
 use crate::error::Error;
@@ -37,6 +38,7 @@ pub(crate) struct Coordinator {
     is_listing: bool,
     /// Since when, and how often, children have been looked for.
     looking: Option<(Duration, Retry)>,
+    claims: Claims,
     load_retry: Retry,
     flushing: Flushing,
     timers: Timers,
@@ -75,6 +77,8 @@ pub(crate) enum Event {
     Listed(Result<Vec<Shard>, ClientError>),
     /// The stream was described.
     Described(Result<StreamStatus, ClientError>),
+    /// A shard's thread asks whether the shard has ended.
+    Claimed { shard: String },
     /// The last batch of a shard was sent.
     Ended { shard: String, ending: Ending },
     /// The thread of a shard has ended, for whatever reason.
@@ -108,6 +112,8 @@ pub(crate) enum Action {
     Describe,
     /// Read a shard, after a delay: `Ended` or `Failed`, then `Exited`.
     Start { start: Start, delay: Duration },
+    /// Tell a shard's thread, which asked, whether a listing made since proves its end.
+    Confirm { shard: String, has_ended: bool },
     /// Write what waits in the trackers: `Flushed`.
     Flush,
     /// No shard will start any more: when those that run have ended, so have the batches.
@@ -145,6 +151,7 @@ impl Coordinator {
             listed,
             is_listing: false,
             looking: None,
+            claims: Claims::default(),
             load_retry: Retry::default(),
             flushing,
             timers: Timers::default(),
@@ -180,11 +187,17 @@ impl Coordinator {
             Event::Loaded(outcome) => self.loaded(&mut turn, outcome),
             Event::Listed(outcome) => {
                 let next = self.listing.listed(now, turn.rng, outcome);
+                let is_whole = matches!(next, Next::Done(_));
                 self.listing_went(&mut turn, next);
+                self.confirm(&mut turn, is_whole);
             }
             Event::Described(outcome) => {
                 let next = self.listing.described(now, turn.rng, outcome);
                 self.listing_went(&mut turn, next);
+            }
+            Event::Claimed { shard } => {
+                self.claims.add(shard);
+                self.list_for_claims(&mut turn);
             }
             Event::Ended { shard, ending } => self.ended(&mut turn, &shard, &ending),
             Event::Exited { shard } => {
@@ -240,8 +253,29 @@ impl Coordinator {
 
     fn list(&mut self, turn: &mut Turn) {
         if !std::mem::replace(&mut self.is_listing, true) {
-            turn.actions.push(Action::List);
+            self.begin_listing(turn);
         }
+    }
+
+    fn begin_listing(&mut self, turn: &mut Turn) {
+        self.claims.listing_begins();
+        turn.actions.push(Action::List);
+    }
+
+    fn list_for_claims(&mut self, turn: &mut Turn) {
+        if self.phase == Phase::Reading && self.claims.must_list() {
+            self.list(turn);
+        }
+    }
+
+    /// A listing is over, and was complete or not: answers those who asked before it began.
+    fn confirm(&mut self, turn: &mut Turn, is_complete: bool) {
+        let (Some(lineage), Phase::Reading) = (&self.lineage, self.phase) else { return };
+        for shard in self.claims.take_asked() {
+            let has_ended = is_complete && lineage.has_ended(&shard);
+            turn.actions.push(Action::Confirm { shard, has_ended });
+        }
+        self.list_for_claims(turn);
     }
 
     fn listing_went(&mut self, turn: &mut Turn, next: Next) {
@@ -339,7 +373,7 @@ impl Coordinator {
             turn.actions.push(Action::Load);
         }
         if is_due(&mut self.timers.list) {
-            turn.actions.push(Action::List);
+            self.begin_listing(turn);
         }
         if self.flushing.tick(turn.now) {
             turn.actions.push(Action::Flush);

@@ -386,3 +386,59 @@ fn patience_with_a_store_begins_anew_when_all_that_waited_was_stored() {
         assert!(trial.on(Event::Flushed(Ok(()))).is_empty());
     }
 }
+
+fn confirmed(actions: &[Action]) -> Vec<(&str, bool)> {
+    let confirm = |action| match action {
+        &Action::Confirm { ref shard, has_ended } => Some((shard.as_str(), has_ended)),
+        _ => None,
+    };
+    actions.iter().filter_map(confirm).collect()
+}
+
+fn closed(shard: Shard) -> Shard {
+    shard.with_ending("900".parse().unwrap())
+}
+
+#[test]
+fn ends_that_are_claimed_are_answered_by_one_listing_that_began_later() {
+    let mut trial = trial();
+    let [one, two] = [id(0), id(7)];
+    trial.begun(vec![root(0), root(7)]);
+    assert!(matches!(trial.on(Event::Claimed { shard: id(0) })[..], [Action::List]));
+    assert!(trial.on(Event::Claimed { shard: id(7) }).is_empty(), "a listing is under way");
+    let actions = trial.on(Event::Listed(Ok(vec![root(0), closed(root(7))])));
+    assert_eq!(confirmed(&actions), [(one.as_str(), false)]);
+    assert!(matches!(actions[..], [_, Action::List]), "{actions:?}");
+    assert!(trial.on(Event::Claimed { shard: id(0) }).is_empty());
+    let actions = trial.on(Event::Listed(Ok(vec![root(0), closed(root(7))])));
+    assert_eq!(confirmed(&actions), [(two.as_str(), true)]);
+    let actions = trial.on(Event::Listed(Ok(vec![closed(root(0)), closed(root(7))])));
+    assert_eq!(confirmed(&actions), [(one.as_str(), true)]);
+    assert_eq!((actions.len(), trial.coordinator.wake()), (1, None));
+}
+
+#[test]
+fn a_listing_that_fails_confirms_no_end_and_the_next_claim_waits_for_its_backoff() {
+    let mut trial = trial();
+    let shard = id(0);
+    trial.begun(vec![root(0)]);
+    trial.on(Event::Claimed { shard: id(0) });
+    let error = ClientError::new(ErrorClass::Throttled, "ListShards", "");
+    let actions = trial.on(Event::Listed(Err(error)));
+    assert_eq!(confirmed(&actions), [(shard.as_str(), false)]);
+    assert_eq!(actions.len(), 1);
+    assert!(trial.on(Event::Claimed { shard: id(0) }).is_empty());
+    assert!(matches!(trial.ticks()[..], [Action::List]));
+    let actions = trial.on(Event::Listed(Ok(vec![closed(root(0))])));
+    assert_eq!(confirmed(&actions), [(shard.as_str(), true)]);
+}
+
+#[test]
+fn a_claim_is_not_answered_when_the_consumer_stops() {
+    let mut trial = trial();
+    trial.begun(vec![root(0), root(7)]);
+    trial.on(Event::Claimed { shard: id(0) });
+    trial.on(Event::Stopped);
+    assert!(trial.on(Event::Claimed { shard: id(7) }).is_empty());
+    assert!(trial.on(Event::Listed(Ok(vec![closed(root(0)), root(7)]))).is_empty());
+}

@@ -1,6 +1,7 @@
 //! The shell: scoped threads that turn the core's decisions into calls, sends, waits and joins.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread::{self, Scope};
@@ -197,6 +198,8 @@ impl<'a> Run<'a> {
         );
         let mut halted = engine.shutdown.halted().clone();
         let mut workers: Vec<_> = batches.into_iter().map(Arc::new).collect();
+        // To the threads of the shards that run: whether the shard has ended.
+        let mut confirmed = BTreeMap::new();
         let stall_after = engine.config.stall_after;
         let mut watchdog = stall_after.map(Watchdog::new);
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
@@ -204,14 +207,24 @@ impl<'a> Run<'a> {
         let result = 'run: loop {
             let is_about_shards =
                 matches!(event, Event::Loaded(_) | Event::Listed(_) | Event::Ended { .. });
+            if let Event::Exited { shard } = &event {
+                confirmed.remove(shard);
+            }
             for action in coordinator.on(self.now(), &mut rng, event) {
                 match action {
                     Action::Start { start, delay } => {
                         // To the one with the fewest shards now, each of which holds a clone.
                         if let Some(batches) = workers.iter().min_by_key(|it| Arc::strong_count(it))
                         {
-                            self.start(scope, start, delay, Arc::clone(batches));
+                            let (tell, told) = bounded(1);
+                            confirmed.insert(start.shard.id().to_owned(), tell);
+                            self.start(scope, start, delay, Arc::clone(batches), told);
                         }
+                    }
+                    Action::Confirm { shard, has_ended } => {
+                        // It asked, and takes the answer before it asks again; or it has exited.
+                        let _ =
+                            confirmed.get(&shard).map(|tell: &Sender<_>| tell.try_send(has_ended));
                     }
                     Action::Close => workers.clear(),
                     Action::Halt => engine.shutdown.now(),
@@ -281,6 +294,7 @@ impl<'a> Run<'a> {
         start: Start,
         delay: Duration,
         batches: Arc<Sender<Batch>>,
+        confirmed: Receiver<bool>,
     ) {
         let shard = start.shard.id().to_owned();
         let ledger = Arc::new(Ledger::new(self.books.clone(), &shard));
@@ -290,7 +304,7 @@ impl<'a> Run<'a> {
         self.engine.monitor.starts(Arc::clone(&ledger));
         let (stream, pace) = (Arc::clone(&self.engine.stream), Pace::new(&self.engine.config));
         let poller = Poller::new(stream, start, pace, delay);
-        let mut reader = Box::new(Reader::new(self, poller, ledger, batches));
+        let mut reader = Box::new(Reader::new(self, poller, ledger, batches, confirmed));
         let is_spawned = self.spawn(scope, thread_name(&shard), move || reader.read());
         if !is_spawned {
             self.tell(Event::Exited { shard });

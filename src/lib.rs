@@ -103,6 +103,7 @@ mod account;
 mod batch;
 mod budget;
 mod buffer;
+mod claims;
 mod client;
 mod config;
 mod coordinator;

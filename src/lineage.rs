@@ -22,7 +22,10 @@ pub(crate) struct Lineage {
     announced: BTreeSet<String>,
     /// Ended shards whose children were looked for in vain, long enough.
     childless: BTreeSet<String>,
-    listed_once: bool,
+    /// How many listings there were.
+    listings: u64,
+    /// Whether the open shards of the last one hold all hash keys.
+    is_whole: bool,
     /// A shard was not there any more: until the next listing it may be that none is.
     is_in_doubt: bool,
 }
@@ -65,6 +68,8 @@ struct Node {
     wanted: bool,
     /// Whether it stood in the first listing.
     first: bool,
+    /// The number of the last listing that it stood in.
+    listing: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +103,8 @@ impl Lineage {
             children: BTreeMap::new(),
             announced: BTreeSet::new(),
             childless: BTreeSet::new(),
-            listed_once: false,
+            listings: 0,
+            is_whole: false,
             is_in_doubt: false,
         }
     }
@@ -106,17 +112,22 @@ impl Lineage {
     /// Takes a complete listing, which adds to what was known. It is an error if a shard is another one
     /// than before: the stream was deleted and created again.
     pub(crate) fn listed(&mut self, shards: Vec<Shard>) -> Result<(), Error> {
-        let first = !std::mem::replace(&mut self.listed_once, true);
+        self.listings += 1;
+        let (listing, first) = (self.listings, self.listings == 1);
+        let open = shards.iter().filter(|shard| !shard.is_closed());
+        self.is_whole = HashKeyRange::ALL.is_covered_by(open.map(Shard::hash_keys));
         for shard in shards {
             self.announced.remove(shard.id());
-            if let Some(known) = self.nodes.get(shard.id()) {
+            if let Some(known) = self.nodes.get_mut(shard.id()) {
                 known.check_same(&shard, &self.plan.stream)?;
+                known.listing = listing;
+                known.shard.close(shard.ending_sequence_number());
                 continue;
             }
             for parent in shard.parents() {
                 self.children.entry(parent.clone()).or_default().push(shard.hash_keys());
             }
-            let node = Node { state: State::Waiting, wanted: false, first, shard };
+            let node = Node { state: State::Waiting, wanted: false, first, listing, shard };
             self.nodes.insert(node.shard.id().into(), node);
         }
         self.is_in_doubt = false;
@@ -159,6 +170,14 @@ impl Lineage {
     pub(crate) fn vanished(&mut self, id: &str) {
         self.is_in_doubt = true;
         self.ended(id, &[]);
+    }
+
+    /// Whether the last listing proves that the shard has ended: it shows that it was closed, or its children, or
+    /// everything but this shard. A listing that lacks a part of the hash keys may lack the shard as well.
+    pub(crate) fn has_ended(&self, id: &str) -> bool {
+        let Some(node) = self.nodes.get(id) else { return false };
+        let is_gone = node.listing != self.listings && self.is_whole;
+        node.shard.is_closed() || self.children.contains_key(id) || is_gone
     }
 
     /// Whether some child is not known yet, or the listing is in doubt, so that the stream must be listed again.

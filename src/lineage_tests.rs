@@ -253,3 +253,21 @@ fn a_number_as_the_start_does_not_stand_in_the_way_of_a_restart_after_a_split() 
     let both = [fresh(1, IteratorType::TrimHorizon), fresh(2, IteratorType::TrimHorizon)];
     assert_eq!(started(&mut lineage), both);
 }
+
+#[test]
+fn a_listing_proves_an_end_by_an_ending_number_or_children_or_by_all_the_others() {
+    let (root, halves) = (shard(0, &[], HashKeyRange::ALL), [(1, low()), (2, high())]);
+    let child = |(number, keys)| shard(number, &[0], keys);
+    let trial = |later: Vec<Shard>| {
+        let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], vec![root.clone()]);
+        assert!(!lineage.has_ended(&id(0)));
+        lineage.listed(later).unwrap();
+        lineage.has_ended(&id(0))
+    };
+    assert!(!trial(vec![root.clone()]), "it is shown open");
+    assert!(trial(vec![closed(root.clone())]));
+    assert!(trial(vec![root.clone(), child(halves[0])]), "pages that a split came between");
+    assert!(trial(halves.map(|(number, keys)| shard(number, &[], keys)).to_vec()));
+    assert!(!trial(vec![shard(1, &[], low())]), "what else is missing?");
+    assert!(!trial(vec![shard(1, &[], low()), closed(shard(2, &[], high()))]));
+}

@@ -268,6 +268,10 @@ impl Consumer {
             Action::Start { start, delay } => {
                 return world.plan(Duration::ZERO, Task::Begin(Box::new(start), delay));
             }
+            Action::Confirm { shard, has_ended } => {
+                let outcome = Box::new(Outcome::Confirmed(has_ended));
+                return world.plan(Duration::ZERO, Task::Poll(shard, outcome));
+            }
             Action::Close => return,
             Action::Halt => {
                 self.halt();
@@ -370,6 +374,7 @@ impl Consumer {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
             Step::Store { to, reset } => Outcome::Stored(reader.ledger.begin(&to, reset)),
+            Step::Confirm => return self.tell(world, Event::Claimed { shard: shard.into() }),
             Step::Deliver(delivery) => return self.blocked.push((shard.into(), *delivery)),
             Step::End(ending) if self.parking.on_error().parks() && self.is_dispatching => {
                 reader.ending = Some(ending);
