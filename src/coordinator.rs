@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::claims::Claims;
-use crate::client::{ClientError, StreamStatus};
+use crate::client::{ClientError, ShardPage, StreamStatus};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flushing::Flushing;
@@ -34,14 +34,14 @@ pub(crate) struct Coordinator {
     listing: Listing,
     /// A listing made before the start.
     listed: Option<Vec<Shard>>,
-    /// Whether a listing is under way, or waits for its timer.
-    is_listing: bool,
+    round: Round,
     /// Since when, and how often, children have been looked for.
     looking: Option<(Duration, Retry)>,
     claims: Claims,
     load_retry: Retry,
     flushing: Flushing,
-    timers: Timers,
+    /// When the store is read again.
+    load_at: Option<Duration>,
     running: BTreeSet<String>,
     has_started: bool,
     is_dispatching: bool,
@@ -59,11 +59,13 @@ enum Phase {
     Finished,
 }
 
-/// When something is due that no event will bring.
-#[derive(Debug, Default)]
-struct Timers {
-    load: Option<Duration>,
-    list: Option<Duration>,
+/// What the listing does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    Idle,
+    UnderWay,
+    /// It is due at this time, and not earlier.
+    Due(Duration),
 }
 
 /// What happened.
@@ -73,8 +75,8 @@ pub(crate) enum Event {
     Begun,
     /// The store was read.
     Loaded(Result<Vec<(String, Position)>, StoreError>),
-    /// The stream was listed.
-    Listed(Result<Vec<Shard>, ClientError>),
+    /// A page of the stream's listing was read.
+    Listed(Result<ShardPage, ClientError>),
     /// The stream was described.
     Described(Result<StreamStatus, ClientError>),
     /// A shard's thread asks whether the shard has ended.
@@ -106,8 +108,8 @@ pub(crate) enum Event {
 pub(crate) enum Action {
     /// Read the store: `Loaded`.
     Load,
-    /// List the stream: `Listed`.
-    List,
+    /// Read this page of the stream's listing, `None` is the first: `Listed`.
+    List { page: Option<String> },
     /// Describe the stream: `Described`.
     Describe,
     /// Read a shard, after a delay: `Ended` or `Failed`, then `Exited`.
@@ -149,12 +151,12 @@ impl Coordinator {
             lineage: None,
             listing,
             listed,
-            is_listing: false,
+            round: Round::Idle,
             looking: None,
             claims: Claims::default(),
             load_retry: Retry::default(),
             flushing,
-            timers: Timers::default(),
+            load_at: None,
             running: BTreeSet::new(),
             has_started: false,
             is_dispatching,
@@ -170,8 +172,11 @@ impl Coordinator {
 
     /// When a `Tick` is due.
     pub(crate) fn wake(&self) -> Option<Duration> {
-        let Timers { load, list } = self.timers;
-        [load, list, self.flushing.wake()].into_iter().flatten().min()
+        let list_at = match self.round {
+            Round::Due(at) => Some(at),
+            Round::Idle | Round::UnderWay => None,
+        };
+        [self.load_at, list_at, self.flushing.wake()].into_iter().flatten().min()
     }
 
     /// What to do about an event. `now` counts from any fixed moment, and never falls.
@@ -187,9 +192,7 @@ impl Coordinator {
             Event::Loaded(outcome) => self.loaded(&mut turn, outcome),
             Event::Listed(outcome) => {
                 let next = self.listing.listed(now, turn.rng, outcome);
-                let is_whole = matches!(next, Next::Done(_));
                 self.listing_went(&mut turn, next);
-                self.confirm(&mut turn, is_whole);
             }
             Event::Described(outcome) => {
                 let next = self.listing.described(now, turn.rng, outcome);
@@ -226,14 +229,14 @@ impl Coordinator {
                 self.lineage = Some(Lineage::new(self.plan.clone(), stored));
                 match self.listed.take() {
                     Some(shards) => {
-                        let next = self.listing.listed(turn.now, turn.rng, Ok(shards));
-                        self.listing_went(turn, next);
+                        self.listing.succeed();
+                        self.take_in(turn, shards);
                     }
                     None => self.list(turn),
                 }
             }
             Err(error) => match self.load_wait(turn, &error) {
-                Some(wait) => self.timers.load = Some(turn.now + wait),
+                Some(wait) => self.load_at = Some(turn.now + wait),
                 None => {
                     let stream = self.plan.stream.clone();
                     self.fail(turn, Error::Store { stream, shard: None, source: error });
@@ -252,14 +255,23 @@ impl Coordinator {
     }
 
     fn list(&mut self, turn: &mut Turn) {
-        if !std::mem::replace(&mut self.is_listing, true) {
-            self.begin_listing(turn);
+        if self.round == Round::Idle {
+            self.list_on(turn);
         }
     }
 
-    fn begin_listing(&mut self, turn: &mut Turn) {
-        self.claims.listing_begins();
-        turn.actions.push(Action::List);
+    /// Begins a listing, or continues one with the page that was refused.
+    fn list_on(&mut self, turn: &mut Turn) {
+        let page = self.listing.page(turn.now);
+        self.ask(turn, page);
+    }
+
+    fn ask(&mut self, turn: &mut Turn, page: Option<String>) {
+        self.round = Round::UnderWay;
+        if page.is_none() {
+            self.claims.listing_begins();
+        }
+        turn.actions.push(Action::List { page });
     }
 
     fn list_for_claims(&mut self, turn: &mut Turn) {
@@ -279,20 +291,37 @@ impl Coordinator {
     }
 
     fn listing_went(&mut self, turn: &mut Turn, next: Next) {
-        let (Some(lineage), Phase::Reading) = (&mut self.lineage, self.phase) else { return };
+        if self.lineage.is_none() || self.phase != Phase::Reading {
+            return;
+        }
         match next {
-            Next::Describe => turn.actions.push(Action::Describe),
-            Next::Again(wait) => self.timers.list = Some(turn.now + wait),
+            Next::Page(page) => self.ask(turn, page),
+            Next::Describe => {
+                self.confirm(turn, false);
+                turn.actions.push(Action::Describe);
+            }
+            Next::Again { wait, has_failed } => {
+                self.round = Round::Due(turn.now + wait);
+                if has_failed {
+                    self.confirm(turn, false);
+                }
+            }
             Next::Fail(error) => self.fail(turn, error),
             Next::Done(shards) => {
-                self.is_listing = false;
-                match lineage.listed(shards) {
-                    Err(error) => self.fail(turn, error),
-                    Ok(()) => {
-                        self.look_on(turn);
-                        self.advance(turn);
-                    }
-                }
+                self.round = Round::Idle;
+                self.take_in(turn, shards);
+                self.confirm(turn, true);
+            }
+        }
+    }
+
+    fn take_in(&mut self, turn: &mut Turn, shards: Vec<Shard>) {
+        let Some(lineage) = &mut self.lineage else { return };
+        match lineage.listed(shards) {
+            Err(error) => self.fail(turn, error),
+            Ok(()) => {
+                self.look_on(turn);
+                self.advance(turn);
             }
         }
     }
@@ -309,8 +338,7 @@ impl Coordinator {
         }
         let wait = retry.wait(turn.now, turn.rng, None);
         if let Some(wait) = wait.filter(|_| lineage.must_list()) {
-            self.is_listing = true;
-            self.timers.list = Some(turn.now + wait);
+            self.round = Round::Due(turn.now + wait);
         }
     }
 
@@ -368,12 +396,11 @@ impl Coordinator {
     }
 
     fn tick(&mut self, turn: &mut Turn) {
-        let is_due = |timer: &mut Option<Duration>| timer.take_if(|at| *at <= turn.now).is_some();
-        if is_due(&mut self.timers.load) {
+        if self.load_at.take_if(|at| *at <= turn.now).is_some() {
             turn.actions.push(Action::Load);
         }
-        if is_due(&mut self.timers.list) {
-            self.begin_listing(turn);
+        if matches!(self.round, Round::Due(at) if at <= turn.now) {
+            self.list_on(turn);
         }
         if self.flushing.tick(turn.now) {
             turn.actions.push(Action::Flush);
@@ -396,7 +423,7 @@ impl Coordinator {
     fn stop(&mut self, turn: &mut Turn) {
         if matches!(self.phase, Phase::Reading | Phase::Ended) {
             self.phase = Phase::Stopped;
-            (self.timers.load, self.timers.list) = (None, None);
+            (self.load_at, self.round) = (None, Round::Idle);
             turn.actions.push(Action::Close);
         }
     }

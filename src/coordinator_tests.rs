@@ -64,8 +64,8 @@ impl Trial {
     /// Up to the first listing, and what that leads to.
     fn begun(&mut self, shards: Vec<Shard>) -> Vec<Action> {
         assert!(matches!(self.on(Event::Begun)[..], [Action::Load]));
-        assert!(matches!(self.on(Event::Loaded(Ok(Vec::new())))[..], [Action::List]));
-        self.on(Event::Listed(Ok(shards)))
+        assert!(matches!(self.on(Event::Loaded(Ok(Vec::new())))[..], [Action::List { .. }]));
+        self.on(listed(shards))
     }
 
     fn ends(&mut self, shard: usize, children: &[Shard]) -> Vec<Action> {
@@ -85,6 +85,10 @@ impl Trial {
     fn unstored(&mut self) -> Vec<Action> {
         self.on(Event::Unstored { shard: id(0), error: busy() })
     }
+}
+
+fn listed(shards: Vec<Shard>) -> Event {
+    Event::Listed(Ok(ShardPage::new(shards, None)))
 }
 
 fn busy() -> StoreError {
@@ -132,11 +136,11 @@ fn children_that_no_listing_shows_are_looked_for_thirty_seconds_with_a_growing_b
     let mut trial = trial();
     trial.begun(vec![root(0)]);
     let ended = trial.ends(0, &[]);
-    assert!(matches!(ended[..], [Action::List]), "{ended:?}");
-    let (mut actions, mut listings) = (trial.on(Event::Listed(Ok(vec![root(0)]))), 1);
+    assert!(matches!(ended[..], [Action::List { .. }]), "{ended:?}");
+    let (mut actions, mut listings) = (trial.on(listed(vec![root(0)])), 1);
     while actions.is_empty() {
-        assert!(matches!(trial.ticks()[..], [Action::List]));
-        actions = trial.on(Event::Listed(Ok(vec![root(0)])));
+        assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+        actions = trial.on(listed(vec![root(0)]));
         listings += 1;
     }
     assert!(trial.now >= CHILD_PATIENCE && trial.now < CHILD_PATIENCE + 10 * SECOND);
@@ -150,9 +154,9 @@ fn a_child_that_is_listed_late_starts_and_ends_the_search() {
     let mut trial = trial();
     trial.begun(vec![root(0)]);
     trial.ends(0, &[]);
-    trial.on(Event::Listed(Ok(vec![root(0)])));
-    assert!(matches!(trial.ticks()[..], [Action::List]));
-    let actions = trial.on(Event::Listed(Ok(halves().to_vec())));
+    trial.on(listed(vec![root(0)]));
+    assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+    let actions = trial.on(listed(halves().to_vec()));
     assert_eq!(started(&actions).len(), 2);
     assert_eq!(trial.coordinator.wake(), None);
 }
@@ -163,10 +167,10 @@ fn a_child_that_was_announced_by_name_is_looked_for_until_it_is_listed() {
     trial.begun(vec![root(0)]);
     trial.ends(0, &halves());
     while trial.now < 100 * CHILD_PATIENCE {
-        assert!(trial.on(Event::Listed(Ok(vec![root(0)]))).is_empty());
-        assert!(matches!(trial.ticks()[..], [Action::List]));
+        assert!(trial.on(listed(vec![root(0)])).is_empty());
+        assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
     }
-    assert_eq!(started(&trial.on(Event::Listed(Ok(halves().to_vec())))).len(), 2);
+    assert_eq!(started(&trial.on(listed(halves().to_vec()))).len(), 2);
 }
 
 #[test]
@@ -176,15 +180,15 @@ fn a_second_parent_that_ends_is_given_its_own_thirty_seconds() {
     trial.begun(both());
     trial.ends(7, &[]);
     while trial.now < CHILD_PATIENCE - 10 * SECOND {
-        trial.on(Event::Listed(Ok(both())));
+        trial.on(listed(both()));
         trial.ticks();
     }
-    trial.on(Event::Listed(Ok(both())));
+    trial.on(listed(both()));
     let ended = trial.now;
     assert!(trial.ends(8, &[]).is_empty(), "a listing is due already");
     loop {
-        assert!(matches!(trial.ticks()[..], [Action::List]));
-        if finished(trial.on(Event::Listed(Ok(both())))).is_some() {
+        assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+        if finished(trial.on(listed(both()))).is_some() {
             break;
         }
     }
@@ -195,7 +199,7 @@ fn a_second_parent_that_ends_is_given_its_own_thirty_seconds() {
 fn one_listing_is_made_for_parents_that_end_together() {
     let mut trial = trial();
     trial.begun(vec![root(7), root(8)]);
-    assert!(matches!(trial.ends(7, &[])[..], [Action::List]));
+    assert!(matches!(trial.ends(7, &[])[..], [Action::List { .. }]));
     assert!(trial.ends(8, &[]).is_empty());
 }
 
@@ -303,7 +307,7 @@ fn what_arrives_after_a_stop_starts_nothing() {
     listing.on(Event::Begun);
     listing.on(Event::Loaded(Ok(Vec::new())));
     listing.on(Event::Stopped);
-    assert!(listing.on(Event::Listed(Ok(vec![root(0)]))).is_empty());
+    assert!(listing.on(listed(vec![root(0)])).is_empty());
     let error = ClientError::new(ErrorClass::Fatal, "ListShards", "");
     assert!(listing.on(Event::Listed(Err(error))).is_empty());
     assert!(matches!(finished(listing.on(Event::Dispatched)), Some(Ok(()))));
@@ -315,7 +319,7 @@ fn the_end_of_the_stream_waits_until_all_is_handled_and_stored() {
     trial.begun(vec![root(0)]);
     trial.ends(0, &[]);
     let closed = loop {
-        let actions = trial.on(Event::Listed(Ok(vec![root(0)])));
+        let actions = trial.on(listed(vec![root(0)]));
         if !actions.is_empty() {
             break actions;
         }
@@ -362,7 +366,7 @@ fn an_outage_after_a_listing_made_before_the_start_is_not_bounded_by_start_patie
     trial.on(Event::Begun);
     trial.on(Event::Loaded(Ok(Vec::new())));
     let ended = Event::Ended { shard: id(0), ending: Ending::Read(Vec::new()) };
-    assert!(matches!(trial.on(ended)[..], [Action::List]));
+    assert!(matches!(trial.on(ended)[..], [Action::List { .. }]));
     for _ in 0..100 {
         trial.now += SECOND * 60;
         let error = ClientError::new(ErrorClass::Throttled, "ListShards", "");
@@ -404,15 +408,15 @@ fn ends_that_are_claimed_are_answered_by_one_listing_that_began_later() {
     let mut trial = trial();
     let [one, two] = [id(0), id(7)];
     trial.begun(vec![root(0), root(7)]);
-    assert!(matches!(trial.on(Event::Claimed { shard: id(0) })[..], [Action::List]));
+    assert!(matches!(trial.on(Event::Claimed { shard: id(0) })[..], [Action::List { .. }]));
     assert!(trial.on(Event::Claimed { shard: id(7) }).is_empty(), "a listing is under way");
-    let actions = trial.on(Event::Listed(Ok(vec![root(0), closed(root(7))])));
+    let actions = trial.on(listed(vec![root(0), closed(root(7))]));
     assert_eq!(confirmed(&actions), [(one.as_str(), false)]);
-    assert!(matches!(actions[..], [_, Action::List]), "{actions:?}");
+    assert!(matches!(actions[..], [_, Action::List { .. }]), "{actions:?}");
     assert!(trial.on(Event::Claimed { shard: id(0) }).is_empty());
-    let actions = trial.on(Event::Listed(Ok(vec![root(0), closed(root(7))])));
+    let actions = trial.on(listed(vec![root(0), closed(root(7))]));
     assert_eq!(confirmed(&actions), [(two.as_str(), true)]);
-    let actions = trial.on(Event::Listed(Ok(vec![closed(root(0)), closed(root(7))])));
+    let actions = trial.on(listed(vec![closed(root(0)), closed(root(7))]));
     assert_eq!(confirmed(&actions), [(one.as_str(), true)]);
     assert_eq!((actions.len(), trial.coordinator.wake()), (1, None));
 }
@@ -428,8 +432,8 @@ fn a_listing_that_fails_confirms_no_end_and_the_next_claim_waits_for_its_backoff
     assert_eq!(confirmed(&actions), [(shard.as_str(), false)]);
     assert_eq!(actions.len(), 1);
     assert!(trial.on(Event::Claimed { shard: id(0) }).is_empty());
-    assert!(matches!(trial.ticks()[..], [Action::List]));
-    let actions = trial.on(Event::Listed(Ok(vec![closed(root(0))])));
+    assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+    let actions = trial.on(listed(vec![closed(root(0))]));
     assert_eq!(confirmed(&actions), [(shard.as_str(), true)]);
 }
 
@@ -440,5 +444,5 @@ fn a_claim_is_not_answered_when_the_consumer_stops() {
     trial.on(Event::Claimed { shard: id(0) });
     trial.on(Event::Stopped);
     assert!(trial.on(Event::Claimed { shard: id(7) }).is_empty());
-    assert!(trial.on(Event::Listed(Ok(vec![closed(root(0)), root(7)]))).is_empty());
+    assert!(trial.on(listed(vec![closed(root(0)), root(7)])).is_empty());
 }

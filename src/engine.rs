@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::batch::Batch;
 use crate::budget::Budget;
-use crate::client::{Call, Client, list_all};
+use crate::client::{Call, Client};
 use crate::config::Config;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, dispatch};
@@ -231,7 +231,9 @@ impl<'a> Run<'a> {
                     Action::Finish(result) => break 'run result,
                     Action::Load => self.aside(scope, "kc-store", Self::load),
                     Action::Flush => self.aside(scope, "kc-store", Self::flush),
-                    Action::List => self.aside(scope, "kc-list", Self::list),
+                    Action::List { page } => {
+                        self.aside(scope, "kc-list", move |run| run.list(page.as_deref()));
+                    }
                     Action::Describe => self.aside(scope, "kc-list", Self::describe),
                 }
             }
@@ -315,8 +317,8 @@ impl<'a> Run<'a> {
         Event::Loaded(self.engine.store.shard_iterators(&self.engine.stream))
     }
 
-    fn list(&self) -> Event {
-        Event::Listed(list_all(&*self.client, &self.engine.stream, &self.call()))
+    fn list(&self, page: Option<&str>) -> Event {
+        Event::Listed(self.client.list_shards(&self.engine.stream, page, &self.call()))
     }
 
     fn describe(&self) -> Event {
@@ -340,7 +342,7 @@ impl<'a> Run<'a> {
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         name: &str,
-        act: fn(&Self) -> Event,
+        act: impl FnOnce(&Self) -> Event + Send + 'scope,
     ) {
         self.spawn(scope, name.into(), move || self.tell(act(self)));
     }

@@ -125,6 +125,7 @@ mod monitor;
 mod notice;
 mod on_error;
 mod pace;
+mod pages;
 mod parking;
 mod poller;
 mod position;

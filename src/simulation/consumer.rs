@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, never, unbounded};
 use super::faults::{call, get_records, latency};
 use super::world::{STREAM, World};
 use crate::batch::Batch;
-use crate::client::{Call, Client, ClientError, list_all};
+use crate::client::{Call, Client, ClientError, ShardPage};
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, Desk};
 use crate::error::Error;
@@ -256,7 +256,7 @@ impl Consumer {
                 }
                 Event::Loaded(loaded)
             }
-            Action::List => Event::Listed(self.list(world)),
+            Action::List { page } => Event::Listed(self.list(world, page.as_deref())),
             Action::Describe => Event::Described(call(world, "DescribeStreamSummary", |world| {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
@@ -292,10 +292,12 @@ impl Consumer {
         world.plan(latency, Task::Tell(Box::new(event)));
     }
 
-    fn list(&mut self, world: &mut World) -> Result<Vec<crate::Shard>, ClientError> {
-        let listed =
-            call(world, "ListShards", |world| list_all(&world.kinesis, STREAM, &Call::unbounded()));
-        let is_first = listed.is_ok() && !std::mem::replace(&mut self.has_listed, true);
+    fn list(&mut self, world: &mut World, page: Option<&str>) -> Result<ShardPage, ClientError> {
+        let listed = call(world, "ListShards", |world| {
+            world.kinesis.list_shards(STREAM, page, &Call::unbounded())
+        });
+        let is_last = listed.as_ref().is_ok_and(|page| page.next_token.is_none());
+        let is_first = is_last && !std::mem::replace(&mut self.has_listed, true);
         if is_first {
             world.truth.lock().lists();
             skip_for_latest(world);
