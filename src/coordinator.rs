@@ -8,8 +8,9 @@ use crate::client::{ClientError, ShardPage, StreamStatus};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flushing::Flushing;
-use crate::lineage::{Lineage, Plan, Start};
+use crate::lineage::{Lineage, Plan, Start, WaitingNews};
 use crate::listing::{Listing, Next};
+use crate::missing::Look;
 use crate::position::Position;
 use crate::retry::Retry;
 use crate::shard::Shard;
@@ -20,8 +21,8 @@ use crate::watchdog::Waiting;
 /// First polls are spread over the interval, but no longer than this: a spread evens out load, which
 /// ten seconds do as well as an hour.
 const MAX_SPREAD: Duration = Duration::from_secs(10);
-/// How long the children of an ended shard are looked for that nobody announced.
-const CHILD_PATIENCE: Duration = Duration::from_secs(30);
+/// How often the stream is listed for what many listings have not shown.
+const RARELY: Duration = Duration::from_secs(60);
 
 /// Starts shards in the order of their lineage, has positions stored, and decides when all is over.
 #[derive(Debug)]
@@ -35,8 +36,8 @@ pub(crate) struct Coordinator {
     /// A listing made before the start.
     listed: Option<Vec<Shard>>,
     round: Round,
-    /// Since when, and how often, children have been looked for.
-    looking: Option<(Duration, Retry)>,
+    /// How often in a row a listing did not show what must be there.
+    looking: Retry,
     claims: Claims,
     load_retry: Retry,
     flushing: Flushing,
@@ -66,6 +67,8 @@ enum Round {
     UnderWay,
     /// It is due at this time, and not earlier.
     Due(Duration),
+    /// It is due at this time, or when there is a reason.
+    Rare(Duration),
 }
 
 /// What happened.
@@ -152,7 +155,7 @@ impl Coordinator {
             listing,
             listed,
             round: Round::Idle,
-            looking: None,
+            looking: Retry::default(),
             claims: Claims::default(),
             load_retry: Retry::default(),
             flushing,
@@ -170,10 +173,15 @@ impl Coordinator {
         self.lineage.as_ref().map(Lineage::waiting).unwrap_or_default()
     }
 
+    /// Which of them are new, and which do not wait any more, since this was last asked.
+    pub(crate) fn take_news(&mut self) -> WaitingNews {
+        self.lineage.as_mut().map(Lineage::take_news).unwrap_or_default()
+    }
+
     /// When a `Tick` is due.
     pub(crate) fn wake(&self) -> Option<Duration> {
         let list_at = match self.round {
-            Round::Due(at) => Some(at),
+            Round::Due(at) | Round::Rare(at) => Some(at),
             Round::Idle | Round::UnderWay => None,
         };
         [self.load_at, list_at, self.flushing.wake()].into_iter().flatten().min()
@@ -255,7 +263,7 @@ impl Coordinator {
     }
 
     fn list(&mut self, turn: &mut Turn) {
-        if self.round == Round::Idle {
+        if matches!(self.round, Round::Idle | Round::Rare(_)) {
             self.list_on(turn);
         }
     }
@@ -270,6 +278,7 @@ impl Coordinator {
         self.round = Round::UnderWay;
         if page.is_none() {
             self.claims.listing_begins();
+            self.lineage.iter_mut().for_each(Lineage::listing_begins);
         }
         turn.actions.push(Action::List { page });
     }
@@ -317,55 +326,56 @@ impl Coordinator {
 
     fn take_in(&mut self, turn: &mut Turn, shards: Vec<Shard>) {
         let Some(lineage) = &mut self.lineage else { return };
-        match lineage.listed(shards) {
-            Err(error) => self.fail(turn, error),
-            Ok(()) => {
-                self.look_on(turn);
-                self.advance(turn);
-            }
+        if let Err(error) = lineage.listed(turn.now, shards) {
+            return self.fail(turn, error);
         }
+        lineage.give_up(turn.now);
+        self.advance(turn);
+        self.look_on(turn);
     }
 
-    /// A complete listing did not show all children: again later, or not at all.
+    /// A complete listing did not show all that must be there: again later.
     fn look_on(&mut self, turn: &mut Turn) {
-        let Some(lineage) = self.lineage.as_mut().filter(|lineage| lineage.must_list()) else {
-            self.looking = None;
+        let look = self.lineage.as_ref().and_then(Lineage::look);
+        if self.phase != Phase::Reading {
             return;
+        }
+        let wait = match look {
+            Some(Look::Soon) => self.looking.wait(turn.now, turn.rng, None),
+            Some(Look::Rarely) | None => {
+                self.looking = Retry::default();
+                None
+            }
         };
-        let (since, retry) = self.looking.get_or_insert_with(|| (turn.now, Retry::default()));
-        if turn.now.saturating_sub(*since) >= CHILD_PATIENCE {
-            lineage.stop_looking();
-        }
-        let wait = retry.wait(turn.now, turn.rng, None);
-        if let Some(wait) = wait.filter(|_| lineage.must_list()) {
-            self.round = Round::Due(turn.now + wait);
-        }
+        self.round = match (wait, look) {
+            (Some(wait), _) => Round::Due(turn.now + wait),
+            (None, Some(_)) => Round::Rare(turn.now + RARELY),
+            (None, None) => Round::Idle,
+        };
     }
 
     fn ended(&mut self, turn: &mut Turn, shard: &str, ending: &Ending) {
         let (Some(lineage), Phase::Reading) = (&mut self.lineage, self.phase) else { return };
         match ending {
-            Ending::Read(children) => lineage.ended(shard, children),
-            Ending::Vanished => lineage.vanished(shard),
-        }
-        if let Some((since, _)) = &mut self.looking {
-            *since = turn.now;
-        }
-        if lineage.must_list() {
-            self.list(turn);
+            Ending::Read(children) => lineage.ended(turn.now, shard, children),
+            Ending::Vanished => lineage.vanished(turn.now, shard),
         }
         self.advance(turn);
+        let must_list = self.lineage.as_ref().is_some_and(Lineage::must_list);
+        if must_list && self.phase == Phase::Reading {
+            self.list(turn);
+        }
     }
 
     /// Starts what may start.
     fn advance(&mut self, turn: &mut Turn) {
         let Some(lineage) = &mut self.lineage else { return };
-        let starts = match lineage.ready() {
+        let starts = match lineage.ready(turn.now) {
             Ok(starts) => starts,
             Err(error) => return self.fail(turn, error),
         };
         if lineage.is_done() {
-            self.phase = Phase::Ended;
+            (self.phase, self.round) = (Phase::Ended, Round::Idle);
             turn.actions.push(Action::Close);
         }
         // Children go on where their parents ended, without a delay.
@@ -399,7 +409,7 @@ impl Coordinator {
         if self.load_at.take_if(|at| *at <= turn.now).is_some() {
             turn.actions.push(Action::Load);
         }
-        if matches!(self.round, Round::Due(at) if at <= turn.now) {
+        if matches!(self.round, Round::Due(at) | Round::Rare(at) if at <= turn.now) {
             self.list_on(turn);
         }
         if self.flushing.tick(turn.now) {

@@ -18,7 +18,7 @@ use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
 use crate::ledger::{Books, Ledger, flush_all};
-use crate::lineage::{Plan, Start, StartAt};
+use crate::lineage::{Plan, Start, StartAt, WaitingNews};
 use crate::monitor::Monitor;
 use crate::notice::Notice;
 use crate::pace::Pace;
@@ -205,8 +205,6 @@ impl<'a> Run<'a> {
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
         let mut event = Event::Begun;
         let result = 'run: loop {
-            let is_about_shards =
-                matches!(event, Event::Loaded(_) | Event::Listed(_) | Event::Ended { .. });
             if let Event::Exited { shard } = &event {
                 confirmed.remove(shard);
             }
@@ -237,8 +235,9 @@ impl<'a> Run<'a> {
                     Action::Describe => self.aside(scope, "kc-list", Self::describe),
                 }
             }
-            if is_about_shards {
-                engine.monitor.waits(coordinator.waiting().into_keys().collect());
+            let WaitingNews { begun, over } = coordinator.take_news();
+            if !begun.is_empty() || !over.is_empty() {
+                engine.monitor.waits(begun, &over);
             }
             let due = coordinator.wake().and_then(|wake| self.started.checked_add(wake));
             let timer = due.map_or_else(never, at);
