@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::batch::Batch;
 use crate::budget::Budget;
-use crate::client::{Call, Client};
+use crate::client::{Call, Client, ClientError, ErrorClass};
 use crate::config::Config;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, dispatch};
@@ -70,6 +70,13 @@ pub(crate) enum Door {
 }
 
 type Panic = Box<dyn Any + Send>;
+
+/// What the thread of the store is to do: it reports with an event.
+#[derive(Clone, Copy)]
+enum Errand {
+    Load,
+    Flush,
+}
 
 /// How often the watchdog looks in the time after which it tells.
 const LOOKS: u32 = 4;
@@ -189,6 +196,14 @@ impl<'a> Run<'a> {
     ) -> Result<(), Error> {
         let engine = self.engine;
         let _stop = StopOnDrop(engine.shutdown.clone());
+        // The coordinator waits for the one before it has the next one done.
+        let (errands, to_do) = bounded(1);
+        let keep = move || to_do.iter().for_each(|errand| self.tell(self.run_errand(errand)));
+        self.try_spawn(scope, "kc-store", keep).map_err(|it| self.no_thread("kc-store", it))?;
+        let store = |errand| {
+            // After its thread has ended by a panic nobody needs the outcome any more.
+            let _ = errands.send(errand);
+        };
         let mut rng = fastrand::Rng::new();
         let mut coordinator = Coordinator::new(
             engine.plan.clone(),
@@ -227,12 +242,21 @@ impl<'a> Run<'a> {
                     Action::Close => workers.clear(),
                     Action::Halt => engine.shutdown.now(),
                     Action::Finish(result) => break 'run result,
-                    Action::Load => self.aside(scope, "kc-store", Self::load),
-                    Action::Flush => self.aside(scope, "kc-store", Self::flush),
+                    Action::Load => store(Errand::Load),
+                    Action::Flush => store(Errand::Flush),
                     Action::List { page } => {
-                        self.aside(scope, "kc-list", move |run| run.list(page.as_deref()));
+                        let list = move || self.tell(self.list(page.as_deref()));
+                        if let Err(source) = self.try_spawn(scope, "kc-list", list) {
+                            self.tell(Event::Listed(Err(unlisted("ListShards", source))));
+                        }
                     }
-                    Action::Describe => self.aside(scope, "kc-list", Self::describe),
+                    Action::Describe => {
+                        let describe = move || self.tell(self.describe());
+                        if let Err(source) = self.try_spawn(scope, "kc-list", describe) {
+                            let error = unlisted("DescribeStreamSummary", source);
+                            self.tell(Event::Described(Err(error)));
+                        }
+                    }
                 }
             }
             let WaitingNews { begun, over } = coordinator.take_news();
@@ -312,8 +336,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn load(&self) -> Event {
-        Event::Loaded(self.engine.store.shard_iterators(&self.engine.stream))
+    fn run_errand(&self, errand: Errand) -> Event {
+        match errand {
+            Errand::Load => Event::Loaded(self.engine.store.shard_iterators(&self.engine.stream)),
+            Errand::Flush => Event::Flushed(flush_all(&self.engine.monitor.ledgers())),
+        }
     }
 
     fn list(&self, page: Option<&str>) -> Event {
@@ -324,10 +351,6 @@ impl<'a> Run<'a> {
         Event::Described(self.client.describe_stream(&self.engine.stream, &self.call()))
     }
 
-    fn flush(&self) -> Event {
-        Event::Flushed(flush_all(&self.engine.monitor.ledgers()))
-    }
-
     /// The last attempt to store what could not be stored before.
     fn flush_last(&self) -> Result<(), Error> {
         flush_all(&self.engine.monitor.ledgers()).map_err(|(shard, source)| {
@@ -336,23 +359,28 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Does something that may block on a thread of its own, so that the coordinator never does.
-    fn aside<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        name: &str,
-        act: impl FnOnce(&Self) -> Event + Send + 'scope,
-    ) {
-        self.spawn(scope, name.into(), move || self.tell(act(self)));
-    }
-
-    /// Whether there was a thread; if not, that is told.
+    /// Whether there was a thread; if not, that is told, and ends the run.
     fn spawn<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         name: String,
         act: impl FnOnce() + Send + 'scope,
     ) -> bool {
+        match self.try_spawn(scope, &name, act) {
+            Ok(()) => true,
+            Err(source) => {
+                self.tell(Event::Failed(self.no_thread(&name, source)));
+                false
+            }
+        }
+    }
+
+    fn try_spawn<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        name: &str,
+        act: impl FnOnce() + Send + 'scope,
+    ) -> std::io::Result<()> {
         let act = move || {
             // The values are not used after a panic, which ends the run.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
@@ -362,13 +390,7 @@ impl<'a> Run<'a> {
             }
         };
         // Its end is seen by the scope, which joins it.
-        match thread::Builder::new().name(name.clone()).spawn_scoped(scope, act) {
-            Ok(_) => true,
-            Err(source) => {
-                self.tell(Event::Failed(self.no_thread(&name, source)));
-                false
-            }
-        }
+        thread::Builder::new().name(name.into()).spawn_scoped(scope, act).map(drop)
     }
 
     fn no_thread(&self, thread: &str, source: std::io::Error) -> Error {
@@ -392,6 +414,12 @@ impl<'a> Run<'a> {
     pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// The system has no thread for a call now; it may have one when the listing is tried again.
+fn unlisted(operation: &'static str, source: std::io::Error) -> ClientError {
+    let message = "the system has no thread for it";
+    ClientError::new(ErrorClass::Transient, operation, message).with_source(source)
 }
 
 impl Door {
