@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,14 @@ type Panic = Box<dyn Any + Send>;
 enum Errand {
     Load,
     Flush,
+}
+
+/// The shards that were started.
+#[derive(Default)]
+struct Shards {
+    /// To the threads that run: whether their shard has ended.
+    confirmed: BTreeMap<String, Sender<bool>>,
+    ledgers: BTreeMap<String, Weak<Ledger>>,
 }
 
 /// How often the watchdog looks in the time after which it tells.
@@ -213,50 +221,31 @@ impl<'a> Run<'a> {
         );
         let mut halted = engine.shutdown.halted().clone();
         let mut workers: Vec<_> = batches.into_iter().map(Arc::new).collect();
-        // To the threads of the shards that run: whether the shard has ended.
-        let mut confirmed = BTreeMap::new();
+        let mut shards = Shards::default();
         let stall_after = engine.config.stall_after;
         let mut watchdog = stall_after.map(Watchdog::new);
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
         let mut event = Event::Begun;
         let result = 'run: loop {
-            if let Event::Exited { shard } = &event {
-                confirmed.remove(shard);
-            }
+            shards.see(&event);
             for action in coordinator.on(self.now(), &mut rng, event) {
                 match action {
                     Action::Start { start, delay } => {
                         // To the one with the fewest shards now, each of which holds a clone.
                         if let Some(batches) = workers.iter().min_by_key(|it| Arc::strong_count(it))
                         {
-                            let (tell, told) = bounded(1);
-                            confirmed.insert(start.shard.id().to_owned(), tell);
-                            self.start(scope, start, delay, Arc::clone(batches), told);
+                            let (ledger, told) = shards.start(&start.shard, &self.books);
+                            self.start(scope, start, delay, ledger, Arc::clone(batches), told);
                         }
                     }
-                    Action::Confirm { shard, has_ended } => {
-                        // It asked, and takes the answer before it asks again; or it has exited.
-                        let _ =
-                            confirmed.get(&shard).map(|tell: &Sender<_>| tell.try_send(has_ended));
-                    }
+                    Action::Confirm { shard, has_ended } => shards.confirm(&shard, has_ended),
                     Action::Close => workers.clear(),
                     Action::Halt => engine.shutdown.now(),
                     Action::Finish(result) => break 'run result,
                     Action::Load => store(Errand::Load),
                     Action::Flush => store(Errand::Flush),
-                    Action::List { page } => {
-                        let list = move || self.tell(self.list(page.as_deref()));
-                        if let Err(source) = self.try_spawn(scope, "kc-list", list) {
-                            self.tell(Event::Listed(Err(unlisted("ListShards", source))));
-                        }
-                    }
-                    Action::Describe => {
-                        let describe = move || self.tell(self.describe());
-                        if let Err(source) = self.try_spawn(scope, "kc-list", describe) {
-                            let error = unlisted("DescribeStreamSummary", source);
-                            self.tell(Event::Described(Err(error)));
-                        }
-                    }
+                    Action::List { page } => self.list(scope, page),
+                    Action::Describe => self.describe(scope),
                 }
             }
             let WaitingNews { begun, over } = coordinator.take_news();
@@ -318,11 +307,11 @@ impl<'a> Run<'a> {
         scope: &'scope Scope<'scope, '_>,
         start: Start,
         delay: Duration,
+        ledger: Arc<Ledger>,
         batches: Arc<Sender<Batch>>,
         confirmed: Receiver<bool>,
     ) {
         let shard = start.shard.id().to_owned();
-        let ledger = Arc::new(Ledger::new(self.books.clone(), &shard));
         if let StartAt::Stored(position) = &start.at {
             ledger.resumes(position);
         }
@@ -343,12 +332,26 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn list(&self, page: Option<&str>) -> Event {
-        Event::Listed(self.client.list_shards(&self.engine.stream, page, &self.call()))
+    /// Reads a page on a thread of its own, so that the coordinator never waits.
+    fn list<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, page: Option<String>) {
+        let list = move || {
+            let (client, stream) = (&self.client, &self.engine.stream);
+            self.tell(Event::Listed(client.list_shards(stream, page.as_deref(), &self.call())));
+        };
+        if let Err(source) = self.try_spawn(scope, "kc-list", list) {
+            self.tell(Event::Listed(Err(threadless("ListShards", source))));
+        }
     }
 
-    fn describe(&self) -> Event {
-        Event::Described(self.client.describe_stream(&self.engine.stream, &self.call()))
+    /// As `list`.
+    fn describe<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let describe = move || {
+            let stream = &self.engine.stream;
+            self.tell(Event::Described(self.client.describe_stream(stream, &self.call())));
+        };
+        if let Err(source) = self.try_spawn(scope, "kc-list", describe) {
+            self.tell(Event::Described(Err(threadless("DescribeStreamSummary", source))));
+        }
     }
 
     /// The last attempt to store what could not be stored before.
@@ -417,9 +420,37 @@ impl<'a> Run<'a> {
 }
 
 /// The system has no thread for a call now; it may have one when the listing is tried again.
-fn unlisted(operation: &'static str, source: std::io::Error) -> ClientError {
+fn threadless(operation: &'static str, source: std::io::Error) -> ClientError {
     let message = "the system has no thread for it";
     ClientError::new(ErrorClass::Transient, operation, message).with_source(source)
+}
+
+impl Shards {
+    /// What the thread of a shard commits with, and is answered by.
+    fn start(&mut self, shard: &Shard, books: &Books) -> (Arc<Ledger>, Receiver<bool>) {
+        let (tell, told) = bounded(1);
+        self.confirmed.insert(shard.id().to_owned(), tell);
+        let ledger = Arc::new(Ledger::new(books.clone(), shard.id()));
+        let parents = shard.parents().iter().filter_map(|parent| self.ledgers.get(parent));
+        ledger.descends_from(parents.cloned());
+        self.ledgers.insert(shard.id().to_owned(), Arc::downgrade(&ledger));
+        (ledger, told)
+    }
+
+    fn confirm(&self, shard: &str, has_ended: bool) {
+        // It asked, and takes the answer before it asks again; or it has exited.
+        let _ = self.confirmed.get(shard).map(|tell| tell.try_send(has_ended));
+    }
+
+    /// Forgets who is not there any more.
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::Exited { shard } => drop(self.confirmed.remove(shard)),
+            // Now and then.
+            Event::Listed(_) => self.ledgers.retain(|_, ledger| ledger.strong_count() > 0),
+            _ => {}
+        }
+    }
 }
 
 impl Door {

@@ -12,8 +12,9 @@ use crate::shard::{HashKeyRange, Shard};
 const MAX_RESTARTS: u32 = 3;
 /// How often in a row a page is refused before that counts for the whole listing, unless it is the first one.
 const MAX_REFUSALS: u32 = 2;
-/// How long a listing that lacks a part of the hash keys is not taken for the first one.
-const HOLE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a listing that lacks a part of the hash keys is not taken for the first one. Pages that a split came
+/// between are whole at the next attempt; nothing is read until then.
+const HOLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The listing of one stream, over all its pages and attempts.
 #[derive(Debug)]

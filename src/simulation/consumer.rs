@@ -340,6 +340,9 @@ impl Consumer {
             clock: Arc::new(move || Duration::from_nanos(time.load(Ordering::Relaxed))),
         };
         let ledger = Arc::new(Ledger::new(books, &shard));
+        let parents =
+            self.ledgers.iter().filter(|it| start.shard.parents().contains(&it.shard().into()));
+        ledger.descends_from(parents.map(Arc::downgrade));
         self.ledgers.push(Arc::clone(&ledger));
         let pace = Pace::new(&world.temper.config);
         let poller = Poller::new(STREAM.into(), start, pace, delay);
