@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::client::{ClientError, StreamStatus};
+use crate::claims::Claims;
+use crate::client::{ClientError, ShardPage, StreamStatus};
 use crate::config::Config;
 use crate::error::Error;
 use crate::flushing::Flushing;
-use crate::lineage::{Lineage, Plan, Start};
+use crate::lineage::{Lineage, Plan, Start, WaitingNews};
 use crate::listing::{Listing, Next};
+use crate::missing::Look;
 use crate::position::Position;
 use crate::retry::Retry;
 use crate::shard::Shard;
@@ -19,8 +21,8 @@ use crate::watchdog::Waiting;
 /// First polls are spread over the interval, but no longer than this: a spread evens out load, which
 /// ten seconds do as well as an hour.
 const MAX_SPREAD: Duration = Duration::from_secs(10);
-/// How long the children of an ended shard are looked for that nobody announced.
-const CHILD_PATIENCE: Duration = Duration::from_secs(30);
+/// How often the stream is listed for what many listings have not shown.
+const RARELY: Duration = Duration::from_secs(60);
 
 /// Starts shards in the order of their lineage, has positions stored, and decides when all is over.
 #[derive(Debug)]
@@ -33,13 +35,14 @@ pub(crate) struct Coordinator {
     listing: Listing,
     /// A listing made before the start.
     listed: Option<Vec<Shard>>,
-    /// Whether a listing is under way, or waits for its timer.
-    is_listing: bool,
-    /// Since when, and how often, children have been looked for.
-    looking: Option<(Duration, Retry)>,
+    round: Round,
+    /// How often in a row a listing did not show what must be there.
+    looking: Retry,
+    claims: Claims,
     load_retry: Retry,
     flushing: Flushing,
-    timers: Timers,
+    /// When the store is read again.
+    load_at: Option<Duration>,
     running: BTreeSet<String>,
     has_started: bool,
     is_dispatching: bool,
@@ -57,11 +60,15 @@ enum Phase {
     Finished,
 }
 
-/// When something is due that no event will bring.
-#[derive(Debug, Default)]
-struct Timers {
-    load: Option<Duration>,
-    list: Option<Duration>,
+/// What the listing does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    Idle,
+    UnderWay,
+    /// It is due at this time, and not earlier.
+    Due(Duration),
+    /// It is due at this time, or when there is a reason.
+    Rare(Duration),
 }
 
 /// What happened.
@@ -71,10 +78,12 @@ pub(crate) enum Event {
     Begun,
     /// The store was read.
     Loaded(Result<Vec<(String, Position)>, StoreError>),
-    /// The stream was listed.
-    Listed(Result<Vec<Shard>, ClientError>),
+    /// A page of the stream's listing was read.
+    Listed(Result<ShardPage, ClientError>),
     /// The stream was described.
     Described(Result<StreamStatus, ClientError>),
+    /// A shard's thread asks whether the shard has ended.
+    Claimed { shard: String },
     /// The last batch of a shard was sent.
     Ended { shard: String, ending: Ending },
     /// The thread of a shard has ended, for whatever reason.
@@ -102,12 +111,14 @@ pub(crate) enum Event {
 pub(crate) enum Action {
     /// Read the store: `Loaded`.
     Load,
-    /// List the stream: `Listed`.
-    List,
+    /// Read this page of the stream's listing, `None` is the first: `Listed`.
+    List { page: Option<String> },
     /// Describe the stream: `Described`.
     Describe,
     /// Read a shard, after a delay: `Ended` or `Failed`, then `Exited`.
     Start { start: Start, delay: Duration },
+    /// Tell a shard's thread, which asked, whether a listing made since proves its end.
+    Confirm { shard: String, has_ended: bool },
     /// Write what waits in the trackers: `Flushed`.
     Flush,
     /// No shard will start any more: when those that run have ended, so have the batches.
@@ -143,11 +154,12 @@ impl Coordinator {
             lineage: None,
             listing,
             listed,
-            is_listing: false,
-            looking: None,
+            round: Round::Idle,
+            looking: Retry::default(),
+            claims: Claims::default(),
             load_retry: Retry::default(),
             flushing,
-            timers: Timers::default(),
+            load_at: None,
             running: BTreeSet::new(),
             has_started: false,
             is_dispatching,
@@ -161,10 +173,18 @@ impl Coordinator {
         self.lineage.as_ref().map(Lineage::waiting).unwrap_or_default()
     }
 
+    /// Which of them are new, and which do not wait any more, since this was last asked.
+    pub(crate) fn take_news(&mut self) -> WaitingNews {
+        self.lineage.as_mut().map(Lineage::take_news).unwrap_or_default()
+    }
+
     /// When a `Tick` is due.
     pub(crate) fn wake(&self) -> Option<Duration> {
-        let Timers { load, list } = self.timers;
-        [load, list, self.flushing.wake()].into_iter().flatten().min()
+        let list_at = match self.round {
+            Round::Due(at) | Round::Rare(at) => Some(at),
+            Round::Idle | Round::UnderWay => None,
+        };
+        [self.load_at, list_at, self.flushing.wake()].into_iter().flatten().min()
     }
 
     /// What to do about an event. `now` counts from any fixed moment, and never falls.
@@ -185,6 +205,10 @@ impl Coordinator {
             Event::Described(outcome) => {
                 let next = self.listing.described(now, turn.rng, outcome);
                 self.listing_went(&mut turn, next);
+            }
+            Event::Claimed { shard } => {
+                self.claims.add(shard);
+                self.list_for_claims(&mut turn);
             }
             Event::Ended { shard, ending } => self.ended(&mut turn, &shard, &ending),
             Event::Exited { shard } => {
@@ -213,14 +237,14 @@ impl Coordinator {
                 self.lineage = Some(Lineage::new(self.plan.clone(), stored));
                 match self.listed.take() {
                     Some(shards) => {
-                        let next = self.listing.listed(turn.now, turn.rng, Ok(shards));
-                        self.listing_went(turn, next);
+                        self.listing.succeed();
+                        self.take_in(turn, shards);
                     }
                     None => self.list(turn),
                 }
             }
             Err(error) => match self.load_wait(turn, &error) {
-                Some(wait) => self.timers.load = Some(turn.now + wait),
+                Some(wait) => self.load_at = Some(turn.now + wait),
                 None => {
                     let stream = self.plan.stream.clone();
                     self.fail(turn, Error::Store { stream, shard: None, source: error });
@@ -239,71 +263,119 @@ impl Coordinator {
     }
 
     fn list(&mut self, turn: &mut Turn) {
-        if !std::mem::replace(&mut self.is_listing, true) {
-            turn.actions.push(Action::List);
+        if matches!(self.round, Round::Idle | Round::Rare(_)) {
+            self.list_on(turn);
         }
     }
 
+    /// Begins a listing, or continues one with the page that was refused.
+    fn list_on(&mut self, turn: &mut Turn) {
+        let page = self.listing.page(turn.now);
+        self.ask(turn, page);
+    }
+
+    fn ask(&mut self, turn: &mut Turn, page: Option<String>) {
+        self.round = Round::UnderWay;
+        if page.is_none() {
+            self.claims.listing_begins();
+            self.lineage.iter_mut().for_each(Lineage::listing_begins);
+        }
+        turn.actions.push(Action::List { page });
+    }
+
+    fn list_for_claims(&mut self, turn: &mut Turn) {
+        if self.phase == Phase::Reading && self.claims.must_list() {
+            self.list(turn);
+        }
+    }
+
+    /// A listing is over, and was complete or not: answers those who asked before it began.
+    fn confirm(&mut self, turn: &mut Turn, is_complete: bool) {
+        let (Some(lineage), Phase::Reading) = (&self.lineage, self.phase) else { return };
+        for shard in self.claims.take_asked() {
+            let has_ended = is_complete && lineage.has_ended(&shard);
+            turn.actions.push(Action::Confirm { shard, has_ended });
+        }
+        self.list_for_claims(turn);
+    }
+
     fn listing_went(&mut self, turn: &mut Turn, next: Next) {
-        let (Some(lineage), Phase::Reading) = (&mut self.lineage, self.phase) else { return };
+        if self.lineage.is_none() || self.phase != Phase::Reading {
+            return;
+        }
         match next {
-            Next::Describe => turn.actions.push(Action::Describe),
-            Next::Again(wait) => self.timers.list = Some(turn.now + wait),
+            Next::Page(page) => self.ask(turn, page),
+            Next::Describe => {
+                self.confirm(turn, false);
+                turn.actions.push(Action::Describe);
+            }
+            Next::Again { wait, has_failed } => {
+                self.round = Round::Due(turn.now + wait);
+                if has_failed {
+                    self.confirm(turn, false);
+                }
+            }
             Next::Fail(error) => self.fail(turn, error),
             Next::Done(shards) => {
-                self.is_listing = false;
-                match lineage.listed(shards) {
-                    Err(error) => self.fail(turn, error),
-                    Ok(()) => {
-                        self.look_on(turn);
-                        self.advance(turn);
-                    }
-                }
+                self.round = Round::Idle;
+                self.take_in(turn, shards);
+                self.confirm(turn, true);
             }
         }
     }
 
-    /// A complete listing did not show all children: again later, or not at all.
+    fn take_in(&mut self, turn: &mut Turn, shards: Vec<Shard>) {
+        let Some(lineage) = &mut self.lineage else { return };
+        if let Err(error) = lineage.listed(turn.now, shards) {
+            return self.fail(turn, error);
+        }
+        lineage.give_up(turn.now);
+        self.advance(turn);
+        self.look_on(turn);
+    }
+
+    /// A complete listing did not show all that must be there: again later.
     fn look_on(&mut self, turn: &mut Turn) {
-        let Some(lineage) = self.lineage.as_mut().filter(|lineage| lineage.must_list()) else {
-            self.looking = None;
+        let look = self.lineage.as_ref().and_then(Lineage::look);
+        if self.phase != Phase::Reading {
             return;
+        }
+        let wait = match look {
+            Some(Look::Soon) => self.looking.wait(turn.now, turn.rng, None),
+            Some(Look::Rarely) | None => {
+                self.looking = Retry::default();
+                None
+            }
         };
-        let (since, retry) = self.looking.get_or_insert_with(|| (turn.now, Retry::default()));
-        if turn.now.saturating_sub(*since) >= CHILD_PATIENCE {
-            lineage.stop_looking();
-        }
-        let wait = retry.wait(turn.now, turn.rng, None);
-        if let Some(wait) = wait.filter(|_| lineage.must_list()) {
-            self.is_listing = true;
-            self.timers.list = Some(turn.now + wait);
-        }
+        self.round = match (wait, look) {
+            (Some(wait), _) => Round::Due(turn.now + wait),
+            (None, Some(_)) => Round::Rare(turn.now + RARELY),
+            (None, None) => Round::Idle,
+        };
     }
 
     fn ended(&mut self, turn: &mut Turn, shard: &str, ending: &Ending) {
         let (Some(lineage), Phase::Reading) = (&mut self.lineage, self.phase) else { return };
         match ending {
-            Ending::Read(children) => lineage.ended(shard, children),
-            Ending::Vanished => lineage.vanished(shard),
-        }
-        if let Some((since, _)) = &mut self.looking {
-            *since = turn.now;
-        }
-        if lineage.must_list() {
-            self.list(turn);
+            Ending::Read(children) => lineage.ended(turn.now, shard, children),
+            Ending::Vanished => lineage.vanished(turn.now, shard),
         }
         self.advance(turn);
+        let must_list = self.lineage.as_ref().is_some_and(Lineage::must_list);
+        if must_list && self.phase == Phase::Reading {
+            self.list(turn);
+        }
     }
 
     /// Starts what may start.
     fn advance(&mut self, turn: &mut Turn) {
         let Some(lineage) = &mut self.lineage else { return };
-        let starts = match lineage.ready() {
+        let starts = match lineage.ready(turn.now) {
             Ok(starts) => starts,
             Err(error) => return self.fail(turn, error),
         };
         if lineage.is_done() {
-            self.phase = Phase::Ended;
+            (self.phase, self.round) = (Phase::Ended, Round::Idle);
             turn.actions.push(Action::Close);
         }
         // Children go on where their parents ended, without a delay.
@@ -334,12 +406,11 @@ impl Coordinator {
     }
 
     fn tick(&mut self, turn: &mut Turn) {
-        let is_due = |timer: &mut Option<Duration>| timer.take_if(|at| *at <= turn.now).is_some();
-        if is_due(&mut self.timers.load) {
+        if self.load_at.take_if(|at| *at <= turn.now).is_some() {
             turn.actions.push(Action::Load);
         }
-        if is_due(&mut self.timers.list) {
-            turn.actions.push(Action::List);
+        if matches!(self.round, Round::Due(at) | Round::Rare(at) if at <= turn.now) {
+            self.list_on(turn);
         }
         if self.flushing.tick(turn.now) {
             turn.actions.push(Action::Flush);
@@ -362,7 +433,7 @@ impl Coordinator {
     fn stop(&mut self, turn: &mut Turn) {
         if matches!(self.phase, Phase::Reading | Phase::Ended) {
             self.phase = Phase::Stopped;
-            (self.timers.load, self.timers.list) = (None, None);
+            (self.load_at, self.round) = (None, Round::Idle);
             turn.actions.push(Action::Close);
         }
     }

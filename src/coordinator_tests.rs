@@ -3,6 +3,7 @@
 use super::*;
 use crate::client::ErrorClass;
 use crate::config::OnGap;
+use crate::missing::PATIENCE;
 use crate::position::IteratorType;
 use crate::shard::{ChildShard, HashKeyRange};
 
@@ -64,8 +65,8 @@ impl Trial {
     /// Up to the first listing, and what that leads to.
     fn begun(&mut self, shards: Vec<Shard>) -> Vec<Action> {
         assert!(matches!(self.on(Event::Begun)[..], [Action::Load]));
-        assert!(matches!(self.on(Event::Loaded(Ok(Vec::new())))[..], [Action::List]));
-        self.on(Event::Listed(Ok(shards)))
+        assert!(matches!(self.on(Event::Loaded(Ok(Vec::new())))[..], [Action::List { .. }]));
+        self.on(listed(shards))
     }
 
     fn ends(&mut self, shard: usize, children: &[Shard]) -> Vec<Action> {
@@ -85,6 +86,10 @@ impl Trial {
     fn unstored(&mut self) -> Vec<Action> {
         self.on(Event::Unstored { shard: id(0), error: busy() })
     }
+}
+
+fn listed(shards: Vec<Shard>) -> Event {
+    Event::Listed(Ok(ShardPage::new(shards, None)))
 }
 
 fn busy() -> StoreError {
@@ -132,17 +137,84 @@ fn children_that_no_listing_shows_are_looked_for_thirty_seconds_with_a_growing_b
     let mut trial = trial();
     trial.begun(vec![root(0)]);
     let ended = trial.ends(0, &[]);
-    assert!(matches!(ended[..], [Action::List]), "{ended:?}");
-    let (mut actions, mut listings) = (trial.on(Event::Listed(Ok(vec![root(0)]))), 1);
+    assert!(matches!(ended[..], [Action::List { .. }]), "{ended:?}");
+    let closed = || listed(vec![closed(root(0))]);
+    let (mut actions, mut listings) = (trial.on(closed()), 1);
     while actions.is_empty() {
-        assert!(matches!(trial.ticks()[..], [Action::List]));
-        actions = trial.on(Event::Listed(Ok(vec![root(0)])));
+        assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+        actions = trial.on(closed());
         listings += 1;
     }
-    assert!(trial.now >= CHILD_PATIENCE && trial.now < CHILD_PATIENCE + 10 * SECOND);
+    assert!(trial.now >= PATIENCE && trial.now < PATIENCE + 10 * SECOND);
     assert!((5..30).contains(&listings), "{listings}");
     // Nobody is left to read.
     assert!(matches!(actions[..], [Action::Close, Action::Finish(Ok(()))]), "{actions:?}");
+    assert_eq!(trial.coordinator.wake(), None);
+}
+
+#[test]
+fn the_consumer_does_not_end_while_the_stream_is_listed_with_an_open_shard() {
+    let mut trial = trial();
+    trial.begun(vec![root(0)]);
+    trial.ends(0, &[]);
+    let mut listings = 0;
+    while trial.now < 100 * PATIENCE {
+        let actions = trial.on(listed(vec![root(0)]));
+        assert!(actions.is_empty(), "{actions:?}");
+        assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+        listings += 1;
+    }
+    // Often at first, then now and then.
+    assert!((50..150).contains(&listings), "{listings}");
+    let result = finished(trial.on(listed(vec![closed(root(0))])));
+    assert!(matches!(result, Some(Ok(()))), "{result:?}");
+}
+
+#[test]
+fn a_listing_that_lacks_open_shards_is_made_again_and_what_it_then_shows_is_read() {
+    let mut trial = trial();
+    let [low, high] = halves();
+    assert!(trial.begun(vec![low.clone()]).is_empty());
+    assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+    assert_eq!(started(&trial.on(listed(vec![low, high]))).len(), 2);
+    assert_eq!(trial.coordinator.wake(), None);
+}
+
+#[test]
+fn a_hole_that_stays_does_not_keep_the_rest_from_being_read_nor_a_claim_from_its_answer() {
+    let mut trial = trial();
+    let [low, _] = halves();
+    let mut actions = trial.begun(vec![low.clone()]);
+    while actions.is_empty() {
+        trial.ticks();
+        actions = trial.on(listed(vec![low.clone()]));
+    }
+    assert_eq!(started(&actions).len(), 1);
+    let began = trial.now;
+    while trial.coordinator.wake().unwrap() - trial.now < RARELY {
+        trial.ticks();
+        assert!(trial.on(listed(vec![low.clone()])).is_empty());
+    }
+    assert!(trial.now - began < PATIENCE * 2);
+    let claimed = trial.on(Event::Claimed { shard: id(1) });
+    assert!(matches!(claimed[..], [Action::List { page: None }]), "{claimed:?}");
+}
+
+#[test]
+fn a_page_that_is_late_answers_no_claim_until_it_is_refused_again() {
+    let mut trial = trial();
+    trial.begun(vec![root(0), root(7)]);
+    trial.on(Event::Claimed { shard: id(0) });
+    let page = Event::Listed(Ok(ShardPage::new(vec![root(7)], Some("2".into()))));
+    let actions = trial.on(page);
+    let [Action::List { page: Some(page) }] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(page, "2");
+    let refused = || ClientError::new(ErrorClass::Throttled, "ListShards", "");
+    assert!(trial.on(Event::Listed(Err(refused()))).is_empty());
+    assert!(matches!(&trial.ticks()[..], [Action::List { page: Some(page) }] if page == "2"));
+    let actions = trial.on(listed(vec![closed(root(0))]));
+    assert_eq!(confirmed(&actions).len(), 1);
+    assert!(confirmed(&actions)[0].1, "the listing began after the claim, and shows the end");
 }
 
 #[test]
@@ -150,9 +222,9 @@ fn a_child_that_is_listed_late_starts_and_ends_the_search() {
     let mut trial = trial();
     trial.begun(vec![root(0)]);
     trial.ends(0, &[]);
-    trial.on(Event::Listed(Ok(vec![root(0)])));
-    assert!(matches!(trial.ticks()[..], [Action::List]));
-    let actions = trial.on(Event::Listed(Ok(halves().to_vec())));
+    trial.on(listed(vec![root(0)]));
+    assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+    let actions = trial.on(listed(halves().to_vec()));
     assert_eq!(started(&actions).len(), 2);
     assert_eq!(trial.coordinator.wake(), None);
 }
@@ -162,40 +234,41 @@ fn a_child_that_was_announced_by_name_is_looked_for_until_it_is_listed() {
     let mut trial = trial();
     trial.begun(vec![root(0)]);
     trial.ends(0, &halves());
-    while trial.now < 100 * CHILD_PATIENCE {
-        assert!(trial.on(Event::Listed(Ok(vec![root(0)]))).is_empty());
-        assert!(matches!(trial.ticks()[..], [Action::List]));
+    while trial.now < 100 * PATIENCE {
+        assert!(trial.on(listed(vec![root(0)])).is_empty());
+        assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
     }
-    assert_eq!(started(&trial.on(Event::Listed(Ok(halves().to_vec())))).len(), 2);
+    assert_eq!(started(&trial.on(listed(halves().to_vec()))).len(), 2);
 }
 
 #[test]
 fn a_second_parent_that_ends_is_given_its_own_thirty_seconds() {
     let mut trial = trial();
     let both = || vec![root(7), root(8)];
+    let gone = || vec![closed(root(7)), closed(root(8))];
     trial.begun(both());
     trial.ends(7, &[]);
-    while trial.now < CHILD_PATIENCE - 10 * SECOND {
-        trial.on(Event::Listed(Ok(both())));
+    while trial.now < PATIENCE - 10 * SECOND {
+        trial.on(listed(both()));
         trial.ticks();
     }
-    trial.on(Event::Listed(Ok(both())));
+    trial.on(listed(both()));
     let ended = trial.now;
     assert!(trial.ends(8, &[]).is_empty(), "a listing is due already");
     loop {
-        assert!(matches!(trial.ticks()[..], [Action::List]));
-        if finished(trial.on(Event::Listed(Ok(both())))).is_some() {
+        assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+        if finished(trial.on(listed(gone()))).is_some() {
             break;
         }
     }
-    assert!(trial.now - ended >= CHILD_PATIENCE);
+    assert!(trial.now - ended >= PATIENCE);
 }
 
 #[test]
 fn one_listing_is_made_for_parents_that_end_together() {
     let mut trial = trial();
     trial.begun(vec![root(7), root(8)]);
-    assert!(matches!(trial.ends(7, &[])[..], [Action::List]));
+    assert!(matches!(trial.ends(7, &[])[..], [Action::List { .. }]));
     assert!(trial.ends(8, &[]).is_empty());
 }
 
@@ -303,7 +376,7 @@ fn what_arrives_after_a_stop_starts_nothing() {
     listing.on(Event::Begun);
     listing.on(Event::Loaded(Ok(Vec::new())));
     listing.on(Event::Stopped);
-    assert!(listing.on(Event::Listed(Ok(vec![root(0)]))).is_empty());
+    assert!(listing.on(listed(vec![root(0)])).is_empty());
     let error = ClientError::new(ErrorClass::Fatal, "ListShards", "");
     assert!(listing.on(Event::Listed(Err(error))).is_empty());
     assert!(matches!(finished(listing.on(Event::Dispatched)), Some(Ok(()))));
@@ -315,7 +388,7 @@ fn the_end_of_the_stream_waits_until_all_is_handled_and_stored() {
     trial.begun(vec![root(0)]);
     trial.ends(0, &[]);
     let closed = loop {
-        let actions = trial.on(Event::Listed(Ok(vec![root(0)])));
+        let actions = trial.on(listed(vec![closed(root(0))]));
         if !actions.is_empty() {
             break actions;
         }
@@ -362,7 +435,7 @@ fn an_outage_after_a_listing_made_before_the_start_is_not_bounded_by_start_patie
     trial.on(Event::Begun);
     trial.on(Event::Loaded(Ok(Vec::new())));
     let ended = Event::Ended { shard: id(0), ending: Ending::Read(Vec::new()) };
-    assert!(matches!(trial.on(ended)[..], [Action::List]));
+    assert!(matches!(trial.on(ended)[..], [Action::List { .. }]));
     for _ in 0..100 {
         trial.now += SECOND * 60;
         let error = ClientError::new(ErrorClass::Throttled, "ListShards", "");
@@ -385,4 +458,60 @@ fn patience_with_a_store_begins_anew_when_all_that_waited_was_stored() {
         assert!(matches!(trial.on(Event::Tick)[..], [Action::Flush]));
         assert!(trial.on(Event::Flushed(Ok(()))).is_empty());
     }
+}
+
+fn confirmed(actions: &[Action]) -> Vec<(&str, bool)> {
+    let confirm = |action| match action {
+        &Action::Confirm { ref shard, has_ended } => Some((shard.as_str(), has_ended)),
+        _ => None,
+    };
+    actions.iter().filter_map(confirm).collect()
+}
+
+fn closed(shard: Shard) -> Shard {
+    shard.with_ending("900".parse().unwrap())
+}
+
+#[test]
+fn ends_that_are_claimed_are_answered_by_one_listing_that_began_later() {
+    let mut trial = trial();
+    let [one, two] = [id(0), id(7)];
+    trial.begun(vec![root(0), root(7)]);
+    assert!(matches!(trial.on(Event::Claimed { shard: id(0) })[..], [Action::List { .. }]));
+    assert!(trial.on(Event::Claimed { shard: id(7) }).is_empty(), "a listing is under way");
+    let actions = trial.on(listed(vec![root(0), closed(root(7))]));
+    assert_eq!(confirmed(&actions), [(one.as_str(), false)]);
+    assert!(matches!(actions[..], [_, Action::List { .. }]), "{actions:?}");
+    assert!(trial.on(Event::Claimed { shard: id(0) }).is_empty());
+    let actions = trial.on(listed(vec![root(0), closed(root(7))]));
+    assert_eq!(confirmed(&actions), [(two.as_str(), true)]);
+    let actions = trial.on(listed(vec![closed(root(0)), closed(root(7))]));
+    assert_eq!(confirmed(&actions), [(one.as_str(), true)]);
+    assert_eq!(actions.len(), 1);
+}
+
+#[test]
+fn a_listing_that_fails_confirms_no_end_and_the_next_claim_waits_for_its_backoff() {
+    let mut trial = trial();
+    let shard = id(0);
+    trial.begun(vec![root(0)]);
+    trial.on(Event::Claimed { shard: id(0) });
+    let error = ClientError::new(ErrorClass::Throttled, "ListShards", "");
+    let actions = trial.on(Event::Listed(Err(error)));
+    assert_eq!(confirmed(&actions), [(shard.as_str(), false)]);
+    assert_eq!(actions.len(), 1);
+    assert!(trial.on(Event::Claimed { shard: id(0) }).is_empty());
+    assert!(matches!(trial.ticks()[..], [Action::List { .. }]));
+    let actions = trial.on(listed(vec![closed(root(0))]));
+    assert_eq!(confirmed(&actions), [(shard.as_str(), true)]);
+}
+
+#[test]
+fn a_claim_is_not_answered_when_the_consumer_stops() {
+    let mut trial = trial();
+    trial.begun(vec![root(0), root(7)]);
+    trial.on(Event::Claimed { shard: id(0) });
+    trial.on(Event::Stopped);
+    assert!(trial.on(Event::Claimed { shard: id(7) }).is_empty());
+    assert!(trial.on(listed(vec![closed(root(0)), root(7)])).is_empty());
 }

@@ -1,8 +1,9 @@
 //! The shell: scoped threads that turn the core's decisions into calls, sends, waits and joins.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
@@ -11,13 +12,13 @@ use parking_lot::Mutex;
 
 use crate::batch::Batch;
 use crate::budget::Budget;
-use crate::client::{Call, Client, list_all};
+use crate::client::{Call, Client, ClientError, ErrorClass};
 use crate::config::Config;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
 use crate::ledger::{Books, Ledger, flush_all};
-use crate::lineage::{Plan, Start, StartAt};
+use crate::lineage::{Plan, Start, StartAt, WaitingNews};
 use crate::monitor::Monitor;
 use crate::notice::Notice;
 use crate::pace::Pace;
@@ -69,6 +70,21 @@ pub(crate) enum Door {
 }
 
 type Panic = Box<dyn Any + Send>;
+
+/// What the thread of the store is to do: it reports with an event.
+#[derive(Clone, Copy)]
+enum Errand {
+    Load,
+    Flush,
+}
+
+/// The shards that were started.
+#[derive(Default)]
+struct Shards {
+    /// To the threads that run: whether their shard has ended.
+    confirmed: BTreeMap<String, Sender<bool>>,
+    ledgers: BTreeMap<String, Weak<Ledger>>,
+}
 
 /// How often the watchdog looks in the time after which it tells.
 const LOOKS: u32 = 4;
@@ -188,6 +204,14 @@ impl<'a> Run<'a> {
     ) -> Result<(), Error> {
         let engine = self.engine;
         let _stop = StopOnDrop(engine.shutdown.clone());
+        // The coordinator waits for the one before it has the next one done.
+        let (errands, to_do) = bounded(1);
+        let keep = move || to_do.iter().for_each(|errand| self.tell(self.run_errand(errand)));
+        self.try_spawn(scope, "kc-store", keep).map_err(|it| self.no_thread("kc-store", it))?;
+        let store = |errand| {
+            // After its thread has ended by a panic nobody needs the outcome any more.
+            let _ = errands.send(errand);
+        };
         let mut rng = fastrand::Rng::new();
         let mut coordinator = Coordinator::new(
             engine.plan.clone(),
@@ -197,33 +221,36 @@ impl<'a> Run<'a> {
         );
         let mut halted = engine.shutdown.halted().clone();
         let mut workers: Vec<_> = batches.into_iter().map(Arc::new).collect();
+        let mut shards = Shards::default();
         let stall_after = engine.config.stall_after;
         let mut watchdog = stall_after.map(Watchdog::new);
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
         let mut event = Event::Begun;
         let result = 'run: loop {
-            let is_about_shards =
-                matches!(event, Event::Loaded(_) | Event::Listed(_) | Event::Ended { .. });
+            shards.see(&event);
             for action in coordinator.on(self.now(), &mut rng, event) {
                 match action {
                     Action::Start { start, delay } => {
                         // To the one with the fewest shards now, each of which holds a clone.
                         if let Some(batches) = workers.iter().min_by_key(|it| Arc::strong_count(it))
                         {
-                            self.start(scope, start, delay, Arc::clone(batches));
+                            let (ledger, told) = shards.start(&start.shard, &self.books);
+                            self.start(scope, start, delay, ledger, Arc::clone(batches), told);
                         }
                     }
+                    Action::Confirm { shard, has_ended } => shards.confirm(&shard, has_ended),
                     Action::Close => workers.clear(),
                     Action::Halt => engine.shutdown.now(),
                     Action::Finish(result) => break 'run result,
-                    Action::Load => self.aside(scope, "kc-store", Self::load),
-                    Action::Flush => self.aside(scope, "kc-store", Self::flush),
-                    Action::List => self.aside(scope, "kc-list", Self::list),
-                    Action::Describe => self.aside(scope, "kc-list", Self::describe),
+                    Action::Load => store(Errand::Load),
+                    Action::Flush => store(Errand::Flush),
+                    Action::List { page } => self.list(scope, page),
+                    Action::Describe => self.describe(scope),
                 }
             }
-            if is_about_shards {
-                engine.monitor.waits(coordinator.waiting().into_keys().collect());
+            let WaitingNews { begun, over } = coordinator.take_news();
+            if !begun.is_empty() || !over.is_empty() {
+                engine.monitor.waits(begun, &over);
             }
             let due = coordinator.wake().and_then(|wake| self.started.checked_add(wake));
             let timer = due.map_or_else(never, at);
@@ -280,37 +307,51 @@ impl<'a> Run<'a> {
         scope: &'scope Scope<'scope, '_>,
         start: Start,
         delay: Duration,
+        ledger: Arc<Ledger>,
         batches: Arc<Sender<Batch>>,
+        confirmed: Receiver<bool>,
     ) {
         let shard = start.shard.id().to_owned();
-        let ledger = Arc::new(Ledger::new(self.books.clone(), &shard));
         if let StartAt::Stored(position) = &start.at {
             ledger.resumes(position);
         }
         self.engine.monitor.starts(Arc::clone(&ledger));
         let (stream, pace) = (Arc::clone(&self.engine.stream), Pace::new(&self.engine.config));
         let poller = Poller::new(stream, start, pace, delay);
-        let mut reader = Box::new(Reader::new(self, poller, ledger, batches));
+        let mut reader = Box::new(Reader::new(self, poller, ledger, batches, confirmed));
         let is_spawned = self.spawn(scope, thread_name(&shard), move || reader.read());
         if !is_spawned {
             self.tell(Event::Exited { shard });
         }
     }
 
-    fn load(&self) -> Event {
-        Event::Loaded(self.engine.store.shard_iterators(&self.engine.stream))
+    fn run_errand(&self, errand: Errand) -> Event {
+        match errand {
+            Errand::Load => Event::Loaded(self.engine.store.shard_iterators(&self.engine.stream)),
+            Errand::Flush => Event::Flushed(flush_all(&self.engine.monitor.ledgers())),
+        }
     }
 
-    fn list(&self) -> Event {
-        Event::Listed(list_all(&*self.client, &self.engine.stream, &self.call()))
+    /// Reads a page on a thread of its own, so that the coordinator never waits.
+    fn list<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, page: Option<String>) {
+        let list = move || {
+            let (client, stream) = (&self.client, &self.engine.stream);
+            self.tell(Event::Listed(client.list_shards(stream, page.as_deref(), &self.call())));
+        };
+        if let Err(source) = self.try_spawn(scope, "kc-list", list) {
+            self.tell(Event::Listed(Err(threadless("ListShards", source))));
+        }
     }
 
-    fn describe(&self) -> Event {
-        Event::Described(self.client.describe_stream(&self.engine.stream, &self.call()))
-    }
-
-    fn flush(&self) -> Event {
-        Event::Flushed(flush_all(&self.engine.monitor.ledgers()))
+    /// As `list`.
+    fn describe<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let describe = move || {
+            let stream = &self.engine.stream;
+            self.tell(Event::Described(self.client.describe_stream(stream, &self.call())));
+        };
+        if let Err(source) = self.try_spawn(scope, "kc-list", describe) {
+            self.tell(Event::Described(Err(threadless("DescribeStreamSummary", source))));
+        }
     }
 
     /// The last attempt to store what could not be stored before.
@@ -321,23 +362,28 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Does something that may block on a thread of its own, so that the coordinator never does.
-    fn aside<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        name: &str,
-        act: fn(&Self) -> Event,
-    ) {
-        self.spawn(scope, name.into(), move || self.tell(act(self)));
-    }
-
-    /// Whether there was a thread; if not, that is told.
+    /// Whether there was a thread; if not, that is told, and ends the run.
     fn spawn<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
         name: String,
         act: impl FnOnce() + Send + 'scope,
     ) -> bool {
+        match self.try_spawn(scope, &name, act) {
+            Ok(()) => true,
+            Err(source) => {
+                self.tell(Event::Failed(self.no_thread(&name, source)));
+                false
+            }
+        }
+    }
+
+    fn try_spawn<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        name: &str,
+        act: impl FnOnce() + Send + 'scope,
+    ) -> std::io::Result<()> {
         let act = move || {
             // The values are not used after a panic, which ends the run.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
@@ -347,13 +393,7 @@ impl<'a> Run<'a> {
             }
         };
         // Its end is seen by the scope, which joins it.
-        match thread::Builder::new().name(name.clone()).spawn_scoped(scope, act) {
-            Ok(_) => true,
-            Err(source) => {
-                self.tell(Event::Failed(self.no_thread(&name, source)));
-                false
-            }
-        }
+        thread::Builder::new().name(name.into()).spawn_scoped(scope, act).map(drop)
     }
 
     fn no_thread(&self, thread: &str, source: std::io::Error) -> Error {
@@ -376,6 +416,40 @@ impl<'a> Run<'a> {
 
     pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+/// The system has no thread for a call now; it may have one when the listing is tried again.
+fn threadless(operation: &'static str, source: std::io::Error) -> ClientError {
+    let message = "the system has no thread for it";
+    ClientError::new(ErrorClass::Transient, operation, message).with_source(source)
+}
+
+impl Shards {
+    /// What the thread of a shard commits with, and is answered by.
+    fn start(&mut self, shard: &Shard, books: &Books) -> (Arc<Ledger>, Receiver<bool>) {
+        let (tell, told) = bounded(1);
+        self.confirmed.insert(shard.id().to_owned(), tell);
+        let ledger = Arc::new(Ledger::new(books.clone(), shard.id()));
+        let parents = shard.parents().iter().filter_map(|parent| self.ledgers.get(parent));
+        ledger.descends_from(parents.cloned());
+        self.ledgers.insert(shard.id().to_owned(), Arc::downgrade(&ledger));
+        (ledger, told)
+    }
+
+    fn confirm(&self, shard: &str, has_ended: bool) {
+        // It asked, and takes the answer before it asks again; or it has exited.
+        let _ = self.confirmed.get(shard).map(|tell| tell.try_send(has_ended));
+    }
+
+    /// Forgets who is not there any more.
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::Exited { shard } => drop(self.confirmed.remove(shard)),
+            // Now and then.
+            Event::Listed(_) => self.ledgers.retain(|_, ledger| ledger.strong_count() > 0),
+            _ => {}
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! One shard's commits: its tracker, and the store behind it.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
@@ -23,8 +23,13 @@ pub(crate) struct Ledger {
     stream: Arc<str>,
     shard: Arc<str>,
     store: Arc<dyn Store>,
-    /// Never held across a call of the store.
+    /// Never held across a call of the store, nor with that of another shard.
     tracker: Mutex<Tracker>,
+    /// The parents that were read in this run, until the store holds their ends: nothing of this shard is stored
+    /// before. Old records of a parent would come again after a restart, and newer ones of the same key would not.
+    parents: Mutex<Vec<Weak<Ledger>>>,
+    /// Whether a child waits for the end to be stored.
+    is_awaited: AtomicBool,
     /// Tells the consumer of a failed write. Nobody listens after its end.
     events: Sender<Event>,
     halted: Receiver<Infallible>,
@@ -52,9 +57,28 @@ impl Ledger {
     pub(crate) fn new(books: Books, shard: &str) -> Self {
         let Books { stream, store, events, halted, every, clock } = books;
         let (tracker, warned) = (Mutex::default(), AtomicBool::new(false));
+        let (parents, is_awaited) = (Mutex::default(), AtomicBool::new(false));
         let status = Status::new(clock(), Meter::new(&stream, shard));
         let shard = shard.into();
-        Self { stream, shard, store, tracker, events, halted, every, clock, warned, status }
+        Self {
+            stream,
+            shard,
+            store,
+            tracker,
+            parents,
+            is_awaited,
+            events,
+            halted,
+            every,
+            clock,
+            warned,
+            status,
+        }
+    }
+
+    /// Nothing is stored before the ends of these.
+    pub(crate) fn descends_from(&self, parents: impl IntoIterator<Item = Weak<Self>>) {
+        self.parents.lock().extend(parents);
     }
 
     pub(crate) fn stream(&self) -> &str {
@@ -130,12 +154,36 @@ impl Ledger {
         })
     }
 
-    /// Stores what is committed and is not stored yet.
+    /// Stores what is committed and is not stored yet, if the parents' ends are.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         let Some(to) = self.tracker.lock().to_store().cloned() else { return Ok(()) };
+        if !self.has_parents_stored() {
+            return Ok(());
+        }
         self.store.update_shard_iterator(&self.stream, &self.shard, &to)?;
+        let is_end = to.is_end();
         self.tracker.lock().stored(to);
+        if is_end && self.is_awaited.swap(false, Ordering::SeqCst) {
+            // After the consumer's end they are stored with their next commit.
+            let _ = self.events.send(Event::Deferred);
+        }
         Ok(())
+    }
+
+    /// Whether the store holds the end of each parent; the first that it does not hold tells of it when it does.
+    fn has_parents_stored(&self) -> bool {
+        let mut parents = self.parents.lock();
+        // One that nobody holds any more has no end to store.
+        let is_stored = |parent: &Weak<Self>| parent.upgrade().is_none_or(|it| it.is_end_stored());
+        parents.retain(|parent| !is_stored(parent));
+        parents.is_empty()
+    }
+
+    /// Whether the store holds the end; if not, somebody waits for that.
+    fn is_end_stored(&self) -> bool {
+        // Before the look: the end may be stored at the same time.
+        self.is_awaited.store(true, Ordering::SeqCst);
+        self.tracker.lock().in_store().is_some_and(Position::is_end)
     }
 
     /// Stores a position that no commit stands behind: where reading starts.

@@ -1,30 +1,46 @@
 //! Which shards may be read now, and from what position. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::OnGap;
 use crate::error::Error;
 use crate::gap::Gap;
+use crate::missing::{Look, Missing, Sought};
 use crate::position::{IteratorType, Position};
 use crate::shard::{ChildShard, HashKeyRange, Shard};
+use crate::start::{Wishes, fresh_starts, misfit};
+use crate::tree::{State, Tree};
 use crate::watchdog::Waiting;
 
-/// The family tree of a stream's shards, as far as it is listed.
+pub(crate) use crate::start::{Start, StartAt};
+
+/// A shard that was read, and that so many listings in a row have not shown, will not come back.
+const FORGOTTEN_AFTER: u64 = 3;
+
+/// What is known of a stream's shards, and how far they are read.
 #[derive(Debug)]
 pub(crate) struct Lineage {
     plan: Plan,
     /// What the store held at the start.
     stored: BTreeMap<String, Position>,
-    nodes: BTreeMap<String, Node>,
-    /// The hash keys of each listed shard's children.
-    children: BTreeMap<String, Vec<HashKeyRange>>,
-    /// Children that an ended shard announced and no listing has shown.
-    announced: BTreeSet<String>,
-    /// Ended shards whose children were looked for in vain, long enough.
-    childless: BTreeSet<String>,
-    listed_once: bool,
-    /// A shard was not there any more: until the next listing it may be that none is.
-    is_in_doubt: bool,
+    tree: Tree,
+    missing: Missing,
+    /// What nothing holds up, and has not been started.
+    free: BTreeSet<Arc<str>>,
+    waiting: BTreeSet<Arc<str>>,
+    reading: usize,
+    /// Closed shards whose listed children do not hold all of their hash keys.
+    barren: BTreeSet<Arc<str>>,
+    /// How many listings there were, and how many had begun.
+    listings: u64,
+    begun: u64,
+    /// Whether the open shards of the last one hold all hash keys.
+    is_whole: bool,
+    /// A shard was not there any more when so many listings had begun: until a later one it may be that none is.
+    doubt: Option<u64>,
+    news: WaitingNews,
 }
 
 /// What the user asked for.
@@ -37,56 +53,11 @@ pub(crate) struct Plan {
     pub(crate) on_gap: OnGap,
 }
 
-/// A shard that may be read now.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Start {
-    pub(crate) shard: Shard,
-    pub(crate) at: StartAt,
-    /// What is missing before it, where the configuration chose to go on.
-    pub(crate) gap: Option<Gap>,
-}
-
-/// Where a shard starts.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum StartAt {
-    /// Resume what is stored.
-    Stored(Position),
-    /// Nothing is stored.
-    Fresh(IteratorType),
-    /// Something is stored that is of no use, and is to be overwritten.
-    Reset(IteratorType),
-}
-
-#[derive(Debug)]
-struct Node {
-    shard: Shard,
-    state: State,
-    /// Whether it is to be read: chosen, or a descendant of a chosen shard.
-    wanted: bool,
-    /// Whether it stood in the first listing.
-    first: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Not started: its parents come first.
-    Waiting,
-    Reading,
-    /// Its last batch was sent, or its end is stored, or it need not be read.
-    Done,
-}
-
-impl Node {
-    fn check_same(&self, listed: &Shard, stream: &str) -> Result<(), Error> {
-        let (known, available) =
-            (self.shard.starting_sequence_number(), listed.starting_sequence_number());
-        if known == available {
-            return Ok(());
-        }
-        let (shard, wanted) = (listed.id().to_owned(), Position::after(known.clone()));
-        let gap = Gap::Recreated { shard, wanted, available: available.clone() };
-        Err(Error::Gap { stream: stream.to_owned(), gap })
-    }
+/// Who waits for parents, and who does not any more, since this was last asked.
+#[derive(Debug, Default)]
+pub(crate) struct WaitingNews {
+    pub(crate) begun: Vec<String>,
+    pub(crate) over: Vec<String>,
 }
 
 impl Lineage {
@@ -94,128 +65,321 @@ impl Lineage {
         Self {
             plan,
             stored: stored.into_iter().collect(),
-            nodes: BTreeMap::new(),
-            children: BTreeMap::new(),
-            announced: BTreeSet::new(),
-            childless: BTreeSet::new(),
-            listed_once: false,
-            is_in_doubt: false,
+            tree: Tree::default(),
+            missing: Missing::default(),
+            free: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            reading: 0,
+            barren: BTreeSet::new(),
+            listings: 0,
+            begun: 0,
+            is_whole: false,
+            doubt: None,
+            news: WaitingNews::default(),
         }
+    }
+
+    /// A listing begins, from its first page.
+    pub(crate) fn listing_begins(&mut self) {
+        self.begun += 1;
     }
 
     /// Takes a complete listing, which adds to what was known. It is an error if a shard is another one
     /// than before: the stream was deleted and created again.
-    pub(crate) fn listed(&mut self, shards: Vec<Shard>) -> Result<(), Error> {
-        let first = !std::mem::replace(&mut self.listed_once, true);
-        for shard in shards {
-            self.announced.remove(shard.id());
-            if let Some(known) = self.nodes.get(shard.id()) {
-                known.check_same(&shard, &self.plan.stream)?;
-                continue;
-            }
-            for parent in shard.parents() {
-                self.children.entry(parent.clone()).or_default().push(shard.hash_keys());
-            }
-            let node = Node { state: State::Waiting, wanted: false, first, shard };
-            self.nodes.insert(node.shard.id().into(), node);
+    pub(crate) fn listed(&mut self, now: Duration, shards: Vec<Shard>) -> Result<(), Error> {
+        self.listings += 1;
+        let is_done =
+            |shard: &Shard| self.tree.get(shard.id()).is_some_and(|it| it.state.is_done());
+        let open = shards.iter().filter(|shard| !shard.is_closed() && !is_done(shard));
+        self.is_whole = HashKeyRange::ALL.is_covered_by(open.map(Shard::hash_keys));
+        self.doubt = self.doubt.filter(|begun| *begun >= self.begun);
+        let born = self.take_in(shards)?;
+        self.mark_first(&born);
+        let wishes = Wishes {
+            stored: &self.stored,
+            chosen: self.plan.chosen.as_ref(),
+            iterator_type: &self.plan.iterator_type,
+        };
+        let fresh = fresh_starts(&self.tree, &wishes, &born);
+        for (id, fresh) in born.iter().zip(fresh) {
+            self.tree.get_mut(id).expect("it was born").fresh = fresh;
         }
-        self.is_in_doubt = false;
-        self.mark_wanted();
-        if first { self.check_choice() } else { Ok(()) }
+        let wanted = self.mark_wanted(&born);
+        self.await_parents(now, &born);
+        self.count_parents(&born, &wanted);
+        self.forget();
+        if self.missing.saw_hole(now, !self.is_whole) {
+            log::warn!("stream {:?}: all hash keys are listed again", self.plan.stream);
+        }
+        if self.listings == 1 { self.check_choice() } else { Ok(()) }
     }
 
     /// The shards that may start, each told once.
-    pub(crate) fn ready(&mut self) -> Result<Vec<Start>, Error> {
+    pub(crate) fn ready(&mut self, now: Duration) -> Result<Vec<Start>, Error> {
         let mut starts = Vec::new();
-        while !self.is_in_doubt {
-            let ids = self.nodes.values().filter(|node| self.may_start(node));
-            let ids: Vec<String> = ids.map(|node| node.shard.id().into()).collect();
-            if ids.is_empty() {
-                break;
-            }
-            // A shard that need not be read lets its children start in the next round.
-            for id in ids {
-                let start = self.start(&id)?;
-                let state = if start.is_some() { State::Reading } else { State::Done };
-                self.nodes.entry(id).and_modify(|node| node.state = state);
-                starts.extend(start);
+        while self.doubt.is_none() {
+            // A shard that need not be read lets its children start at once.
+            let Some(id) = self.free.pop_first() else { break };
+            let start = self.start(&id)?;
+            self.waiting.remove(&id);
+            self.news.over.push(String::from(&*id));
+            match start {
+                Some(start) => {
+                    self.tree.get_mut(&id).expect("it waited").state = State::Reading;
+                    self.reading += 1;
+                    starts.push(start);
+                }
+                None => self.done(now, &id, State::Skipped, &[]),
             }
         }
         Ok(starts)
     }
 
     /// The last batch of a shard was sent.
-    pub(crate) fn ended(&mut self, id: &str, children: &[ChildShard]) {
-        if let Some(node) = self.nodes.get_mut(id) {
-            node.state = State::Done;
+    pub(crate) fn ended(&mut self, now: Duration, id: &str, children: &[ChildShard]) {
+        if self.tree.get(id).is_some_and(|node| node.state == State::Reading) {
+            self.reading -= 1;
         }
-        let unknown = children.iter().map(|child| &child.id);
-        let unknown = unknown.filter(|child| !self.nodes.contains_key(*child)).cloned();
-        self.announced.extend(unknown.collect::<Vec<_>>());
+        self.done(now, id, State::Read, children);
     }
 
     /// A shard is not there any more. Its children start when a listing has shown that the stream is still
     /// the same.
-    pub(crate) fn vanished(&mut self, id: &str) {
-        self.is_in_doubt = true;
-        self.ended(id, &[]);
+    pub(crate) fn vanished(&mut self, now: Duration, id: &str) {
+        self.doubt = Some(self.begun);
+        self.ended(now, id, &[]);
     }
 
-    /// Whether some child is not known yet, or the listing is in doubt, so that the stream must be listed again.
+    /// Whether the last listing proves that the shard has ended: it shows that it was closed, or its children, or
+    /// everything but this shard. A listing that lacks a part of the hash keys may lack the shard as well.
+    pub(crate) fn has_ended(&self, id: &str) -> bool {
+        let Some(node) = self.tree.get(id) else { return false };
+        let is_gone = node.listing != self.listings && self.is_whole;
+        node.shard.is_closed() || !self.tree.children(id).is_empty() || is_gone
+    }
+
+    /// Whether the stream must be listed at once: some shard is not known yet that must be there, or it is in doubt
+    /// which are.
     pub(crate) fn must_list(&self) -> bool {
-        let is_behind = self.is_in_doubt || !self.announced.is_empty();
-        is_behind || self.done().any(|node| !self.knows_children(node))
+        self.doubt.is_some() || self.missing.is_urgent()
     }
 
-    /// No listing shows the children that must be there: stop looking, except for those that were
-    /// announced by name.
-    pub(crate) fn stop_looking(&mut self) {
-        let lonely = self.done().filter(|node| !self.knows_children(node));
-        let lonely: Vec<String> = lonely.map(|node| node.shard.id().into()).collect();
-        for id in &lonely {
-            log::warn!("stream {:?}: no listing shows the children of {id:?}", self.plan.stream);
+    /// When the stream must be listed again, after a listing.
+    pub(crate) fn look(&self) -> Option<Look> {
+        if self.doubt.is_some() { Some(Look::Soon) } else { self.missing.look() }
+    }
+
+    /// What no listing has shown for so long is not waited for any more.
+    pub(crate) fn give_up(&mut self, now: Duration) {
+        let mut missing = std::mem::take(&mut self.missing);
+        let is_gone = |sought: &Sought| self.is_whole && sought.begun < self.begun;
+        let given_up = missing.give_up(now, |id| self.has_ended(id), is_gone);
+        self.missing = missing;
+        for parent in &given_up.parents {
+            self.release_children(parent);
         }
-        self.childless.extend(lonely);
+        given_up.warn(&self.plan.stream);
     }
 
     /// The shards that wait, with the parents that hold them up.
     pub(crate) fn waiting(&self) -> Waiting {
-        let holds = |id: &&String| {
-            self.nodes.get(*id).is_some_and(|node| node.wanted && node.state != State::Done)
-        };
-        let waiting =
-            self.nodes.values().filter(|node| node.wanted && node.state == State::Waiting);
-        let with_parents = waiting.map(|node| {
-            let parents = node.shard.parents().iter().filter(holds).cloned();
-            (node.shard.id().to_owned(), parents.collect())
+        let holds = |id: &&Arc<str>| self.tree.get(id).is_some_and(|node| node.holds_up());
+        let with_parents = self.waiting.iter().filter_map(|id| {
+            let parents = self.tree.get(id)?.parents.iter().filter(holds);
+            Some((String::from(&**id), parents.map(|id| String::from(&**id)).collect()))
         });
         with_parents.collect()
     }
 
-    /// Whether every shard is read to its end.
-    pub(crate) fn is_done(&self) -> bool {
-        let wanted = self.nodes.values().filter(|node| node.wanted);
-        wanted.into_iter().all(|node| node.state == State::Done) && !self.must_list()
+    /// Who waits, and who does not any more, since this was last asked.
+    pub(crate) fn take_news(&mut self) -> WaitingNews {
+        std::mem::take(&mut self.news)
     }
 
-    /// Marks the chosen shards and their descendants.
-    fn mark_wanted(&mut self) {
-        loop {
-            let wanted = |node: &Node| match &self.plan.chosen {
-                None => true,
-                Some(chosen) => {
-                    let mut parents = node.shard.parents().iter();
-                    chosen.contains(node.shard.id())
-                        || parents.any(|id| self.nodes.get(id).is_some_and(|node| node.wanted))
+    /// Whether every shard is read to its end.
+    pub(crate) fn is_done(&self) -> bool {
+        let is_quiet = self.waiting.is_empty() && self.reading == 0 && self.doubt.is_none();
+        is_quiet && self.missing.is_nothing()
+    }
+
+    /// The ids of those that were not known.
+    fn take_in(&mut self, shards: Vec<Shard>) -> Result<Vec<Arc<str>>, Error> {
+        let (mut born, mut touched) = (Vec::new(), BTreeSet::new());
+        for shard in shards {
+            if let Some(known) = self.tree.get_mut(shard.id()) {
+                known.check_same(&shard, &self.plan.stream)?;
+                known.listing = self.listings;
+                if shard.is_closed() && !known.shard.is_closed() {
+                    known.shard.close(shard.ending_sequence_number());
+                    touched.insert(Arc::from(shard.id()));
                 }
-            };
-            let new = self.nodes.values().filter(|node| !node.wanted && wanted(node));
-            let new: Vec<String> = new.map(|node| node.shard.id().into()).collect();
-            if new.is_empty() {
-                return;
+                continue;
             }
-            for id in new {
-                self.nodes.entry(id).and_modify(|node| node.wanted = true);
+            self.missing.found(shard.id());
+            let id = self.tree.insert(shard, self.listings);
+            touched.extend(self.tree.get(&id).into_iter().flat_map(|node| node.parents.clone()));
+            touched.insert(Arc::clone(&id));
+            born.push(id);
+        }
+        for id in touched {
+            self.tree.look_at_children(&id);
+            match self.tree.get(&id) {
+                Some(node) if node.is_covered => {
+                    self.barren.remove(&id);
+                    self.missing.found_children(&id);
+                }
+                Some(node) if node.shard.is_closed() => {
+                    self.barren.insert(id);
+                }
+                _ => {}
+            }
+        }
+        Ok(born)
+    }
+
+    /// Marks what was there when the consumer began: the first listing, and the ancestors that it lacked.
+    fn mark_first(&mut self, born: &[Arc<str>]) {
+        let is_first = |id: &Arc<str>| {
+            let mut children = self.tree.children(id).iter();
+            self.listings == 1 || children.any(|id| self.tree.get(id).is_some_and(|it| it.is_first))
+        };
+        let mut first: Vec<Arc<str>> = born.iter().filter(|id| is_first(id)).cloned().collect();
+        while let Some(id) = first.pop() {
+            let Some(node) = self.tree.get_mut(&id).filter(|node| !node.is_first) else { continue };
+            node.is_first = true;
+            if self.listings > 1 {
+                first.extend(node.parents.iter().cloned());
+            }
+        }
+    }
+
+    /// Marks the chosen shards and their descendants: those that were not marked before.
+    fn mark_wanted(&mut self, born: &[Arc<str>]) -> Vec<Arc<str>> {
+        let is_wanted = |id: &Arc<str>| match &self.plan.chosen {
+            None => true,
+            Some(chosen) => {
+                let mut parents = self.tree.get(id).into_iter().flat_map(|node| &node.parents);
+                chosen.contains(&**id)
+                    || parents.any(|id| self.tree.get(id).is_some_and(|node| node.is_wanted))
+            }
+        };
+        let mut next: Vec<Arc<str>> = born.iter().filter(|id| is_wanted(id)).cloned().collect();
+        let mut wanted = Vec::new();
+        while let Some(id) = next.pop() {
+            let Some(node) = self.tree.get_mut(&id).filter(|node| !node.is_wanted) else {
+                continue;
+            };
+            node.is_wanted = true;
+            next.extend_from_slice(self.tree.children(&id));
+            self.news.begun.push(String::from(&*id));
+            self.waiting.insert(Arc::clone(&id));
+            wanted.push(id);
+        }
+        wanted
+    }
+
+    /// Parents that are not listed have left the stream, mostly. But a listing that begins with their children, or
+    /// that is torn, may lack them: then those wait for a while.
+    fn await_parents(&mut self, now: Duration, born: &[Arc<str>]) {
+        let listings = self.listings;
+        let is_listed = |id: &Arc<str>| self.tree.get(id).is_some_and(|it| it.listing == listings);
+        let is_complete = self.is_whole && !self.barren.iter().any(is_listed);
+        for id in born {
+            let Some(node) = self.tree.get(id).filter(|node| node.is_waiting()) else { continue };
+            // It was begun after them, or what they hold is not asked for.
+            let is_begun = self.stored.contains_key(&**id) || node.fresh == IteratorType::Latest;
+            for parent in &node.parents {
+                let is_excluded =
+                    self.plan.chosen.as_ref().is_some_and(|chosen| {
+                        chosen.contains(&**id) && !chosen.contains(&**parent)
+                    });
+                let may_come = listings > 1 || !is_complete || self.is_unfinished(parent);
+                let is_awaited = !is_begun && !is_excluded && may_come;
+                if self.tree.get(parent).is_none()
+                    && (is_awaited || self.missing.is_announced(parent))
+                {
+                    self.missing.seek_parent(Arc::clone(parent), now);
+                }
+            }
+        }
+    }
+
+    /// Whether an earlier run was reading the shard.
+    fn is_unfinished(&self, id: &str) -> bool {
+        self.stored.get(id).is_some_and(|position| !position.is_end())
+    }
+
+    /// Counts who holds up these shards, and the children of those that are new.
+    fn count_parents(&mut self, born: &[Arc<str>], wanted: &[Arc<str>]) {
+        let mut changed: BTreeSet<Arc<str>> = wanted.iter().cloned().collect();
+        for id in born.iter().chain(wanted) {
+            changed.extend(self.tree.children(id).iter().cloned());
+        }
+        for id in changed {
+            let Some(node) = self.tree.get(&id).filter(|node| node.is_wanted) else { continue };
+            let holds = |parent: &&Arc<str>| match self.tree.get(parent) {
+                Some(parent) => parent.holds_up(),
+                None => self.missing.is_awaited(parent),
+            };
+            let open = node.parents.iter().filter(holds).count();
+            if !node.is_waiting() {
+                let is_late = |id: &Arc<str>| self.tree.get(id).is_some_and(|it| it.holds_up());
+                if let Some(late) = node.parents.iter().find(|parent| is_late(parent)) {
+                    log::warn!(
+                        "stream {:?}: {late:?} is listed only now, after its child {id:?} was begun: \
+                         it is read, but out of order",
+                        self.plan.stream,
+                    );
+                }
+                continue;
+            }
+            self.tree.get_mut(&id).expect("it was found").open_parents = open;
+            if open == 0 {
+                self.free.insert(id);
+            } else {
+                self.free.remove(&id);
+            }
+        }
+    }
+
+    /// Shards that were read, and are not listed any more, are forgotten: but not at once, as a listing may lack
+    /// them.
+    fn forget(&mut self) {
+        let (listings, missing) = (self.listings, &self.missing);
+        self.tree.forget(|id, node| {
+            let is_over = node.state.is_done() || (!node.is_wanted && node.shard.is_closed());
+            is_over && listings - node.listing > FORGOTTEN_AFTER && !missing.is_sought(id)
+        });
+        let tree = &self.tree;
+        self.barren.retain(|id| tree.get(id).is_some());
+    }
+
+    /// A shard is over, for whatever reason.
+    fn done(&mut self, now: Duration, id: &str, state: State, children: &[ChildShard]) {
+        let Some(node) = self.tree.get_mut(id).filter(|node| !node.state.is_done()) else { return };
+        node.state = state;
+        let (is_covered, held_up) = (node.is_covered, node.is_wanted);
+        let sought = Sought::new(now, self.begun, !children.is_empty());
+        if !is_covered && held_up {
+            self.missing.seek_children(Arc::from(id), sought);
+        }
+        for child in children.iter().filter(|child| self.tree.get(&child.id).is_none()) {
+            self.missing.seek_announced(Arc::from(&*child.id), sought);
+        }
+        if held_up {
+            self.release_children(id);
+        }
+    }
+
+    /// One parent less holds up its children.
+    fn release_children(&mut self, id: &str) {
+        for child in self.tree.children(id).to_vec() {
+            let Some(node) = self.tree.get_mut(&child).filter(|node| node.is_waiting()) else {
+                continue;
+            };
+            node.open_parents = node.open_parents.saturating_sub(1);
+            if node.open_parents == 0 {
+                self.free.insert(child);
             }
         }
     }
@@ -223,18 +387,18 @@ impl Lineage {
     fn check_choice(&self) -> Result<(), Error> {
         let stream = || self.plan.stream.clone();
         for shard in self.plan.chosen.iter().flatten() {
-            if !self.nodes.contains_key(shard) {
+            if self.tree.get(shard).is_none() {
                 return Err(Error::UnknownShard { stream: stream(), shard: shard.clone() });
             }
         }
         use IteratorType::{AfterSequenceNumber, AtSequenceNumber};
         // Those that have a position, or come from one that has, do not start there.
-        let fresh = self.nodes.values().filter(|node| {
-            node.wanted && !self.stored.contains_key(node.shard.id()) && {
-                let at = self.fresh_start(node);
-                let is_own = self.own_start(&node.shard).is_some();
-                !is_own && matches!(at, AtSequenceNumber(_) | AfterSequenceNumber(_))
-            }
+        let fresh = self.waiting.iter().filter(|id| {
+            let node = self.tree.get(id).filter(|_| !self.stored.contains_key(&***id));
+            node.is_some_and(|node| {
+                let is_own = node.shard.start_at().is_some();
+                !is_own && matches!(node.fresh, AtSequenceNumber(_) | AfterSequenceNumber(_))
+            })
         });
         let shards = fresh.count();
         if shards > 1 {
@@ -243,31 +407,16 @@ impl Lineage {
         Ok(())
     }
 
-    fn done(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.values().filter(|node| node.wanted && node.state == State::Done)
-    }
-
-    /// Whether nothing holds the shard up. A parent that is no longer listed, or excluded by choice,
-    /// does not.
-    fn may_start(&self, node: &Node) -> bool {
-        let mut parents = node.shard.parents().iter().filter_map(|id| self.nodes.get(id));
-        node.wanted
-            && node.state == State::Waiting
-            && parents.all(|parent| !parent.wanted || parent.state == State::Done)
-    }
-
-    fn knows_children(&self, parent: &Node) -> bool {
-        let id = parent.shard.id();
-        let children = self.children.get(id).into_iter().flatten();
-        self.childless.contains(id) || parent.shard.hash_keys().is_covered_by(children.copied())
-    }
-
     /// Where the shard starts; `None` if it need not be read.
     fn start(&self, id: &str) -> Result<Option<Start>, Error> {
-        let node = &self.nodes[id];
+        let node = self.tree.get(id).expect("it waits");
         let shard = node.shard.clone();
         let Some(stored) = self.stored.get(id) else {
-            let at = self.fresh_start(node);
+            let was_read =
+                |id: &Arc<str>| self.tree.get(id).is_some_and(|parent| parent.state == State::Read);
+            // Its parent was read: it holds the sequel, even if it is as old as the first listing.
+            let is_sequel = node.fresh == IteratorType::Latest && node.parents.iter().any(was_read);
+            let at = if is_sequel { IteratorType::TrimHorizon } else { node.fresh.clone() };
             let skipped = at == IteratorType::Latest && shard.is_closed();
             let start = Start { shard, at: StartAt::Fresh(at), gap: None };
             return Ok(Some(start).filter(|_| !skipped));
@@ -295,76 +444,6 @@ impl Lineage {
             OnGap::Fail => Err(Error::Gap { stream: self.plan.stream.clone(), gap: gap.clone() }),
         }
     }
-
-    /// Where a shard starts for which nothing is stored.
-    fn fresh_start(&self, node: &Node) -> IteratorType {
-        let chosen = self.plan.chosen.as_ref();
-        let followed = chosen.is_some_and(|chosen| !chosen.contains(node.shard.id()));
-        if !node.first || followed || self.continues_stored(&node.shard) {
-            return IteratorType::TrimHorizon;
-        }
-        let own = self.own_start(&node.shard);
-        own.unwrap_or_else(|| self.plan.iterator_type.clone())
-    }
-
-    /// Whether an earlier run had come to this shard's ancestors: what it holds is their sequel.
-    fn continues_stored(&self, shard: &Shard) -> bool {
-        let unlisted = |id: &str| !self.nodes.contains_key(id) && !self.stored.is_empty();
-        self.climb(shard, |id| self.stored.contains_key(id) || unlisted(id)).next().is_some()
-    }
-
-    /// The start that was set for the shard, or that follows from its ancestors' own.
-    fn own_start(&self, shard: &Shard) -> Option<IteratorType> {
-        if let Some(own) = shard.start_at() {
-            return Some(own.clone());
-        }
-        let own = |id: &str| self.nodes.get(id)?.shard.start_at();
-        let mut starts = self.climb(shard, |id| own(id).is_some()).filter_map(own);
-        let first = starts.next()?;
-        match first {
-            // A number says nothing about another shard, and two parents may disagree.
-            IteratorType::AtTimestamp(_) | IteratorType::Latest
-                if starts.all(|other| other == first) =>
-            {
-                Some(first.clone())
-            }
-            _ => Some(IteratorType::TrimHorizon),
-        }
-    }
-
-    /// The nearest ancestors, on each way up, of which this is true. They need not be listed.
-    fn climb<'a>(
-        &'a self,
-        shard: &'a Shard,
-        found: impl Fn(&str) -> bool,
-    ) -> impl Iterator<Item = &'a str> {
-        let (mut hits, mut seen) = (Vec::new(), BTreeSet::new());
-        let mut above: Vec<&str> = shard.parents().iter().map(String::as_str).collect();
-        while let Some(id) = above.pop() {
-            if !seen.insert(id) {
-                continue;
-            }
-            if found(id) {
-                hits.push(id);
-            } else if let Some(node) = self.nodes.get(id) {
-                above.extend(node.shard.parents().iter().map(String::as_str));
-            }
-        }
-        hits.into_iter()
-    }
-}
-
-/// What is wrong with a stored position, as far as the listing tells.
-fn misfit(shard: &Shard, stored: &Position) -> Option<Gap> {
-    let (wanted, id) = (stored.clone(), shard.id().to_owned());
-    let (sequence, starting) = (stored.sequence()?, shard.starting_sequence_number());
-    if sequence < starting {
-        return Some(Gap::Recreated { shard: id, wanted, available: starting.clone() });
-    }
-    // Some servers end every shard at 9223372036854775807, which is below all of its numbers.
-    let ending = shard.ending_sequence_number().filter(|ending| *ending >= starting);
-    let is_beyond = ending.is_some_and(|ending| sequence > ending);
-    is_beyond.then_some(Gap::Foreign { shard: id, wanted })
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
+use crate::missing::PATIENCE;
 
 const HALF: u128 = u128::MAX / 2;
+const NOW: Duration = Duration::from_secs(100);
 
 fn id(number: usize) -> String {
     format!("shardId-{number:012}")
@@ -55,13 +57,13 @@ fn end(number: usize) -> Position {
 
 fn lineage(plan: Plan, positions: &[(usize, Position)], shards: Vec<Shard>) -> Lineage {
     let mut lineage = Lineage::new(plan, stored(positions));
-    lineage.listed(shards).unwrap();
+    lineage.listed(NOW, shards).unwrap();
     lineage
 }
 
 /// What starts now: number and place.
 fn started(lineage: &mut Lineage) -> Vec<(String, StartAt)> {
-    let starts = lineage.ready().unwrap();
+    let starts = lineage.ready(NOW).unwrap();
     starts.into_iter().map(|start| (start.shard.id().into(), start.at)).collect()
 }
 
@@ -74,11 +76,11 @@ fn a_child_starts_after_all_its_parents_and_once() {
     let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], diamond());
     assert_eq!(started(&mut lineage), [fresh(0, IteratorType::TrimHorizon)]);
     assert_eq!(started(&mut lineage), []);
-    lineage.ended(&id(0), &[]);
+    lineage.ended(NOW, &id(0), &[]);
     assert_eq!(started(&mut lineage).len(), 2);
-    lineage.ended(&id(1), &[]);
+    lineage.ended(NOW, &id(1), &[]);
     assert_eq!(started(&mut lineage), []);
-    lineage.ended(&id(2), &[]);
+    lineage.ended(NOW, &id(2), &[]);
     assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
     assert!(!lineage.must_list() && !lineage.is_done());
 }
@@ -116,11 +118,11 @@ fn a_stored_position_is_resumed_and_a_stored_end_is_not_read_again() {
 fn a_position_below_the_starting_number_means_another_stream() {
     let position = [(0, end(7))];
     let mut refused = lineage(plan(IteratorType::TrimHorizon), &position, diamond());
-    let error = refused.ready().unwrap_err();
+    let error = refused.ready(NOW).unwrap_err();
     assert!(matches!(error, Error::Gap { gap: Gap::Recreated { .. }, .. }), "{error}");
 
     let forgiving = Plan { on_gap: OnGap::Earliest, ..plan(IteratorType::Latest) };
-    let start = lineage(forgiving, &position, diamond()).ready().unwrap().remove(0);
+    let start = lineage(forgiving, &position, diamond()).ready(NOW).unwrap().remove(0);
     assert_eq!(start.at, StartAt::Reset(IteratorType::TrimHorizon));
     assert!(matches!(start.gap, Some(Gap::Recreated { .. })));
 }
@@ -129,9 +131,13 @@ fn a_position_below_the_starting_number_means_another_stream() {
 fn after_a_shard_has_vanished_a_listing_comes_first() {
     let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], diamond());
     assert_eq!(started(&mut lineage).len(), 1);
-    lineage.vanished(&id(0));
+    lineage.vanished(NOW, &id(0));
     assert!(lineage.must_list() && started(&mut lineage).is_empty());
-    lineage.listed(diamond().split_off(1)).unwrap();
+    // It began before.
+    lineage.listed(NOW, diamond().split_off(1)).unwrap();
+    assert!(lineage.must_list() && started(&mut lineage).is_empty());
+    lineage.listing_begins();
+    lineage.listed(NOW, diamond().split_off(1)).unwrap();
     assert!(!lineage.must_list());
     assert_eq!(started(&mut lineage).len(), 2);
 }
@@ -139,9 +145,9 @@ fn after_a_shard_has_vanished_a_listing_comes_first() {
 #[test]
 fn a_known_shard_that_starts_elsewhere_means_another_stream() {
     let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], diamond());
-    assert!(lineage.listed(diamond()).is_ok());
+    assert!(lineage.listed(NOW, diamond()).is_ok());
     let other = Shard::new(id(0), HashKeyRange::ALL, "7000".parse().unwrap());
-    let error = lineage.listed(vec![other]).unwrap_err();
+    let error = lineage.listed(NOW, vec![other]).unwrap_err();
     assert!(matches!(error, Error::Gap { gap: Gap::Recreated { .. }, .. }), "{error}");
 }
 
@@ -152,7 +158,7 @@ fn a_position_beyond_the_ending_number_means_another_stream() {
     for stored in [end(6000), after(6000)] {
         let mut lineage =
             lineage(plan(IteratorType::TrimHorizon), &[(0, stored)], vec![closed("5999")]);
-        let error = lineage.ready().unwrap_err();
+        let error = lineage.ready(NOW).unwrap_err();
         assert!(matches!(error, Error::Gap { gap: Gap::Foreign { .. }, .. }), "{error}");
     }
     // An ending number below the starting one says nothing.
@@ -180,7 +186,7 @@ fn a_shards_own_start_goes_before_the_configured_one_and_is_handed_down() {
     shards[0].start_at = Some(time.clone());
     let mut lineage = lineage(plan(IteratorType::Latest), &[], shards);
     assert_eq!(started(&mut lineage), [fresh(0, time.clone())]);
-    lineage.ended(&id(0), &[]);
+    lineage.ended(NOW, &id(0), &[]);
     assert_eq!(started(&mut lineage), [fresh(1, time.clone()), fresh(2, time)]);
 }
 
@@ -194,7 +200,7 @@ fn children_of_chosen_shards_are_followed_from_their_start_and_others_left() {
     );
     let number = IteratorType::AtSequenceNumber("4500".parse().unwrap());
     assert_eq!(started(&mut lineage), [fresh(1, number)]);
-    lineage.ended(&id(1), &[]);
+    lineage.ended(NOW, &id(1), &[]);
     // Shard 2 is excluded, and does not block the merged child.
     assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
 }
@@ -202,12 +208,12 @@ fn children_of_chosen_shards_are_followed_from_their_start_and_others_left() {
 #[test]
 fn a_number_for_several_shards_and_an_unknown_shard_are_refused() {
     let number = IteratorType::AfterSequenceNumber("4500".parse().unwrap());
-    let error = Lineage::new(plan(number), vec![]).listed(diamond()).unwrap_err();
+    let error = Lineage::new(plan(number), vec![]).listed(NOW, diamond()).unwrap_err();
     assert!(matches!(error, Error::SequenceNumberForSeveralShards { shards: 4, .. }));
 
     let chosen = Some(BTreeSet::from([id(9)]));
     let plan = Plan { chosen, ..plan(IteratorType::TrimHorizon) };
-    let error = Lineage::new(plan, vec![]).listed(diamond()).unwrap_err();
+    let error = Lineage::new(plan, vec![]).listed(NOW, diamond()).unwrap_err();
     assert_eq!(error.shard(), Some(id(9).as_str()));
 }
 
@@ -221,11 +227,11 @@ fn an_announced_child_is_listed_before_it_starts() {
     assert_eq!(started(&mut lineage).len(), 2);
     let parents = vec![id(1), id(2)];
     let child = ChildShard::new(id(3), parents, HashKeyRange::ALL);
-    lineage.ended(&id(1), &[child]);
+    lineage.ended(NOW, &id(1), &[child]);
     assert!(lineage.must_list() && started(&mut lineage).is_empty());
-    lineage.listed(vec![shard(3, &[1, 2], HashKeyRange::ALL)]).unwrap();
+    lineage.listed(NOW, vec![shard(3, &[1, 2], HashKeyRange::ALL)]).unwrap();
     assert!(!lineage.must_list() && started(&mut lineage).is_empty());
-    lineage.ended(&id(2), &[]);
+    lineage.ended(NOW, &id(2), &[]);
     assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
 }
 
@@ -234,13 +240,15 @@ fn children_are_looked_for_until_they_cover_their_parent() {
     let root = shard(0, &[], HashKeyRange::ALL);
     let mut lineage = lineage(plan(IteratorType::Latest), &[], vec![root]);
     assert_eq!(started(&mut lineage), [fresh(0, IteratorType::Latest)]);
-    lineage.ended(&id(0), &[]);
+    lineage.ended(NOW, &id(0), &[]);
     assert!(lineage.must_list());
-    lineage.listed(vec![shard(1, &[0], low())]).unwrap();
+    lineage.listed(NOW, vec![shard(1, &[0], low())]).unwrap();
     assert!(lineage.must_list());
     // Born after the start: from its first record, whatever is configured.
     assert_eq!(started(&mut lineage), [fresh(1, IteratorType::TrimHorizon)]);
-    lineage.stop_looking();
+    lineage.give_up(NOW + PATIENCE);
+    // The other half of the keys is looked for now and then.
+    assert_eq!(lineage.look(), Some(Look::Rarely));
     assert!(!lineage.must_list() && !lineage.is_done());
     // Shard 1 is open: it never ends here.
 }
@@ -252,4 +260,225 @@ fn a_number_as_the_start_does_not_stand_in_the_way_of_a_restart_after_a_split() 
     let mut lineage = lineage(plan(number), &[(0, end(4600))], shards);
     let both = [fresh(1, IteratorType::TrimHorizon), fresh(2, IteratorType::TrimHorizon)];
     assert_eq!(started(&mut lineage), both);
+}
+
+#[test]
+fn a_listing_proves_an_end_by_an_ending_number_or_children_or_by_all_the_others() {
+    let (root, halves) = (shard(0, &[], HashKeyRange::ALL), [(1, low()), (2, high())]);
+    let child = |(number, keys)| shard(number, &[0], keys);
+    let trial = |later: Vec<Shard>| {
+        let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], vec![root.clone()]);
+        assert!(!lineage.has_ended(&id(0)));
+        lineage.listed(NOW, later).unwrap();
+        lineage.has_ended(&id(0))
+    };
+    assert!(!trial(vec![root.clone()]), "it is shown open");
+    assert!(trial(vec![closed(root.clone())]));
+    assert!(trial(vec![root.clone(), child(halves[0])]), "pages that a split came between");
+    assert!(trial(halves.map(|(number, keys)| shard(number, &[], keys)).to_vec()));
+    assert!(!trial(vec![shard(1, &[], low())]), "what else is missing?");
+    assert!(!trial(vec![shard(1, &[], low()), closed(shard(2, &[], high()))]));
+}
+
+#[test]
+fn a_child_that_is_listed_before_its_parent_waits_for_it_but_not_for_ever() {
+    let mut shards = diamond();
+    let late = shards.remove(1);
+    // 0 is closed, and half of its keys are nobody's: the listing lacks a child of it, which 3 descends from.
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], shards.clone());
+    let mut missing = Lineage::new(plan(IteratorType::TrimHorizon), vec![]);
+    missing.listed(NOW, shards).unwrap();
+    for lineage in [&mut lineage, &mut missing] {
+        assert_eq!(started(lineage), [fresh(0, IteratorType::TrimHorizon)]);
+        lineage.ended(NOW, &id(0), &[]);
+        assert_eq!(started(lineage), [fresh(2, IteratorType::TrimHorizon)]);
+        lineage.ended(NOW, &id(2), &[]);
+        assert_eq!(started(lineage), []);
+        assert_eq!(lineage.look(), Some(Look::Soon));
+    }
+    lineage.listed(NOW, vec![late]).unwrap();
+    assert_eq!(started(&mut lineage), [fresh(1, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(1), &[]);
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
+
+    missing.give_up(NOW + PATIENCE);
+    assert_eq!(started(&mut missing), [fresh(3, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn parents_that_have_left_the_stream_are_not_waited_for() {
+    let shards = diamond().split_off(3);
+    let mut aged = lineage(plan(IteratorType::TrimHorizon), &[], shards.clone());
+    assert_eq!(started(&mut aged), [fresh(3, IteratorType::TrimHorizon)]);
+    assert_eq!(aged.look(), None);
+    // One that an earlier run had not finished may only be missing from this listing.
+    let mut torn = lineage(plan(IteratorType::TrimHorizon), &[(1, after(4000))], shards);
+    assert_eq!(started(&mut torn), []);
+    torn.give_up(NOW + PATIENCE);
+    assert_eq!(started(&mut torn), [fresh(3, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn a_shard_that_only_later_listings_show_is_read_although_its_child_was_begun() {
+    let mut shards = diamond();
+    let late = shards.remove(0);
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], shards);
+    assert_eq!(started(&mut lineage).len(), 2);
+    lineage.listed(NOW, vec![late]).unwrap();
+    assert_eq!(started(&mut lineage), [fresh(0, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn latest_skips_a_closed_shard_that_the_first_listing_lacked() {
+    let mut shards = diamond();
+    let late = shards.remove(1);
+    let mut lineage = lineage(plan(IteratorType::Latest), &[], shards);
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::Latest)]);
+    lineage.listed(NOW, vec![late]).unwrap();
+    assert_eq!(started(&mut lineage), []);
+}
+
+#[test]
+fn a_split_between_two_pages_loses_nothing_of_the_children_at_latest() {
+    // The first page shows the parent open, the second one its children.
+    let shards =
+        vec![shard(0, &[], HashKeyRange::ALL), shard(1, &[0], low()), shard(2, &[0], high())];
+    let mut lineage = lineage(plan(IteratorType::Latest), &[], shards);
+    assert_eq!(started(&mut lineage), [fresh(0, IteratorType::Latest)]);
+    assert!(lineage.has_ended(&id(0)));
+    lineage.ended(NOW, &id(0), &[]);
+    let both = [fresh(1, IteratorType::TrimHorizon), fresh(2, IteratorType::TrimHorizon)];
+    assert_eq!(started(&mut lineage), both);
+}
+
+#[test]
+fn open_shards_that_do_not_hold_all_keys_are_looked_for_often_and_then_now_and_then() {
+    let half = || vec![shard(1, &[], low())];
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], half());
+    assert_eq!((started(&mut lineage).len(), lineage.look()), (1, Some(Look::Soon)));
+    lineage.listed(NOW + PATIENCE, half()).unwrap();
+    lineage.give_up(NOW + PATIENCE);
+    assert_eq!(lineage.look(), Some(Look::Rarely));
+    // A listing of the other half alone says nothing against the first.
+    lineage.listed(NOW + PATIENCE, vec![shard(1, &[], low()), shard(2, &[], high())]).unwrap();
+    assert_eq!((started(&mut lineage).len(), lineage.look()), (1, None));
+}
+
+#[test]
+fn a_shard_that_was_read_to_an_end_and_is_listed_open_is_never_done() {
+    let root = || vec![shard(0, &[], HashKeyRange::ALL)];
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], root());
+    started(&mut lineage);
+    lineage.ended(NOW, &id(0), &[]);
+    for minute in 1..100 {
+        let now = NOW + PATIENCE * minute;
+        lineage.listed(now, root()).unwrap();
+        lineage.give_up(now);
+        assert!(!lineage.is_done());
+    }
+    assert_eq!(lineage.look(), Some(Look::Rarely));
+    lineage.listed(NOW * 100, vec![closed(root().remove(0))]).unwrap();
+    lineage.give_up(NOW * 100);
+    assert!(lineage.is_done());
+}
+
+#[test]
+fn an_announced_child_that_is_gone_is_given_up_when_all_open_shards_are_listed() {
+    let root = shard(0, &[], HashKeyRange::ALL);
+    let grandchild = || vec![shard(9, &[1, 2], HashKeyRange::ALL)];
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], vec![root.clone()]);
+    started(&mut lineage);
+    let children = [(1, low()), (2, high())].map(|(number, keys)| ChildShard {
+        id: id(number),
+        parents: vec![id(0)],
+        hash_keys: keys,
+    });
+    lineage.ended(NOW, &id(0), &children);
+    lineage.listing_begins();
+    lineage.listed(NOW, grandchild()).unwrap();
+    assert_eq!(started(&mut lineage), [], "it waits for those that were announced");
+    lineage.give_up(NOW + PATIENCE);
+    assert_eq!(started(&mut lineage), [fresh(9, IteratorType::TrimHorizon)]);
+    assert_eq!(lineage.look(), None);
+}
+
+#[test]
+fn shards_that_are_done_and_not_listed_any_more_are_forgotten_but_not_at_once() {
+    let mut lineage =
+        lineage(plan(IteratorType::TrimHorizon), &[], vec![shard(0, &[], HashKeyRange::ALL)]);
+    for generation in 0..1_000 {
+        started(&mut lineage);
+        let child = shard(generation + 1, &[generation], HashKeyRange::ALL);
+        lineage.listed(NOW, vec![child]).unwrap();
+        lineage.ended(NOW, &id(generation), &[]);
+    }
+    assert!(lineage.tree.len() < 8, "{}", lineage.tree.len());
+    // One that a listing lacked is not read again.
+    let back = closed(shard(999, &[998], HashKeyRange::ALL));
+    lineage.listed(NOW, vec![back, shard(1_000, &[999], HashKeyRange::ALL)]).unwrap();
+    assert_eq!(started(&mut lineage), [fresh(1_000, IteratorType::TrimHorizon)]);
+}
+
+/// So many parents, with two children each.
+fn families(parents: usize) -> Vec<Shard> {
+    let child = |number: usize| shard(parents + number, &[number / 2], low());
+    let parent = |number: usize| closed(shard(number, &[], low()));
+    (0..parents).map(parent).chain((0..2 * parents).map(child)).collect()
+}
+
+/// All parents end at once: how often a shard was looked up.
+fn visits_of_ends(parents: usize) -> u64 {
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], families(parents));
+    assert_eq!(started(&mut lineage).len(), parents);
+    for parent in 0..parents {
+        lineage.ended(NOW, &id(parent), &[]);
+        assert_eq!(started(&mut lineage).len(), 2);
+        assert!(!lineage.must_list() && !lineage.is_done());
+        lineage.take_news();
+    }
+    lineage.tree.visits.get()
+}
+
+/// A chain of so many closed shards, and an open one: how often a shard was looked up.
+fn visits_of_a_chain(closed_shards: usize) -> u64 {
+    let link = |number: usize| shard(number, &[number.wrapping_sub(1)], HashKeyRange::ALL);
+    let shards = (0..closed_shards).map(|number| closed(link(number)));
+    let shards = shards.chain([link(closed_shards)]).collect();
+    let mut lineage = lineage(plan(IteratorType::Latest), &[], shards);
+    assert_eq!(started(&mut lineage), [fresh(closed_shards, IteratorType::Latest)]);
+    lineage.tree.visits.get()
+}
+
+#[test]
+fn the_work_is_in_proportion_to_the_number_of_shards() {
+    for visits in [visits_of_ends, visits_of_a_chain] {
+        let (few, many) = (visits(1_000), visits(10_000));
+        assert!(many < few * 11, "{few} for 1,000 and {many} for 10,000");
+    }
+    assert!(visits_of_ends(10_000) < 1_500_000 && visits_of_a_chain(10_000) < 300_000);
+}
+
+/// Nanoseconds that this thread had a processor for.
+#[cfg(target_os = "linux")]
+fn cpu() -> u64 {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    spent.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// `cargo test --release --all-features --lib timing_of_ten_thousand -- --ignored --nocapture`
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "it measures time"]
+fn timing_of_ten_thousand_shards() {
+    for (name, visits) in
+        [("ends", visits_of_ends as fn(usize) -> u64), ("chain", visits_of_a_chain)]
+    {
+        let began = cpu();
+        let visits = visits(10_000);
+        let took = Duration::from_nanos(cpu() - began);
+        println!("{name}: {visits} visits, {took:?} of CPU");
+        // A debug build takes some ten times as long.
+        let bound = Duration::from_millis(if cfg!(debug_assertions) { 3_000 } else { 300 });
+        assert!(took < bound, "{name}: {took:?}");
+    }
 }

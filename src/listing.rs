@@ -2,21 +2,38 @@
 
 use std::time::Duration;
 
-use crate::client::{ClientError, ErrorClass, StreamStatus};
+use crate::client::{ClientError, ErrorClass, ShardPage, StreamStatus};
 use crate::error::Error;
+use crate::pages::{Paged, Pages};
 use crate::retry::Retry;
-use crate::shard::Shard;
+use crate::shard::{HashKeyRange, Shard};
 
-/// The listing of one stream, over all its attempts.
+/// How often in a row a listing begins anew at once because the name of a page was too old.
+const MAX_RESTARTS: u32 = 3;
+/// How often in a row a page is refused before that counts for the whole listing, unless it is the first one.
+const MAX_REFUSALS: u32 = 2;
+/// How long a listing that lacks a part of the hash keys is not taken for the first one. Pages that a split came
+/// between are whole at the next attempt; nothing is read until then.
+const HOLE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The listing of one stream, over all its pages and attempts.
 #[derive(Debug)]
 pub(crate) struct Listing {
     stream: String,
     /// How long attempts may fail: start patience until the first success, then the outage allowed.
     limit: Option<Duration>,
     later: Option<Duration>,
+    /// Since when a listing is wanted that is complete.
+    since: Option<Duration>,
+    pages: Pages,
     retry: Retry,
+    /// How often in a row the same page was refused, and how often the names of pages were too old.
+    refusals: u32,
+    restarts: u32,
     /// How often in a row it listed nothing without being in creation.
     empties: u32,
+    /// Until the first success: attempts that lacked a part of the hash keys.
+    holes: Option<Retry>,
     /// Whether a failure was reported, so that the recovery is too.
     warned: bool,
 }
@@ -24,12 +41,19 @@ pub(crate) struct Listing {
 /// What to do after an attempt.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// These are the shards.
+    /// These are the shards, in the order of their ids.
     Done(Vec<Shard>),
+    /// Ask for this page; `None` is the first one.
+    Page(Option<String>),
     /// Ask for the stream's status.
     Describe,
-    /// List again after this time.
-    Again(Duration),
+    /// Go on after this time.
+    Again {
+        /// How long.
+        wait: Duration,
+        /// Whether the attempt is lost: otherwise only one of its pages is late.
+        has_failed: bool,
+    },
     /// Give up.
     Fail(Error),
 }
@@ -40,37 +64,69 @@ impl Listing {
             stream: stream.into(),
             limit: Some(start_patience),
             later: outage,
+            since: None,
+            pages: Pages::default(),
             retry: Retry::default(),
+            refusals: 0,
+            restarts: 0,
             empties: 0,
+            holes: Some(Retry::default()),
             warned: false,
         }
     }
 
-    /// All pages were read, or one failed.
+    /// The page to ask for now, at the begin and after a wait; `None` is the first one.
+    pub(crate) fn page(&mut self, now: Duration) -> Option<String> {
+        self.since.get_or_insert(now);
+        self.pages.next(now)
+    }
+
+    /// The stream was listed before this began.
+    pub(crate) fn succeed(&mut self) {
+        (self.limit, self.holes) = (self.later, None);
+    }
+
+    /// A page was read, or could not be.
     pub(crate) fn listed(
         &mut self,
         now: Duration,
         rng: &mut fastrand::Rng,
-        outcome: Result<Vec<Shard>, ClientError>,
+        outcome: Result<ShardPage, ClientError>,
     ) -> Next {
-        match outcome {
-            // Some servers list nothing for a stream in creation, others answer that it is in use.
-            Ok(shards) if shards.is_empty() => {
-                self.empties += 1;
-                Next::Describe
-            }
-            Ok(shards) => {
-                let lasted = self.retry.succeeded(now).unwrap_or_default();
-                if std::mem::take(&mut self.warned) {
-                    log::warn!("stream {:?} is listed again, after {lasted:?}", self.stream);
+        self.since.get_or_insert(now);
+        let error = match outcome {
+            Ok(page) => match self.pages.take_in(now, page) {
+                Paged::Complete(shards) => return self.completed(now, rng, shards),
+                Paged::Next(name) if !self.has_lasted(now) => {
+                    self.retry.succeeded(now);
+                    (self.refusals, self.restarts) = (0, 0);
+                    return Next::Page(Some(name));
                 }
-                self.limit = self.later;
-                self.empties = 0;
-                Next::Done(shards)
-            }
-            Err(error) if error.class() == ErrorClass::InUse => Next::Describe,
-            Err(error) => self.failed(now, rng, error),
+                Paged::Next(_) => endless("it goes on for too long".into()),
+                Paged::Endless { pages, shards } => {
+                    endless(format!("{pages} pages with {shards} different shards name another"))
+                }
+            },
+            Err(error) if error.class() == ErrorClass::InUse => return Next::Describe,
+            Err(error) => error,
+        };
+        use ErrorClass::{ExpiredNextToken, InvalidArgument};
+        // A server may take a name that is too old for one that makes no sense.
+        let is_old = matches!(error.class(), ExpiredNextToken | InvalidArgument);
+        if !is_old || !self.pages.are_under_way() {
+            return self.failed(now, rng, error);
         }
+        self.pages = Pages::default();
+        self.restarts += 1;
+        if self.restarts < MAX_RESTARTS {
+            return Next::Page(None);
+        }
+        self.restarts = 0;
+        self.failed(
+            now,
+            rng,
+            endless("the names of its pages are refused".into()).with_source(error),
+        )
     }
 
     /// The status is known, or could not be had.
@@ -98,15 +154,68 @@ impl Listing {
         }
     }
 
+    /// The last page has come.
+    fn completed(&mut self, now: Duration, rng: &mut fastrand::Rng, shards: Vec<Shard>) -> Next {
+        // Some servers list nothing for a stream in creation, others answer that it is in use.
+        if shards.is_empty() {
+            self.empties += 1;
+            return Next::Describe;
+        }
+        if std::mem::take(&mut self.warned) {
+            let lasted = self.lasted(now);
+            log::warn!("stream {:?} is listed again, after {lasted:?}", self.stream);
+        }
+        self.retry.succeeded(now);
+        (self.since, self.refusals, self.restarts, self.empties) = (None, 0, 0, 0);
+        if let Some(wait) = self.hole(now, rng, &shards) {
+            return Next::Again { wait, has_failed: true };
+        }
+        self.succeed();
+        Next::Done(shards)
+    }
+
+    /// Where all begins with a listing, what it lacks would be left out, or be read from another place: whether to
+    /// list again, and when.
+    fn hole(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        shards: &[Shard],
+    ) -> Option<Duration> {
+        let holes = self.holes.as_mut()?;
+        let open = shards.iter().filter(|shard| !shard.is_closed()).map(Shard::hash_keys);
+        if HashKeyRange::ALL.is_covered_by(open) {
+            return None;
+        }
+        let patience = self.limit.unwrap_or(HOLE_PATIENCE).min(HOLE_PATIENCE);
+        if !holes.is_failing() {
+            log::warn!(
+                "stream {:?}: the listing shows open shards for a part of the hash keys only;                  listing again for up to {patience:?}",
+                self.stream,
+            );
+        }
+        holes.wait(now, rng, Some(patience))
+    }
+
     /// Waits for a stream that is being created.
     fn wait(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Next {
         match self.retry.wait(now, rng, self.limit) {
-            Some(wait) => Next::Again(wait),
+            Some(wait) => Next::Again { wait, has_failed: true },
             None => {
                 let waited = self.limit.unwrap_or_default();
                 Next::Fail(Error::StreamCreating { stream: self.stream.clone(), waited })
             }
         }
+    }
+
+    /// How long it is wanted already.
+    fn lasted(&self, now: Duration) -> Duration {
+        self.since.map(|since| now.saturating_sub(since)).unwrap_or_default()
+    }
+
+    /// Whether patience has ended, however many pages have come.
+    fn has_lasted(&self, now: Duration) -> bool {
+        self.limit.is_some_and(|limit| self.lasted(now) >= limit)
     }
 
     fn failed(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Next {
@@ -117,19 +226,28 @@ impl Listing {
                 Next::Fail(Error::Client { stream, shard: None, lasted: None, source: error })
             }
             _ => match self.retry.failed(now, rng, &error, self.limit) {
-                Some(wait) => {
+                Some(wait) if !self.has_lasted(now) => {
+                    let left = self.limit.map_or(wait, |limit| limit - self.lasted(now));
+                    let wait = wait.min(left);
                     let first = !std::mem::replace(&mut self.warned, true);
                     let level = if first { log::Level::Warn } else { log::Level::Debug };
                     log::log!(level, "stream {stream:?}: {error}; again in {wait:?}");
-                    Next::Again(wait)
+                    self.refusals += 1;
+                    let is_first = !self.pages.are_under_way();
+                    Next::Again { wait, has_failed: is_first || self.refusals >= MAX_REFUSALS }
                 }
-                None => {
-                    let lasted = self.retry.lasted(now, &error);
+                _ => {
+                    let lasted = self.retry.lasted(now, &error).map(|_| self.lasted(now));
                     Next::Fail(Error::Client { stream, shard: None, lasted, source: error })
                 }
             },
         }
     }
+}
+
+fn endless(why: String) -> ClientError {
+    let message = format!("the listing came to no end: {why}");
+    ClientError::new(ErrorClass::Transient, "ListShards", message)
 }
 
 #[cfg(test)]
@@ -165,7 +283,25 @@ mod tests {
                 Shard::new(format!("shardId-{at:012}"), HashKeyRange::ALL, "1".parse().unwrap())
             };
             let shards = (0..shards).map(shard).collect();
-            self.listing.listed(self.now, &mut self.rng, Ok(shards))
+            self.pages(ShardPage::new(shards, None))
+        }
+
+        /// A page with a shard of this number, open for these keys, that names the next one.
+        fn page(&mut self, number: usize, hash_keys: HashKeyRange, next: Option<&str>) -> Next {
+            let id = format!("shardId-{number:012}");
+            let shard = Shard::new(id, hash_keys, "1".parse().unwrap());
+            self.pages(ShardPage::new(vec![shard], next.map(str::to_owned)))
+        }
+
+        fn pages(&mut self, page: ShardPage) -> Next {
+            self.listing.listed(self.now, &mut self.rng, Ok(page))
+        }
+
+        /// Waits: the page that is asked for then.
+        fn waits(&mut self, next: Next) -> Option<String> {
+            let Next::Again { wait, .. } = next else { panic!("{next:?}") };
+            self.now += wait;
+            self.listing.page(self.now)
         }
     }
 
@@ -173,7 +309,7 @@ mod tests {
     fn a_stream_in_creation_is_waited_for_but_not_for_ever() {
         let mut trial = trial();
         assert!(matches!(trial.fails(ErrorClass::InUse), Next::Describe));
-        assert!(matches!(trial.is(StreamStatus::Creating), Next::Again(_)));
+        assert!(matches!(trial.is(StreamStatus::Creating), Next::Again { .. }));
         trial.now += PATIENCE;
         assert!(matches!(
             trial.is(StreamStatus::Creating),
@@ -185,7 +321,7 @@ mod tests {
     fn an_active_stream_without_shards_is_an_error_when_seen_twice() {
         let mut trial = trial();
         assert!(matches!(trial.lists(0), Next::Describe));
-        assert!(matches!(trial.is(StreamStatus::Active), Next::Again(_)));
+        assert!(matches!(trial.is(StreamStatus::Active), Next::Again { .. }));
         assert!(matches!(trial.lists(0), Next::Describe));
         assert!(matches!(trial.is(StreamStatus::Active), Next::Fail(Error::NoShards { .. })));
     }
@@ -195,12 +331,12 @@ mod tests {
         let mut trial = trial();
         for _ in 0..5 {
             assert!(matches!(trial.fails(ErrorClass::InUse), Next::Describe));
-            assert!(matches!(trial.is(StreamStatus::Active), Next::Again(_)));
+            assert!(matches!(trial.is(StreamStatus::Active), Next::Again { .. }));
         }
         assert!(matches!(trial.lists(0), Next::Describe));
-        assert!(matches!(trial.is(StreamStatus::Creating), Next::Again(_)));
+        assert!(matches!(trial.is(StreamStatus::Creating), Next::Again { .. }));
         assert!(matches!(trial.lists(0), Next::Describe));
-        assert!(matches!(trial.is(StreamStatus::Active), Next::Again(_)));
+        assert!(matches!(trial.is(StreamStatus::Active), Next::Again { .. }));
         assert!(matches!(trial.lists(2), Next::Done(_)));
     }
 
@@ -219,14 +355,110 @@ mod tests {
     #[test]
     fn an_outage_is_bounded_before_the_first_success_and_not_after_it() {
         let mut trial = trial();
-        assert!(matches!(trial.fails(ErrorClass::Transient), Next::Again(_)));
+        assert!(matches!(trial.fails(ErrorClass::Transient), Next::Again { .. }));
         trial.now += PATIENCE;
         assert!(matches!(trial.fails(ErrorClass::Transient), Next::Fail(Error::Client { .. })));
 
         assert!(matches!(trial.lists(1), Next::Done(_)));
         for _ in 0..100 {
             trial.now += PATIENCE;
-            assert!(matches!(trial.fails(ErrorClass::Transient), Next::Again(_)));
+            assert!(matches!(trial.fails(ErrorClass::Transient), Next::Again { .. }));
         }
+    }
+
+    #[test]
+    fn a_page_that_is_refused_is_asked_for_again_by_its_name_and_the_listing_completes() {
+        let mut trial = trial();
+        let mut page = trial.listing.page(Duration::ZERO);
+        // Every fourth call is refused, and six pages are to be read: also where patience is short.
+        for call in 1.. {
+            let number: usize = page.as_deref().map_or(1, |name| name.parse().unwrap());
+            let next = if call % 4 == 0 {
+                trial.fails(ErrorClass::Throttled)
+            } else {
+                let name = (number + 1).to_string();
+                trial.page(number, HashKeyRange::ALL, (number < 6).then_some(&*name))
+            };
+            page = match next {
+                Next::Page(page) => page,
+                Next::Done(shards) => {
+                    assert_eq!((shards.len(), call), (6, 7));
+                    return;
+                }
+                Next::Again { has_failed, .. } => {
+                    assert!(!has_failed, "the listing goes on where it is");
+                    trial.waits(next)
+                }
+                other => panic!("{other:?}"),
+            };
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_refused_twice_has_failed_and_its_name_is_not_used_when_it_is_old() {
+        let mut trial = trial();
+        trial.lists(1);
+        trial.page(1, HashKeyRange::ALL, Some("2"));
+        let first = trial.fails(ErrorClass::Throttled);
+        assert!(matches!(first, Next::Again { has_failed: false, .. }));
+        assert_eq!(trial.waits(first).as_deref(), Some("2"));
+        let second = trial.fails(ErrorClass::Throttled);
+        assert!(matches!(second, Next::Again { has_failed: true, .. }));
+        trial.now += Duration::from_secs(300);
+        assert_eq!(trial.waits(second), None);
+    }
+
+    #[test]
+    fn pages_without_end_are_an_error_when_patience_ends_whatever_they_hold() {
+        // Each page has a new shard; each has the same shard; two names by turns.
+        for (numbers, names) in [(usize::MAX, usize::MAX), (1, usize::MAX), (usize::MAX, 2)] {
+            let mut trial = trial();
+            for call in 0.. {
+                let name = (call % names).to_string();
+                match trial.page(call % numbers, HashKeyRange::ALL, Some(&name)) {
+                    Next::Page(Some(_)) => trial.now += Duration::from_millis(20),
+                    Next::Fail(Error::Client { source, lasted, .. }) => {
+                        assert!(source.to_string().contains("no end"), "{source}");
+                        assert!(lasted >= Some(PATIENCE), "{lasted:?}");
+                        break;
+                    }
+                    again => drop(trial.waits(again)),
+                }
+                assert!(trial.now < PATIENCE * 2 && call < 10_000);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_listing_is_made_again_while_it_lacks_open_shards_and_then_taken_as_it_is() {
+        let (low, high) = ((0, u128::MAX / 2), (u128::MAX / 2 + 1, u128::MAX));
+        let [low, high] = [low, high].map(|(start, end)| HashKeyRange { start, end });
+        let mut healed = trial();
+        let next = healed.page(1, low, None);
+        assert_eq!(healed.waits(next), None);
+        healed.page(1, low, Some("2"));
+        assert!(matches!(healed.page(2, high, None), Next::Done(shards) if shards.len() == 2));
+        // Later ones are judged by those who know what has ended.
+        assert!(matches!(healed.page(1, low, None), Next::Done(_)));
+
+        let mut torn = trial();
+        loop {
+            match torn.page(1, low, None) {
+                Next::Done(shards) => break assert_eq!(shards.len(), 1),
+                next => assert_eq!(torn.waits(next), None),
+            }
+        }
+        assert!(torn.now >= HOLE_PATIENCE && torn.now < HOLE_PATIENCE * 2, "{:?}", torn.now);
+    }
+
+    #[test]
+    fn the_name_of_a_page_that_makes_no_sense_any_more_begins_the_listing_anew() {
+        let mut trial = trial();
+        for class in [ErrorClass::InvalidArgument, ErrorClass::ExpiredNextToken] {
+            trial.page(1, HashKeyRange::ALL, Some("2"));
+            assert!(matches!(trial.fails(class), Next::Page(None)));
+        }
+        // Without a name it is what the user gave that makes no sense.
+        assert!(matches!(trial.fails(ErrorClass::InvalidArgument), Next::Fail(_)));
     }
 }

@@ -36,7 +36,7 @@ struct State {
     /// The ledger of every shard that was started.
     ledgers: Vec<Arc<Ledger>>,
     /// The shards that wait for their parents.
-    waiting: Vec<String>,
+    waiting: BTreeSet<String>,
 }
 
 /// Who is to read nothing for now.
@@ -137,8 +137,11 @@ impl Monitor {
         self.0.state.lock().ledgers.push(ledger);
     }
 
-    pub(crate) fn waits(&self, shards: Vec<String>) {
-        self.0.state.lock().waiting = shards;
+    /// Some shards wait for their parents from now on, and some do not any more.
+    pub(crate) fn waits(&self, begun: Vec<String>, over: &[String]) {
+        let mut state = self.0.state.lock();
+        state.waiting.extend(begun);
+        over.iter().for_each(|shard| drop(state.waiting.take(shard)));
     }
 
     /// The ledger of every shard that was started.

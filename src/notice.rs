@@ -57,6 +57,8 @@ pub enum ShardState {
     Parked,
     /// Nothing more is read of it until somebody [resumes](crate::Monitor::resume) it.
     Paused,
+    /// An answer said, without saying why, that the shard has ended: the stream is listed, to know whether it has.
+    ConfirmingEnd,
     /// It was read to its end.
     Ended,
 }
@@ -98,6 +100,7 @@ impl fmt::Display for ShardState {
             Self::Handling => "in the handler",
             Self::Parked => "parked for another attempt",
             Self::Paused => "paused",
+            Self::ConfirmingEnd => "asking whether it has ended",
             Self::Ended => "ended",
         })
     }

@@ -149,6 +149,7 @@ impl Poller {
                 Some(ending) => Step::End(ending),
                 None => self.wait_interval(now),
             },
+            Outcome::Confirmed(_) => self.call(now),
         }
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Reader<'a> {
     call: Call,
     slots: Slots,
     rng: fastrand::Rng,
+    /// The answers to `Confirm`.
+    confirmed: Receiver<bool>,
 }
 
 impl<'a> Reader<'a> {
@@ -44,11 +46,12 @@ impl<'a> Reader<'a> {
         poller: Poller,
         ledger: Arc<Ledger>,
         batches: Arc<Sender<Batch>>,
+        confirmed: Receiver<bool>,
     ) -> Self {
         let room = Arc::new(Room::new(run.budget.clone()));
         let call = Call::new(run.engine.shutdown.halted().clone()).with_room(Arc::clone(&room));
         let (slots, rng) = (Slots::new(run.door.has_slots()), fastrand::Rng::new());
-        Self { run, poller, ledger, batches, room, call, slots, rng }
+        Self { run, poller, ledger, batches, room, call, slots, rng, confirmed }
     }
 
     /// Reads until the shard ends, something fails, or the consumer stops.
@@ -97,6 +100,7 @@ impl<'a> Reader<'a> {
             }
             Step::Store { to, reset } => Some(self.store(&to, reset)),
             Step::Deliver(delivery) => self.deliver(delivery),
+            Step::Confirm => self.confirm(),
             Step::End(ending) => self.end(ending),
             Step::Fail(error) => {
                 self.run.tell(Event::Failed(error));
@@ -229,6 +233,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Asks whether the shard has ended; `None` if the consumer stops before.
+    #[inline(never)]
+    fn confirm(&self) -> Option<Outcome> {
+        self.run.tell(Event::Claimed { shard: self.ledger.shard().into() });
+        select_biased! {
+            recv(self.halted()) -> _ => None,
+            // The coordinator keeps a sender until it stops the consumer.
+            recv(self.confirmed) -> has_ended => has_ended.ok().map(Outcome::Confirmed),
+        }
+    }
+
     /// Tells that the shard has come to its end. There is no outcome.
     #[inline(never)]
     fn end(&self, ending: Ending) -> Option<Outcome> {
@@ -250,6 +265,7 @@ fn doing(step: &Step, is_failing: bool) -> ShardState {
         Step::GetIterator(_) | Step::GetRecords { .. } | Step::Describe => ShardState::Calling,
         Step::Store { .. } => ShardState::Storing,
         Step::Deliver(_) | Step::End(_) => ShardState::WaitingForChannel,
+        Step::Confirm => ShardState::ConfirmingEnd,
         Step::Fail(_) => ShardState::Ended,
     }
 }

@@ -73,6 +73,13 @@ impl Shard {
         self
     }
 
+    /// It was closed since, perhaps, at this number.
+    pub(crate) fn close(&mut self, ending: Option<&SequenceNumber>) {
+        if self.ending.is_none() {
+            self.ending = ending.cloned();
+        }
+    }
+
     /// Its id, `shardId-` and twelve digits.
     pub fn id(&self) -> &str {
         &self.id

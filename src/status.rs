@@ -38,7 +38,7 @@ pub(crate) struct Status {
 const NEVER: u64 = u64::MAX;
 
 const NOWHERE: u8 = u8::MAX;
-const STATES: [ShardState; 11] = [
+const STATES: [ShardState; 12] = [
     ShardState::WaitingForParents,
     ShardState::Idle,
     ShardState::WaitingForBudget,
@@ -49,6 +49,7 @@ const STATES: [ShardState; 11] = [
     ShardState::Handling,
     ShardState::Parked,
     ShardState::Paused,
+    ShardState::ConfirmingEnd,
     ShardState::Ended,
 ];
 

@@ -25,6 +25,9 @@ pub(crate) enum Outcome {
     Stored(Result<(), StoreError>),
     /// Of `Deliver`.
     Delivered,
+    /// Of `Confirm`: whether a listing proves that the shard has ended.
+    #[expect(dead_code, reason = "the poller does not ask yet")]
+    Confirmed(bool),
 }
 
 /// What to do next.
@@ -43,6 +46,9 @@ pub(crate) enum Step {
     },
     /// Boxed, as most steps are another, and each stands on the stack of a thread.
     Deliver(Box<Delivery>),
+    /// An answer claims that the shard has ended, which nothing else shows: ask a listing.
+    #[expect(dead_code, reason = "the poller does not ask yet")]
+    Confirm,
     /// The last batch was sent; the poller is done.
     End(Ending),
     /// The poller is done, and so is everything.

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use crossbeam_channel::{Receiver, bounded};
 
 use crate::batch::Batch;
-use crate::client::{Call, Client, list_all};
+use crate::client::{Call, Client};
 use crate::config::Config;
 use crate::engine::{Door, Engine, session};
 use crate::error::{BoxError, Error};
@@ -333,28 +333,25 @@ impl Stream {
         let client = session(&self.client, &self.shutdown);
         let call = Call::new(self.shutdown.halted().clone());
         let mut listing = Listing::new(&self.name, self.config.start_patience, None);
-        let mut describe = false;
+        let mut next = Next::Page(listing.page(started.elapsed()));
         while !call.is_stopped() {
-            let next = if describe {
-                let status = client.describe_stream(&self.name, &call);
-                listing.described(started.elapsed(), &mut rng, status)
-            } else {
-                let shards = list_all(&*client, &self.name, &call);
-                listing.listed(started.elapsed(), &mut rng, shards)
-            };
-            describe = matches!(next, Next::Describe);
-            match next {
-                Next::Done(mut shards) => {
-                    shards.sort_by(|a, b| a.id().cmp(b.id()));
-                    return Ok(shards);
+            next = match next {
+                Next::Page(page) => {
+                    let page = client.list_shards(&self.name, page.as_deref(), &call);
+                    listing.listed(started.elapsed(), &mut rng, page)
                 }
-                Next::Fail(error) if !call.is_stopped() => return Err(error),
-                Next::Again(wait) => {
+                Next::Describe => {
+                    let status = client.describe_stream(&self.name, &call);
+                    listing.described(started.elapsed(), &mut rng, status)
+                }
+                Next::Again { wait, .. } => {
                     // Disconnected by a shutdown; nothing is ever sent.
                     let _ = self.shutdown.halted().recv_timeout(wait);
+                    Next::Page(listing.page(started.elapsed()))
                 }
-                Next::Describe | Next::Fail(_) => {}
-            }
+                Next::Done(shards) => return Ok(shards),
+                Next::Fail(error) => return Err(error),
+            };
         }
         Err(Error::Stopped { stream: self.name.to_string() })
     }

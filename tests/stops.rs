@@ -229,6 +229,7 @@ fn every_thread_has_a_name_of_its_own_that_the_system_shows_whole() {
         if door == Door::Spawn {
             expected.push("kc-dispatch");
         }
+        expected.push("kc-store");
         let ready = || {
             until(&format!("{door:?} shows {expected:?}"), || {
                 let mut names: Vec<_> = threads().into_iter().map(|thread| thread.0).collect();

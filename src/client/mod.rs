@@ -20,9 +20,6 @@ pub use self::error::{ClientError, ErrorClass};
 #[cfg(any(test, feature = "testing"))]
 pub use self::memory::{HeldRecord, MemoryKinesis, Operation, Put};
 
-/// How often a listing is begun whose page tokens expire; they live five minutes.
-const LISTING_ATTEMPTS: usize = 3;
-
 /// A client of Kinesis: the calls that a consumer makes, all blocking.
 ///
 /// Each call gets a [`Call`], which says when to give up. A call that is stopped may return any error;
@@ -149,32 +146,6 @@ pub struct ShardPage {
     pub shards: Vec<Shard>,
     /// The name of the next page, if there is one.
     pub next_token: Option<String>,
-}
-
-/// All pages of a stream's listing.
-pub(crate) fn list_all(
-    client: &dyn Client,
-    stream: &str,
-    call: &Call,
-) -> Result<Vec<Shard>, ClientError> {
-    'again: for _ in 0..LISTING_ATTEMPTS {
-        let (mut shards, mut token) = (Vec::new(), None::<String>);
-        loop {
-            let page = match client.list_shards(stream, token.as_deref(), call) {
-                Err(error) if error.class() == ErrorClass::ExpiredNextToken => continue 'again,
-                page => page?,
-            };
-            shards.extend(page.shards);
-            match page.next_token {
-                None => return Ok(shards),
-                // Otherwise it would never end.
-                Some(next) if token.as_ref() == Some(&next) => break 'again,
-                Some(next) => token = Some(next),
-            }
-        }
-    }
-    let message = "the listing came to no end";
-    Err(ClientError::new(ErrorClass::Transient, "ListShards", message))
 }
 
 /// Amazon's opaque shard iterator: it reads one answer, and expires after five minutes.

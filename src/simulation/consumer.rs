@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, never, unbounded};
 use super::faults::{call, get_records, latency};
 use super::world::{STREAM, World};
 use crate::batch::Batch;
-use crate::client::{Call, Client, ClientError, list_all};
+use crate::client::{Call, Client, ClientError, ShardPage};
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, Desk};
 use crate::error::Error;
@@ -256,7 +256,7 @@ impl Consumer {
                 }
                 Event::Loaded(loaded)
             }
-            Action::List => Event::Listed(self.list(world)),
+            Action::List { page } => Event::Listed(self.list(world, page.as_deref())),
             Action::Describe => Event::Described(call(world, "DescribeStreamSummary", |world| {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
@@ -267,6 +267,10 @@ impl Consumer {
             }
             Action::Start { start, delay } => {
                 return world.plan(Duration::ZERO, Task::Begin(Box::new(start), delay));
+            }
+            Action::Confirm { shard, has_ended } => {
+                let outcome = Box::new(Outcome::Confirmed(has_ended));
+                return world.plan(Duration::ZERO, Task::Poll(shard, outcome));
             }
             Action::Close => return,
             Action::Halt => {
@@ -288,10 +292,12 @@ impl Consumer {
         world.plan(latency, Task::Tell(Box::new(event)));
     }
 
-    fn list(&mut self, world: &mut World) -> Result<Vec<crate::Shard>, ClientError> {
-        let listed =
-            call(world, "ListShards", |world| list_all(&world.kinesis, STREAM, &Call::unbounded()));
-        let is_first = listed.is_ok() && !std::mem::replace(&mut self.has_listed, true);
+    fn list(&mut self, world: &mut World, page: Option<&str>) -> Result<ShardPage, ClientError> {
+        let listed = call(world, "ListShards", |world| {
+            world.kinesis.list_shards(STREAM, page, &Call::unbounded())
+        });
+        let is_last = listed.as_ref().is_ok_and(|page| page.next_token.is_none());
+        let is_first = is_last && !std::mem::replace(&mut self.has_listed, true);
         if is_first {
             world.truth.lock().lists();
             skip_for_latest(world);
@@ -334,6 +340,9 @@ impl Consumer {
             clock: Arc::new(move || Duration::from_nanos(time.load(Ordering::Relaxed))),
         };
         let ledger = Arc::new(Ledger::new(books, &shard));
+        let parents =
+            self.ledgers.iter().filter(|it| start.shard.parents().contains(&it.shard().into()));
+        ledger.descends_from(parents.map(Arc::downgrade));
         self.ledgers.push(Arc::clone(&ledger));
         let pace = Pace::new(&world.temper.config);
         let poller = Poller::new(STREAM.into(), start, pace, delay);
@@ -370,6 +379,7 @@ impl Consumer {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
             Step::Store { to, reset } => Outcome::Stored(reader.ledger.begin(&to, reset)),
+            Step::Confirm => return self.tell(world, Event::Claimed { shard: shard.into() }),
             Step::Deliver(delivery) => return self.blocked.push((shard.into(), *delivery)),
             Step::End(ending) if self.parking.on_error().parks() && self.is_dispatching => {
                 reader.ending = Some(ending);

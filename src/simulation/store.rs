@@ -63,6 +63,8 @@ impl Store for FaultyStore {
     ) -> Result<(), StoreError> {
         self.refuses()?;
         self.truth.lock().stores(shard, to);
+        let positions = self.positions.shard_iterators(stream)?;
+        self.truth.lock().stores_after_parents(shard, to, &positions);
         let before = self.positions.get_shard_iterator(stream, shard)?;
         self.positions.update_shard_iterator(stream, shard, to)?;
         let after = self.positions.get_shard_iterator(stream, shard)?;

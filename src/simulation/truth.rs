@@ -232,6 +232,23 @@ impl Truth {
         assert!(!is_open || !position.is_end(), "{id}: an open shard has no end");
     }
 
+    /// Old records of a parent would come again after a restart, newer ones of its child would not: the last value of
+    /// a key would be an old one.
+    pub(super) fn stores_after_parents(
+        &self,
+        id: &str,
+        position: &Position,
+        stored: &[(String, Position)],
+    ) {
+        let is_present = position.sequence().is_some_and(|number| self.is_present(number));
+        let Some(shard) = self.shards.get(id).filter(|_| is_present) else { return };
+        for parent in shard.parents.iter().filter(|id| self.run.started.contains(*id)) {
+            let parents = stored.iter().find(|(stored, _)| stored == parent);
+            let is_over = parents.is_some_and(|(_, position)| position.is_end());
+            assert!(is_over, "{id}: {position} is stored before the end of {parent}");
+        }
+    }
+
     /// Whether everything that must come was handled.
     pub(super) fn is_complete(&self) -> bool {
         self.shards.values().all(ShardTruth::is_settled)

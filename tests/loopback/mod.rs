@@ -165,7 +165,7 @@ pub(crate) fn stream_of(shards: usize) -> impl Fn(&Request) -> String + Send + S
 pub(crate) fn stream(shards: Range<usize>) -> impl Fn(&Request) -> String + Send + Sync {
     let listed: Vec<_> = shards
         .map(|shard| {
-            let keys = r#""HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"1"}"#;
+            let keys = r#""HashKeyRange":{"StartingHashKey":"0","EndingHashKey":"340282366920938463463374607431768211455"}"#;
             let numbers = r#""SequenceNumberRange":{"StartingSequenceNumber":"1"}"#;
             format!(r#"{{"ShardId":"shardId-{shard:012}",{keys},{numbers}}}"#)
         })

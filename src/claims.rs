@@ -1,0 +1,54 @@
+//! Ends of shards that are claimed, until a listing tells whether they are true. Pure.
+
+use std::collections::BTreeSet;
+
+/// The shards whose threads ask whether they have ended, each answered once.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// No listing has begun since.
+    new: BTreeSet<String>,
+    /// The listing that is under way began later.
+    asked: BTreeSet<String>,
+}
+
+impl Claims {
+    pub(crate) fn add(&mut self, shard: String) {
+        self.new.insert(shard);
+    }
+
+    /// A listing begins: it is the first that can tell of all that is claimed until now.
+    pub(crate) fn listing_begins(&mut self) {
+        self.asked.append(&mut self.new);
+    }
+
+    /// The listing is over, whatever came of it: the claims that it answers.
+    pub(crate) fn take_asked(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// Whether another listing is needed.
+    pub(crate) fn must_list(&self) -> bool {
+        !self.new.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_answered_by_a_listing_that_began_after_it_and_only_once() {
+        let mut claims = Claims::default();
+        claims.listing_begins();
+        claims.add("early".into());
+        assert!(claims.take_asked().is_empty() && claims.must_list());
+        claims.listing_begins();
+        claims.add("late".into());
+        assert_eq!(claims.take_asked(), BTreeSet::from(["early".into()]));
+        assert!(claims.must_list());
+        claims.listing_begins();
+        assert!(!claims.must_list());
+        assert_eq!(claims.take_asked(), BTreeSet::from(["late".into()]));
+        assert!(claims.take_asked().is_empty());
+    }
+}

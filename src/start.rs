@@ -1,0 +1,166 @@
+//! Where a shard starts. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::gap::Gap;
+use crate::position::{IteratorType, Position};
+use crate::shard::Shard;
+use crate::tree::{Node, Tree};
+
+/// A shard that may be read now.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Start {
+    pub(crate) shard: Shard,
+    pub(crate) at: StartAt,
+    /// What is missing before it, where the configuration chose to go on.
+    pub(crate) gap: Option<Gap>,
+}
+
+/// Where a shard starts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum StartAt {
+    /// Resume what is stored.
+    Stored(Position),
+    /// Nothing is stored.
+    Fresh(IteratorType),
+    /// Something is stored that is of no use, and is to be overwritten.
+    Reset(IteratorType),
+}
+
+/// What the user asked for, and what earlier runs left.
+pub(crate) struct Wishes<'a> {
+    pub(crate) stored: &'a BTreeMap<String, Position>,
+    pub(crate) chosen: Option<&'a BTreeSet<String>>,
+    pub(crate) iterator_type: &'a IteratorType,
+}
+
+/// What a shard hands down to its children.
+#[derive(Clone, Debug, Default)]
+struct Legacy {
+    /// An earlier run had come to it, or to one of its ancestors: what its children hold is the sequel.
+    is_begun: bool,
+    own: Own,
+}
+
+/// The start that was set for a shard, or follows from its ancestors' own.
+#[derive(Clone, Debug, Default)]
+enum Own {
+    #[default]
+    None,
+    /// Set, or the same on every way up.
+    At(IteratorType),
+    /// A number says nothing about another shard, and two parents may disagree.
+    Oldest,
+}
+
+impl Own {
+    fn and(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::None, other) => other.clone(),
+            (one, Self::None) => one,
+            (Self::At(one), Self::At(other)) if one == *other => Self::At(one),
+            _ => Self::Oldest,
+        }
+    }
+
+    fn handed_down(at: &IteratorType) -> Self {
+        match at {
+            IteratorType::AtTimestamp(_) | IteratorType::Latest => Self::At(at.clone()),
+            _ => Self::Oldest,
+        }
+    }
+}
+
+/// Where each of these shards starts if nothing is stored for it. Every ancestor is looked at once, and without
+/// recursion: a stream may have been resharded ten thousand times.
+pub(crate) fn fresh_starts(
+    tree: &Tree,
+    wishes: &Wishes<'_>,
+    shards: &[Arc<str>],
+) -> Vec<IteratorType> {
+    let mut legacies = BTreeMap::new();
+    let start = |id: &Arc<str>| {
+        let Some(node) = tree.get(id) else { return IteratorType::TrimHorizon };
+        let followed = wishes.chosen.is_some_and(|chosen| !chosen.contains(&**id));
+        if !node.is_first || followed {
+            return IteratorType::TrimHorizon;
+        }
+        for parent in &node.parents {
+            climb(tree, wishes, parent, &mut legacies);
+        }
+        let above = above(node, &legacies);
+        if above.is_begun {
+            return IteratorType::TrimHorizon;
+        }
+        match (node.shard.start_at(), above.own) {
+            (Some(own), _) => own.clone(),
+            (None, Own::At(at)) => at,
+            (None, Own::Oldest) => IteratorType::TrimHorizon,
+            (None, Own::None) => wishes.iterator_type.clone(),
+        }
+    };
+    shards.iter().map(start).collect()
+}
+
+/// Learns what a shard hands down, and all that it needs for that.
+fn climb<'a>(
+    tree: &'a Tree,
+    wishes: &Wishes<'_>,
+    from: &'a Arc<str>,
+    legacies: &mut BTreeMap<&'a str, Legacy>,
+) {
+    let mut path = vec![(from, 0)];
+    while let Some((id, next)) = path.last_mut() {
+        let id: &'a Arc<str> = id;
+        if *next == 0 && legacies.contains_key(&**id) {
+            path.pop();
+            continue;
+        }
+        let node = tree.get(id);
+        let Some(node) = node.filter(|_| !wishes.stored.contains_key(&**id)) else {
+            // What is above it tells nothing more. One that is not listed any more was there when earlier runs were.
+            let is_begun = node.is_some() || !wishes.stored.is_empty();
+            legacies.insert(id, Legacy { is_begun, own: Own::None });
+            path.pop();
+            continue;
+        };
+        // Nobody needs it before it is known, unless the listing goes round in circles.
+        if *next == 0 {
+            legacies.insert(id, Legacy::default());
+        }
+        let parent = node.parents.get(*next);
+        *next += 1;
+        if let Some(parent) = parent {
+            path.push((parent, 0));
+            continue;
+        }
+        let mut legacy = above(node, legacies);
+        if let Some(own) = node.shard.start_at() {
+            legacy.own = Own::handed_down(own);
+        }
+        legacies.insert(id, legacy);
+        path.pop();
+    }
+}
+
+fn above(node: &Node, legacies: &BTreeMap<&str, Legacy>) -> Legacy {
+    let parents = node.parents.iter().filter_map(|parent| legacies.get(&**parent));
+    parents.fold(Legacy::default(), |one, other| Legacy {
+        is_begun: one.is_begun || other.is_begun,
+        own: one.own.and(&other.own),
+    })
+}
+
+/// What is wrong with a stored position, as far as the listing tells.
+pub(crate) fn misfit(shard: &Shard, stored: &Position) -> Option<Gap> {
+    let (wanted, id) = (stored.clone(), shard.id().to_owned());
+    let (sequence, starting) = (stored.sequence()?, shard.starting_sequence_number());
+    if sequence < starting {
+        return Some(Gap::Recreated { shard: id, wanted, available: starting.clone() });
+    }
+    // Some servers end every shard at 9223372036854775807, which is below all of its numbers.
+    let ending = shard.ending_sequence_number().filter(|ending| *ending >= starting);
+    let is_beyond = ending.is_some_and(|ending| sequence > ending);
+    is_beyond.then_some(Gap::Foreign { shard: id, wanted })
+}
