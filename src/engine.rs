@@ -267,6 +267,13 @@ impl<'a> Run<'a> {
             Notice::Stalled { shard, state, age } => {
                 log::warn!("stream {stream:?}, shard {shard:?}: no progress for {age:?}, {state}")
             }
+            Notice::LeftOut { shard, records } => {
+                log::warn!(
+                    "stream {stream:?}, shard {shard:?}: {records} user records were left out that belong to other \
+                     shards, while no split or merge is near; unless Amazon's producer library made their aggregates, \
+                     nobody sends them again: choose Deaggregation::All"
+                );
+            }
             Notice::Resumed { shard } => {
                 log::warn!("stream {stream:?}, shard {shard:?}: goes on again");
             }

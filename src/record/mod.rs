@@ -1,6 +1,8 @@
 //! The records of one answer, in a few shared buffers.
 
 mod builder;
+#[cfg(feature = "kpl")]
+mod parts;
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -15,6 +17,8 @@ use crate::position::Position;
 use crate::sequence::SequenceNumber;
 
 pub use self::builder::RecordsBuilder;
+#[cfg(feature = "kpl")]
+pub(crate) use self::parts::PartsBuilder;
 
 /// Records of one shard, in sequence order. A clone shares them.
 ///
@@ -113,11 +117,10 @@ impl Records {
         RecordIter { answer: &self.answer, entries: self.answer.index[self.shown.clone()].iter() }
     }
 
-    /// How many bytes of data they have: those of one answer stand one behind the other.
+    /// How many bytes of data they have. Between those of an answer there may be others, of aggregates.
     pub(crate) fn data_len(&self) -> usize {
         let shown = &self.answer.index[self.shown.clone()];
-        let ends = shown.first().zip(shown.last());
-        ends.map_or(0, |(first, last)| (last.data.1 - first.data.0) as usize)
+        shown.iter().map(|entry| (entry.data.1 - entry.data.0) as usize).sum()
     }
 
     /// How much memory they take, in bytes, with those that are left out.
