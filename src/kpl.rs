@@ -14,6 +14,7 @@ use md5::{Digest, Md5};
 pub(crate) use self::aggregate::Broken;
 use self::aggregate::{Aggregate, Counts, User};
 pub(crate) use self::left_out::{LeftOut, Watch};
+use crate::budget::Budget;
 use crate::position::Position;
 use crate::record::{ENTRY, PartsBuilder, Record, Records};
 use crate::shard::HashKeyRange;
@@ -86,7 +87,9 @@ pub(crate) fn find(records: &Records) -> Found {
     }
     if is_any {
         let each = found.each.capacity() * size_of::<Option<Counts>>();
-        found.needed = records.memory() + found.text + found.users * ENTRY + tables + each;
+        // An index that was kept may be a quarter larger.
+        let index = found.users * ENTRY * 5 / 4;
+        found.needed = records.memory() + found.text + index + tables + each;
     } else {
         found.each = Vec::new();
     }
@@ -100,12 +103,17 @@ fn table(counts: Counts) -> usize {
 }
 
 /// The user records of one answer that are wanted, in order, and what was left out of them.
-pub(crate) fn expand(records: &Records, found: &Found, wanted: &Wanted) -> (Records, LeftOut) {
+pub(crate) fn expand(
+    records: &Records,
+    found: &Found,
+    wanted: &Wanted,
+    budget: Option<&Budget>,
+) -> (Records, LeftOut) {
     if found.each.is_empty() {
         return (records.clone(), LeftOut::default());
     }
     let mut splitter = Splitter {
-        builder: PartsBuilder::new(records, found.users, found.text),
+        builder: PartsBuilder::new(records, found.users, found.text, budget),
         wanted,
         keys: Vec::new(),
         hash_keys: Vec::new(),

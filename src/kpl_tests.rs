@@ -56,7 +56,7 @@ fn seal(message: &[u8]) -> Vec<u8> {
 
 /// User records, and how many were left out; all of them, without a shard.
 fn taken_apart(records: &Records, shard: Option<HashKeyRange>) -> (Records, u64) {
-    let (users, left_out) = expand(records, &find(records), &Wanted { shard, read: None });
+    let (users, left_out) = expand(records, &find(records), &Wanted { shard, read: None }, None);
     (users, left_out.records)
 }
 
@@ -120,7 +120,7 @@ fn what_comes_again_where_reading_resumes_is_not_counted_again() {
     let more = [("100", u64::MAX, after(0)), ("101", 18, after(19)), ("102", 0, 0)];
     for (sequence, sub, wanted) in cases.into_iter().chain(more) {
         let read = Some(Position::After { sequence: sequence.parse().unwrap(), sub });
-        let (_, left_out) = expand(&all, &find(&all), &Wanted { shard: Some(HALF), read });
+        let (_, left_out) = expand(&all, &find(&all), &Wanted { shard: Some(HALF), read }, None);
         assert_eq!(left_out.records, wanted, "{sequence} {sub}");
     }
     assert!(after(5) > 0 && after(5) < after(0));
@@ -131,7 +131,7 @@ fn nothing_is_touched_where_nothing_is_aggregated() {
     let plain = records([&b"plain"[..], &MAGIC, &seal(b"\xff\xff\xff")]);
     let found = find(&plain);
     assert_eq!(found.needed(), 0, "no room is asked for");
-    let (same, _) = expand(&plain, &found, &Wanted { shard: Some(HALF), read: None });
+    let (same, _) = expand(&plain, &found, &Wanted { shard: Some(HALF), read: None }, None);
     assert_eq!((same.len(), same.memory()), (3, plain.memory()));
     assert!(same.iter().all(|record| record.sub_sequence_number() == u64::MAX));
 }
@@ -208,7 +208,7 @@ fn user_records_share_the_data_of_their_answer_and_take_what_was_asked_for() {
     let aggregates: Vec<_> = golden.iter().map(|golden| bytes(&golden.aggregate)).collect();
     let all = records(aggregates.iter().map(Vec::as_slice));
     let found = find(&all);
-    let (users, _) = expand(&all, &found, &Wanted::default());
+    let (users, _) = expand(&all, &found, &Wanted::default(), None);
     let data = all.first().unwrap().data().as_ptr_range().start
         ..all.last().unwrap().data().as_ptr_range().end;
     assert!(users.iter().all(|user| data.contains(&user.data().as_ptr())));

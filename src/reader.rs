@@ -224,7 +224,7 @@ impl<'a> Reader<'a> {
         let shard = Some(self.poller.shard().hash_keys());
         let shard = shard.filter(|_| how == Deaggregation::WithinShard);
         let wanted = kpl::Wanted { shard, read: self.poller.read() };
-        let (users, left_out) = kpl::expand(&records, &found, &wanted);
+        let (users, left_out) = kpl::expand(&records, &found, &wanted, Some(&self.run.budget));
         self.ledger.status().left_out(left_out.records);
         self.tells_of_aggregates(&records, &found, left_out, answer.next.is_none());
         drop(records);

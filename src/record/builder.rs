@@ -82,7 +82,7 @@ impl RecordsBuilder {
             Some(budget) => Bytes::from_owner(Arena { data: self.data, budget }),
             None => self.data.into(),
         };
-        let answer = Answer { data, text: self.text, index: self.index, memory };
+        let answer = Answer { data, text: self.text, index: self.index.into(), memory };
         Records { answer: Arc::new(answer), shown }
     }
 

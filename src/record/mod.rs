@@ -1,6 +1,7 @@
 //! The records of one answer, in a few shared buffers.
 
 mod builder;
+mod index;
 #[cfg(feature = "kpl")]
 mod parts;
 
@@ -17,6 +18,7 @@ use crate::position::Position;
 use crate::sequence::SequenceNumber;
 
 pub use self::builder::RecordsBuilder;
+use self::index::Index;
 #[cfg(feature = "kpl")]
 pub(crate) use self::parts::PartsBuilder;
 
@@ -40,7 +42,7 @@ pub struct Record<'a> {
 
 struct Answer {
     text: String,
-    index: Vec<Entry>,
+    index: Index,
     /// How much all of it takes, in bytes.
     memory: usize,
     /// The last to go: the part of the budget for all of it goes with it.

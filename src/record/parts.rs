@@ -4,19 +4,29 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::builder::{append, give_back};
+use super::index::Index;
 use super::{Answer, Entry, Record, Records};
+use crate::budget::Budget;
 
 /// Builds records out of parts of others, whose data they share.
 pub(crate) struct PartsBuilder<'a> {
     of: &'a Records,
     text: String,
     index: Vec<Entry>,
+    /// Where the memory of the index comes from, and goes to.
+    budget: Option<Budget>,
 }
 
 impl<'a> PartsBuilder<'a> {
-    /// Makes room for this many records, and bytes of keys and numbers.
-    pub(crate) fn new(of: &'a Records, records: usize, text: usize) -> Self {
-        Self { of, text: String::with_capacity(text), index: Vec::with_capacity(records) }
+    /// Makes room for this many records, and bytes of keys and numbers. It is a quarter more at most.
+    pub(crate) fn new(
+        of: &'a Records,
+        records: usize,
+        text: usize,
+        budget: Option<&Budget>,
+    ) -> Self {
+        let index = Index::room(records, budget);
+        Self { of, text: String::with_capacity(text), index, budget: budget.cloned() }
     }
 
     /// Adds a text that several records may share: its place.
@@ -49,13 +59,17 @@ impl<'a> PartsBuilder<'a> {
 
     pub(crate) fn build(mut self) -> Records {
         give_back(self.text.capacity(), self.text.len()).then(|| self.text.shrink_to_fit());
-        give_back(self.index.capacity(), self.index.len()).then(|| self.index.shrink_to_fit());
+        // What is used again is worth more whole.
+        let spare = if self.budget.is_some() { self.index.len() } else { 0 };
+        give_back(self.index.capacity(), self.index.len() + spare)
+            .then(|| self.index.shrink_to_fit());
         let shown = 0..self.index.len();
         let of = &self.of.answer;
         let shared = of.memory - of.text.capacity() - of.index.capacity() * size_of::<Entry>();
         let memory = shared + self.text.capacity() + self.index.capacity() * size_of::<Entry>();
         let data = of.data.clone();
-        let answer = Answer { data, text: self.text, index: self.index, memory };
+        let index = Index::of(self.index, self.budget);
+        let answer = Answer { data, text: self.text, index, memory };
         Records { answer: Arc::new(answer), shown }
     }
 }
