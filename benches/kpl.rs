@@ -5,6 +5,7 @@
 //! user records; and taken apart. What the latter two take more is the CPU time of the whole process, the median of several
 //! rounds in turns.
 
+#[allow(dead_code, reason = "tests use more of it")]
 #[path = "../tests/kpl/owning.rs"]
 mod owning;
 
