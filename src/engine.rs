@@ -270,8 +270,7 @@ impl<'a> Run<'a> {
             Notice::LeftOut { shard, records } => {
                 log::warn!(
                     "stream {stream:?}, shard {shard:?}: {records} user records were left out that belong to other \
-                     shards, while no split or merge is near; unless Amazon's producer library made their aggregates, \
-                     nobody sends them again: choose Deaggregation::All"
+                     shards: unless KPL itself put them there, choose Deaggregation::All"
                 );
             }
             Notice::Resumed { shard } => {
