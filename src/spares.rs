@@ -1,5 +1,6 @@
 //! Buffers that are kept for the next answers. Pure.
 
+#[cfg(feature = "kpl")]
 use std::any::Any;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -40,6 +41,7 @@ struct Shelf {
 pub(crate) enum Spare {
     Bytes(Vec<u8>),
     /// Of a kind that only its owner knows, and its size in bytes.
+    #[cfg(feature = "kpl")]
     Index(Box<dyn Any + Send>, usize),
 }
 
@@ -79,6 +81,7 @@ impl Spares {
     }
 
     /// An index of about so many bytes, as it was kept.
+    #[cfg(feature = "kpl")]
     pub(crate) fn take_index(&mut self, bytes: usize) -> Option<Box<dyn Any + Send>> {
         match self.indexes.take(bytes)? {
             Spare::Index(index, _) => Some(index),
@@ -96,6 +99,7 @@ impl Spares {
     }
 
     /// Keeps an index of so many bytes.
+    #[cfg(feature = "kpl")]
     pub(crate) fn keep_index(
         &mut self,
         index: Box<dyn Any + Send>,
@@ -186,6 +190,7 @@ impl Spare {
     fn bytes(&self) -> usize {
         match self {
             Self::Bytes(buffer) => buffer.capacity(),
+            #[cfg(feature = "kpl")]
             Self::Index(_, bytes) => *bytes,
         }
     }
@@ -193,6 +198,7 @@ impl Spare {
     fn into_bytes(self) -> Option<Vec<u8>> {
         match self {
             Self::Bytes(buffer) => Some(buffer),
+            #[cfg(feature = "kpl")]
             Self::Index(..) => None,
         }
     }
