@@ -1,5 +1,7 @@
 //! The memory that answers may take, in all shards together.
 
+#[cfg(feature = "kpl")]
+use std::any::Any;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
@@ -138,6 +140,18 @@ impl Budget {
     /// Keeps an arena for the next answer.
     pub(crate) fn keep_arena(&self, arena: Vec<u8>) {
         self.change_spares(|spares, now| spares.keep_arena(arena, now));
+    }
+
+    /// An index of about so many bytes, as it was kept.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn take_index(&self, bytes: usize) -> Option<Box<dyn Any + Send>> {
+        self.0.lock().spares.take_index(bytes)
+    }
+
+    /// Keeps an index of so many bytes for the next answer.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn keep_index(&self, index: Box<dyn Any + Send>, bytes: usize) {
+        self.change_spares(|spares, now| spares.keep_index(index, bytes, now));
     }
 
     fn change_spares(&self, change: impl FnOnce(&mut Spares, Duration) -> Dropped) {

@@ -75,10 +75,16 @@ pub enum Deaggregation {
     /// Hand them over as the plain records that Kinesis holds.
     #[default]
     Off,
-    /// Hand over their user records, those whose hash key lies within the shard: as KCL does. The others are there
-    /// because the shard was split or merged while they were on their way; the producer sends them again.
+    /// Hand over their user records whose hash key lies within the shard, as KCL does. It is right only if KPL itself
+    /// makes all aggregates of the stream: what belongs to another shard is then there because a shard was split on
+    /// its way, and KPL sends it again.
+    ///
+    /// All other aggregators put user records of any key into one record, and send nothing again: what is left out of
+    /// theirs is lost to the consumer. [`Notice::LeftOut`] and [`ShardProgress::left_out`](crate::ShardProgress::left_out)
+    /// tell of that.
     WithinShard,
-    /// Hand over all of their user records.
+    /// Hand over all of their user records. It is right for every aggregator. KPL's come twice where a shard was split
+    /// on their way.
     All,
 }
 
@@ -209,8 +215,8 @@ impl Config {
     /// What to do with aggregated records of Amazon's producer library. User records have the sequence number of
     /// their aggregate, and [numbers](crate::Record::sub_sequence_number) of their own within it, from 0; an aggregate
     /// may be [committed in the middle](crate::Batch::commit_through), and is then resumed there. What only looks like an
-    /// aggregate, with a wrong checksum or a broken message, is handed over as the plain record that it is. Defaults to
-    /// [`Deaggregation::Off`].
+    /// aggregate, with a wrong checksum or a broken message, is handed over as the plain record that it is; the log warns
+    /// of the first one of a shard whose checksum is right. Defaults to [`Deaggregation::Off`].
     #[cfg(feature = "kpl")]
     pub fn deaggregation(mut self, deaggregation: Deaggregation) -> Self {
         self.deaggregation = deaggregation;

@@ -294,6 +294,12 @@ impl<'a> Run<'a> {
             Notice::Stalled { shard, state, age } => {
                 log::warn!("stream {stream:?}, shard {shard:?}: no progress for {age:?}, {state}")
             }
+            Notice::LeftOut { shard, records } => {
+                log::warn!(
+                    "stream {stream:?}, shard {shard:?}: {records} user records were left out that belong to other \
+                     shards: unless KPL itself put them there, choose Deaggregation::All"
+                );
+            }
             Notice::Resumed { shard } => {
                 log::warn!("stream {stream:?}, shard {shard:?}: goes on again");
             }

@@ -1,181 +1,201 @@
 //! Records that Amazon's producer library has aggregated, taken apart. Pure.
 //!
 //! An aggregate is one record whose data is a magic number, a message of protocol buffers, and the MD5 of the
-//! message.
+//! message. Nothing of it is copied but its keys: user records share the data of the answer.
+
+mod aggregate;
+mod left_out;
+mod wire;
+
+use std::cmp::Ordering;
 
 use md5::{Digest, Md5};
-use prost::Message;
-use prost::encoding::{DecodeContext, decode_key, skip_field};
 
+pub(crate) use self::aggregate::Broken;
+use self::aggregate::{Aggregate, Counts, User};
+pub(crate) use self::left_out::{LeftOut, Watch};
 use crate::budget::Budget;
-use crate::config::Deaggregation;
-use crate::record::{ENTRY, Record, Records, RecordsBuilder};
+use crate::position::Position;
+use crate::record::{ENTRY, PartsBuilder, Record, Records};
 use crate::shard::HashKeyRange;
 
-const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
-const DIGEST: usize = 16;
-/// More user records, and keys, than this in one aggregate are not believed: decoded, one takes up to thirty times
-/// what the shortest takes in the message.
-const MAX_ENTRIES: usize = 1 << 18;
-
-#[derive(Clone, PartialEq, Message)]
-struct Aggregate {
-    #[prost(string, repeated, tag = "1")]
-    partition_keys: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    explicit_hash_keys: Vec<String>,
-    #[prost(message, repeated, tag = "3")]
-    records: Vec<UserRecord>,
-}
-
-/// Its tags, field 4, are not read, as nobody writes them. The key and the data must be there, which prost would not
-/// demand.
-#[derive(Clone, PartialEq, Message)]
-struct UserRecord {
-    #[prost(uint64, optional, tag = "1")]
-    partition_key: Option<u64>,
-    #[prost(uint64, optional, tag = "2")]
-    explicit_hash_key: Option<u64>,
-    #[prost(bytes = "vec", optional, tag = "3")]
-    data: Option<Vec<u8>>,
-}
-
-/// What records take that are taken apart, at most.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Needed {
-    /// With the user records, in bytes. Nothing if there is nothing to take apart.
-    pub(crate) bytes: usize,
-    /// How many user records there are.
+/// The aggregates among the records of an answer.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// What each record holds, if it is an aggregate; nothing at all if none is.
+    each: Vec<Option<Counts>>,
+    /// The place of the first record that seems to be an aggregate and cannot be taken apart.
+    broken: Option<(usize, Broken)>,
     users: usize,
+    /// The bytes of keys and numbers, when all are taken apart.
+    text: usize,
+    needed: usize,
 }
 
-/// What it takes to take them apart.
-pub(crate) fn needed(records: &Records) -> Needed {
-    let mut needed = Needed::default();
-    if !records.iter().any(is_marked) {
-        return needed;
-    }
-    for record in records {
-        let text = record.sequence_number().len() + record.partition_key().len();
-        // Keys and data of user records are parts of the data.
-        let users = message(record.data()).and_then(entries).unwrap_or(1);
-        needed.bytes += 2 * (record.data().len() + text) + (1 + users) * ENTRY;
-        needed.users += users;
-    }
-    needed
+/// A key, and what became of it.
+struct Key<'a> {
+    key: &'a str,
+    /// Where it stands in the texts of the new records, once it does.
+    text: Option<(u32, u32)>,
+    /// Whether its hash lies within the shard, once somebody asked.
+    is_within: Option<bool>,
 }
 
-/// The user records of one answer, in order, and how many were left out because they belong to another shard.
+/// Which user records are wanted.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// Those that belong to this shard; `None` for all.
+    pub(crate) shard: Option<HashKeyRange>,
+    /// What was read before. It comes again where reading resumes, and what is left out of it was counted then.
+    pub(crate) read: Option<Position>,
+}
+
+/// Takes one aggregate after the other apart.
+struct Splitter<'a> {
+    builder: PartsBuilder<'a>,
+    wanted: &'a Wanted,
+    /// The keys of the aggregate at hand; what was allocated for them is used again.
+    keys: Vec<Key<'a>>,
+    /// Of its explicit hash keys, whether they lie within the shard.
+    hash_keys: Vec<Option<bool>>,
+    left_out: LeftOut,
+}
+
+/// Looks for aggregates.
+pub(crate) fn find(records: &Records) -> Found {
+    let mut found = Found { each: Vec::new(), broken: None, users: 0, text: 0, needed: 0 };
+    if !records.iter().any(|record| aggregate::is_marked(record.data())) {
+        return found;
+    }
+    let (mut is_any, mut tables) = (false, 0);
+    found.each.reserve_exact(records.len());
+    for (place, record) in records.iter().enumerate() {
+        let counts = match Counts::of(record.data()) {
+            Some(Err(broken)) => {
+                found.broken.get_or_insert((place, broken));
+                None
+            }
+            Some(Ok(counts)) => Some(counts),
+            None => None,
+        };
+        let keys = counts.map_or(record.partition_key().len(), |counts| counts.text as usize);
+        found.text += record.sequence_number().len() + keys;
+        found.users += counts.map_or(1, |counts| counts.users as usize);
+        tables = tables.max(counts.map_or(0, table));
+        is_any |= counts.is_some();
+        found.each.push(counts);
+    }
+    if is_any {
+        let each = found.each.capacity() * size_of::<Option<Counts>>();
+        // An index that was kept may be a quarter larger.
+        let index = found.users * ENTRY * 5 / 4;
+        found.needed = records.memory() + found.text + index + tables + each;
+    } else {
+        found.each = Vec::new();
+    }
+    found
+}
+
+/// What the keys of an aggregate take while it is taken apart.
+fn table(counts: Counts) -> usize {
+    counts.keys as usize * size_of::<Key<'_>>()
+        + counts.hash_keys as usize * size_of::<Option<bool>>()
+}
+
+/// The user records of one answer that are wanted, in order, and what was left out of them.
 pub(crate) fn expand(
     records: &Records,
-    needed: Needed,
-    how: Deaggregation,
-    shard: HashKeyRange,
+    found: &Found,
+    wanted: &Wanted,
     budget: Option<&Budget>,
-) -> (Records, u64) {
-    if how == Deaggregation::Off || needed.users == 0 {
-        return (records.clone(), 0);
+) -> (Records, LeftOut) {
+    if found.each.is_empty() {
+        return (records.clone(), LeftOut::default());
     }
-    let mut builder = RecordsBuilder::with_budget(budget);
-    let data = records.data_len();
-    builder.reserve(needed.users, 0, data);
-    let mut left_out = 0;
-    for record in records {
-        match parse(record.data()) {
-            None => builder.push_record(record),
-            Some(aggregate) => {
-                left_out += take_apart(&mut builder, record, &aggregate, how, shard);
-            }
+    let mut splitter = Splitter {
+        builder: PartsBuilder::new(records, found.users, found.text, budget),
+        wanted,
+        keys: Vec::new(),
+        hash_keys: Vec::new(),
+        left_out: LeftOut::default(),
+    };
+    for (record, counts) in records.iter().zip(&found.each) {
+        match counts.and_then(|counts| Aggregate::new(record.data(), counts)) {
+            Some(aggregate) => splitter.take_apart(record, aggregate),
+            None => splitter.builder.push_record(record),
         }
     }
-    (builder.build(), left_out)
+    (splitter.builder.build(), splitter.left_out)
 }
 
-fn is_marked(record: Record<'_>) -> bool {
-    record.data().starts_with(&MAGIC)
-}
-
-/// The message between the magic number and the digest.
-fn message(data: &[u8]) -> Option<&[u8]> {
-    let rest = data.strip_prefix(&MAGIC)?;
-    rest.get(..rest.len().checked_sub(DIGEST)?)
-}
-
-/// The aggregate that the data is, if it is one in every detail.
-fn parse(data: &[u8]) -> Option<Aggregate> {
-    let message = message(data)?;
-    if !data.ends_with(Md5::digest(message).as_slice()) || entries(message).is_none() {
-        return None;
-    }
-    let aggregate = Aggregate::decode(message).ok()?;
-    let is_whole = |record: &UserRecord| {
-        let hash_keys = &aggregate.explicit_hash_keys;
-        let names_hash_key =
-            record.explicit_hash_key.is_none_or(|index| hash_key(hash_keys, index).is_some());
-        names_hash_key && record.data.is_some() && aggregate.key_of(record).is_some()
-    };
-    let all = &aggregate.records;
-    (!all.is_empty() && all.iter().all(is_whole)).then_some(aggregate)
-}
-
-/// How many entries the message has, if it is one and they are not too many; decoding it would show that too late.
-fn entries(mut message: &[u8]) -> Option<usize> {
-    let skip = |message: &mut &[u8]| {
-        let (tag, wire_type) = decode_key(message)?;
-        skip_field(wire_type, tag, message, DecodeContext::default())
-    };
-    let entries =
-        (0..=MAX_ENTRIES).take_while(|_| !message.is_empty() && skip(&mut message).is_ok());
-    let entries = entries.count();
-    (entries <= MAX_ENTRIES && message.is_empty()).then_some(entries)
-}
-
-fn hash_key(keys: &[String], index: u64) -> Option<u128> {
-    keys.get(usize::try_from(index).ok()?)?.parse().ok()
-}
-
-impl Aggregate {
-    /// The place of a record's partition key.
-    fn key_of(&self, record: &UserRecord) -> Option<usize> {
-        let index = usize::try_from(record.partition_key?).ok()?;
-        (index < self.partition_keys.len()).then_some(index)
+impl Found {
+    /// How many bytes it takes to take them apart, with the records themselves. Nothing if there is nothing to take apart.
+    pub(crate) fn needed(&self) -> usize {
+        self.needed
     }
 
-    /// Where Kinesis would have put the user record by itself.
-    fn hash_of(&self, record: &UserRecord, key: usize) -> u128 {
-        let explicit = record.explicit_hash_key;
-        explicit.and_then(|index| hash_key(&self.explicit_hash_keys, index)).unwrap_or_else(|| {
-            let key = self.partition_keys[key].as_bytes();
-            u128::from_be_bytes(Md5::digest(key).into())
+    /// The first record that has the magic number and the checksum of an aggregate and is left as it is, and why.
+    pub(crate) fn broken<'a>(&self, records: &'a Records) -> Option<(Record<'a>, Broken)> {
+        let (place, broken) = self.broken?;
+        Some((records.get(place)?, broken))
+    }
+}
+
+impl<'a> Splitter<'a> {
+    fn take_apart(&mut self, record: Record<'a>, aggregate: Aggregate<'a>) {
+        self.read_keys(aggregate);
+        // Each text stands in the buffer once, however many records share it.
+        let sequence = self.builder.push_text(record.sequence_number());
+        let read = self.read_before(record);
+        let mut left_out = 0;
+        for (sub, user) in (0..).zip(aggregate.users()) {
+            if !self.is_wanted(&user) {
+                left_out += u64::from(read.is_none_or(|read| sub > read));
+                continue;
+            }
+            let key = &mut self.keys[user.key];
+            let text = *key.text.get_or_insert_with(|| self.builder.push_text(key.key));
+            self.builder.push_part(record, sequence, text, sub, user.data);
+        }
+        if left_out > 0 {
+            self.left_out.add(left_out, record);
+        }
+    }
+
+    fn read_keys(&mut self, aggregate: Aggregate<'a>) {
+        self.keys.clear();
+        self.keys.extend(aggregate.keys().map(|key| Key { key, text: None, is_within: None }));
+        self.hash_keys.clear();
+        if let Some(shard) = self.wanted.shard {
+            let is_within = |hash_key: Option<u128>| hash_key.map(|key| shard.contains(key));
+            self.hash_keys.extend(aggregate.hash_keys().map(is_within));
+        }
+    }
+
+    /// The last of its user records that was read before.
+    fn read_before(&self, record: Record<'_>) -> Option<u64> {
+        let Some(Position::After { sequence, sub }) = &self.wanted.read else { return None };
+        let Position::After { sequence: number, .. } = record.position() else { return None };
+        match number.cmp(sequence) {
+            Ordering::Less => Some(u64::MAX),
+            Ordering::Equal => Some(*sub),
+            Ordering::Greater => None,
+        }
+    }
+
+    /// Whether Kinesis would have put the user record by itself into the shard.
+    #[inline]
+    fn is_wanted(&mut self, user: &User) -> bool {
+        let Some(shard) = self.wanted.shard else { return true };
+        // What is no number, or is not there, is no hash key.
+        let explicit = user.hash_key.and_then(|place| *self.hash_keys.get(place)?);
+        explicit.unwrap_or_else(|| {
+            let key = &mut self.keys[user.key];
+            *key.is_within.get_or_insert_with(|| {
+                shard.contains(u128::from_be_bytes(Md5::digest(key.key.as_bytes()).into()))
+            })
         })
     }
-}
-
-/// Adds the user records of an aggregate: how many were left out.
-fn take_apart(
-    builder: &mut RecordsBuilder,
-    record: Record<'_>,
-    aggregate: &Aggregate,
-    how: Deaggregation,
-    shard: HashKeyRange,
-) -> u64 {
-    let keys = &aggregate.partition_keys;
-    // Each text stands in the buffer once, however many records share it.
-    let sequence = builder.push_text(record.sequence_number());
-    let mut places = vec![None; keys.len()];
-    let mut left_out = 0;
-    for (sub, user) in aggregate.records.iter().enumerate() {
-        let (Some(index), Some(data)) = (aggregate.key_of(user), &user.data) else {
-            continue; // `parse` has seen that there is none such
-        };
-        if how == Deaggregation::WithinShard && !shard.contains(aggregate.hash_of(user, index)) {
-            left_out += 1;
-            continue;
-        }
-        let key = *places[index].get_or_insert_with(|| builder.push_text(&keys[index]));
-        builder.push_part(sequence, key, record, sub as u64, data);
-    }
-    left_out
 }
 
 #[cfg(test)]

@@ -391,7 +391,7 @@ fn an_announced_child_that_is_gone_is_given_up_when_all_open_shards_are_listed()
     let children = [(1, low()), (2, high())].map(|(number, keys)| ChildShard {
         id: id(number),
         parents: vec![id(0)],
-        hash_keys: keys,
+        hash_keys: Some(keys),
     });
     lineage.ended(NOW, &id(0), &children);
     lineage.listing_begins();

@@ -25,6 +25,21 @@ pub enum Notice {
         /// How long ago it last made progress.
         age: Duration,
     },
+    /// User records of aggregates were left out of a shard by `Deaggregation::WithinShard`, while no split and no merge
+    /// was near. Amazon's producer library does that only if it had put nothing for a long time, and sends them again. Of
+    /// any other aggregator they are lost to the consumer: read its records with `Deaggregation::All`. Told once for
+    /// each shard.
+    ///
+    /// A split or a merge is near for 10 minutes after the first known record of a shard that has parents, and for 10
+    /// minutes before the end of a shard; also where arrival times are unknown.
+    #[non_exhaustive]
+    LeftOut {
+        /// The shard.
+        shard: String,
+        /// How many user records were left out so far. [`ShardProgress::left_out`](crate::ShardProgress::left_out)
+        /// counts on.
+        records: u64,
+    },
     /// A shard that had stalled goes on.
     #[non_exhaustive]
     Resumed {

@@ -14,8 +14,6 @@ use crate::position::{IteratorType, Position};
 use crate::record::Records;
 use crate::retry::Retry;
 use crate::sequence::SequenceNumber;
-#[cfg(feature = "kpl")]
-use crate::shard::HashKeyRange;
 use crate::shard::Shard;
 use crate::step::{Delivery, Ending, Outcome, Step};
 use crate::store::{StoreError, StoreErrorKind};
@@ -158,10 +156,16 @@ impl Poller {
         self.news.take()
     }
 
-    /// The keys that belong to the shard.
+    /// How far the shard was read.
     #[cfg(feature = "kpl")]
-    pub(crate) fn hash_keys(&self) -> HashKeyRange {
-        self.shard.hash_keys()
+    pub(crate) fn read(&self) -> Option<Position> {
+        self.cursor.position()
+    }
+
+    /// The shard that is read.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn shard(&self) -> &Shard {
+        &self.shard
     }
 
     /// The records of the answer that comes next, before user records take their place: some of those may be left

@@ -36,7 +36,7 @@ pub struct ShardProgress {
     /// How many bytes of data they had.
     pub bytes: u64,
     /// How many user records of aggregates were left out, because they belong to another shard; only with feature `kpl`
-    /// and `Deaggregation::WithinShard`.
+    /// and `Deaggregation::WithinShard`. See [`Notice::LeftOut`](crate::Notice::LeftOut).
     pub left_out: u64,
     /// How many calls of `GetRecords` were answered.
     pub answers: u64,

@@ -21,6 +21,8 @@ use crate::meter::Meter;
 use crate::notice::{Notice, ShardState};
 use crate::poller::Poller;
 use crate::position::Position;
+#[cfg(feature = "kpl")]
+use crate::record::Records;
 use crate::room::Room;
 use crate::slots::Slots;
 use crate::step::{Delivery, Ending, Outcome, Step};
@@ -38,6 +40,10 @@ pub(crate) struct Reader<'a> {
     rng: fastrand::Rng,
     /// The answers to `Confirm`.
     confirmed: Receiver<bool>,
+    #[cfg(feature = "kpl")]
+    left_out: kpl::Watch,
+    #[cfg(feature = "kpl")]
+    has_told_of_broken: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -51,7 +57,23 @@ impl<'a> Reader<'a> {
         let room = Arc::new(Room::new(run.budget.clone()));
         let call = Call::new(run.engine.shutdown.halted().clone()).with_room(Arc::clone(&room));
         let (slots, rng) = (Slots::new(run.door.has_slots()), fastrand::Rng::new());
-        Self { run, poller, ledger, batches, room, call, slots, rng, confirmed }
+        #[cfg(feature = "kpl")]
+        let left_out = kpl::Watch::new(poller.shard());
+        Self {
+            run,
+            poller,
+            ledger,
+            batches,
+            room,
+            call,
+            slots,
+            rng,
+            confirmed,
+            #[cfg(feature = "kpl")]
+            left_out,
+            #[cfg(feature = "kpl")]
+            has_told_of_broken: false,
+        }
     }
 
     /// Reads until the shard ends, something fails, or the consumer stops.
@@ -197,21 +219,46 @@ impl<'a> Reader<'a> {
         if how == Deaggregation::Off {
             return Ok(answer);
         }
-        let needed = kpl::needed(&answer.records);
-        if !self.room.try_take_apart(needed.bytes) {
+        let found = kpl::find(&answer.records);
+        if !self.room.try_take_apart(found.needed()) {
             let message = "no room for the user records in the budget";
             return Err(ClientError::new(ErrorClass::OverBudget, "GetRecords", message));
         }
         self.poller.spans(&answer.records);
         let records = std::mem::take(&mut answer.records);
-        let (hash_keys, budget) = (self.poller.hash_keys(), Some(&self.run.budget));
-        let (users, left_out) = kpl::expand(&records, needed, how, hash_keys, budget);
-        self.ledger.status().left_out(left_out);
-        // Before the memory of the others is kept for the next ones.
-        self.room.fill(users.memory());
+        let shard = Some(self.poller.shard().hash_keys());
+        let shard = shard.filter(|_| how == Deaggregation::WithinShard);
+        let wanted = kpl::Wanted { shard, read: self.poller.read() };
+        let (users, left_out) = kpl::expand(&records, &found, &wanted, Some(&self.run.budget));
+        self.ledger.status().left_out(left_out.records);
+        self.tells_of_aggregates(&records, &found, left_out, answer.next.is_none());
         drop(records);
+        self.room.fill(users.memory());
         answer.records = users;
         Ok(answer)
+    }
+
+    /// Tells, once each, of what is left out and what is handed over as it is.
+    #[cfg(feature = "kpl")]
+    fn tells_of_aggregates(
+        &mut self,
+        records: &Records,
+        found: &kpl::Found,
+        left_out: kpl::LeftOut,
+        is_last: bool,
+    ) {
+        let (stream, shard) = (self.ledger.stream(), self.ledger.shard());
+        if let Some((record, why)) = found.broken(records).filter(|_| !self.has_told_of_broken) {
+            self.has_told_of_broken = true;
+            let number = record.sequence_number();
+            log::warn!(
+                "stream {stream:?}, shard {shard:?}: record {number} has the magic number and the checksum of an \
+                 aggregate, but {why}: it is handed over as it is, and so are others like it"
+            );
+        }
+        if let Some(records) = self.left_out.saw(records, left_out, is_last) {
+            self.run.notify(&Notice::LeftOut { shard: shard.into(), records });
+        }
     }
 
     /// Sends a batch as soon as there is a place for it; `None` if the consumer stops before.

@@ -1,5 +1,7 @@
 //! Buffers that are kept for the next answers. Pure.
 
+#[cfg(feature = "kpl")]
+use std::any::Any;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -23,25 +25,35 @@ pub(crate) struct Spares {
     users: usize,
     texts: Shelf,
     arenas: Shelf,
+    indexes: Shelf,
 }
 
 /// Buffers of one kind.
 #[derive(Debug, Default)]
 struct Shelf {
     /// Since when each is kept: the newest, which the processor's cache may still hold, at the end.
-    buffers: VecDeque<(Duration, Vec<u8>)>,
+    buffers: VecDeque<(Duration, Spare)>,
     bytes: usize,
 }
 
+/// A buffer that is kept.
+#[derive(Debug)]
+pub(crate) enum Spare {
+    Bytes(Vec<u8>),
+    /// Of a kind that only its owner knows, and its size in bytes.
+    #[cfg(feature = "kpl")]
+    Index(Box<dyn Any + Send>, usize),
+}
+
 /// Buffers that are not kept: to be dropped at best after a lock was released.
-pub(crate) type Dropped = Vec<Vec<u8>>;
+pub(crate) type Dropped = Vec<Spare>;
 
 impl Spares {
     /// Where up to `budget` bytes are in use. Together with what is kept they are up to `little` more.
     pub(crate) fn new(budget: usize, little: usize) -> Self {
         let limit = budget.saturating_add(little);
-        let (texts, arenas) = <_>::default();
-        Self { limit, little, in_use: 0, users: 0, texts, arenas }
+        let (texts, arenas, indexes) = <_>::default();
+        Self { limit, little, in_use: 0, users: 0, texts, arenas, indexes }
     }
 
     /// Somebody uses buffers until [`close`](Self::close).
@@ -54,27 +66,47 @@ impl Spares {
         if self.users > 0 {
             return Dropped::new();
         }
-        let shelves = [&mut self.texts, &mut self.arenas].map(std::mem::take);
+        let shelves = [&mut self.texts, &mut self.arenas, &mut self.indexes].map(std::mem::take);
         shelves.into_iter().flat_map(|shelf| shelf.buffers).map(|(_, buffer)| buffer).collect()
     }
 
     /// A buffer for so much text; its length tells how much of it is initialized.
     pub(crate) fn take_text(&mut self, bytes: usize) -> Option<Vec<u8>> {
-        self.texts.take(bytes)
+        self.texts.take(bytes)?.into_bytes()
     }
 
     /// An empty buffer for so much data.
     pub(crate) fn take_arena(&mut self, bytes: usize) -> Option<Vec<u8>> {
-        self.arenas.take(bytes)
+        self.arenas.take(bytes)?.into_bytes()
+    }
+
+    /// An index of about so many bytes, as it was kept.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn take_index(&mut self, bytes: usize) -> Option<Box<dyn Any + Send>> {
+        match self.indexes.take(bytes)? {
+            Spare::Index(index, _) => Some(index),
+            Spare::Bytes(_) => None,
+        }
     }
 
     pub(crate) fn keep_text(&mut self, text: Vec<u8>, now: Duration) -> Dropped {
-        self.keep(text, now, |spares| &mut spares.texts)
+        self.keep(Spare::Bytes(text), now, |spares| &mut spares.texts)
     }
 
     pub(crate) fn keep_arena(&mut self, mut arena: Vec<u8>, now: Duration) -> Dropped {
         arena.clear();
-        self.keep(arena, now, |spares| &mut spares.arenas)
+        self.keep(Spare::Bytes(arena), now, |spares| &mut spares.arenas)
+    }
+
+    /// Keeps an index of so many bytes.
+    #[cfg(feature = "kpl")]
+    pub(crate) fn keep_index(
+        &mut self,
+        index: Box<dyn Any + Send>,
+        bytes: usize,
+        now: Duration,
+    ) -> Dropped {
+        self.keep(Spare::Index(index, bytes), now, |spares| &mut spares.indexes)
     }
 
     /// Of all that is in use, a part is as large as this now.
@@ -85,12 +117,12 @@ impl Spares {
 
     fn keep(
         &mut self,
-        buffer: Vec<u8>,
+        buffer: Spare,
         now: Duration,
         shelf: impl Fn(&mut Self) -> &mut Shelf,
     ) -> Dropped {
         let kept = WORTH_KEEPING..=self.room();
-        if self.users == 0 || !kept.contains(&buffer.capacity()) {
+        if self.users == 0 || !kept.contains(&buffer.bytes()) {
             return vec![buffer];
         }
         let oldest = shelf(self).put(buffer, now);
@@ -100,7 +132,7 @@ impl Spares {
     }
 
     fn kept(&self) -> usize {
-        self.texts.bytes + self.arenas.bytes
+        self.texts.bytes + self.arenas.bytes + self.indexes.bytes
     }
 
     /// How much may be kept now.
@@ -112,9 +144,10 @@ impl Spares {
     fn trim(&mut self, now: Duration) -> Dropped {
         let mut dropped = Dropped::new();
         loop {
-            let is_text = self.texts.oldest() < self.arenas.oldest();
             let (kept, room) = (self.kept(), self.room());
-            let oldest = if is_text { &mut self.texts } else { &mut self.arenas };
+            let shelves = [&mut self.arenas, &mut self.texts, &mut self.indexes];
+            let oldest = shelves.into_iter().min_by_key(|shelf| shelf.oldest());
+            let oldest = oldest.expect("there are three");
             let is_unused = oldest.oldest().saturating_add(UNUSED) <= now;
             if kept <= room && !(is_unused && kept > self.little) {
                 return dropped;
@@ -127,22 +160,22 @@ impl Spares {
 impl Shelf {
     /// The newest one that fits: a quarter too large at most. So decoded records, whose arena is smaller than their base64,
     /// take no more than their text.
-    fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
+    fn take(&mut self, bytes: usize) -> Option<Spare> {
         let fit = bytes..=bytes.saturating_add(bytes / 4);
-        let fits = |(_, buffer): &(Duration, Vec<u8>)| fit.contains(&buffer.capacity());
+        let fits = |(_, buffer): &(Duration, Spare)| fit.contains(&buffer.bytes());
         self.take_at(self.buffers.iter().rposition(fits)?)
     }
 
-    fn take_at(&mut self, at: usize) -> Option<Vec<u8>> {
+    fn take_at(&mut self, at: usize) -> Option<Spare> {
         let (_, buffer) = self.buffers.remove(at)?;
-        self.bytes -= buffer.capacity();
+        self.bytes -= buffer.bytes();
         Some(buffer)
     }
 
     /// Keeps it, for the oldest one if there are too many.
-    fn put(&mut self, buffer: Vec<u8>, now: Duration) -> Option<Vec<u8>> {
+    fn put(&mut self, buffer: Spare, now: Duration) -> Option<Spare> {
         let oldest = if self.buffers.len() == KEPT { self.take_at(0) } else { None };
-        self.bytes += buffer.capacity();
+        self.bytes += buffer.bytes();
         self.buffers.push_back((now, buffer));
         oldest
     }
@@ -150,6 +183,24 @@ impl Shelf {
     /// Since when the oldest is kept; never, if there is none.
     fn oldest(&self) -> Duration {
         self.buffers.front().map_or(Duration::MAX, |(since, _)| *since)
+    }
+}
+
+impl Spare {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Bytes(buffer) => buffer.capacity(),
+            #[cfg(feature = "kpl")]
+            Self::Index(_, bytes) => *bytes,
+        }
+    }
+
+    fn into_bytes(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Bytes(buffer) => Some(buffer),
+            #[cfg(feature = "kpl")]
+            Self::Index(..) => None,
+        }
     }
 }
 
@@ -183,7 +234,9 @@ mod tests {
             for _ in 0..20_000 {
                 let bytes = rng.usize(..largest);
                 now += Duration::from_millis(rng.u64(..100));
-                match rng.u32(..8) {
+                match rng.u32(..10) {
+                    8 => drop(spares.keep_index(Box::new(()), bytes, now)),
+                    9 => drop(spares.take_index(bytes)),
                     0..=2 => drop(spares.keep_arena(arena(bytes), now)),
                     3 => drop(spares.take_arena(bytes)),
                     4 | 5 => drop(spares.keep_text(vec![0; bytes], now)),
@@ -194,8 +247,8 @@ mod tests {
                         *part = bytes;
                     }
                 }
-                for shelf in [&spares.texts, &spares.arenas] {
-                    let bytes: usize = shelf.buffers.iter().map(|(_, it)| it.capacity()).sum();
+                for shelf in [&spares.texts, &spares.arenas, &spares.indexes] {
+                    let bytes: usize = shelf.buffers.iter().map(|(_, it)| it.bytes()).sum();
                     assert_eq!(bytes, shelf.bytes);
                     assert!(shelf.buffers.len() <= KEPT);
                     most = most.max(shelf.buffers.len());
@@ -220,6 +273,16 @@ mod tests {
     }
 
     #[test]
+    fn an_index_comes_back_as_what_it_was() {
+        let mut spares = spares(400_000, 100_000);
+        assert!(spares.keep_index(Box::new([7_u32; 3]), 10_000, NOW).is_empty());
+        assert!(spares.take_index(10_001).is_none() && spares.take_arena(10_000).is_none());
+        let index = spares.take_index(9_000).unwrap();
+        assert_eq!(*index.downcast::<[u32; 3]>().unwrap(), [7; 3]);
+        assert_eq!(spares.kept(), 0);
+    }
+
+    #[test]
     fn what_is_small_or_nobodys_is_not_kept() {
         let mut spares = spares(400_000, 100_000);
         assert_eq!(spares.keep_text(vec![0; WORTH_KEEPING - 1], NOW).len(), 1);
@@ -234,7 +297,7 @@ mod tests {
         let mut spares = spares(0, 50_000);
         for bytes in [20_000, 20_001, 20_002] {
             let mut dropped = spares.keep_arena(arena(bytes), NOW);
-            assert_eq!(capacity(dropped.pop()), (bytes == 20_002).then_some(20_000));
+            assert_eq!(dropped.pop().map(|it| it.bytes()), (bytes == 20_002).then_some(20_000));
         }
         assert_eq!(capacity(spares.take_arena(19_000)), Some(20_002));
         assert_eq!(spares.keep_arena(arena(60_000), NOW).len(), 1, "too large at all");

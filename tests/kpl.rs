@@ -3,12 +3,17 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
 
 mod common;
+#[path = "faults/logs.rs"]
+mod logs;
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
+use crossbeam_channel::{Receiver, unbounded};
 use kinesis_consumer::{
-    Batch, Config, Deaggregation, LocalStore, MemoryKinesis, Position, Store, Stream,
+    Batch, Config, Deaggregation, LocalStore, MemoryKinesis, Notice, Position, Store, Stream,
 };
+use md5::{Digest, Md5};
 use serde_json::Value;
 
 use self::common::{SOON, STREAM, id, quick, until};
@@ -172,4 +177,117 @@ fn an_aggregate_that_was_committed_does_not_come_again_as_it_is() {
     assert_eq!(read(&kinesis, &store, all, 2), [&b"plain"[..], &golden()[0].1[0]]);
     kinesis.put_to(STREAM, &id(0), "key", b"next");
     assert_eq!(read(&kinesis, &store, quick(), 1), [b"next"]);
+}
+
+/// An aggregate of 40 user records, each with a key of its own: `user-0` and so on. The shard of the first key has 9 of
+/// four shards' 40.
+fn of_forty_keys() -> Vec<u8> {
+    golden().pop().unwrap().0
+}
+
+/// A configuration that tells of notices.
+fn telling(config: Config) -> (Config, Receiver<Notice>) {
+    let (tell, notices) = unbounded();
+    // Nobody may be listening any more.
+    (config.on_notice(move |notice| drop(tell.send(notice.clone()))), notices)
+}
+
+/// Of how many user records notices say that they were left out, by shard.
+fn left_out(notices: &Receiver<Notice>) -> Vec<(String, u64)> {
+    let told = notices.try_iter().filter_map(|notice| match notice {
+        Notice::LeftOut { shard, records, .. } => Some((shard, records)),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn user_records_that_another_aggregator_put_into_one_shard_are_left_out_and_that_is_told_once() {
+    logs::keep();
+    let stream = "of-another-aggregator";
+    let kinesis = MemoryKinesis::new();
+    kinesis.create_stream(stream, 4);
+    kinesis.put(stream, "user-0", &of_forty_keys());
+    let shard = kinesis.put(stream, "user-0", &of_forty_keys()).shard;
+    for (how, arrive) in [(Deaggregation::WithinShard, 9), (Deaggregation::All, 40)] {
+        let (config, notices) = telling(quick().limit(1).deaggregation(how));
+        let consumer = Stream::new(kinesis.clone(), stream, LocalStore::new(), config).unwrap();
+        let (batches, listener) = consumer.receiver().unwrap();
+        for _ in 0..2 {
+            let batch = batches.recv_timeout(SOON).unwrap();
+            assert_eq!((batch.shard(), batch.len()), (shard.as_str(), arrive));
+        }
+        let progress = listener.progress();
+        assert_eq!(progress.shard(&shard).unwrap().left_out, 2 * (40 - arrive as u64));
+        let told = if arrive < 40 { vec![(shard.clone(), 31)] } else { vec![] };
+        assert_eq!(left_out(&notices), told);
+    }
+    let warnings = logs::warnings(stream, "31 user records were left out");
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains(&shard) && warnings[0].contains("Deaggregation::All"));
+}
+
+#[test]
+fn user_records_that_are_left_out_soon_after_a_split_are_not_told_but_later_ones_are() {
+    let kinesis = MemoryKinesis::with_manual_clock(UNIX_EPOCH + Duration::from_secs(1_000_000));
+    kinesis.create_stream(STREAM, 1);
+    let children = kinesis.split(STREAM, &id(0));
+    let minutes = |minutes: u64| kinesis.advance(Duration::from_secs(60 * minutes));
+    minutes(1);
+    let child = kinesis.put(STREAM, "user-0", &of_forty_keys()).shard;
+    assert!(children.contains(&child));
+    let (config, notices) = telling(config().limit(1));
+    let (batches, _listener) =
+        open(&kinesis, &Arc::new(LocalStore::new()), config).receiver().unwrap();
+    let next = || loop {
+        let batch = batches.recv_timeout(SOON).unwrap();
+        if batch.shard() == child {
+            return batch.len();
+        }
+    };
+    let kept = next();
+    assert!((1..40).contains(&kept));
+    minutes(9);
+    kinesis.put(STREAM, "user-0", &of_forty_keys());
+    assert_eq!((next(), left_out(&notices)), (kept, vec![]));
+    minutes(1);
+    kinesis.put(STREAM, "user-0", &of_forty_keys());
+    assert_eq!((next(), left_out(&notices)), (kept, vec![(child.clone(), 3 * (40 - kept as u64))]));
+}
+
+#[test]
+fn an_aggregate_that_cannot_be_taken_apart_comes_as_it_is_and_is_told_once_with_its_number() {
+    logs::keep();
+    let stream = "of-a-broken-aggregator";
+    let kinesis = MemoryKinesis::new();
+    kinesis.create_stream(stream, 1);
+    let message = b"\x0a\x03key\x1a\x02\x08\x00"; // a user record without data
+    let broken = [&b"\xf3\x89\x9a\xc2"[..], message, &Md5::digest(message)].concat();
+    let first = kinesis.put(stream, "outer", &broken).sequence;
+    kinesis.put(stream, "outer", &broken);
+    let consumer = Stream::new(kinesis, stream, LocalStore::new(), config().limit(1)).unwrap();
+    let (batches, _listener) = consumer.receiver().unwrap();
+    for _ in 0..2 {
+        assert_eq!(data(&batches.recv_timeout(SOON).unwrap()), [&broken[..]]);
+    }
+    let warnings = logs::warnings(stream, "handed over as it is");
+    assert_eq!(warnings.len(), 1);
+    for fact in [id(0).as_str(), first.as_str(), "no data"] {
+        assert!(warnings[0].contains(fact), "{fact} is not in {}", warnings[0]);
+    }
+}
+
+#[test]
+fn an_aggregate_whose_hash_key_is_no_number_is_taken_apart_all_the_same() {
+    let kinesis = MemoryKinesis::new();
+    kinesis.create_stream(STREAM, 1);
+    let message = b"\x0a\x03key\x12\x09undefined\x1a\x08\x08\x00\x10\x00\x1a\x02hi";
+    let aggregate = [&b"\xf3\x89\x9a\xc2"[..], message, &Md5::digest(message)].concat();
+    kinesis.put(STREAM, "outer", &aggregate);
+    for how in [Deaggregation::WithinShard, Deaggregation::All] {
+        let store = Arc::new(LocalStore::new());
+        let config = quick().deaggregation(how);
+        let (batches, _listener) = open(&kinesis, &store, config).receiver().unwrap();
+        assert_eq!(data(&batches.recv_timeout(SOON).unwrap()), [b"hi"]);
+    }
 }

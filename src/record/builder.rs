@@ -7,8 +7,6 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-#[cfg(feature = "kpl")]
-use super::Record;
 use super::{Answer, Arrival, Entry, Records};
 use crate::budget::Budget;
 use crate::sequence::SequenceNumber;
@@ -91,7 +89,7 @@ impl RecordsBuilder {
             Some(budget) => Bytes::from_owner(Arena { data: self.data, budget }),
             None => self.data.into(),
         };
-        let answer = Answer { data, text: self.text, index: self.index, memory };
+        let answer = Answer { data, text: self.text, index: self.index.into(), memory };
         Records { answer: Arc::new(answer), shown }
     }
 
@@ -122,37 +120,6 @@ impl RecordsBuilder {
         self.data = kept.unwrap_or_else(|| Vec::with_capacity(data));
     }
 
-    /// Adds a text that several records may share: its place.
-    #[cfg(feature = "kpl")]
-    pub(crate) fn push_text(&mut self, text: &str) -> (u32, u32) {
-        append(&mut self.text, text)
-    }
-
-    /// Adds a part of an aggregated record, with its number in it.
-    #[cfg(feature = "kpl")]
-    pub(crate) fn push_part(
-        &mut self,
-        sequence: (u32, u32),
-        key: (u32, u32),
-        of: Record<'_>,
-        sub: u64,
-        data: &[u8],
-    ) {
-        let from = narrow(self.data.len());
-        self.data.extend_from_slice(data);
-        let data = (from, narrow(self.data.len()));
-        let arrival = of.entry.arrival;
-        self.index.push(Entry { data, key, sequence, sub, arrival });
-    }
-
-    /// Adds a record as it is.
-    #[cfg(feature = "kpl")]
-    pub(crate) fn push_record(&mut self, record: Record<'_>) {
-        let sequence = self.push_text(record.sequence_number());
-        let key = self.push_text(record.partition_key());
-        self.push_part(sequence, key, record, record.sub_sequence_number(), record.data());
-    }
-
     /// Whether nothing was added yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.index.is_empty()
@@ -170,14 +137,14 @@ impl fmt::Debug for RecordsBuilder {
     }
 }
 
-fn append(text: &mut String, part: &str) -> (u32, u32) {
+pub(super) fn append(text: &mut String, part: &str) -> (u32, u32) {
     let from = narrow(text.len());
     text.push_str(part);
     (from, narrow(text.len()))
 }
 
 /// Whether a buffer has so much to spare that giving it back gains more than it costs.
-fn give_back(capacity: usize, length: usize) -> bool {
+pub(super) fn give_back(capacity: usize, length: usize) -> bool {
     capacity > length + length / 8
 }
 

@@ -2,6 +2,9 @@
 
 mod arrival;
 mod builder;
+mod index;
+#[cfg(feature = "kpl")]
+mod parts;
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -17,6 +20,9 @@ use crate::sequence::SequenceNumber;
 
 pub(crate) use self::arrival::Arrival;
 pub use self::builder::RecordsBuilder;
+use self::index::Index;
+#[cfg(feature = "kpl")]
+pub(crate) use self::parts::PartsBuilder;
 
 /// Records of one shard, in sequence order. A clone shares them.
 ///
@@ -38,7 +44,7 @@ pub struct Record<'a> {
 
 struct Answer {
     text: String,
-    index: Vec<Entry>,
+    index: Index,
     /// How much all of it takes, in bytes.
     memory: usize,
     /// The last to go: the part of the budget for all of it goes with it.
@@ -115,11 +121,10 @@ impl Records {
         RecordIter { answer: &self.answer, entries: self.answer.index[self.shown.clone()].iter() }
     }
 
-    /// How many bytes of data they have: those of one answer stand one behind the other.
+    /// How many bytes of data they have. Between those of an answer there may be others, of aggregates.
     pub(crate) fn data_len(&self) -> usize {
         let shown = &self.answer.index[self.shown.clone()];
-        let ends = shown.first().zip(shown.last());
-        ends.map_or(0, |(first, last)| (last.data.1 - first.data.0) as usize)
+        shown.iter().map(|entry| (entry.data.1 - entry.data.0) as usize).sum()
     }
 
     /// How much memory they take, in bytes, with those that are left out.

@@ -13,18 +13,27 @@ from aws_kinesis_agg import aggregator, deaggregator
 # User records of each aggregate. The first one belongs to the upper half of all hash keys.
 SIZES = [1, 2, 3, 7, 20, 50, 120]
 KEYS = 5
+# User records of the last one, each with a key of its own: of four shards, that of the first key has 9 of them.
+MANY = 40
 
 
 def user(rng, number):
     key = f"key-{rng.randrange(KEYS)}" if number else "key-0"
     data = rng.randbytes(rng.randrange(80))
     explicit = str(rng.randrange(2**128)) if rng.random() < 0.3 else None
-    hashed = explicit or str(int.from_bytes(hashlib.md5(key.encode()).digest(), "big"))
-    return key, explicit, hashed, data
+    return key, explicit, explicit or hash_key(key), data
 
 
-def made(rng, size):
-    users = [user(rng, number) for number in range(size)]
+def hash_key(key):
+    return str(int.from_bytes(hashlib.md5(key.encode()).digest(), "big"))
+
+
+def of_many_keys(size):
+    keys = [f"user-{number}" for number in range(size)]
+    return [(key, None, hash_key(key), key.encode()) for key in keys]
+
+
+def made(users):
     records = aggregator.RecordAggregator()
     for key, explicit, _, data in users:
         if records.add_user_record(key, data, explicit) is not None:
@@ -47,4 +56,5 @@ def of_kinesis(aggregate):
 
 
 rng = random.Random(2)
-print(json.dumps([made(rng, size) for size in SIZES], indent=0))
+all_users = [[user(rng, number) for number in range(size)] for size in SIZES] + [of_many_keys(MANY)]
+print(json.dumps([made(users) for users in all_users], indent=0))
