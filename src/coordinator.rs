@@ -14,7 +14,7 @@ use crate::missing::Look;
 use crate::position::Position;
 use crate::retry::Retry;
 use crate::shard::Shard;
-use crate::step::Ending;
+use crate::step::{Ending, Proof};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::watchdog::Waiting;
 
@@ -117,8 +117,8 @@ pub(crate) enum Action {
     Describe,
     /// Read a shard, after a delay: `Ended` or `Failed`, then `Exited`.
     Start { start: Start, delay: Duration },
-    /// Tell a shard's thread, which asked, whether a listing made since proves its end.
-    Confirm { shard: String, has_ended: bool },
+    /// Tell a shard's thread, which asked, what a listing proves that was made since.
+    Confirm { shard: String, proof: Proof },
     /// Write what waits in the trackers: `Flushed`.
     Flush,
     /// No shard will start any more: when those that run have ended, so have the batches.
@@ -293,8 +293,11 @@ impl Coordinator {
     fn confirm(&mut self, turn: &mut Turn, is_complete: bool) {
         let (Some(lineage), Phase::Reading) = (&self.lineage, self.phase) else { return };
         for shard in self.claims.take_asked() {
-            let has_ended = is_complete && lineage.has_ended(&shard);
-            turn.actions.push(Action::Confirm { shard, has_ended });
+            let proof = match is_complete {
+                true => lineage.proof(&shard),
+                false => Proof::Unknown,
+            };
+            turn.actions.push(Action::Confirm { shard, proof });
         }
         self.list_for_claims(turn);
     }

@@ -6,6 +6,7 @@ use crate::config::OnGap;
 use crate::missing::PATIENCE;
 use crate::position::IteratorType;
 use crate::shard::{ChildShard, HashKeyRange};
+use crate::step::Proof;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HALF: u128 = u128::MAX / 2;
@@ -462,7 +463,7 @@ fn patience_with_a_store_begins_anew_when_all_that_waited_was_stored() {
 
 fn confirmed(actions: &[Action]) -> Vec<(&str, bool)> {
     let confirm = |action| match action {
-        &Action::Confirm { ref shard, has_ended } => Some((shard.as_str(), has_ended)),
+        &Action::Confirm { ref shard, proof } => Some((shard.as_str(), proof == Proof::Closed)),
         _ => None,
     };
     actions.iter().filter_map(confirm).collect()

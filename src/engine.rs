@@ -26,6 +26,7 @@ use crate::poller::Poller;
 use crate::reader::Reader;
 use crate::shard::Shard;
 use crate::shutdown::{Shutdown, StopOnDrop};
+use crate::step::Proof;
 use crate::store::Store;
 use crate::watchdog::{Running, Waiting, Watchdog};
 
@@ -82,7 +83,7 @@ enum Errand {
 #[derive(Default)]
 struct Shards {
     /// To the threads that run: whether their shard has ended.
-    confirmed: BTreeMap<String, Sender<bool>>,
+    confirmed: BTreeMap<String, Sender<Proof>>,
     ledgers: BTreeMap<String, Weak<Ledger>>,
 }
 
@@ -238,7 +239,7 @@ impl<'a> Run<'a> {
                             self.start(scope, start, delay, ledger, Arc::clone(batches), told);
                         }
                     }
-                    Action::Confirm { shard, has_ended } => shards.confirm(&shard, has_ended),
+                    Action::Confirm { shard, proof } => shards.confirm(&shard, proof),
                     Action::Close => workers.clear(),
                     Action::Halt => engine.shutdown.now(),
                     Action::Finish(result) => break 'run result,
@@ -315,7 +316,7 @@ impl<'a> Run<'a> {
         delay: Duration,
         ledger: Arc<Ledger>,
         batches: Arc<Sender<Batch>>,
-        confirmed: Receiver<bool>,
+        confirmed: Receiver<Proof>,
     ) {
         let shard = start.shard.id().to_owned();
         if let StartAt::Stored(position) = &start.at {
@@ -433,7 +434,7 @@ fn threadless(operation: &'static str, source: std::io::Error) -> ClientError {
 
 impl Shards {
     /// What the thread of a shard commits with, and is answered by.
-    fn start(&mut self, shard: &Shard, books: &Books) -> (Arc<Ledger>, Receiver<bool>) {
+    fn start(&mut self, shard: &Shard, books: &Books) -> (Arc<Ledger>, Receiver<Proof>) {
         let (tell, told) = bounded(1);
         self.confirmed.insert(shard.id().to_owned(), tell);
         let ledger = Arc::new(Ledger::new(books.clone(), shard.id()));
@@ -443,9 +444,9 @@ impl Shards {
         (ledger, told)
     }
 
-    fn confirm(&self, shard: &str, has_ended: bool) {
+    fn confirm(&self, shard: &str, proof: Proof) {
         // It asked, and takes the answer before it asks again; or it has exited.
-        let _ = self.confirmed.get(shard).map(|tell| tell.try_send(has_ended));
+        let _ = self.confirmed.get(shard).map(|tell| tell.try_send(proof));
     }
 
     /// Forgets who is not there any more.

@@ -12,8 +12,9 @@ use crate::sequence::SequenceNumber;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Gap {
-    /// Records left the stream before they were read: its retention was too short, or nobody read.
-    /// Some of what lies between the two may be lost.
+    /// Records may have left the stream before they were read: its retention was too short, or nobody read.
+    /// What lies between the two is lost, if there was anything. It is not told of a record that left the stream after
+    /// it was read, while the shard was known to hold nothing newer.
     #[non_exhaustive]
     Trimmed {
         /// The shard.
@@ -64,7 +65,7 @@ impl fmt::Display for Gap {
         match self {
             Self::Trimmed { shard, wanted, available } => write!(
                 f,
-                "shard {shard:?}: records left the stream before they were read, after {}, up to {}; \
+                "shard {shard:?}: records may have left the stream before they were read, after {}, up to {}; \
                  raise the stream's retention, or read more often",
                 or(wanted, "its start"),
                 or(available, "its end"),

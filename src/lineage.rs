@@ -11,6 +11,7 @@ use crate::missing::{Look, Missing, Sought};
 use crate::position::{IteratorType, Position};
 use crate::shard::{ChildShard, HashKeyRange, Shard};
 use crate::start::{Wishes, fresh_starts, misfit};
+use crate::step::Proof;
 use crate::tree::{State, Tree};
 use crate::watchdog::Waiting;
 
@@ -150,12 +151,15 @@ impl Lineage {
         self.ended(now, id, &[]);
     }
 
-    /// Whether the last listing proves that the shard has ended: it shows that it was closed, or its children, or
-    /// everything but this shard. A listing that lacks a part of the hash keys may lack the shard as well.
-    pub(crate) fn has_ended(&self, id: &str) -> bool {
-        let Some(node) = self.tree.get(id) else { return false };
-        let is_gone = node.listing != self.listings && self.is_whole;
-        node.shard.is_closed() || !self.tree.children(id).is_empty() || is_gone
+    /// What the last listing proves of a shard: that it was closed, by its ending number or its children, or that it
+    /// is gone, by everything but this shard. A listing that lacks a part of the hash keys may lack the shard as well.
+    pub(crate) fn proof(&self, id: &str) -> Proof {
+        let Some(node) = self.tree.get(id) else { return Proof::Open };
+        if node.listing != self.listings && self.is_whole {
+            return Proof::Gone;
+        }
+        let is_closed = node.shard.is_closed() || !self.tree.children(id).is_empty();
+        if is_closed { Proof::Closed } else { Proof::Open }
     }
 
     /// Whether the stream must be listed at once: some shard is not known yet that must be there, or it is in doubt
@@ -173,7 +177,7 @@ impl Lineage {
     pub(crate) fn give_up(&mut self, now: Duration) {
         let mut missing = std::mem::take(&mut self.missing);
         let is_gone = |sought: &Sought| self.is_whole && sought.begun < self.begun;
-        let given_up = missing.give_up(now, |id| self.has_ended(id), is_gone);
+        let given_up = missing.give_up(now, |id| self.proof(id) != Proof::Open, is_gone);
         self.missing = missing;
         for parent in &given_up.parents {
             self.release_children(parent);

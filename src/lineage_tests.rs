@@ -268,9 +268,9 @@ fn a_listing_proves_an_end_by_an_ending_number_or_children_or_by_all_the_others(
     let child = |(number, keys)| shard(number, &[0], keys);
     let trial = |later: Vec<Shard>| {
         let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], vec![root.clone()]);
-        assert!(!lineage.has_ended(&id(0)));
+        assert_eq!(lineage.proof(&id(0)), Proof::Open);
         lineage.listed(NOW, later).unwrap();
-        lineage.has_ended(&id(0))
+        lineage.proof(&id(0)) != Proof::Open
     };
     assert!(!trial(vec![root.clone()]), "it is shown open");
     assert!(trial(vec![closed(root.clone())]));
@@ -345,7 +345,7 @@ fn a_split_between_two_pages_loses_nothing_of_the_children_at_latest() {
         vec![shard(0, &[], HashKeyRange::ALL), shard(1, &[0], low()), shard(2, &[0], high())];
     let mut lineage = lineage(plan(IteratorType::Latest), &[], shards);
     assert_eq!(started(&mut lineage), [fresh(0, IteratorType::Latest)]);
-    assert!(lineage.has_ended(&id(0)));
+    assert!(lineage.proof(&id(0)) != Proof::Open);
     lineage.ended(NOW, &id(0), &[]);
     let both = [fresh(1, IteratorType::TrimHorizon), fresh(2, IteratorType::TrimHorizon)];
     assert_eq!(started(&mut lineage), both);

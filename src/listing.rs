@@ -144,11 +144,13 @@ impl Listing {
                 self.wait(now, rng)
             }
             Ok(StreamStatus::Active | StreamStatus::Updating) => {
-                // It may have become active between the two calls: believe an empty listing twice.
-                if self.empties > 1 {
-                    return Next::Fail(Error::NoShards { stream });
+                // It may have become active between the two calls: believe an empty listing twice. A stream that
+                // was listed before has shards.
+                match self.empties > 1 {
+                    true if self.is_first() => Next::Fail(Error::NoShards { stream }),
+                    true => self.failed(now, rng, endless("it shows no shard".into())),
+                    false => self.wait(now, rng),
                 }
-                self.wait(now, rng)
             }
             Err(error) => self.failed(now, rng, error),
         }
@@ -220,28 +222,38 @@ impl Listing {
 
     fn failed(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Next {
         let stream = self.stream.clone();
-        match error.class() {
-            ErrorClass::NotFound => Next::Fail(Error::StreamNotFound { stream, source: error }),
-            ErrorClass::InvalidArgument => {
-                Next::Fail(Error::Client { stream, shard: None, lasted: None, source: error })
+        let is_final = self.is_first()
+            && matches!(error.class(), ErrorClass::NotFound | ErrorClass::InvalidArgument);
+        let wait = match error.class() {
+            _ if is_final => None,
+            ErrorClass::InvalidArgument => self.retry.refused(now, rng, self.limit),
+            _ => self.retry.failed(now, rng, &error, self.limit),
+        };
+        match (wait, error.class()) {
+            (Some(wait), _) if !self.has_lasted(now) => {
+                let left = self.limit.map_or(wait, |limit| limit - self.lasted(now));
+                let wait = wait.min(left);
+                let first = !std::mem::replace(&mut self.warned, true);
+                let level = if first { log::Level::Warn } else { log::Level::Debug };
+                log::log!(level, "stream {stream:?}: {error}; again in {wait:?}");
+                self.refusals += 1;
+                let is_first = !self.pages.are_under_way();
+                Next::Again { wait, has_failed: is_first || self.refusals >= MAX_REFUSALS }
             }
-            _ => match self.retry.failed(now, rng, &error, self.limit) {
-                Some(wait) if !self.has_lasted(now) => {
-                    let left = self.limit.map_or(wait, |limit| limit - self.lasted(now));
-                    let wait = wait.min(left);
-                    let first = !std::mem::replace(&mut self.warned, true);
-                    let level = if first { log::Level::Warn } else { log::Level::Debug };
-                    log::log!(level, "stream {stream:?}: {error}; again in {wait:?}");
-                    self.refusals += 1;
-                    let is_first = !self.pages.are_under_way();
-                    Next::Again { wait, has_failed: is_first || self.refusals >= MAX_REFUSALS }
-                }
-                _ => {
-                    let lasted = self.retry.lasted(now, &error).map(|_| self.lasted(now));
-                    Next::Fail(Error::Client { stream, shard: None, lasted, source: error })
-                }
-            },
+            (_, ErrorClass::NotFound) => {
+                Next::Fail(Error::StreamNotFound { stream, source: error })
+            }
+            _ => {
+                let lasted = self.retry.lasted(now, &error).filter(|_| !is_final);
+                let lasted = lasted.map(|_| self.lasted(now));
+                Next::Fail(Error::Client { stream, shard: None, lasted, source: error })
+            }
         }
+    }
+
+    /// Whether the stream was never listed before: then its user waits for an answer.
+    fn is_first(&self) -> bool {
+        self.holes.is_some()
     }
 }
 
@@ -460,5 +472,26 @@ mod tests {
         }
         // Without a name it is what the user gave that makes no sense.
         assert!(matches!(trial.fails(ErrorClass::InvalidArgument), Next::Fail(_)));
+    }
+
+    #[test]
+    fn a_stream_that_was_listed_is_not_given_up_for_one_refusal_or_an_empty_listing() {
+        for class in [ErrorClass::NotFound, ErrorClass::InvalidArgument] {
+            let mut trial = trial();
+            assert!(matches!(trial.lists(1), Next::Done(_)));
+            let mut next = trial.fails(class);
+            while let Next::Again { wait, .. } = next {
+                trial.now += wait;
+                assert!(trial.now < PATIENCE * 3, "{class:?}");
+                next = trial.fails(class);
+            }
+            assert!(matches!(next, Next::Fail(_)) && trial.now > PATIENCE, "{class:?}: {next:?}");
+        }
+        let mut trial = trial();
+        assert!(matches!(trial.lists(1), Next::Done(_)));
+        for _ in 0..9 {
+            assert!(matches!(trial.lists(0), Next::Describe));
+            assert!(matches!(trial.is(StreamStatus::Active), Next::Again { .. }));
+        }
     }
 }

@@ -1,33 +1,30 @@
 //! What one shard's thread does next. Pure.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::caught_up::CaughtUp;
 use crate::client::{Answer, ClientError, ErrorClass, ShardIterator, StreamStatus, Token};
 use crate::config::OnGap;
 use crate::cursor::{Cursor, Span};
+use crate::doubt::{Doubt, Doubts};
 use crate::error::Error;
 use crate::gap::Gap;
 use crate::lineage::{Start, StartAt};
 use crate::pace::Pace;
-use crate::position::{IteratorType, Position};
+use crate::position::{IteratorType, MAX_SKEW, Position};
+use crate::probing::Probing;
 use crate::record::Records;
 use crate::retry::Retry;
 use crate::sequence::SequenceNumber;
 use crate::shard::Shard;
-use crate::step::{Delivery, Ending, Outcome, Step};
+use crate::step::{Delivery, Ending, Outcome, Proof, Step};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// Amazon's tokens live five minutes; older than this they are replaced before use.
-const TOKEN_LIFE: Duration = Duration::from_secs(270);
+pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(270);
 /// The server's clock is told in whole seconds, and may be told after the token was made.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
-
-/// The time between calls while a replaced token has not come further than the one before. Amazon
-/// allows five calls a second.
-const PROBE_INTERVAL: Duration = Duration::from_millis(200);
-/// Some servers send one or two empty answers before the end of a shard.
-const MAX_QUIET: u32 = 3;
 
 /// Reads one shard: asked with the outcome of its last step, it says the next one.
 #[derive(Debug)]
@@ -37,12 +34,12 @@ pub(crate) struct Poller {
     pace: Pace,
     cursor: Cursor,
     token: Option<(Token, Duration)>,
-    /// Answers with nothing new since the token was replaced, until one has something; where tokens do
-    /// not outlive the interval, reading would otherwise begin at the same place for ever.
-    probing: Option<u32>,
+    probing: Probing,
     is_begun: bool,
     /// The record that the first answer after a resumption must start with.
     expected: Option<SequenceNumber>,
+    caught_up: CaughtUp,
+    doubts: Doubts,
     /// What the answer that comes next spans, where user records have taken the place of its own.
     span: Option<Span>,
     /// What must be stored before the next call.
@@ -64,7 +61,7 @@ pub(crate) struct Poller {
     last: Call,
     retry: Retry,
     store_retry: Retry,
-    /// Why the last token was of no use: its stream, or shard, was not found.
+    /// Why the last token, or the last wish for one, was of no use: its stream, or shard, was not found.
     missing: Option<ClientError>,
     /// How often in a row a fresh token was refused.
     refused: u32,
@@ -88,15 +85,17 @@ impl Poller {
         let unconfirmed = matches!(start.at, StartAt::Stored(_));
         let mut poller = Self {
             stream,
+            doubts: Doubts::new(start.shard.is_closed()),
             shard: start.shard,
             limit: pace.limit,
             is_behind: false,
             pace,
             cursor: Cursor::new(start.at),
             token: None,
-            probing: None,
+            probing: Probing::default(),
             is_begun: false,
             expected: None,
+            caught_up: CaughtUp::default(),
             span: None,
             to_store: None,
             reset: false,
@@ -131,8 +130,8 @@ impl Poller {
     ) -> Step {
         match outcome {
             Outcome::Waited => self.call(now),
-            Outcome::Iterator(Ok(iterator)) => self.begun(now, iterator),
-            Outcome::Records(Ok(answer)) => self.answered(now, answer),
+            Outcome::Iterator(Ok((iterator, wall))) => self.begun(now, iterator, wall),
+            Outcome::Records(Ok(answer)) => self.answered(now, rng, answer),
             Outcome::Status(Ok(status)) => self.described(now, rng, status),
             Outcome::Iterator(Err(error))
             | Outcome::Records(Err(error))
@@ -145,9 +144,10 @@ impl Poller {
             Outcome::Stored(Err(error)) => self.unstored(now, rng, error),
             Outcome::Delivered => match self.ended.take() {
                 Some(ending) => Step::End(ending),
+                None if self.doubts.is_open() => self.ask(now, rng),
                 None => self.wait_interval(now),
             },
-            Outcome::Confirmed(_) => self.call(now),
+            Outcome::Confirmed(proof) => self.confirmed(now, rng, proof),
         }
     }
 
@@ -182,7 +182,7 @@ impl Poller {
 
     /// Whether the last call, or write, failed.
     pub(crate) fn is_failing(&self) -> bool {
-        self.retry.is_failing() || self.store_retry.is_failing()
+        self.retry.is_failing() || self.store_retry.is_failing() || self.doubts.is_failing()
     }
 
     fn call(&mut self, now: Duration) -> Step {
@@ -220,68 +220,136 @@ impl Poller {
         }
     }
 
-    fn begun(&mut self, now: Duration, iterator: ShardIterator) -> Step {
-        if let Some(source) = self.missing.take().filter(|_| self.cursor.sequence().is_none()) {
-            // The shard is there again, and no number can tell whether it is the same: another stream
-            // has taken the place of the one that was read, perhaps with other shards.
-            return Step::Fail(Error::StreamNotFound { stream: self.stream.to_string(), source });
-        }
+    fn begun(&mut self, now: Duration, iterator: ShardIterator, wall: SystemTime) -> Step {
         self.token = Some((iterator.token, now));
-        self.probing = std::mem::replace(&mut self.is_begun, true).then_some(0);
+        self.doubts.is_there();
+        if std::mem::replace(&mut self.is_begun, true) {
+            self.probing.begin(now);
+        }
         self.expected = self.cursor.sequence().cloned();
         // A shard that stays silent, then restarts, must not start at a new `Latest`; nor must a
         // token that expires before the first record.
         if self.cursor.is_latest() {
-            let time = iterator.server_time.checked_sub(CLOCK_GRAIN).unwrap_or(UNIX_EPOCH);
+            // A service that looks at signatures is no further from this machine's clock.
+            let (time, doubt) =
+                iterator.server_time.map_or((wall, MAX_SKEW), |service| (service, CLOCK_GRAIN));
+            let time = time.checked_sub(doubt).unwrap_or(UNIX_EPOCH);
             self.cursor = Cursor::Time(time);
             self.to_store = Some(Position::From(time));
         }
-        self.call(now)
+        match self.missing.take() {
+            // The shard is there again, and no number can tell whether it is the same: another stream may have taken
+            // the place of the one that was read, perhaps with other shards. A listing tells.
+            Some(error) if self.cursor.sequence().is_none() => {
+                self.doubts.open(Doubt::Replaced(error));
+                Step::Confirm
+            }
+            _ => self.call(now),
+        }
     }
 
-    fn answered(&mut self, now: Duration, answer: Answer) -> Step {
+    fn answered(&mut self, now: Duration, rng: &mut fastrand::Rng, answer: Answer) -> Step {
         self.recovered(now);
         self.unconfirmed = false;
         self.limit = self.limit.saturating_mul(2).min(self.pace.limit);
-        let Answer { mut records, next, behind_latest, children } = answer;
+        // User records that are left out were there all the same.
+        let is_caught_up = answer.is_caught_up() && self.span.is_none();
+        let Answer { mut records, next, behind_latest, children, server_time } = answer;
         self.is_behind = behind_latest.is_some_and(|behind| !behind.is_zero());
+        let has_ended = next.is_none() && self.doubts.is_end(!children.is_empty(), self.is_behind);
         let span = self.span.take().or_else(|| Span::of(&records));
-        if let Err(error) = self.resume(&mut records, span.as_ref(), next.is_none()) {
+        if let Err(error) = self.resume(now, &mut records, span.as_ref(), has_ended) {
             return Step::Fail(error);
         }
+        if is_caught_up {
+            self.caught_up.see(now, server_time, self.expected.is_some());
+        }
         let is_new = span.as_ref().is_some_and(|span| self.cursor.advance(span));
-        self.token = next.map(|token| (token, now));
-        if self.token.is_none() {
+        if is_new {
+            self.probing.end();
+            self.doubts.progress();
+        }
+        if has_ended {
+            self.token = None;
             return self.deliver_end(records, behind_latest, Ending::Read(children));
         }
-        if is_new {
-            self.probing = None;
+        match &next {
+            Some(_) => self.doubts.settle(),
+            None => self.doubts.open(Doubt::End),
         }
+        self.token = next.map(|token| (token, now));
         match span {
             Some(Span { through, .. }) if !records.is_empty() => {
                 let gap = self.gap.take();
                 Step::Deliver(Box::new(Delivery { records, through, behind_latest, gap }))
             }
+            _ if self.doubts.is_open() => self.ask(now, rng),
             _ => self.nothing_new(now),
         }
     }
 
     fn nothing_new(&mut self, now: Duration) -> Step {
-        match &mut self.probing {
-            Some(quiet) if self.is_behind || *quiet < MAX_QUIET => {
-                *quiet += u32::from(!self.is_behind);
-                Step::Wait(self.pace.interval.min(PROBE_INTERVAL))
+        match self.probing.wait(now, self.pace.interval, self.is_behind) {
+            Some(wait) => Step::Wait(wait),
+            None => self.wait_interval(now),
+        }
+    }
+
+    /// Asks for a proof of what was claimed, unless the shard is known to be closed: then it is read once more.
+    fn ask(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
+        if !self.doubts.is_closed() {
+            return Step::Confirm;
+        }
+        self.doubts.take();
+        self.read_on(now, rng)
+    }
+
+    fn confirmed(&mut self, now: Duration, rng: &mut fastrand::Rng, proof: Proof) -> Step {
+        let Some(doubt) = self.doubts.take() else { return self.call(now) };
+        match (doubt, proof) {
+            // It may have been closed after it was read: one more answer, made since, tells the end.
+            (Doubt::End, Proof::Closed | Proof::Gone) => {
+                self.doubts.close();
+                self.call(now)
             }
-            _ => {
-                self.probing = None;
-                self.wait_interval(now)
+            (Doubt::End, Proof::Open | Proof::Unknown) => self.read_on(now, rng),
+            (Doubt::Vanished(_), Proof::Gone) if self.doubts.is_gone() => self.aged_out(now),
+            // It may have aged out a moment ago.
+            (Doubt::Vanished(error), Proof::Closed | Proof::Gone) => {
+                match self.retry.refused(now, rng, self.pace.max_outage) {
+                    Some(wait) => self.backs_off(wait, &error),
+                    None => self.aged_out(now),
+                }
+            }
+            (Doubt::Vanished(error), Proof::Open | Proof::Unknown) => self.again(now, rng, error),
+            // The listing would have failed if the stream were another.
+            (Doubt::Replaced(_), Proof::Closed | Proof::Gone | Proof::Open) => self.call(now),
+            (Doubt::Replaced(error), Proof::Unknown) => {
+                self.missing = Some(error);
+                self.token = None;
+                Step::Wait(self.doubts.wait(now, rng).0)
             }
         }
+    }
+
+    /// An end was claimed and not proved: the shard is read on after its last record.
+    fn read_on(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
+        let (wait, is_first) = self.doubts.wait(now, rng);
+        if is_first {
+            log::warn!(
+                "stream {:?}, shard {:?}: an answer had no next shard iterator, as if the shard had ended, which \
+                 nothing else shows; it is read on, again in {wait:?}",
+                self.stream,
+                self.shard.id(),
+            );
+        }
+        Step::Wait(wait)
     }
 
     /// Leaves out what was read before, and notices what is missing.
     fn resume(
         &mut self,
+        now: Duration,
         records: &mut Records,
         span: Option<&Span>,
         ends: bool,
@@ -293,14 +361,30 @@ impl Poller {
         let Some(wanted) = self.expected.take() else { return Ok(()) };
         let available = span.map(|span| span.first.clone());
         if available.as_ref() != Some(&wanted) {
-            let shard = self.shard.id().into();
-            self.trimmed(Gap::Trimmed { shard, wanted: Some(wanted.clone()), available })?;
+            let arrival = records.first().and_then(|first| first.approximate_arrival());
+            self.trimmed(now, Some(wanted), available, arrival)?;
         }
         self.cursor.skip_read(records);
         Ok(())
     }
 
-    fn trimmed(&mut self, gap: Gap) -> Result<(), Error> {
+    /// What was wanted has left the stream, and so may have others that were not read.
+    fn trimmed(
+        &mut self,
+        now: Duration,
+        wanted: Option<SequenceNumber>,
+        available: Option<SequenceNumber>,
+        arrival: Option<SystemTime>,
+    ) -> Result<(), Error> {
+        if wanted.is_some() && self.caught_up.vouches(now, arrival) {
+            log::debug!(
+                "stream {:?}, shard {:?}: the last record that was read has left the stream; none is missing",
+                self.stream,
+                self.shard.id(),
+            );
+            return Ok(());
+        }
+        let gap = Gap::Trimmed { shard: self.shard.id().into(), wanted, available };
         if self.pace.fail_on_trim {
             return Err(Error::Gap { stream: self.stream.to_string(), gap });
         }
@@ -340,25 +424,49 @@ impl Poller {
             (ErrorClass::InvalidArgument, Call::GetRecords) if self.refused == 0 => {
                 self.renew(now, rng, error)
             }
-            (ErrorClass::InvalidArgument, Call::GetIterator) => match self.cursor.position() {
-                Some(wanted) => self.foreign(now, wanted),
-                None => Step::Fail(self.client_error(None, error)),
-            },
+            (ErrorClass::InvalidArgument, Call::GetIterator) => self.place_refused(now, rng, error),
             (ErrorClass::InvalidArgument, _) => Step::Fail(self.client_error(None, error)),
             // The stream, or the shard alone?
             (ErrorClass::NotFound, Call::GetIterator) => {
+                self.missing = Some(error);
                 self.last = Call::Describe;
                 Step::Describe
-            }
-            (ErrorClass::NotFound, Call::Describe) => {
-                let stream = self.stream.to_string();
-                Step::Fail(Error::StreamNotFound { stream, source: error })
             }
             (ErrorClass::TooLarge, Call::GetRecords) => {
                 self.limit = (self.limit / 2).max(1);
                 self.again(now, rng, error)
             }
             _ => self.again(now, rng, error),
+        }
+    }
+
+    /// The service refused the place where reading is to begin.
+    fn place_refused(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        error: ClientError,
+    ) -> Step {
+        match (&self.cursor, self.cursor.position()) {
+            // Only a time later than the service's own is refused: what comes from now on is all of it.
+            (Cursor::Time(time), _) => {
+                log::warn!(
+                    "stream {:?}, shard {:?}: the service refused to begin at {}, so that its clock is behind; reading \
+                     begins at what arrives from now on: check this machine's clock",
+                    self.stream,
+                    self.shard.id(),
+                    Position::From(*time),
+                );
+                self.cursor = Cursor::Fresh(IteratorType::Latest);
+                self.call(now)
+            }
+            (_, Some(wanted)) if self.unconfirmed => self.foreign(now, wanted),
+            // It was read in this run: one refusal is not final.
+            (_, Some(wanted)) => match self.retry.refused(now, rng, self.pace.max_outage) {
+                Some(wait) => self.backs_off(wait, &error),
+                None => self.foreign(now, wanted),
+            },
+            (_, None) => Step::Fail(self.client_error(None, error)),
         }
     }
 
@@ -370,10 +478,20 @@ impl Poller {
     }
 
     fn again(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
-        let Some(wait) = self.retry.failed(now, rng, &error, self.pace.max_outage) else {
-            let lasted = self.retry.lasted(now, &error);
-            return Step::Fail(self.client_error(lasted, error));
-        };
+        match self.retry.failed(now, rng, &error, self.pace.max_outage) {
+            Some(wait) => self.backs_off(wait, &error),
+            None if error.class() == ErrorClass::NotFound && self.last == Call::Describe => {
+                let stream = self.stream.to_string();
+                Step::Fail(Error::StreamNotFound { stream, source: error })
+            }
+            None => {
+                let lasted = self.retry.lasted(now, &error);
+                Step::Fail(self.client_error(lasted, error))
+            }
+        }
+    }
+
+    fn backs_off(&mut self, wait: Duration, error: &ClientError) -> Step {
         let (stream, shard) = (&self.stream, self.shard.id());
         let first = !std::mem::replace(&mut self.warned, true);
         let level = if first { log::Level::Warn } else { log::Level::Debug };
@@ -402,21 +520,20 @@ impl Poller {
                 self.again(now, rng, error)
             }
             StreamStatus::Active | StreamStatus::Updating => {
-                // Whatever was chosen for such a position, the shard has nothing left to read.
-                let strict = self.unconfirmed && self.pace.on_gap == OnGap::Fail;
-                match self.cursor.position().filter(|_| strict) {
-                    Some(wanted) => self.foreign(now, wanted),
-                    None => self.aged_out(),
-                }
+                let Some(error) = self.missing.take() else { return self.call(now) };
+                self.doubts.open(Doubt::Vanished(error));
+                Step::Confirm
             }
         }
     }
 
-    /// The shard left the stream: nothing of it is left to read.
-    fn aged_out(&mut self) -> Step {
-        let wanted = self.cursor.sequence().cloned();
-        let shard = self.shard.id().into();
-        match self.trimmed(Gap::Trimmed { shard, wanted, available: None }) {
+    /// The shard left the stream: nothing of it is left to read, whatever was chosen for positions of no use.
+    fn aged_out(&mut self, now: Duration) -> Step {
+        let is_strict = self.unconfirmed && self.pace.on_gap == OnGap::Fail;
+        if let Some(wanted) = self.cursor.position().filter(|_| is_strict) {
+            return self.foreign(now, wanted);
+        }
+        match self.trimmed(now, self.cursor.sequence().cloned(), None, None) {
             Ok(()) => self.deliver_end(Records::empty(), None, Ending::Vanished),
             Err(error) => Step::Fail(error),
         }

@@ -4,8 +4,9 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::config::Config;
+use crate::probing::{MAX_QUIET, QUICK};
 use crate::record::RecordsBuilder;
-use crate::shard::HashKeyRange;
+use crate::shard::{ChildShard, HashKeyRange};
 
 const NOON: SystemTime = UNIX_EPOCH;
 
@@ -26,6 +27,11 @@ fn trial_with(at: StartAt, config: Config) -> Trial {
     Trial { poller, rng: fastrand::Rng::with_seed(3), now: Duration::ZERO }
 }
 
+/// This machine's clock.
+fn wall() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_000_000)
+}
+
 fn trial(at: StartAt) -> Trial {
     trial_with(at, Config::new())
 }
@@ -43,8 +49,7 @@ fn answer(numbers: &[u64], next: Option<&str>) -> Answer {
     for value in numbers {
         records.push(&number(*value), "key", NOON, b"data");
     }
-    let next = next.map(Token::new);
-    Answer { records: records.build(), next, behind_latest: None, children: Vec::new() }
+    Answer::new(records.build(), next.map(Token::new))
 }
 
 fn numbers(delivery: &Delivery) -> Vec<u64> {
@@ -66,16 +71,38 @@ impl Trial {
     }
 
     fn gets_iterator(&mut self) -> Step {
-        let server_time = UNIX_EPOCH + Duration::from_secs(50);
-        self.step(Outcome::Iterator(Ok(ShardIterator { token: Token::new("t"), server_time })))
+        self.gets_iterator_at(Some(UNIX_EPOCH + Duration::from_secs(50)))
+    }
+
+    fn gets_iterator_at(&mut self, server_time: Option<SystemTime>) -> Step {
+        let iterator = ShardIterator::new(Token::new("t"), server_time);
+        self.step(Outcome::Iterator(Ok((iterator, wall()))))
     }
 
     fn gets(&mut self, numbers: &[u64]) -> Step {
         self.step(Outcome::Records(Ok(answer(numbers, Some("next")))))
     }
 
+    /// The answer that ends the shard, with its children.
     fn gets_last(&mut self, numbers: &[u64]) -> Step {
+        let child = ChildShard::new("shardId-000000000001", Vec::new(), HashKeyRange::ALL);
+        let answer = answer(numbers, None).with_children([child]);
+        self.step(Outcome::Records(Ok(answer)))
+    }
+
+    /// An answer that claims the shard's end, and names no children.
+    fn gets_claim(&mut self, numbers: &[u64]) -> Step {
         self.step(Outcome::Records(Ok(answer(numbers, None))))
+    }
+
+    /// An answer without records that is not behind, at this time of the service.
+    fn catches_up(&mut self, server_time: SystemTime) -> Step {
+        let answer = answer(&[], Some("next")).with_behind_latest(Duration::ZERO);
+        self.step(Outcome::Records(Ok(answer.with_server_time(server_time))))
+    }
+
+    fn is_told(&mut self, proof: Proof) -> Step {
+        self.step(Outcome::Confirmed(proof))
     }
 
     /// Up to the first `GetRecords`.
@@ -83,6 +110,19 @@ impl Trial {
         assert!(matches!(self.step(Outcome::Waited), Step::GetIterator(_)));
         assert!(matches!(self.gets_iterator(), Step::GetRecords { .. }));
         self
+    }
+
+    /// The same call fails again and again, until something else is to be done than to wait.
+    fn fails_until_it_is_final(&mut self, class: ErrorClass) -> Step {
+        let mut step = self.fails(class);
+        while let Step::Wait(wait) = step {
+            assert!(self.now < Duration::from_secs(90));
+            self.now += wait;
+            self.step(Outcome::Waited);
+            step = self.fails(class);
+        }
+        assert!(self.now >= Duration::from_secs(60));
+        step
     }
 
     fn iterator_of(&self, step: &Step) -> IteratorType {
@@ -162,7 +202,7 @@ fn tokens_that_do_not_outlive_the_interval_still_come_to_the_shards_end() {
     assert!(matches!(step, Step::GetRecords { limit: 2, .. }), "{step:?}");
     for numbers in [vec![101], vec![], vec![]] {
         let step = trial.gets(&numbers);
-        assert!(matches!(step, Step::Wait(wait) if wait == PROBE_INTERVAL), "{step:?}");
+        assert!(matches!(step, Step::Wait(wait) if wait == QUICK), "{step:?}");
         assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
     }
     assert!(delivered(trial.gets_last(&[])).through.is_end());
@@ -177,7 +217,7 @@ fn an_idle_shard_is_probed_a_few_times_and_then_left_in_peace() {
     trial.step(Outcome::Waited);
     trial.gets_iterator();
     let mut quick = 0;
-    while matches!(trial.gets(&[]), Step::Wait(wait) if wait == PROBE_INTERVAL) {
+    while matches!(trial.gets(&[]), Step::Wait(wait) if wait == QUICK) {
         trial.step(Outcome::Waited);
         quick += 1;
     }
@@ -318,7 +358,13 @@ fn a_shard_that_aged_out_while_it_waited_ends_and_says_so() {
     let mut trial = trial(fresh());
     trial.step(Outcome::Waited);
     assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
-    let delivery = delivered(trial.step(Outcome::Status(Ok(StreamStatus::Active))));
+    assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+    // One listing may lack it by chance.
+    assert!(matches!(trial.is_told(Proof::Gone), Step::Wait(_)));
+    assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+    assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+    assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+    let delivery = delivered(trial.is_told(Proof::Gone));
     assert!(delivery.through.is_end());
     assert!(matches!(delivery.gap, Some(Gap::Trimmed { wanted: None, available: None, .. })));
     assert!(matches!(trial.step(Outcome::Delivered), Step::End(Ending::Vanished)));
@@ -333,8 +379,17 @@ fn a_stream_that_is_gone_is_told_from_a_shard_that_is_gone() {
     };
     let mut missing = trial(fresh()).begun();
     gone(&mut missing);
-    let step = missing.fails(ErrorClass::NotFound);
-    assert!(matches!(step, Step::Fail(Error::StreamNotFound { .. })));
+    // It may be known elsewhere: for a minute that is not final.
+    let mut step = missing.fails(ErrorClass::NotFound);
+    while let Step::Wait(wait) = step {
+        assert!(missing.now < Duration::from_secs(90));
+        missing.now += wait;
+        missing.step(Outcome::Waited);
+        missing.fails(ErrorClass::NotFound);
+        step = missing.fails(ErrorClass::NotFound);
+    }
+    assert!(matches!(step, Step::Fail(Error::StreamNotFound { .. })), "{step:?}");
+    assert!(missing.now >= Duration::from_secs(60));
 
     let mut dying = trial(fresh()).begun();
     gone(&mut dying);
@@ -373,17 +428,53 @@ fn a_stream_that_is_replaced_while_it_is_read_fails_whatever_was_chosen() {
     trial.step(Outcome::Waited);
     let step = trial.fails(ErrorClass::NotFound);
     assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(106)));
-    let step = trial.fails(ErrorClass::InvalidArgument);
+    let step = trial.fails_until_it_is_final(ErrorClass::InvalidArgument);
     assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Foreign { .. }, .. })), "{step:?}");
 }
 
 #[test]
-fn a_stream_that_is_replaced_before_a_record_was_read_is_not_found() {
-    let mut trial = trial(fresh()).begun();
-    assert!(matches!(trial.gets(&[]), Step::Wait(_)));
+fn a_number_that_was_read_and_is_refused_once_is_asked_for_again() {
+    let mut trial = trial(resumed(105)).begun();
+    delivered(trial.gets(&[105, 106]));
+    trial.step(Outcome::Delivered);
     trial.step(Outcome::Waited);
-    assert!(matches!(trial.fails(ErrorClass::NotFound), Step::GetIterator(_)));
-    assert!(matches!(trial.gets_iterator(), Step::Fail(Error::StreamNotFound { .. })));
+    trial.fails(ErrorClass::ExpiredIterator);
+    assert!(matches!(trial.fails(ErrorClass::InvalidArgument), Step::Wait(_)));
+    assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+    trial.gets_iterator();
+    assert_eq!(numbers(&delivered(trial.gets(&[106, 107]))), [107]);
+}
+
+#[test]
+fn a_shard_that_was_not_found_for_a_moment_is_read_on_when_a_listing_shows_it() {
+    for (proof, is_read) in [(Proof::Open, true), (Proof::Closed, true), (Proof::Unknown, false)] {
+        let mut trial = trial(fresh()).begun();
+        assert!(matches!(trial.gets(&[]), Step::Wait(_)));
+        trial.step(Outcome::Waited);
+        assert!(matches!(trial.fails(ErrorClass::NotFound), Step::GetIterator(_)));
+        // Another stream may have taken its place: then the listing is an error.
+        assert!(matches!(trial.gets_iterator(), Step::Confirm));
+        let step = trial.is_told(proof);
+        assert_eq!(matches!(step, Step::GetRecords { .. }), is_read, "{step:?}");
+        if !is_read {
+            assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+            assert!(matches!(trial.gets_iterator(), Step::Confirm));
+        }
+    }
+}
+
+#[test]
+fn a_new_shard_that_is_not_found_yet_is_not_taken_for_one_that_has_aged_out() {
+    let mut trial = trial(fresh());
+    trial.step(Outcome::Waited);
+    for proof in [Proof::Open, Proof::Closed, Proof::Unknown] {
+        assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+        assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+        assert!(matches!(trial.is_told(proof), Step::Wait(_)));
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+    }
+    assert!(matches!(trial.gets_iterator(), Step::GetRecords { .. }));
+    assert_eq!(numbers(&delivered(trial.gets(&[101]))), [101]);
 }
 
 #[test]
@@ -391,7 +482,12 @@ fn a_stored_position_of_a_shard_that_is_gone_is_foreign() {
     let mut trial = trial(resumed(105));
     trial.step(Outcome::Waited);
     trial.fails(ErrorClass::NotFound);
-    let step = trial.step(Outcome::Status(Ok(StreamStatus::Active)));
+    assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+    assert!(matches!(trial.is_told(Proof::Gone), Step::Wait(_)));
+    trial.step(Outcome::Waited);
+    trial.fails(ErrorClass::NotFound);
+    trial.step(Outcome::Status(Ok(StreamStatus::Active)));
+    let step = trial.is_told(Proof::Gone);
     assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Foreign { .. }, .. })));
 }
 
@@ -502,4 +598,177 @@ fn what_is_left_out_was_read_all_the_same() {
     trial.step(Outcome::Waited);
     let step = trial.fails(ErrorClass::ExpiredIterator);
     assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(109)));
+}
+
+#[test]
+fn an_end_that_nothing_proves_is_not_stored_and_the_shard_is_read_on() {
+    let mut trial = trial(fresh()).begun();
+    delivered(trial.gets(&[110]));
+    trial.step(Outcome::Delivered);
+    trial.step(Outcome::Waited);
+    let delivery = delivered(trial.gets_claim(&[111]));
+    assert_eq!(delivery.through, Position::after(number(111)));
+    assert!(matches!(trial.step(Outcome::Delivered), Step::Confirm));
+    assert!(matches!(trial.is_told(Proof::Open), Step::Wait(_)));
+    assert!(trial.poller.is_failing());
+    let step = trial.step(Outcome::Waited);
+    assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(111)));
+    trial.gets_iterator();
+    let delivery = delivered(trial.gets(&[111, 112, 113]));
+    assert_eq!((numbers(&delivery), delivery.gap), (vec![112, 113], None));
+    assert!(!trial.poller.is_failing());
+}
+
+#[test]
+fn an_end_that_is_claimed_again_and_again_is_read_on_with_backoff() {
+    let mut trial = trial(fresh()).begun();
+    let mut waits = Vec::new();
+    for proof in [Proof::Open, Proof::Unknown].into_iter().cycle().take(40) {
+        assert!(matches!(trial.gets_claim(&[]), Step::Confirm));
+        let Step::Wait(wait) = trial.is_told(proof) else { panic!() };
+        waits.push(wait);
+        trial.now += wait;
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+        assert!(matches!(trial.gets_iterator(), Step::GetRecords { .. }));
+    }
+    let most = waits.iter().max().unwrap();
+    assert!(*most > Duration::from_secs(5), "{waits:?}");
+}
+
+#[test]
+fn an_end_that_a_listing_proves_is_read_once_more() {
+    let mut trial = trial(fresh()).begun();
+    assert!(!delivered(trial.gets_claim(&[110])).through.is_end());
+    assert!(matches!(trial.step(Outcome::Delivered), Step::Confirm));
+    // It may have been closed between the two: what came before that is read.
+    let step = trial.is_told(Proof::Closed);
+    assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(110)));
+    trial.gets_iterator();
+    let delivery = delivered(trial.gets_claim(&[110, 111]));
+    assert_eq!(numbers(&delivery), [111]);
+    assert_eq!(delivery.through, Position::End { sequence: number(111) });
+    let step = trial.step(Outcome::Delivered);
+    assert!(matches!(step, Step::End(Ending::Read(ref children)) if children.is_empty()));
+}
+
+#[test]
+fn a_shard_that_was_listed_closed_ends_without_another_listing() {
+    let shard = Shard::new("shardId-000000000000", HashKeyRange::ALL, number(100));
+    let start = Start { shard: shard.with_ending(number(190)), at: fresh(), gap: None };
+    let pace = Pace::new(&Config::new());
+    let poller = Poller::new("orders".into(), start, pace, Duration::ZERO);
+    let rng = fastrand::Rng::with_seed(3);
+    let mut trial = Trial { poller, rng, now: Duration::ZERO }.begun();
+    // One that says that there is more contradicts itself, and is read again.
+    let behind = answer(&[101], None).with_behind_latest(Duration::from_millis(9));
+    assert!(!delivered(trial.step(Outcome::Records(Ok(behind)))).through.is_end());
+    assert!(matches!(trial.step(Outcome::Delivered), Step::Wait(_)));
+    assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+    trial.gets_iterator();
+    assert!(delivered(trial.gets_claim(&[101, 102])).through.is_end());
+}
+
+#[test]
+fn a_lag_that_is_never_zero_does_not_keep_a_closed_shard_open_for_ever() {
+    let mut trial = trial(fresh()).begun();
+    let behind = || answer(&[], None).with_behind_latest(Duration::from_millis(1500));
+    assert!(matches!(trial.step(Outcome::Records(Ok(behind()))), Step::Confirm));
+    assert!(matches!(trial.is_told(Proof::Closed), Step::GetIterator(_)));
+    let mut calls = 1;
+    loop {
+        trial.gets_iterator();
+        calls += 1;
+        match trial.step(Outcome::Records(Ok(behind()))) {
+            Step::Wait(_) => assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_))),
+            step => break assert!(delivered(step).through.is_end()),
+        }
+    }
+    assert_eq!(calls, 3);
+}
+
+#[test]
+fn quiet_for_longer_than_the_retention_is_no_loss() {
+    let hour = Duration::from_secs(3600);
+    let config = Config::new().interval(hour).fail_on_trim(true);
+    let mut trial = trial_with(fresh(), config).begun();
+    delivered(trial.gets(&[101]));
+    trial.step(Outcome::Delivered);
+    trial.now += hour;
+    // Every token has expired by then, and after a day the record that is resumed at has left the stream.
+    for round in 0..60 {
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)), "{round}");
+        trial.gets_iterator();
+        if round < 24 {
+            assert!(matches!(trial.gets(&[101]), Step::Wait(_)));
+            assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
+        }
+        while let Step::Wait(wait) = trial.catches_up(UNIX_EPOCH + trial.now) {
+            trial.now += wait;
+            if wait > QUICK {
+                break;
+            }
+            assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
+        }
+    }
+    trial.step(Outcome::Waited);
+    trial.gets_iterator();
+    let mut records = RecordsBuilder::default();
+    records.push(&number(150), "key", UNIX_EPOCH + trial.now, b"data");
+    let answer = Answer::new(records.build(), Some(Token::new("next")));
+    let delivery = delivered(trial.step(Outcome::Records(Ok(answer))));
+    assert_eq!((numbers(&delivery), delivery.gap), (vec![150], None));
+}
+
+#[test]
+fn what_left_the_stream_before_it_was_known_to_be_read_is_a_gap() {
+    let mut trial = trial(resumed(105)).begun();
+    // Nothing is left of what came after the position: that is no proof that nothing came.
+    while let Step::Wait(wait) = trial.catches_up(UNIX_EPOCH) {
+        trial.now += wait;
+        if wait > QUICK {
+            break;
+        }
+        trial.step(Outcome::Waited);
+    }
+    trial.step(Outcome::Waited);
+    let delivery = delivered(trial.gets(&[150]));
+    assert!(matches!(delivery.gap, Some(Gap::Trimmed { .. })), "{:?}", delivery.gap);
+}
+
+#[test]
+fn without_the_servers_clock_latest_is_stored_five_minutes_early() {
+    let mut trial = trial(StartAt::Fresh(IteratorType::Latest));
+    trial.step(Outcome::Waited);
+    let step = trial.gets_iterator_at(None);
+    let time = wall() - Duration::from_secs(300);
+    assert!(matches!(&step, Step::Store { to: Position::From(at), .. } if *at == time), "{step:?}");
+}
+
+#[test]
+fn a_time_that_the_service_refuses_is_no_position_of_another_stream() {
+    let stored = StartAt::Stored(Position::From(wall()));
+    let mut trial = trial(stored);
+    trial.step(Outcome::Waited);
+    let step = trial.fails(ErrorClass::InvalidArgument);
+    assert_eq!(trial.iterator_of(&step), IteratorType::Latest);
+    assert!(matches!(trial.gets_iterator(), Step::Store { reset: false, .. }));
+    trial.step(Outcome::Stored(Ok(())));
+    assert_eq!(delivered(trial.gets(&[101])).gap, None);
+}
+
+#[test]
+fn a_refusal_that_may_pass_does_not_end_a_reader() {
+    let mut trial = trial(fresh()).begun();
+    delivered(trial.gets(&[101]));
+    trial.step(Outcome::Delivered);
+    trial.step(Outcome::Waited);
+    for _ in 0..2 {
+        assert!(matches!(trial.fails(ErrorClass::Credentials), Step::Wait(_)));
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
+    }
+    assert_eq!(numbers(&delivered(trial.gets(&[102]))), [102]);
+    trial.step(Outcome::Delivered);
+    trial.step(Outcome::Waited);
+    let step = trial.fails_until_it_is_final(ErrorClass::Credentials);
+    assert!(matches!(step, Step::Fail(Error::Client { .. })), "{step:?}");
 }

@@ -58,7 +58,7 @@ pub struct InvalidPositionKey(String);
 const SECONDS_BIAS: u64 = 1 << 63;
 
 /// How far two clocks may be apart: Amazon takes no request that is older or newer.
-const MAX_SKEW: Duration = Duration::from_secs(300);
+pub(crate) const MAX_SKEW: Duration = Duration::from_secs(300);
 
 impl IteratorType {
     /// Whether reading can start there.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, select_biased};
 
@@ -25,7 +25,7 @@ use crate::position::Position;
 use crate::record::Records;
 use crate::room::Room;
 use crate::slots::Slots;
-use crate::step::{Delivery, Ending, Outcome, Step};
+use crate::step::{Delivery, Ending, Outcome, Proof, Step};
 
 /// What a shard's thread works with. It lies on the heap: what stands on the stack below a call stays in memory for
 /// each shard, even while nothing happens.
@@ -39,7 +39,7 @@ pub(crate) struct Reader<'a> {
     slots: Slots,
     rng: fastrand::Rng,
     /// The answers to `Confirm`.
-    confirmed: Receiver<bool>,
+    confirmed: Receiver<Proof>,
     #[cfg(feature = "kpl")]
     left_out: kpl::Watch,
     #[cfg(feature = "kpl")]
@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
         poller: Poller,
         ledger: Arc<Ledger>,
         batches: Arc<Sender<Batch>>,
-        confirmed: Receiver<bool>,
+        confirmed: Receiver<Proof>,
     ) -> Self {
         let room = Arc::new(Room::new(run.budget.clone()));
         let call = Call::new(run.engine.shutdown.halted().clone()).with_room(Arc::clone(&room));
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
             Step::Wait(time) => Some(self.wait(time)),
             Step::GetIterator(at) => {
                 let answer = self.run.client.get_shard_iterator(stream, shard, &at, &self.call);
-                Some(Outcome::Iterator(answer))
+                Some(Outcome::Iterator(answer.map(|iterator| (iterator, SystemTime::now()))))
             }
             Step::GetRecords { token, limit } => self.get(&token, limit).map(Outcome::Records),
             Step::Describe => {
@@ -287,7 +287,7 @@ impl<'a> Reader<'a> {
         select_biased! {
             recv(self.halted()) -> _ => None,
             // The coordinator keeps a sender until it stops the consumer.
-            recv(self.confirmed) -> has_ended => has_ended.ok().map(Outcome::Confirmed),
+            recv(self.confirmed) -> proof => proof.ok().map(Outcome::Confirmed),
         }
     }
 

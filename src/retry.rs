@@ -11,17 +11,24 @@ const BASE: Duration = Duration::from_millis(250);
 /// The upper bound of every wait: Amazon's throttling windows are a second long.
 const CAP: Duration = Duration::from_secs(10);
 
+/// How long a refusal may last that may pass: a renewal of keys, a signature's time, a stream that is not known
+/// everywhere yet.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(60);
+/// So often it must have come, however long ago the first one is.
+const MIN_REFUSALS: u32 = 3;
+
 /// Failures in a row of one kind of call.
 #[derive(Debug, Default)]
 pub(crate) struct Retry {
     since: Option<Duration>,
     attempts: u32,
-    credentials: u32,
+    /// Since when, and how often, the service has refused the call; what fails in between says nothing about that.
+    refused: Option<(Duration, u32)>,
 }
 
 impl Retry {
-    /// Counts a failure: how long to wait, or `None` if it has lasted longer than `limit`, or
-    /// trying again cannot help.
+    /// Counts a failure: how long to wait, or `None` if it has lasted longer than `limit`, or trying again cannot
+    /// help. A refusal is borne for a minute where there is no limit.
     pub(crate) fn failed(
         &mut self,
         now: Duration,
@@ -29,15 +36,29 @@ impl Retry {
         error: &ClientError,
         limit: Option<Duration>,
     ) -> Option<Duration> {
-        // Another failure in between says nothing about credentials.
-        let is_refused = error.class() == ErrorClass::Credentials;
-        self.credentials = if is_refused { self.credentials + 1 } else { 0 };
-        // The client asks for new credentials after the first refusal; if those are refused too,
-        // they are wrong.
-        if error.class() == ErrorClass::Fatal || self.credentials > 1 {
+        if !is_refusal(error) {
+            return self.wait(now, rng, limit);
+        }
+        if !error.may_pass() {
             return None;
         }
-        self.wait(now, rng, limit)
+        self.refused(now, rng, limit)
+    }
+
+    /// The same for a refusal of which nobody else knows whether it may pass.
+    pub(crate) fn refused(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        limit: Option<Duration>,
+    ) -> Option<Duration> {
+        let (since, count) = self.refused.get_or_insert((now, 0));
+        *count += 1;
+        let has_lasted = now.saturating_sub(*since) >= limit.unwrap_or(REFUSAL_PATIENCE);
+        if has_lasted && *count >= MIN_REFUSALS {
+            return None;
+        }
+        self.wait(now, rng, None)
     }
 
     /// The same for a failure that is not a call's.
@@ -60,8 +81,11 @@ impl Retry {
 
     /// How long the row has lasted when it is given up for its length.
     pub(crate) fn lasted(&self, now: Duration, error: &ClientError) -> Option<Duration> {
-        let is_outage = error.is_retriable() && error.class() != ErrorClass::Credentials;
-        self.since.filter(|_| is_outage).map(|since| now.saturating_sub(since))
+        let since = match is_refusal(error) {
+            true => self.refused.filter(|_| error.may_pass()).map(|(since, _)| since),
+            false => self.since,
+        };
+        since.map(|since| now.saturating_sub(since))
     }
 
     /// Ends the row: how long it lasted, if there was one.
@@ -74,6 +98,12 @@ impl Retry {
     pub(crate) fn is_failing(&self) -> bool {
         self.since.is_some()
     }
+}
+
+/// Whether the service answered, and refused.
+fn is_refusal(error: &ClientError) -> bool {
+    use ErrorClass::{Credentials, Fatal, InvalidArgument, NotFound};
+    matches!(error.class(), Credentials | Fatal | InvalidArgument | NotFound)
 }
 
 /// Full jitter above a floor, so that consumers which failed together do not come back together.
@@ -129,14 +159,33 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_tried_twice_and_a_fatal_error_once() {
+    fn a_refusal_that_may_pass_is_borne_for_a_while_and_one_that_cannot_is_final() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut failed = |retry: &mut Retry, class| {
-            retry.failed(Duration::ZERO, &mut rng, &error(class), None).is_some()
+        let mut at = |seconds, retry: &mut Retry, error: &ClientError| {
+            retry.failed(Duration::from_secs(seconds), &mut rng, error, None).is_some()
+        };
+        let (refused, denied) = (error(ErrorClass::Credentials), error(ErrorClass::Fatal));
+        let mut retry = Retry::default();
+        assert!(!at(0, &mut retry, &denied));
+        assert!(at(0, &mut retry, &refused) && at(59, &mut retry, &refused));
+        // What fails in between says nothing about it.
+        assert!(at(60, &mut retry, &error(ErrorClass::Throttled)));
+        assert!(!at(61, &mut retry, &refused));
+        let renewed = error(ErrorClass::Credentials).with_new_keys_refused();
+        assert!(!at(0, &mut Retry::default(), &renewed));
+    }
+
+    #[test]
+    fn a_single_refusal_after_a_long_outage_is_not_final() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut at = |seconds, retry: &mut Retry, class| {
+            retry.failed(Duration::from_secs(seconds), &mut rng, &error(class), None).is_some()
         };
         let mut retry = Retry::default();
-        assert!(failed(&mut retry, ErrorClass::Credentials));
-        assert!(!failed(&mut retry, ErrorClass::Credentials));
-        assert!(!failed(&mut Retry::default(), ErrorClass::Fatal));
+        assert!(at(0, &mut retry, ErrorClass::Credentials));
+        for seconds in 1..7200 {
+            assert!(at(seconds, &mut retry, ErrorClass::Transient));
+        }
+        assert!(at(7200, &mut retry, ErrorClass::Credentials));
     }
 }

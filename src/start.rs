@@ -48,6 +48,8 @@ struct Legacy {
 enum Own {
     #[default]
     None,
+    /// The oldest of them that is listed starts where the stream does.
+    Stream,
     /// Set, or the same on every way up.
     At(IteratorType),
     /// A number says nothing about another shard, and two parents may disagree.
@@ -55,10 +57,13 @@ enum Own {
 }
 
 impl Own {
-    fn and(self, other: &Self) -> Self {
+    fn and(self, other: &Self, stream: &IteratorType) -> Self {
         match (self, other) {
             (Self::None, other) => other.clone(),
             (one, Self::None) => one,
+            (Self::Stream, Self::Stream) => Self::Stream,
+            (Self::At(at), Self::Stream) if at == *stream => Self::Stream,
+            (Self::Stream, Self::At(at)) if at == stream => Self::Stream,
             (Self::At(one), Self::At(other)) if one == *other => Self::At(one),
             _ => Self::Oldest,
         }
@@ -89,7 +94,7 @@ pub(crate) fn fresh_starts(
         for parent in &node.parents {
             climb(tree, wishes, parent, &mut legacies);
         }
-        let above = above(node, &legacies);
+        let above = above(node, wishes, &legacies);
         if above.is_begun {
             return IteratorType::TrimHorizon;
         }
@@ -97,7 +102,7 @@ pub(crate) fn fresh_starts(
             (Some(own), _) => own.clone(),
             (None, Own::At(at)) => at,
             (None, Own::Oldest) => IteratorType::TrimHorizon,
-            (None, Own::None) => wishes.iterator_type.clone(),
+            (None, Own::None | Own::Stream) => wishes.iterator_type.clone(),
         }
     };
     shards.iter().map(start).collect()
@@ -121,7 +126,7 @@ fn climb<'a>(
         let Some(node) = node.filter(|_| !wishes.stored.contains_key(&**id)) else {
             // What is above it tells nothing more. One that is not listed any more was there when earlier runs were.
             let is_begun = node.is_some() || !wishes.stored.is_empty();
-            legacies.insert(id, Legacy { is_begun, own: Own::None });
+            legacies.insert(id, Legacy { is_begun, own: Own::Stream });
             path.pop();
             continue;
         };
@@ -135,20 +140,22 @@ fn climb<'a>(
             path.push((parent, 0));
             continue;
         }
-        let mut legacy = above(node, legacies);
+        let mut legacy = above(node, wishes, legacies);
         if let Some(own) = node.shard.start_at() {
             legacy.own = Own::handed_down(own);
+        } else if node.parents.is_empty() {
+            legacy.own = Own::Stream;
         }
         legacies.insert(id, legacy);
         path.pop();
     }
 }
 
-fn above(node: &Node, legacies: &BTreeMap<&str, Legacy>) -> Legacy {
+fn above(node: &Node, wishes: &Wishes<'_>, legacies: &BTreeMap<&str, Legacy>) -> Legacy {
     let parents = node.parents.iter().filter_map(|parent| legacies.get(&**parent));
     parents.fold(Legacy::default(), |one, other| Legacy {
         is_begun: one.is_begun || other.is_begun,
-        own: one.own.and(&other.own),
+        own: one.own.and(&other.own, wishes.iterator_type),
     })
 }
 

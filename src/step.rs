@@ -1,6 +1,6 @@
 //! What a poller asks for, and what comes of it. Pure.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::client::{Answer, ClientError, ShardIterator, StreamStatus, Token};
 use crate::error::Error;
@@ -15,8 +15,8 @@ use crate::store::StoreError;
 pub(crate) enum Outcome {
     /// Of `Wait`, and at the start.
     Waited,
-    /// Of `GetIterator`.
-    Iterator(Result<ShardIterator, ClientError>),
+    /// Of `GetIterator`, with this machine's clock when it came.
+    Iterator(Result<(ShardIterator, SystemTime), ClientError>),
     /// Of `GetRecords`.
     Records(Result<Answer, ClientError>),
     /// Of `Describe`.
@@ -25,9 +25,21 @@ pub(crate) enum Outcome {
     Stored(Result<(), StoreError>),
     /// Of `Deliver`.
     Delivered,
-    /// Of `Confirm`: whether a listing proves that the shard has ended.
-    #[expect(dead_code, reason = "the poller does not ask yet")]
-    Confirmed(bool),
+    /// Of `Confirm`.
+    Confirmed(Proof),
+}
+
+/// What a listing proves that was made after the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// The shard is closed: it has an ending number, or children.
+    Closed,
+    /// The shard has left the stream.
+    Gone,
+    /// The shard is open.
+    Open,
+    /// There was no listing.
+    Unknown,
 }
 
 /// What to do next.
@@ -46,8 +58,7 @@ pub(crate) enum Step {
     },
     /// Boxed, as most steps are another, and each stands on the stack of a thread.
     Deliver(Box<Delivery>),
-    /// An answer claims that the shard has ended, which nothing else shows: ask a listing.
-    #[expect(dead_code, reason = "the poller does not ask yet")]
+    /// Ask whether a listing shows that the shard has ended.
     Confirm,
     /// The last batch was sent; the poller is done.
     End(Ending),

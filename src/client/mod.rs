@@ -158,8 +158,8 @@ pub struct Token(Arc<str>);
 pub struct ShardIterator {
     /// The token for the first read.
     pub token: Token,
-    /// The server's clock (the `Date` header); the local clock if it gave none.
-    pub server_time: SystemTime,
+    /// The server's clock (the `Date` header), if it gave it.
+    pub server_time: Option<SystemTime>,
 }
 
 /// What `GetRecords` says.
@@ -168,12 +168,14 @@ pub struct ShardIterator {
 pub struct Answer {
     /// The records; an answer without any is normal, even while there are more to come.
     pub records: Records,
-    /// The token for the next read; `None` at the end of a closed shard.
+    /// The token for the next read; without one the answer says that the shard has ended.
     pub next: Option<Token>,
     /// How far this answer is behind the newest record. Some servers always say 0.
     pub behind_latest: Option<Duration>,
     /// At the end of a closed shard its children, if the server tells.
     pub children: Vec<ChildShard>,
+    /// The server's clock (the `Date` header), if it gave it.
+    pub server_time: Option<SystemTime>,
 }
 
 impl ShardPage {
@@ -184,14 +186,18 @@ impl ShardPage {
 }
 
 impl ShardIterator {
-    /// A token, and the server's clock when it gave it.
-    pub fn new(token: Token, server_time: SystemTime) -> Self {
-        Self { token, server_time }
+    /// A token, and the server's clock when it gave it, if it told.
+    ///
+    /// Without it, a shard that is read from [`Latest`](crate::IteratorType::Latest) goes by this machine's clock, less
+    /// five minutes.
+    pub fn new(token: Token, server_time: impl Into<Option<SystemTime>>) -> Self {
+        Self { token, server_time: server_time.into() }
     }
 }
 
 impl Answer {
-    /// These records, and the token for the next read; `None` ends the shard, for good.
+    /// These records, and the token for the next read; `None` says that the shard has ended. That is believed if
+    /// the answer names its children, or if a listing shows it; until then the shard is read on.
     ///
     /// ```
     /// use std::time::Duration;
@@ -211,7 +217,7 @@ impl Answer {
     /// assert!(answer.next.is_some() && end.children.len() == 2);
     /// ```
     pub fn new(records: Records, next: Option<Token>) -> Self {
-        Self { records, next, behind_latest: None, children: Vec::new() }
+        Self { records, next, behind_latest: None, children: Vec::new(), server_time: None }
     }
 
     /// The same, so far behind the newest record. Defaults to unknown.
@@ -229,6 +235,15 @@ impl Answer {
         self
     }
 
+    /// The same with the server's clock when it answered. Defaults to unknown.
+    ///
+    /// It tells, after a long silence, that no record left the stream unread.
+    #[must_use]
+    pub fn with_server_time(mut self, time: impl Into<Option<SystemTime>>) -> Self {
+        self.server_time = time.into();
+        self
+    }
+
     /// Reads the JSON that `GetRecords` answers with, for a [`Client`] over another HTTP library.
     ///
     /// # Errors
@@ -238,9 +253,10 @@ impl Answer {
         aws::answer(body)
     }
 
-    /// Whether it shows that there was nothing more to read. Without records it may still be behind.
+    /// Whether it shows that there was nothing more to read. Without records it may still be behind, and where the
+    /// server does not tell nobody knows.
     pub(crate) fn is_caught_up(&self) -> bool {
-        self.records.is_empty() && self.behind_latest.is_none_or(|behind| behind.is_zero())
+        self.records.is_empty() && self.behind_latest == Some(Duration::ZERO)
     }
 }
 
@@ -305,14 +321,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_answer_has_caught_up_unless_it_is_behind() {
-        let empty = |behind_latest| Answer {
-            records: Records::empty(),
-            next: None,
-            behind_latest,
-            children: Vec::new(),
-        };
-        assert!(empty(None).is_caught_up() && empty(Some(Duration::ZERO)).is_caught_up());
-        assert!(!empty(Some(Duration::from_millis(1))).is_caught_up());
+    fn an_empty_answer_has_caught_up_if_it_says_so() {
+        let empty = Answer::new(Records::empty(), None);
+        assert!(!empty.is_caught_up());
+        assert!(empty.clone().with_behind_latest(Duration::ZERO).is_caught_up());
+        assert!(!empty.with_behind_latest(Duration::from_millis(1)).is_caught_up());
     }
 }

@@ -7,14 +7,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, never, unbounded};
+use parking_lot::Mutex;
 
 use super::faults::{call, get_records, latency};
+use super::oddities;
+use super::truth::Truth;
 use super::world::{STREAM, World};
 use crate::batch::Batch;
-use crate::client::{Call, Client, ClientError, ShardPage};
+use crate::client::{Answer, Call, Client, ClientError, ErrorClass, ShardPage};
+#[cfg(feature = "kpl")]
+use crate::config::Deaggregation;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, Desk};
 use crate::error::Error;
+#[cfg(feature = "kpl")]
+use crate::kpl;
 use crate::ledger::{Books, Ledger, flush_all};
 use crate::lineage::{Plan, Start};
 use crate::on_error::OnError;
@@ -44,6 +51,7 @@ pub(super) struct Consumer {
     uncommitted: Vec<Batch>,
     is_dispatching: bool,
     pub(super) has_listed: bool,
+    has_started: bool,
     /// Whether the stream was listed before the store is read.
     lists_first: bool,
     is_stopping: bool,
@@ -66,6 +74,10 @@ pub(super) enum Task {
     Happening,
     /// From now on nothing goes wrong.
     Calm,
+    /// What is too old leaves the stream.
+    Retain,
+    /// The silence is over.
+    Wake,
     /// The consumer is gone at once.
     Crash,
     /// The consumer is asked to stop.
@@ -89,17 +101,23 @@ impl Consumer {
         let plan = Plan {
             stream: STREAM.into(),
             iterator_type: config.iterator_type.clone(),
-            chosen: None,
+            chosen: world.truth.lock().chosen.clone(),
             on_gap: config.on_gap,
         };
         let is_dispatching = world.temper.workers == 0;
         // As `Stream::shards` does before a door is opened.
         let listed = world.temper.lists_first.then(|| {
-            world.truth.lock().lists();
-            world.kinesis.shards(STREAM)
+            let mut truth = world.truth.lock();
+            truth.lists();
+            let mut shards = world.kinesis.shards(STREAM);
+            for shard in &mut shards {
+                shard.start_at = truth.own_starts.get(shard.id()).cloned();
+            }
+            shards
         });
         Self {
             has_listed: listed.is_some(),
+            has_started: false,
             lists_first: listed.is_some(),
             coordinator: Coordinator::new(plan, config, listed, is_dispatching),
             readers: BTreeMap::new(),
@@ -143,7 +161,8 @@ impl Consumer {
 
     pub(super) fn does(&mut self, world: &mut World, task: Task) {
         match task {
-            Task::Happening | Task::Calm | Task::Crash | Task::Due => {}
+            Task::Happening | Task::Calm | Task::Retain | Task::Wake => {}
+            Task::Crash | Task::Due => {}
             Task::Stop => self.stop(world),
             Task::Drain => {
                 self.is_draining = self.is_dispatching;
@@ -266,10 +285,11 @@ impl Consumer {
                 return world.plan(time, Task::Tell(flushed));
             }
             Action::Start { start, delay } => {
+                self.has_started = true;
                 return world.plan(Duration::ZERO, Task::Begin(Box::new(start), delay));
             }
-            Action::Confirm { shard, has_ended } => {
-                let outcome = Box::new(Outcome::Confirmed(has_ended));
+            Action::Confirm { shard, proof } => {
+                let outcome = Box::new(Outcome::Confirmed(proof));
                 return world.plan(Duration::ZERO, Task::Poll(shard, outcome));
             }
             Action::Close => return,
@@ -296,9 +316,10 @@ impl Consumer {
         let listed = call(world, "ListShards", |world| {
             world.kinesis.list_shards(STREAM, page, &Call::unbounded())
         });
-        let is_last = listed.as_ref().is_ok_and(|page| page.next_token.is_none());
-        let is_first = is_last && !std::mem::replace(&mut self.has_listed, true);
-        if is_first {
+        let listed = listed.map(|page| oddities::listed(world, page, !self.has_started));
+        // One that lacks something is made again, before anything is read.
+        if listed.as_ref().is_ok_and(|page| page.next_token.is_none()) && !self.has_started {
+            self.has_listed = true;
             world.truth.lock().lists();
             skip_for_latest(world);
         }
@@ -362,18 +383,25 @@ impl Consumer {
             Step::GetIterator(at) => Outcome::Iterator(call(world, "GetShardIterator", |world| {
                 let call = Call::unbounded();
                 let iterator = world.kinesis.get_shard_iterator(STREAM, shard, &at, &call);
-                if at == IteratorType::Latest && iterator.is_ok() {
-                    world.truth.lock().starts_latest(shard);
+                match (&at, &iterator) {
+                    (IteratorType::Latest, Ok(_)) => world.truth.lock().starts_latest(shard),
+                    (IteratorType::AtTimestamp(_), Err(error))
+                        if error.class() == ErrorClass::InvalidArgument =>
+                    {
+                        world.truth.lock().refuses_time(shard);
+                        world.counts.fault("time later than the service's");
+                    }
+                    _ => {}
                 }
-                iterator
+                iterator.map(|given| oddities::iterator(world, given))
             })),
             Step::GetRecords { token, limit } => {
-                let answer = get_records(world, &token, limit);
+                let answer = get_records(world, shard, &token, limit);
                 if let Ok(answer) = &answer {
                     let tells = !answer.records.is_empty() || answer.next.is_none();
                     world.truth.lock().reads(shard, tells);
                 }
-                Outcome::Records(answer)
+                Outcome::Records(answer.map(|answer| take_apart(world, &mut reader.poller, answer)))
             }
             Step::Describe => Outcome::Status(call(world, "DescribeStreamSummary", |world| {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
@@ -414,8 +442,13 @@ impl Consumer {
         let fails = world.is_chaotic && world.rng.f64() < world.temper.handler_faults;
         let (truth, faults) = (Arc::clone(&world.truth), Cell::new(0));
         let poison = world.temper.poison;
+        let part = (world.rng.u8(0..8) == 0).then(|| world.rng.usize(1..=batch.len().max(1)));
+        world.counts.faults_of("part committed", u64::from(part.is_some()));
         let handler: Callback<'_> = Box::new(|batch| {
             truth.lock().hands_over(batch);
+            if let Some(part) = part {
+                commit_first(&truth, batch, part);
+            }
             if fails || batch.records().iter().any(|record| is_poison(&record, poison)) {
                 faults.set(1);
                 return Err("the handler fails".into());
@@ -443,6 +476,21 @@ impl Consumer {
             return;
         }
         let batch = self.uncommitted.swap_remove(world.rng.usize(0..self.uncommitted.len()));
+        if world.is_chaotic && world.rng.u8(0..60) == 0 {
+            world.counts.fault("batch dropped uncommitted");
+            // The shard's position stays before it until the next start.
+            let restart = Duration::from_millis(world.rng.u64(0..20_000));
+            world.plan(restart, Task::Crash);
+            return;
+        }
+        if world.rng.u8(0..6) == 0 && !batch.is_empty() {
+            world.counts.fault("part committed");
+            let part = world.rng.usize(1..=batch.len());
+            commit_first(&world.truth, &batch, part);
+            let time = Duration::from_millis(world.rng.u64(0..2000));
+            self.uncommitted.push(batch);
+            return world.plan(time, Task::Commit);
+        }
         world.truth.lock().handled(&batch);
         // A failure is told to the coordinator.
         let _ = batch.commit();
@@ -462,6 +510,15 @@ fn on_error(world: &World) -> OnError {
     })
 }
 
+/// Commits the first so many records of a batch, if it has them.
+fn commit_first(truth: &Mutex<Truth>, batch: &Batch, count: usize) {
+    if let Some(record) = batch.records().iter().take(count).last() {
+        truth.lock().handled_first(batch, count);
+        // A failure is told to the coordinator.
+        let _ = batch.commit_through(&record);
+    }
+}
+
 /// Whether the handler always refuses a record: one of so many.
 fn is_poison(record: &crate::Record<'_>, one_of: u64) -> bool {
     let number: u128 = record.sequence_number().parse().unwrap_or_default();
@@ -470,7 +527,23 @@ fn is_poison(record: &crate::Record<'_>, one_of: u64) -> bool {
 
 /// The store was read and the stream listed: what need not be read if all starts at `Latest`.
 fn skip_for_latest(world: &World) {
-    if world.temper.config.iterator_type == IteratorType::Latest {
-        world.truth.lock().skips_for_latest();
+    world.truth.lock().skips_for_latest();
+}
+
+/// What a reader does with aggregates.
+#[cfg(feature = "kpl")]
+fn take_apart(world: &World, poller: &mut Poller, mut answer: Answer) -> Answer {
+    let how = world.temper.config.deaggregation;
+    if how != Deaggregation::Off {
+        poller.spans(&answer.records);
+        let found = kpl::find(&answer.records);
+        let wanted = kpl::Wanted { shard: None, read: poller.read() };
+        (answer.records, _) = kpl::expand(&answer.records, &found, &wanted, None);
     }
+    answer
+}
+
+#[cfg(not(feature = "kpl"))]
+fn take_apart(_: &World, _: &mut Poller, answer: Answer) -> Answer {
+    answer
 }

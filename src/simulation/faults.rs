@@ -2,25 +2,28 @@
 
 use std::time::Duration;
 
+use super::oddities;
 use super::plan::pick;
 use super::world::World;
 use crate::client::{Answer, Call, Client, ClientError, ErrorClass, Token};
 use crate::record::Records;
 
-use ErrorClass::{Credentials, ExpiredIterator, Throttled, TooLarge, Transient};
+use ErrorClass::{Credentials, ExpiredIterator, Fatal, NotFound, Throttled, TooLarge, Transient};
 
 /// What goes wrong with any call, and how it is called in counts; more often if it is told twice.
-const ANY: [(&str, ErrorClass); 6] = [
+const ANY: [(&str, ErrorClass); 7] = [
     ("throttled", Throttled),
     ("throttled", Throttled),
     ("failed in the service", Transient),
     ("answer makes no sense", Transient),
     ("answer cut, or too late", TooLarge),
     ("credentials refused", Credentials),
+    ("refused for a moment", Fatal),
 ];
-/// What else goes wrong with `GetRecords`.
-const READS: [(&str, ErrorClass); 3] = [
+/// What else goes wrong with the calls for one shard.
+const READS: [(&str, ErrorClass); 4] = [
     ("iterator expired", ExpiredIterator),
+    ("not found for a moment", NotFound),
     ("answer cut, or too late", TooLarge),
     ("throttled", Throttled),
 ];
@@ -53,16 +56,18 @@ pub(super) fn call<T>(
         let _ = act(world); // nobody learns what came of it
         return Err(ClientError::new(Transient, operation, "the answer is lost"));
     }
-    let is_read = operation == "GetRecords" && world.rng.bool();
+    let is_read = matches!(operation, "GetRecords" | "GetShardIterator") && world.rng.bool();
     let (name, class) =
         if is_read { pick(&mut world.rng, &READS) } else { pick(&mut world.rng, &ANY) };
     world.counts.fault(name);
-    Err(ClientError::new(class, operation, "picked by the seed"))
+    let error = ClientError::new(class, operation, "picked by the seed");
+    Err(if class == Fatal { error.with_passing() } else { error })
 }
 
 /// `GetRecords`, which may also answer with nothing where there is something.
 pub(super) fn get_records(
     world: &mut World,
+    shard: &str,
     token: &Token,
     limit: u32,
 ) -> Result<Answer, ClientError> {
@@ -70,9 +75,12 @@ pub(super) fn get_records(
         world.counts.fault("empty answer while behind");
         let behind_latest = Some(Duration::from_millis(1));
         let next = Some(token.clone());
-        return Ok(Answer { records: Records::empty(), next, behind_latest, children: Vec::new() });
+        return Ok(Answer { behind_latest, ..Answer::new(Records::empty(), next) });
     }
-    call(world, "GetRecords", |world| world.kinesis.get_records(token, limit, &Call::unbounded()))
+    let answer = call(world, "GetRecords", |world| {
+        world.kinesis.get_records(token, limit, &Call::unbounded())
+    });
+    answer.map(|answer| oddities::answer(world, shard, answer))
 }
 
 fn goes_wrong(world: &mut World) -> bool {

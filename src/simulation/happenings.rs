@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use super::aggregate;
 use super::consumer::Task;
 use super::plan::pick;
 use super::world::{STREAM, World};
-use crate::position::Position;
+use crate::position::{IteratorType, Position};
 use crate::shard::Shard;
 use crate::store::Store;
 
 const MAX_OPEN_SHARDS: usize = 8;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A stream of the same service that is not the one to read.
 const OTHER: &str = "invoices";
 
@@ -27,10 +29,29 @@ impl World {
 
     fn create_stream(&mut self) {
         self.kinesis.create_stream(STREAM, self.temper.shards);
+        self.choose();
         self.kinesis.set_page_size(STREAM, self.temper.page_size);
         self.kinesis.announce_children(STREAM, self.temper.announces_children);
         self.kinesis.set_empty_answers(STREAM, self.temper.empty_answers);
         self.truth.lock().created(&self.kinesis.shards(STREAM));
+    }
+
+    /// Chooses shards, and starts of their own, where the seed says so.
+    fn choose(&mut self) {
+        let shards = self.kinesis.shards(STREAM);
+        let mut truth = self.truth.lock();
+        truth.starts_at = Some(self.temper.config.iterator_type.clone());
+        if self.temper.chosen > 0 {
+            let ids = shards.iter().take(self.temper.chosen).map(|shard| shard.id().to_owned());
+            truth.chosen = Some(ids.collect());
+            self.counts.fault("shards chosen");
+        }
+        for shard in shards.iter().take(self.temper.own_starts) {
+            let own =
+                if self.rng.bool() { IteratorType::Latest } else { IteratorType::TrimHorizon };
+            truth.own_starts.insert(shard.id().to_owned(), own);
+            self.counts.fault("start of a shard's own");
+        }
     }
 
     /// Where a consumer of another stream had come to.
@@ -97,18 +118,28 @@ impl World {
     fn tell_trims(&mut self) {
         let held = self.kinesis.held(STREAM);
         for shard in self.kinesis.shards(STREAM) {
-            let left = held.iter().filter(|record| record.shard == shard.id()).count();
-            self.truth.lock().trimmed(shard.id(), left);
+            let first = held.iter().find(|record| record.shard == shard.id());
+            self.truth.lock().trimmed(shard.id(), first.map(|record| &record.sequence));
         }
     }
 
-    fn put(&mut self) {
+    /// What is older than a day leaves the stream.
+    pub(super) fn retain(&mut self) {
+        self.kinesis.trim_older(STREAM, self.kinesis.now() - DAY);
+        self.tell_trims();
+    }
+
+    pub(super) fn put(&mut self) {
         for _ in 0..self.rng.u32(1..15) {
             let key = self.rng.u64(..).to_string();
-            let put = self.kinesis.put(STREAM, &key, b"");
+            let aggregates = self.temper.aggregates && self.rng.bool();
+            let users = aggregates.then(|| self.rng.u64(1..6));
+            let data = users.map(aggregate::of).unwrap_or_default();
+            let put = self.kinesis.put(STREAM, &key, &data);
             let now = self.kinesis.now();
-            self.truth.lock().put(&put.shard, put.sequence, now);
+            self.truth.lock().put(&put.shard, &put.sequence, users, now);
             self.counts.records += 1;
+            self.counts.faults_of("aggregate", u64::from(aggregates));
         }
     }
 
@@ -147,7 +178,9 @@ impl World {
     /// The oldest closed shard ages out, as parents do before their children.
     fn retire(&mut self) {
         let closed = self.kinesis.shards(STREAM).into_iter().find(Shard::is_closed);
-        if let Some(shard) = closed.filter(|_| pick(&mut self.rng, &[true, false])) {
+        // A shard that was chosen must be listed at every start.
+        let may_leave = self.truth.lock().chosen.is_none() && self.temper.own_starts == 0;
+        if let Some(shard) = closed.filter(|_| may_leave && pick(&mut self.rng, &[true, false])) {
             self.kinesis.retire(STREAM, shard.id());
             self.truth.lock().retired(shard.id());
             self.counts.fault("shard aged out");

@@ -3,10 +3,12 @@
 //!
 //! `SIMULATION_SEEDS` is how many seeds are run, `SIMULATION_SEED` the first of them.
 
+mod aggregate;
 mod consumer;
 mod counts;
 mod faults;
 mod happenings;
+mod oddities;
 mod plan;
 mod shard_truth;
 mod store;

@@ -6,6 +6,7 @@ use crate::config::{Config, OnGap};
 use crate::on_error::OnError;
 use crate::position::IteratorType;
 
+use super::oddities::Oddities;
 use super::world::epoch;
 
 /// The temperament of one simulated world.
@@ -43,6 +44,14 @@ pub(super) struct Temper {
     pub(super) has_disasters: bool,
     /// Whether the store holds positions of another stream at first, and whether those are higher.
     pub(super) foreign: Option<bool>,
+    pub(super) oddities: Oddities,
+    /// Whether some records are aggregates, which are taken apart.
+    pub(super) aggregates: bool,
+    /// How many of the first shards are chosen, or have a start of their own; 0 is none.
+    pub(super) chosen: usize,
+    pub(super) own_starts: usize,
+    /// How long nothing happens when all is calm, after which records come again.
+    pub(super) quiet: Option<Duration>,
 }
 
 impl Temper {
@@ -67,6 +76,11 @@ impl Temper {
         };
         let (on_error, poison) = on_error(rng);
         let config = config.on_error(on_error);
+        let (config, aggregates) = aggregated(config, rng);
+        let has_disasters = pick(rng, &[true, false, false]);
+        let chosen = if has_disasters { 0 } else { pick(rng, &[0, 0, 0, 1, 2]) };
+        let own_starts = if has_disasters { 0 } else { pick(rng, &[0, 0, 0, 1, 2]) };
+        let is_slow = interval > Duration::from_secs(60);
         let chaos = (interval * rng.u32(10..60)).max(Duration::from_secs(20));
         Self {
             config,
@@ -90,18 +104,40 @@ impl Temper {
             crashes: chaos.mul_f64(pick(rng, &[0.1, 0.3, 1.0, 10.0])),
             stops: chaos.mul_f64(pick(rng, &[0.3, 1.0, 10.0])),
             workers: pick(rng, &[0, 0, 1, 3]),
-            lists_first: pick(rng, &[false, false, true]),
+            // Both are asked of a stream that was listed.
+            lists_first: own_starts + chosen > 0 || pick(rng, &[false, false, true]),
             page_size: pick(rng, &[1, 3, 1000]),
             announces_children: rng.bool(),
             empty_answers: pick(rng, &[0, 0, 1, 2]),
-            has_disasters: pick(rng, &[true, false, false]),
+            has_disasters,
             foreign: if rng.u8(0..8) == 0 { Some(rng.bool()) } else { None },
+            oddities: Oddities::new(rng),
+            aggregates,
+            chosen,
+            own_starts,
+            quiet: is_slow
+                .then(|| Duration::from_secs(3600 * rng.u64(26..60)))
+                .filter(|_| rng.bool()),
         }
     }
 }
 
 pub(super) fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
     choices[rng.usize(0..choices.len())]
+}
+
+/// Whether records may be aggregates, and the setting for that.
+#[cfg(feature = "kpl")]
+fn aggregated(config: Config, rng: &mut fastrand::Rng) -> (Config, bool) {
+    match pick(rng, &[true, false, false]) {
+        true => (config.deaggregation(crate::config::Deaggregation::All), true),
+        false => (config, false),
+    }
+}
+
+#[cfg(not(feature = "kpl"))]
+fn aggregated(config: Config, _: &mut fastrand::Rng) -> (Config, bool) {
+    (config, false)
 }
 
 /// A policy, and how many records the handler takes for each that it refuses: only where it may be put

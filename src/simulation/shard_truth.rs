@@ -2,12 +2,15 @@
 
 use std::time::SystemTime;
 
+use crate::position::Position;
 use crate::sequence::SequenceNumber;
 
 /// One shard of one incarnation of the stream.
 #[derive(Debug, Default)]
 pub(super) struct ShardTruth {
     pub(super) parents: Vec<String>,
+    /// Whether it is to be read at all.
+    pub(super) is_wanted: bool,
     pub(super) is_closed: bool,
     pub(super) is_retired: bool,
     /// Whether it was ever read from; from then on it has a place to go on from.
@@ -18,12 +21,13 @@ pub(super) struct ShardTruth {
     /// So many from the first on have left the stream.
     pub(super) gone: usize,
     /// The last record delivered in the present run.
-    pub(super) delivered: Option<SequenceNumber>,
+    pub(super) delivered: Option<Position>,
 }
 
+/// A record, or a user record of an aggregate.
 #[derive(Debug)]
 pub(super) struct RecordTruth {
-    pub(super) sequence: SequenceNumber,
+    pub(super) position: Position,
     pub(super) arrival: SystemTime,
     pub(super) was_handled: bool,
     /// It has left the stream, or was there before reading was to start.
@@ -31,14 +35,15 @@ pub(super) struct RecordTruth {
 }
 
 impl ShardTruth {
-    pub(super) fn put(&mut self, sequence: SequenceNumber, arrival: SystemTime) {
-        let record = RecordTruth { sequence, arrival, was_handled: false, need_not_come: false };
-        self.records.push(record);
+    pub(super) fn put(&mut self, position: Position, arrival: SystemTime) {
+        let need_not_come = !self.is_wanted;
+        self.records.push(RecordTruth { position, arrival, was_handled: false, need_not_come });
+        self.settle();
     }
 
-    /// The oldest records have left the stream: all but so many.
-    pub(super) fn trim(&mut self, left: usize) {
-        self.gone = self.records.len() - left;
+    /// The oldest records have left the stream: all before this one, or all.
+    pub(super) fn trim(&mut self, left: Option<&SequenceNumber>) {
+        self.gone = left.map_or(self.records.len(), |left| self.count_before(left));
         self.excuse(self.gone);
     }
 
@@ -48,8 +53,8 @@ impl ShardTruth {
         self.settle();
     }
 
-    pub(super) fn handle(&mut self, sequence: &SequenceNumber) {
-        let place = self.place_of(sequence);
+    pub(super) fn handle(&mut self, position: &Position) {
+        let place = self.place_of(position);
         self.records[place].was_handled = true;
         self.settle();
     }
@@ -63,7 +68,7 @@ impl ShardTruth {
 
     /// Whether this record was put here, and has left the stream.
     pub(super) fn is_gone(&self, sequence: &SequenceNumber) -> bool {
-        self.records.partition_point(|record| record.sequence < *sequence) < self.gone
+        self.count_before(sequence) < self.gone
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -74,12 +79,16 @@ impl ShardTruth {
     pub(super) fn is_delivered(&self) -> bool {
         let delivered = self.delivered.as_ref();
         let open = &self.records[self.settled..];
-        open.iter().all(|it| it.need_not_come || it.was_handled || Some(&it.sequence) <= delivered)
+        open.iter().all(|it| it.need_not_come || it.was_handled || Some(&it.position) <= delivered)
     }
 
-    pub(super) fn place_of(&self, sequence: &SequenceNumber) -> usize {
-        let found = self.records.binary_search_by(|record| record.sequence.cmp(sequence));
-        found.unwrap_or_else(|_| panic!("{sequence} was never put"))
+    pub(super) fn place_of(&self, position: &Position) -> usize {
+        let found = self.records.binary_search_by(|record| record.position.cmp(position));
+        found.unwrap_or_else(|_| panic!("{position} was never put"))
+    }
+
+    fn count_before(&self, sequence: &SequenceNumber) -> usize {
+        self.records.partition_point(|record| record.position.sequence() < Some(sequence))
     }
 
     fn settle(&mut self) {

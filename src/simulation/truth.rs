@@ -7,7 +7,7 @@ use super::shard_truth::ShardTruth;
 use crate::batch::Batch;
 use crate::config::OnGap;
 use crate::gap::Gap;
-use crate::position::Position;
+use crate::position::{IteratorType, Position};
 use crate::sequence::SequenceNumber;
 use crate::shard::Shard;
 
@@ -19,6 +19,13 @@ pub(super) struct Truth {
     shards: Shards,
     /// The streams that had its name before: nothing of them needs to come any more.
     former: BTreeMap<String, Shards>,
+    /// The only shards to read, with their descendants.
+    pub(super) chosen: Option<BTreeSet<String>>,
+    /// Where the stream starts, and those shards that have a start of their own.
+    pub(super) starts_at: Option<IteratorType>,
+    pub(super) own_starts: BTreeMap<String, IteratorType>,
+    /// Whether nothing goes wrong any more, and records leave the stream after a day alone.
+    pub(super) is_calm: bool,
     run: Run,
 }
 
@@ -40,13 +47,15 @@ struct Run {
     answered: BTreeSet<String>,
     /// The shards whose next batch must tell of a gap, and why.
     must_tell: BTreeMap<String, &'static str>,
+    /// The shards whose start, a time, the service refused.
+    refused: BTreeSet<String>,
 }
 
 impl Truth {
     /// The stream was created, perhaps again.
     pub(super) fn created(&mut self, shards: &[Shard]) {
         let mut former = std::mem::take(&mut self.shards);
-        former.values_mut().for_each(|shard| shard.trim(0));
+        former.values_mut().for_each(|shard| shard.trim(None));
         let incarnation = incarnation(shards[0].starting_sequence_number()).to_owned();
         self.former.insert(std::mem::replace(&mut self.incarnation, incarnation), former);
         self.run.is_outlived = true;
@@ -54,24 +63,40 @@ impl Truth {
     }
 
     pub(super) fn born(&mut self, shard: &str, parents: &[String]) {
-        let truth = ShardTruth { parents: parents.to_vec(), ..ShardTruth::default() };
+        let is_followed = parents.iter().any(|parent| self.shards[parent].is_wanted);
+        let is_chosen = self.chosen.as_ref().is_none_or(|chosen| chosen.contains(shard));
+        let is_wanted = is_followed || is_chosen;
+        let truth = ShardTruth { parents: parents.to_vec(), is_wanted, ..ShardTruth::default() };
         self.shards.insert(shard.into(), truth);
         for parent in parents {
             self.shard(parent).is_closed = true;
         }
     }
 
-    pub(super) fn put(&mut self, shard: &str, sequence: SequenceNumber, arrival: SystemTime) {
-        self.shard(shard).put(sequence, arrival);
+    /// A record was put, with so many user records if it is an aggregate.
+    pub(super) fn put(
+        &mut self,
+        shard: &str,
+        sequence: &SequenceNumber,
+        users: Option<u64>,
+        arrival: SystemTime,
+    ) {
+        let shard = self.shard(shard);
+        match users {
+            None => shard.put(Position::after(sequence.clone()), arrival),
+            Some(users) => (0..users).for_each(|sub| {
+                shard.put(Position::After { sequence: sequence.clone(), sub }, arrival);
+            }),
+        }
     }
 
-    /// The oldest records have left the stream: all but so many.
-    pub(super) fn trimmed(&mut self, shard: &str, left: usize) {
+    /// The oldest records have left the stream: all before this one, or all.
+    pub(super) fn trimmed(&mut self, shard: &str, left: Option<&SequenceNumber>) {
         self.shard(shard).trim(left);
     }
 
     pub(super) fn retired(&mut self, shard: &str) {
-        self.trimmed(shard, 0);
+        self.trimmed(shard, None);
         self.shard(shard).is_retired = true;
     }
 
@@ -107,7 +132,9 @@ impl Truth {
     /// ancestors, need not come.
     pub(super) fn skips_for_latest(&mut self) {
         let skipped: Vec<String> = self.shards.keys().cloned().collect();
-        let skipped = skipped.into_iter().filter(|id| self.shards[id].is_closed);
+        let skipped = skipped
+            .into_iter()
+            .filter(|id| self.shards[id].is_closed && self.fresh_start(id) == IteratorType::Latest);
         let skipped: Vec<String> = skipped.filter(|id| self.may_be_latest(id)).collect();
         for id in skipped {
             self.excuse_all(&id);
@@ -115,6 +142,9 @@ impl Truth {
     }
 
     pub(super) fn starts(&mut self, shard: &str) {
+        let is_wanted =
+            self.run.is_outlived || self.shards.get(shard).is_none_or(|it| it.is_wanted);
+        assert!(is_wanted, "{shard} is read, which was not chosen");
         self.run.started.insert(shard.into());
         if self.is_misfit(shard) {
             self.run.must_tell.insert(shard.into(), "its position is of another stream");
@@ -124,9 +154,16 @@ impl Truth {
     /// A shard is read from `Latest`: what it holds need not come, if that is right.
     pub(super) fn starts_latest(&mut self, shard: &str) {
         let is_told = self.is_misfit(shard) && self.run.on_gap == Some(OnGap::Latest);
-        let is_right = is_told || self.run.is_outlived || self.may_be_latest(shard);
+        let is_fresh = self.fresh_start(shard) == IteratorType::Latest && self.may_be_latest(shard);
+        let is_refused = self.run.refused.contains(shard);
+        let is_right = is_told || is_refused || self.run.is_outlived || is_fresh;
         assert!(is_right, "{shard} starts at LATEST, but continues what was read");
         self.excuse_all(shard);
+    }
+
+    /// The service refused a time as the start of a shard: what comes from now on is all of it.
+    pub(super) fn refuses_time(&mut self, shard: &str) {
+        self.run.refused.insert(shard.into());
     }
 
     /// A shard was read; `tells` if a record came, or its end.
@@ -166,7 +203,7 @@ impl Truth {
         if self.run.is_outlived || !self.is_of_present(batch) {
             return;
         }
-        for parent in &self.shards[id].parents {
+        for parent in self.wanted_parents(id) {
             let is_delivered = self.shards[parent].is_delivered();
             assert!(is_delivered, "{id} came before the end of {parent}");
         }
@@ -178,16 +215,30 @@ impl Truth {
             let is_true = shard.is_retired || shard.is_gone(wanted) || !self.is_present(wanted);
             assert!(is_true, "{id} tells of a gap after {wanted}, which is still there");
         }
-        let loaded = self.run.loaded.get(id).and_then(Position::sequence);
-        let loaded = loaded.filter(|number| self.is_present(number)).cloned();
+        self.is_no_false_alarm(batch);
+        let loaded = self.run.loaded.get(id).and_then(|loaded| match loaded {
+            Position::End { sequence } => Some(Position::after(sequence.clone())),
+            Position::From(_) => None,
+            Position::After { .. } => Some(loaded.clone()),
+        });
+        let is_ours = |at: &Position| at.sequence().is_some_and(|number| self.is_present(number));
+        let loaded = loaded.filter(is_ours);
         let shard = self.shard(id);
         for record in batch.records() {
-            let sequence: SequenceNumber = record.sequence_number().parse().unwrap();
-            assert!(Some(&sequence) > loaded.as_ref(), "{id} repeats {sequence}, which is stored");
+            let position = record.position();
+            assert!(Some(&position) > loaded.as_ref(), "{id} repeats {position}, which is stored");
             let before = shard.delivered.as_ref();
-            assert!(Some(&sequence) > before, "{id} is out of order: {sequence} after {before:?}");
-            shard.delivered = Some(sequence);
+            assert!(Some(&position) > before, "{id} is out of order: {position} after {before:?}");
+            shard.delivered = Some(position);
         }
+    }
+
+    /// After a long silence of a shard that this run had read, nothing is missing.
+    fn is_no_false_alarm(&self, batch: &Batch) {
+        let was_read = self.shards[batch.shard()].delivered.is_some();
+        let is_loss = matches!(batch.gap(), Some(Gap::Trimmed { wanted: Some(_), .. }));
+        let is_false = self.is_calm && was_read && is_loss;
+        assert!(!is_false, "{} tells of a loss: {:?}", batch.shard(), batch.gap());
     }
 
     /// The handler gets a batch, perhaps again: everything before it must be done.
@@ -196,22 +247,28 @@ impl Truth {
         if self.run.is_outlived || !self.is_of_present(batch) {
             return;
         }
-        for parent in &self.shards[id].parents {
+        for parent in self.wanted_parents(id) {
             let is_done = self.shards[parent].is_settled();
             assert!(is_done, "{id} is handled before the end of {parent}");
         }
         let Some(first) = batch.records().first() else { return };
         let shard = &self.shards[id];
-        let place = shard.place_of(&first.sequence_number().parse().unwrap());
+        let place = shard.place_of(&first.position());
         assert!(place <= shard.settled, "{id}: {place} is handled before {}", shard.settled);
     }
 
     /// The handler returned `Ok`, somebody else took it, or the user commits.
     pub(super) fn handled(&mut self, batch: &Batch) {
-        for record in batch.records() {
-            let sequence: SequenceNumber = record.sequence_number().parse().unwrap();
-            let shard = self.shard_with(batch.shard(), &sequence);
-            shard.expect("it was put into a stream of this name").handle(&sequence);
+        self.handled_first(batch, batch.len());
+    }
+
+    /// The same of the first so many records.
+    pub(super) fn handled_first(&mut self, batch: &Batch, count: usize) {
+        for record in batch.records().iter().take(count) {
+            let position = record.position();
+            let number = position.sequence().expect("every record has a number");
+            let shard = self.shard_with(batch.shard(), number);
+            shard.expect("it was put into a stream of this name").handle(&position);
         }
     }
 
@@ -223,11 +280,11 @@ impl Truth {
             // A shard that was never read ends where its position said, whatever that was.
             return assert!(position.is_end(), "{id}: {position} was never read");
         };
-        let covered = shard.records.partition_point(|record| record.sequence <= *sequence);
+        let covered = shard.records.partition_point(|record| record.position <= *position);
         let covered = if position.is_end() { shard.records.len() } else { covered };
         // With its stream every shard has ended.
         let is_open = is_present && !shard.is_closed;
-        let first = shard.records.get(shard.settled).map(|record| &record.sequence);
+        let first = shard.records.get(shard.settled).map(|record| &record.position);
         assert!(covered <= shard.settled, "{id}: {position} is stored, {first:?} is not handled");
         assert!(!is_open || !position.is_end(), "{id}: an open shard has no end");
     }
@@ -241,7 +298,8 @@ impl Truth {
         stored: &[(String, Position)],
     ) {
         let is_present = position.sequence().is_some_and(|number| self.is_present(number));
-        let Some(shard) = self.shards.get(id).filter(|_| is_present) else { return };
+        let is_known = is_present && !self.run.is_outlived;
+        let Some(shard) = self.shards.get(id).filter(|_| is_known) else { return };
         for parent in shard.parents.iter().filter(|id| self.run.started.contains(*id)) {
             let parents = stored.iter().find(|(stored, _)| stored == parent);
             let is_over = parents.is_some_and(|(_, position)| position.is_end());
@@ -255,28 +313,28 @@ impl Truth {
     }
 
     /// What was not handled, for the message.
-    pub(super) fn missing(&self) -> Vec<(&String, &SequenceNumber)> {
+    pub(super) fn missing(&self) -> Vec<(&String, &Position)> {
         let first = |shard: &'_ ShardTruth| shard.records.get(shard.settled).map(|_| shard.settled);
         let open = self.shards.iter().filter_map(|(id, shard)| Some((id, shard, first(shard)?)));
-        open.map(|(id, shard, place)| (id, &shard.records[place].sequence)).collect()
+        open.map(|(id, shard, place)| (id, &shard.records[place].position)).collect()
     }
 
     /// A shard whose stored position is not where it must be after an orderly end.
     pub(super) fn misplaced(&self, stored: &[(String, Position)]) -> Option<&String> {
-        let listed = self.shards.iter().filter(|(_, shard)| !shard.is_retired);
+        let listed = self.shards.iter().filter(|(_, shard)| shard.is_wanted && !shard.is_retired);
         let found = listed.filter(|(id, shard)| {
             let position = stored.iter().find(|(stored, _)| stored == *id);
             let position = position.map(|(_, position)| position);
-            let number = position.and_then(Position::sequence);
-            let number = number.filter(|number| self.is_present(number));
+            let is_ours =
+                |at: &&Position| at.sequence().is_some_and(|number| self.is_present(number));
+            let ours = position.filter(is_ours);
             if shard.is_closed {
                 let was_read = position.is_some() || self.run.started.contains(*id);
-                let is_end = number.is_some() && position.is_some_and(Position::is_end);
-                return was_read && !is_end;
+                return was_read && !ours.is_some_and(Position::is_end);
             }
             let held = shard.records.iter().rev().find(|record| !record.need_not_come);
-            let last = held.filter(|record| record.was_handled).map(|record| &record.sequence);
-            last.is_some() && number < last
+            let last = held.filter(|record| record.was_handled).map(|record| &record.position);
+            last.is_some() && ours < last
         });
         found.map(|(id, _)| id).next()
     }
@@ -317,6 +375,35 @@ impl Truth {
             above.insert(id);
         }
         above
+    }
+
+    /// Where a shard starts for which nothing is stored, nor for its ancestors: its own start, or its nearest
+    /// ancestors' if they agree, or else the stream's.
+    fn fresh_start(&self, id: &str) -> IteratorType {
+        if let Some(own) = self.own_starts.get(id) {
+            return own.clone();
+        }
+        let (mut above, mut found) = (self.shards[id].parents.clone(), BTreeSet::new());
+        while let Some(id) = above.pop() {
+            match self.own_starts.get(&id) {
+                Some(own) => drop(found.insert(format!("{own:?}"))),
+                // Where nobody said otherwise it is the stream's.
+                None if self.shards[&id].parents.is_empty() => {
+                    found.insert(format!("{:?}", self.starts_at.as_ref().unwrap()));
+                }
+                None => above.extend(self.shards[&id].parents.iter().cloned()),
+            }
+        }
+        if found.is_empty() {
+            return self.starts_at.clone().unwrap_or(IteratorType::TrimHorizon);
+        }
+        let latest = format!("{:?}", IteratorType::Latest);
+        let is_latest = found.len() == 1 && found.contains(&latest);
+        if is_latest { IteratorType::Latest } else { IteratorType::TrimHorizon }
+    }
+
+    fn wanted_parents<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a String> {
+        self.shards[id].parents.iter().filter(|parent| self.shards[*parent].is_wanted)
     }
 
     fn excuse_all(&mut self, id: &str) {

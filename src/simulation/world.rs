@@ -1,6 +1,6 @@
 //! The stream, its producers and operators, and virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use super::counts::Counts;
 use super::plan::{Temper, pick};
 use super::store::{Faults, FaultyStore};
 use super::truth::Truth;
-use crate::client::MemoryKinesis;
+use crate::client::{ErrorClass, MemoryKinesis};
 use crate::config::OnGap;
 use crate::error::Error;
 use crate::gap::Gap;
@@ -54,6 +54,12 @@ pub(super) struct World {
     pub(super) life: u64,
     /// Whether the stream was deleted and created again in the present life.
     pub(super) was_recreated: bool,
+    /// Whether nothing is put for a long time.
+    is_quiet: bool,
+    /// Closed shards of which an answer claimed an end that was none.
+    pub(super) false_ends: BTreeSet<String>,
+    /// The shard that a listing lacked last.
+    pub(super) hidden: Option<String>,
 }
 
 impl World {
@@ -84,6 +90,9 @@ impl World {
             made: 0,
             life: 0,
             was_recreated: false,
+            is_quiet: false,
+            false_ends: BTreeSet::new(),
+            hidden: None,
         };
         world.create();
         world
@@ -147,8 +156,14 @@ impl World {
         while !consumer.is_over() {
             let is_calm = !self.is_chaotic && !consumer.is_stopping();
             if is_calm && self.is_complete() {
-                consumer.stop(self);
-                continue;
+                match self.temper.quiet.take() {
+                    Some(quiet) => self.be_quiet(quiet),
+                    None if self.is_quiet => {}
+                    None => {
+                        consumer.stop(self);
+                        continue;
+                    }
+                }
             }
             let Some(((at, _), (life, task))) = self.tasks.pop_first() else {
                 panic!("nothing happens any more: {}", self.missing());
@@ -158,6 +173,11 @@ impl World {
             self.pass(at.saturating_sub(self.now));
             match task {
                 Task::Happening => self.happen(),
+                Task::Retain => self.retain(),
+                Task::Wake => {
+                    self.is_quiet = false;
+                    self.put();
+                }
                 Task::Calm => {
                     self.is_chaotic = false;
                     self.store.faults.lock().rate = 0.0;
@@ -186,6 +206,18 @@ impl World {
         if self.is_chaotic && self.temper.has_disasters && self.rng.u8(0..4) == 0 {
             self.be_absent();
         }
+    }
+
+    /// Nothing is put for longer than records are kept, while the consumer goes on.
+    fn be_quiet(&mut self, time: Duration) {
+        self.counts.fault("quiet for longer than the retention");
+        self.is_quiet = true;
+        // Where no answer says that there is nothing left to read, nobody knows.
+        self.truth.lock().is_calm = self.temper.oddities.tells_the_tip();
+        for hour in (6..=time.as_secs() / 3600).step_by(6) {
+            self.plan_for(0, self.now + Duration::from_secs(hour * 3600), Task::Retain);
+        }
+        self.plan_for(0, self.now + time, Task::Wake);
     }
 
     /// What the user does about a gap that stopped the consumer: chooses where to go on, or forgets all
@@ -236,9 +268,9 @@ impl World {
             Some(Error::Gap { .. } | Error::StreamNotFound { .. }) if self.was_recreated => {}
             // Patience ended by chance, before the first listing.
             Some(Error::Client { shard: None, .. }) if in_chaos && !consumer.has_listed => {}
-            // Twice in a row by chance.
-            Some(Error::Client { source, .. })
-                if in_chaos && source.class() == crate::ErrorClass::Credentials => {}
+            // For a minute by chance.
+            Some(Error::Client { source, .. }) if in_chaos && is_refusal(source.class()) => {}
+            Some(Error::StreamNotFound { .. }) if in_chaos && self.temper.call_faults > 0.0 => {}
             Some(Error::Store { .. }) if in_chaos && self.temper.store_faults > 0.0 => {}
             Some(error) => panic!("no reason to fail: {error:?}"),
         }
@@ -263,4 +295,8 @@ impl World {
     fn some_time(&mut self, mean: Duration) -> Duration {
         mean.mul_f64(2.0 * self.rng.f64())
     }
+}
+
+fn is_refusal(class: ErrorClass) -> bool {
+    matches!(class, ErrorClass::Credentials | ErrorClass::Fatal | ErrorClass::NotFound)
 }

@@ -45,6 +45,7 @@ pub(super) fn records(body: &[u8], budget: Option<&Budget>) -> Result<Answer, Ma
             .whole("MillisBehindLatest")
             .map(Duration::from_millis),
         children: raw.children,
+        server_time: None,
     })
 }
 

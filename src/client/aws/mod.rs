@@ -241,16 +241,16 @@ impl Client for KinesisClient {
         let input = iterator_input(stream, shard, at);
         let bounds = self.bounds("GetShardIterator", call);
         self.post(&bounds, "Kinesis_20131202.GetShardIterator", &input, |head, body| {
-            let server_time = head.date().unwrap_or_else(SystemTime::now);
-            Ok(ShardIterator { token: decode::shard_iterator(body)?, server_time })
+            Ok(ShardIterator::new(decode::shard_iterator(body)?, head.date()))
         })
     }
 
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
         let input = RecordsInput { limit, shard_iterator: token.as_str() };
         let bounds = self.bounds("GetRecords", call);
-        self.post(&bounds, "Kinesis_20131202.GetRecords", &input, |_, body| {
-            decode::records(body, call.budget())
+        self.post(&bounds, "Kinesis_20131202.GetRecords", &input, |head, body| {
+            let answer = decode::records(body, call.budget())?;
+            Ok(answer.with_server_time(head.date()))
         })
     }
 

@@ -57,7 +57,7 @@ impl Client for MemoryKinesis {
         let now = cloud.clock.now();
         let cursor = cursor(stream, index, at, millis(now))?;
         let token = iterator(stream, index as u32, cursor, 0, millis(now));
-        Ok(ShardIterator { token, server_time: date(now) })
+        Ok(ShardIterator::new(token, date(now)))
     }
 
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
@@ -151,7 +151,9 @@ impl Cloud {
         if seal.epoch < stream.epoch || self.is_older(seal.issued, self.iterator_life) {
             return Err(operation.error(ErrorClass::ExpiredIterator, "Iterator expired."));
         }
-        Ok(answer(stream, shard, seal, shard.take(seal.cursor, limit), self.clock.now_millis()))
+        let answer =
+            answer(stream, shard, seal, shard.take(seal.cursor, limit), self.clock.now_millis());
+        Ok(answer.with_server_time(date(self.clock.now())))
     }
 
     fn is_older(&self, issued: i64, life: Duration) -> bool {
@@ -207,12 +209,9 @@ fn answer(stream: &StreamState, shard: &ShardState, seal: Seal, taken: Taken, no
     let next = (!has_ended).then(|| iterator(stream, seal.shard, taken.cursor, empty_answers, now));
     let tells = has_ended && stream.announces_children;
     let behind = taken.unread_since.filter(|_| stream.reports_behind_latest);
-    Answer {
-        records: taken.records,
-        next,
-        behind_latest: Some(behind.map_or(Duration::ZERO, |since| behind_latest(since, now))),
-        children: if tells { shard.children.clone() } else { Vec::new() },
-    }
+    let behind = behind.map_or(Duration::ZERO, |since| behind_latest(since, now));
+    let children = if tells { shard.children.clone() } else { Vec::new() };
+    Answer::new(taken.records, next).with_behind_latest(behind).with_children(children)
 }
 
 /// At least a millisecond: 0 says that there is nothing left to read.

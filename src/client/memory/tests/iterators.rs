@@ -117,7 +117,7 @@ fn the_server_time_is_in_whole_seconds() {
     let kinesis = with_shards(1);
     kinesis.advance(Duration::from_millis(1_999));
     let expected = START + Duration::from_secs(1_001);
-    assert_eq!(begin(&kinesis, FIRST, &Latest).unwrap().server_time, expected);
+    assert_eq!(begin(&kinesis, FIRST, &Latest).unwrap().server_time, Some(expected));
 }
 
 #[test]
