@@ -27,12 +27,19 @@ pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
 /// must not be joined into one text without a separator that neither can hold. The name of the
 /// application, where several share a store, belongs to the store's constructor.
 pub trait Store: Send + Sync {
-    /// The position of a shard; `None` if none is stored.
+    /// The position of a shard; `None` if none is stored. The consumer itself reads all of them at once, by
+    /// [`shard_iterators`](Self::shard_iterators), among which this looks by default.
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn get_shard_iterator(&self, stream: &str, shard: &str)
-    -> Result<Option<Position>, StoreError>;
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+    ) -> Result<Option<Position>, StoreError> {
+        let stored = self.shard_iterators(stream)?;
+        Ok(stored.into_iter().find(|(id, _)| id == shard).map(|(_, position)| position))
+    }
 
     /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and is `Ok`.
     ///
@@ -121,5 +128,42 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         import: Import,
     ) -> Result<(), StoreError> {
         (**self).import_shard_iterators(stream, positions, import)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only what a store must have.
+    struct Least(LocalStore);
+
+    impl Store for Least {
+        fn update_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            to: &Position,
+        ) -> Result<(), StoreError> {
+            self.0.update_shard_iterator(stream, shard, to)
+        }
+
+        fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
+            self.0.shard_iterators(stream)
+        }
+
+        fn reset_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            to: Option<&Position>,
+        ) -> Result<(), StoreError> {
+            self.0.reset_shard_iterator(stream, shard, to)
+        }
+    }
+
+    #[test]
+    fn a_store_needs_no_way_to_read_one_shard() {
+        store_contract(|_name| Least(LocalStore::new()));
     }
 }
