@@ -27,8 +27,19 @@ struct Inner {
 struct State {
     halt: Option<Sender<Infallible>>,
     cut: Option<Sender<Infallible>>,
-    drain_until: Option<Instant>,
+    drain: Drain,
+    /// Dropped when `drain` changes.
+    draining: Sender<Infallible>,
     hooks: Vec<Hook>,
+}
+
+/// How long the queue may be worked off.
+#[derive(Clone, Debug)]
+pub(crate) struct Drain {
+    /// `None`: without a limit.
+    pub(crate) until: Option<Instant>,
+    /// Disconnected when there is an earlier limit. Carries nothing.
+    pub(crate) changed: Receiver<Infallible>,
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -40,8 +51,14 @@ impl Shutdown {
     pub(crate) fn new() -> Self {
         let (halt, halted) = bounded(0);
         let (cut, was_cut) = bounded(0);
-        let state =
-            State { halt: Some(halt), cut: Some(cut), drain_until: None, hooks: Vec::new() };
+        let (draining, changed) = bounded(0);
+        let state = State {
+            halt: Some(halt),
+            cut: Some(cut),
+            drain: Drain { until: None, changed },
+            draining,
+            hooks: Vec::new(),
+        };
         Self(Arc::new(Inner { halted, cut: was_cut, state: Mutex::new(state) }))
     }
 
@@ -53,13 +70,21 @@ impl Shutdown {
         self.stop(|state| drop(state.cut.take()));
     }
 
-    /// Stops reading, and lets the handler work off the queue, at most for this long.
+    /// Stops reading, and lets the handler work off the queue, at most for this long; the batch in hand is
+    /// finished all the same. Of several limits the earliest counts, whichever was set first.
     ///
     /// A consumer that was opened with [`Stream::receiver`](crate::Stream::receiver) has its queue in
     /// the receiver, which yields it whatever the limit: there it is the same as [`now`](Self::now).
     pub fn drain(&self, limit: Duration) {
         let until = Instant::now().checked_add(limit);
-        self.stop(|state| state.drain_until = state.drain_until.or(until));
+        self.stop(|state| {
+            let earlier = until.filter(|until| state.drain.until.is_none_or(|it| *until < it));
+            if earlier.is_some() {
+                let (draining, changed) = bounded(0);
+                state.drain = Drain { until: earlier, changed };
+                state.draining = draining;
+            }
+        });
     }
 
     /// Whether it was asked to stop, or has stopped.
@@ -77,9 +102,9 @@ impl Shutdown {
         &self.0.cut
     }
 
-    /// Until when the queue is to be worked off, once reading has stopped.
-    pub(crate) fn drain_until(&self) -> Option<Instant> {
-        self.0.state.lock().drain_until
+    /// How long the queue may be worked off; from the start on, as there may be a limit at any time.
+    pub(crate) fn drain_limit(&self) -> Drain {
+        self.0.state.lock().drain.clone()
     }
 
     /// Calls this when reading must stop; at once if it has stopped already.
@@ -136,10 +161,27 @@ mod tests {
         assert!(!shutdown.is_stopped() && !closed(shutdown.halted()));
         shutdown.drain(Duration::from_secs(5));
         assert!(shutdown.is_stopped() && closed(shutdown.halted()) && !closed(shutdown.cut()));
-        assert!(shutdown.drain_until().is_some());
+        assert!(shutdown.drain_limit().until.is_some());
         shutdown.now();
         shutdown.now();
         assert!(closed(shutdown.cut()));
+    }
+
+    #[test]
+    fn of_several_limits_the_earliest_counts_and_is_told() {
+        let shutdown = Shutdown::new();
+        let told = |drain: &Drain| drain.changed.try_recv() == Err(TryRecvError::Disconnected);
+        let none = shutdown.drain_limit();
+        shutdown.drain(Duration::MAX);
+        assert!(none.until.is_none() && !told(&none), "without a limit");
+        shutdown.drain(Duration::from_secs(3600));
+        let hour = shutdown.drain_limit();
+        assert!(told(&none) && hour.until.is_some());
+        shutdown.drain(Duration::from_secs(7200));
+        shutdown.drain(Duration::MAX);
+        assert!(!told(&hour) && shutdown.drain_limit().until == hour.until);
+        shutdown.drain(Duration::from_secs(5));
+        assert!(told(&hour) && shutdown.drain_limit().until < hour.until);
     }
 
     #[test]
