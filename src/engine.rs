@@ -79,6 +79,7 @@ pub(crate) struct Farewell<'a>(&'a Sender<Event>, Option<Event>);
 impl Engine {
     /// Runs on this thread, which hands the batches to the handler, until all is over.
     pub(crate) fn listen(self, handler: Callback<'_>) -> Result<(), Error> {
+        let _member = self.shutdown.run().enter();
         let (batches, queue) = bounded(self.config.capacity);
         let (run, events) = Run::new(&self, Door::Handler);
         let result = thread::scope(|scope| {
@@ -86,7 +87,10 @@ impl Engine {
             let run = &run;
             let coordinator = thread::Builder::new()
                 .name("kc-coordinator".into())
-                .spawn_scoped(scope, move || run.coordinate(scope, events, vec![batches]))
+                .spawn_scoped(scope, move || {
+                    let _member = run.engine.shutdown.run().enter();
+                    run.coordinate(scope, events, vec![batches])
+                })
                 .map_err(|source| run.no_thread("kc-coordinator", source))?;
             {
                 let _farewell = Farewell(&run.events, Some(Event::Dispatched));
@@ -108,6 +112,7 @@ impl Engine {
         workers: usize,
         handler: &(dyn Fn(usize) -> Callback<'h> + Sync),
     ) -> Result<(), Error> {
+        let _member = self.shutdown.run().enter();
         let (batches, queues): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| bounded(self.config.capacity)).unzip();
         let (run, events) = Run::new(&self, Door::Handlers);
@@ -339,6 +344,7 @@ impl<'a> Run<'a> {
         act: impl FnOnce() + Send + 'scope,
     ) -> bool {
         let act = move || {
+            let _member = self.engine.shutdown.run().enter();
             // The values are not used after a panic, which ends the run.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
                 // Others are of threads that the first one stopped.

@@ -119,6 +119,7 @@ mod ledger;
 mod lineage;
 mod listener;
 mod listing;
+mod membership;
 mod meter;
 mod monitor;
 mod notice;

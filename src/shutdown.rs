@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use crate::membership::RunId;
+
 /// Stops a consumer, from any thread, a signal handler's thread or the handler itself.
 ///
 /// A clone stops the same consumer. It may be asked before the consumer runs, while it runs and after
@@ -17,6 +19,7 @@ use parking_lot::Mutex;
 pub struct Shutdown(Arc<Inner>);
 
 struct Inner {
+    run: RunId,
     /// Closed when reading must stop.
     halted: Receiver<Infallible>,
     /// Closed when handling must stop too.
@@ -59,7 +62,8 @@ impl Shutdown {
             draining,
             hooks: Vec::new(),
         };
-        Self(Arc::new(Inner { halted, cut: was_cut, state: Mutex::new(state) }))
+        let run = RunId::new();
+        Self(Arc::new(Inner { run, halted, cut: was_cut, state: Mutex::new(state) }))
     }
 
     /// Stops as soon as the batch in hand is handled and committed.
@@ -107,6 +111,11 @@ impl Shutdown {
         self.0.state.lock().drain.clone()
     }
 
+    /// The run that it stops.
+    pub(crate) fn run(&self) -> &RunId {
+        &self.0.run
+    }
+
     /// Calls this when reading must stop; at once if it has stopped already.
     pub(crate) fn on_stop(&self, hook: impl FnOnce() + Send + 'static) {
         let mut state = self.0.state.lock();
@@ -126,6 +135,8 @@ impl Shutdown {
             state.halt.take();
             std::mem::take(&mut state.hooks)
         };
+        // Calls in progress may end only by the hooks: whoever is in one must not wait for the run.
+        let _member = self.0.run.enter();
         // Outside of the lock: a hook is not ours. It may be called while a panic is on its way, when
         // another would abort the process.
         for hook in hooks {

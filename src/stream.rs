@@ -15,7 +15,7 @@ use crate::engine::{Door, Engine, session};
 use crate::error::{BoxError, Error};
 use crate::handler::Handler;
 use crate::lineage::Plan;
-use crate::listener::Listener;
+use crate::listener::{Listener, Parting};
 use crate::listing::{Listing, Next};
 use crate::monitor::Monitor;
 use crate::position::IteratorType;
@@ -284,13 +284,20 @@ impl Stream {
         thread: &str,
         run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<Listener, Error> {
-        let (shutdown, monitor) = (self.shutdown(), self.monitor());
-        let stream = self.name.to_string();
+        let (stream, shutdown, monitor) = (self.name.clone(), self.shutdown(), self.monitor());
+        let parting = Parting::default();
+        let (theirs, membership) = (parting.clone(), shutdown.run().clone());
+        let run = move || {
+            // To the end: what the run owns, and drops last, may be the listener.
+            let _member = membership.enter();
+            theirs.after(|| run(self))
+        };
         // Owned by the listener, which joins it.
-        let spawned = thread::Builder::new().name(thread.into()).spawn(move || run(self));
-        match spawned {
-            Ok(thread) => Ok(Listener::new(thread, shutdown, monitor)),
-            Err(source) => Err(Error::Thread { stream, thread: thread.into(), source }),
+        match thread::Builder::new().name(thread.into()).spawn(run) {
+            Ok(thread) => Ok(Listener::new(thread, stream, shutdown, monitor, parting)),
+            Err(source) => {
+                Err(Error::Thread { stream: stream.to_string(), thread: thread.into(), source })
+            }
         }
     }
 
