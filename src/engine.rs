@@ -31,6 +31,7 @@ use crate::watchdog::{Running, Waiting, Watchdog};
 /// One run of a consumer.
 pub(crate) struct Engine {
     pub(crate) stream: Arc<str>,
+    /// Its session with the client: see [`session`].
     pub(crate) client: Arc<dyn Client>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) config: Config,
@@ -44,7 +45,7 @@ pub(crate) struct Engine {
 /// What the threads of a run share.
 pub(crate) struct Run<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) client: Arc<dyn Client>,
+    pub(crate) client: &'a dyn Client,
     started: Instant,
     events: Sender<Event>,
     /// The first panic of a thread, which goes on in the caller when all threads have ended.
@@ -157,7 +158,7 @@ pub(crate) fn session(client: &Arc<dyn Client>, shutdown: &Shutdown) -> Arc<dyn 
 
 impl<'a> Run<'a> {
     fn new(engine: &'a Engine, door: Door) -> (Self, Receiver<Event>) {
-        let client = session(&engine.client, &engine.shutdown);
+        let client = &*engine.client;
         let (events, incoming) = unbounded();
         let started = Instant::now();
         let books = Books {
@@ -307,7 +308,7 @@ impl<'a> Run<'a> {
     }
 
     fn list(&self) -> Event {
-        Event::Listed(list_all(&*self.client, &self.engine.stream, &self.call()))
+        Event::Listed(list_all(self.client, &self.engine.stream, &self.call()))
     }
 
     fn describe(&self) -> Event {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Instant, SystemTime};
 
@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use crate::batch::Batch;
 use crate::client::{Call, Client, list_all};
-use crate::config::Config;
+use crate::config::{Config, MAX_CAPACITY};
 use crate::engine::{Door, Engine, session};
 use crate::error::{BoxError, Error};
 use crate::handler::Handler;
@@ -54,6 +54,8 @@ const MAX_NAME: usize = 128;
 pub struct Stream {
     name: Arc<str>,
     client: Arc<dyn Client>,
+    /// Made by the first call, and ended by a stop: all calls of one stream are of one session.
+    session: OnceLock<Arc<dyn Client>>,
     store: Arc<dyn Store>,
     config: Config,
     listed: Option<Vec<Shard>>,
@@ -80,6 +82,7 @@ impl Stream {
         Ok(Self {
             name: name.into(),
             client: Arc::new(client),
+            session: OnceLock::new(),
             store: Arc::new(store),
             config,
             listed: None,
@@ -224,9 +227,10 @@ impl Stream {
     /// the next batch for it; the rest is as with [`receiver`](Self::receiver).
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for no workers, or more than 1,024; and as `receiver`.
+    /// [`Error::InvalidSetting`] for no workers, for more than 1,024, or if their channels would hold more than 16,384
+    /// batches in all; and as `receiver`.
     pub fn receivers(self, workers: usize) -> Result<(Vec<Receiver<Batch>>, Listener), Error> {
-        check_workers(workers)?;
+        self.check_workers(workers)?;
         let (batches, queues) = (0..workers).map(|_| bounded(self.config.capacity)).unzip();
         let listener = self
             .run_aside("kc-coordinator", |stream| stream.engine().feed(Door::Receivers, batches))?;
@@ -253,7 +257,8 @@ impl Stream {
     /// ```
     ///
     /// # Errors
-    /// As `listen`; and [`Error::InvalidSetting`] for no workers, or more than 1,024.
+    /// As `listen`; and [`Error::InvalidSetting`] for no workers, for more than 1,024, or if their channels would hold
+    /// more than 16,384 batches in all: each holds [`Config::capacity`].
     ///
     /// # Panics
     /// As `listen`; of several panics the first one goes on.
@@ -262,20 +267,20 @@ impl Stream {
         F: Fn(usize) -> H + Sync,
         H: FnMut(&Batch) -> Result<(), BoxError>,
     {
-        check_workers(workers)?;
+        self.check_workers(workers)?;
         self.engine().listen_workers(workers, &|worker| Box::new(handlers(worker)))
     }
 
     /// The same as [`listen_workers`](Self::listen_workers) in the background.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for no workers, or more than 1,024; and as [`spawn`](Self::spawn).
+    /// [`Error::InvalidSetting`] as there; and as [`spawn`](Self::spawn).
     pub fn spawn_workers<F, H>(self, workers: usize, handlers: F) -> Result<Listener, Error>
     where
         F: Fn(usize) -> H + Send + Sync + 'static,
         H: FnMut(&Batch) -> Result<(), BoxError>,
     {
-        check_workers(workers)?;
+        self.check_workers(workers)?;
         self.run_aside("kc-coordinator", move |stream| stream.listen_workers(workers, handlers))
     }
 
@@ -302,6 +307,7 @@ impl Stream {
     }
 
     fn engine(self) -> Engine {
+        let client = self.session();
         let plan = Plan {
             stream: self.name.to_string(),
             iterator_type: self.config.iterator_type.clone(),
@@ -310,7 +316,7 @@ impl Stream {
         };
         Engine {
             stream: self.name,
-            client: self.client,
+            client,
             store: self.store,
             config: self.config,
             plan,
@@ -318,6 +324,27 @@ impl Stream {
             shutdown: self.shutdown,
             monitor: self.monitor,
         }
+    }
+
+    fn session(&self) -> Arc<dyn Client> {
+        let session = || session(&self.client, &self.shutdown);
+        Arc::clone(self.session.get_or_init(session))
+    }
+
+    fn check_workers(&self, workers: usize) -> Result<(), Error> {
+        let invalid = |setting, reason| Err(Error::InvalidSetting { setting, reason });
+        if !(1..=MAX_WORKERS).contains(&workers) {
+            return invalid("workers", format!("{workers} is not within 1 to {MAX_WORKERS}"));
+        }
+        // Of valid numbers, so that it does not overflow.
+        let capacity = self.config.capacity;
+        if workers * capacity > MAX_CAPACITY {
+            let reason = format!(
+                "{capacity} batches for each of {workers} workers: at most {MAX_CAPACITY} for all together"
+            );
+            return invalid("capacity", reason);
+        }
+        Ok(())
     }
 
     fn listed_shard(&mut self, id: &str) -> Result<&mut Shard, Error> {
@@ -337,7 +364,7 @@ impl Stream {
     /// What the coordinator does at its start, on this thread.
     fn list_now(&self) -> Result<Vec<Shard>, Error> {
         let (started, mut rng) = (Instant::now(), fastrand::Rng::new());
-        let client = session(&self.client, &self.shutdown);
+        let client = self.session();
         let call = Call::new(self.shutdown.halted().clone());
         let mut listing = Listing::new(&self.name, self.config.start_patience, None);
         let mut describe = false;
@@ -375,14 +402,6 @@ impl fmt::Debug for Stream {
             .field("chosen", &self.chosen)
             .finish_non_exhaustive()
     }
-}
-
-fn check_workers(workers: usize) -> Result<(), Error> {
-    if (1..=MAX_WORKERS).contains(&workers) {
-        return Ok(());
-    }
-    let reason = format!("{workers} is not within 1 to {MAX_WORKERS}");
-    Err(Error::InvalidSetting { setting: "workers", reason })
 }
 
 fn check_name(name: &str) -> Result<(), Error> {
