@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased, tic
 use parking_lot::Mutex;
 
 use crate::batch::Batch;
+use crate::batches::Leftovers;
 use crate::budget::Budget;
 use crate::client::{Call, Client, list_all};
 use crate::config::Config;
@@ -52,6 +53,8 @@ pub(crate) struct Run<'a> {
     panic: Mutex<Option<Panic>>,
     books: Books,
     pub(crate) door: Door,
+    /// Of each channel that the user has.
+    leftovers: Vec<Leftovers>,
     /// Of this stream, or of several.
     pub(crate) budget: Budget,
 }
@@ -82,7 +85,7 @@ impl Engine {
     pub(crate) fn listen(self, handler: Callback<'_>) -> Result<(), Error> {
         let _member = self.shutdown.run().enter();
         let (batches, queue) = bounded(self.config.capacity);
-        let (run, events) = Run::new(&self, Door::Handler);
+        let (run, events) = Run::new(&self, Door::Handler, Vec::new());
         let result = thread::scope(|scope| {
             let _stop = StopOnDrop(self.shutdown.clone());
             let run = &run;
@@ -116,7 +119,7 @@ impl Engine {
         let _member = self.shutdown.run().enter();
         let (batches, queues): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| bounded(self.config.capacity)).unzip();
-        let (run, events) = Run::new(&self, Door::Handlers);
+        let (run, events) = Run::new(&self, Door::Handlers, Vec::new());
         let result = thread::scope(|scope| {
             let _stop = StopOnDrop(self.shutdown.clone());
             let run = &run;
@@ -141,8 +144,14 @@ impl Engine {
     }
 
     /// Runs on this thread, and sends the batches, until all is sent.
-    pub(crate) fn feed(self, door: Door, batches: Vec<Sender<Batch>>) -> Result<(), Error> {
-        let (run, events) = Run::new(&self, door);
+    pub(crate) fn feed(
+        self,
+        door: Door,
+        batches: Vec<Sender<Batch>>,
+        leftovers: Vec<Leftovers>,
+    ) -> Result<(), Error> {
+        let _member = self.shutdown.run().enter();
+        let (run, events) = Run::new(&self, door, leftovers);
         let result = thread::scope(|scope| run.coordinate(scope, events, batches));
         run.conclude(result)
     }
@@ -157,7 +166,7 @@ pub(crate) fn session(client: &Arc<dyn Client>, shutdown: &Shutdown) -> Arc<dyn 
 }
 
 impl<'a> Run<'a> {
-    fn new(engine: &'a Engine, door: Door) -> (Self, Receiver<Event>) {
+    fn new(engine: &'a Engine, door: Door, leftovers: Vec<Leftovers>) -> (Self, Receiver<Event>) {
         let client = &*engine.client;
         let (events, incoming) = unbounded();
         let started = Instant::now();
@@ -173,12 +182,13 @@ impl<'a> Run<'a> {
         let budget = engine.config.budget.clone();
         let budget = budget.unwrap_or_else(|| Budget::new(Budget::DEFAULT));
         engine.monitor.begins(started, budget.clone());
-        let run = Self { engine, client, started, events, panic, books, door, budget };
+        let run = Self { engine, client, started, events, panic, books, door, leftovers, budget };
         (run, incoming)
     }
 
     /// Every thread has ended: goes on with the panic of one, if there was one.
     fn conclude(self, result: Result<(), Error>) -> Result<(), Error> {
+        self.clear_leftovers();
         match self.panic.into_inner() {
             Some(panic) => resume_unwind(panic),
             None => result,
@@ -370,6 +380,11 @@ impl<'a> Run<'a> {
     /// Tells, when it is dropped, that a shard's thread has ended. On the heap as [`Reader`] is.
     pub(crate) fn farewell(&self, shard: &str) -> Box<Farewell<'_>> {
         Box::new(Farewell(&self.events, Some(Event::Exited { shard: shard.into() })))
+    }
+
+    /// Drops what is in a channel that nobody takes batches from any more.
+    pub(crate) fn clear_leftovers(&self) {
+        self.leftovers.iter().for_each(Leftovers::clear);
     }
 
     pub(crate) fn tell(&self, event: Event) {

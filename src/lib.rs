@@ -101,6 +101,7 @@
 
 mod account;
 mod batch;
+mod batches;
 mod budget;
 mod buffer;
 mod client;
@@ -149,6 +150,7 @@ mod tracker;
 mod watchdog;
 
 pub use crate::batch::{Batch, Commit};
+pub use crate::batches::{Batches, IntoBatches};
 pub use crate::budget::Budget;
 pub use crate::client::{
     Answer, Call, Client, ClientBuilder, ClientError, Credentials, ErrorClass, KinesisClient,

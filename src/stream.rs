@@ -6,9 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, bounded};
-
 use crate::batch::Batch;
+use crate::batches::{Batches, channel};
 use crate::client::{Call, Client, list_all};
 use crate::config::{Config, MAX_CAPACITY};
 use crate::engine::{Door, Engine, session};
@@ -201,20 +200,15 @@ impl Stream {
     /// Reads the stream into a channel, which holds [`Config::capacity`] batches. Each batch is to be
     /// committed by whoever takes it.
     ///
-    /// The receiver may be cloned to several workers, which gives up the order of a shard's batches.
-    /// It is disconnected when every shard has ended, something failed, or the consumer was stopped,
-    /// and after it has yielded what was sent until then. Dropping every receiver stops the consumer
-    /// when it has the next batch to send.
+    /// The receiver may be cloned to several workers, which gives up the order of a shard's batches. Dropping its last
+    /// clone stops the consumer at once, as [`Shutdown::now`] does.
     ///
     /// # Errors
     /// [`Error::Thread`] if the system gives no thread. All other errors come out of
     /// [`Listener::join`].
-    pub fn receiver(self) -> Result<(Receiver<Batch>, Listener), Error> {
-        let (batches, queue) = bounded(self.config.capacity);
-        let listener = self.run_aside("kc-coordinator", |stream| {
-            stream.engine().feed(Door::Receiver, vec![batches])
-        })?;
-        Ok((queue, listener))
+    pub fn receiver(self) -> Result<(Batches, Listener), Error> {
+        let (mut receivers, listener) = self.open(Door::Receiver, 1)?;
+        Ok((receivers.pop().expect("one was asked for"), listener))
     }
 
     /// Reads the stream into several channels, each of which holds [`Config::capacity`] batches, for as many
@@ -223,18 +217,15 @@ impl Stream {
     /// [taken apart](Batch::into_parts).
     ///
     /// A shard has at most two batches on their way, so that a worker which keeps batches back holds up their
-    /// shards. A new shard goes to the receiver with the fewest. Dropping a receiver stops the consumer when there is
-    /// the next batch for it; the rest is as with [`receiver`](Self::receiver).
+    /// shards. A new shard goes to the receiver with the fewest. Dropping the last clone of any one receiver stops the
+    /// consumer at once, since its shards would be read by nobody; the others yield what was sent to them until then.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] for no workers, for more than 1,024, or if their channels would hold more than 16,384
-    /// batches in all; and as `receiver`.
-    pub fn receivers(self, workers: usize) -> Result<(Vec<Receiver<Batch>>, Listener), Error> {
+    /// batches in all; and as [`receiver`](Self::receiver).
+    pub fn receivers(self, workers: usize) -> Result<(Vec<Batches>, Listener), Error> {
         self.check_workers(workers)?;
-        let (batches, queues) = (0..workers).map(|_| bounded(self.config.capacity)).unzip();
-        let listener = self
-            .run_aside("kc-coordinator", |stream| stream.engine().feed(Door::Receivers, batches))?;
-        Ok((queues, listener))
+        self.open(Door::Receivers, workers)
     }
 
     /// The same as [`listen`](Self::listen) with several workers, each a thread with its own handler, which `handlers`
@@ -282,6 +273,19 @@ impl Stream {
     {
         self.check_workers(workers)?;
         self.run_aside("kc-coordinator", move |stream| stream.listen_workers(workers, handlers))
+    }
+
+    /// Channels for as many workers, and the consumer that fills them.
+    fn open(self, door: Door, workers: usize) -> Result<(Vec<Batches>, Listener), Error> {
+        let (mut senders, mut receivers, mut leftovers) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..workers {
+            let (sender, batches, left) = channel(self.config.capacity, &self.shutdown);
+            senders.push(sender);
+            receivers.push(batches);
+            leftovers.push(left);
+        }
+        let feed = move |stream: Self| stream.engine().feed(door, senders, leftovers);
+        Ok((receivers, self.run_aside("kc-coordinator", feed)?))
     }
 
     fn run_aside(

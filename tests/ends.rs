@@ -346,19 +346,6 @@ fn a_stream_has_one_session_however_often_its_shards_could_not_be_listed() {
     assert_eq!(count.load(Ordering::Relaxed), 1);
 }
 
-#[test]
-fn dropping_the_last_of_several_receivers_stops_the_consumer() {
-    let kinesis = kinesis(1, 0);
-    let (batches, listener) = stream(&kinesis).receiver().unwrap();
-    let other = batches.clone();
-    drop(batches);
-    kinesis.put(STREAM, "key", b"0");
-    assert_eq!(numbers(&other.recv_timeout(SOON).unwrap()), [0]);
-    drop(other);
-    kinesis.put(STREAM, "key", b"1");
-    listener.join().unwrap();
-}
-
 /// Runs another test of this binary in a process where threads are scarce: the output, if it passed.
 #[cfg(target_os = "linux")]
 fn where_threads_are_scarce(test: &str, stack: u64, memory_kib: u64) -> String {
