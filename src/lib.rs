@@ -47,7 +47,8 @@
 //! - **Bounded memory**: answers, while they are read and while their records are in use, stay within a
 //!   [`Budget`], 64 MiB unless [`Config::budget`] says otherwise; beside it a quarter as much is kept for the next
 //!   answers, and a shard takes at most 256 KiB.
-//! - **A stop wakes every wait**, and ends a call in progress; only a handler in progress is waited for.
+//! - **A stop wakes every wait**, and ends a call in progress. [What is waited for](#what-a-stop-waits-for): a handler,
+//!   a call of the [`Store`], a call of a [`Client`] that cannot be interrupted, and connecting, up to 3 s.
 //!   Every thread that reads or handles has a name that begins with `kc-`, and is joined.
 //! - **Errors are typed**, with their shard, and come out of [`Stream::listen`] or [`Listener::join`]; so
 //!   does a handler's panic.

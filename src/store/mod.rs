@@ -23,7 +23,8 @@ pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
 /// Remembers how far each shard is done.
 ///
 /// It is called from several threads at once, and never while a lock of the consumer is held. A call
-/// may block; it should give up by itself after a while. The key is the pair of stream and shard, which
+/// may block, and must give up by itself after a while: nothing interrupts it, and a stop waits for it, however long it
+/// takes. A bound is the implementor's duty. The key is the pair of stream and shard, which
 /// must not be joined into one text without a separator that neither can hold. The name of the
 /// application, where several share a store, belongs to the store's constructor.
 pub trait Store: Send + Sync {
