@@ -140,8 +140,10 @@ impl Batch {
     }
 
     /// Says that the batch is done up to this record, and with it: a restart begins after it, also in the middle of
-    /// an aggregated record. Committing an earlier record afterwards changes nothing, and [`commit`](Self::commit)
-    /// commits the rest.
+    /// an aggregated record. Committing an earlier record afterwards changes nothing. [`commit`](Self::commit)
+    /// commits the rest, and the last record is the whole batch.
+    ///
+    /// If the rest is dropped uncommitted, this record still counts as soon as all earlier batches are committed.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
@@ -150,7 +152,12 @@ impl Batch {
     /// If the record is not of this batch.
     pub fn commit_through(&self, record: &Record<'_>) -> Result<(), Error> {
         assert!(self.records.holds(record), "the record is not of this batch");
-        self.commit.ledger.commit(self.commit.number, Some(&record.position()))
+        let position = record.position();
+        // The batch may end beyond its last record: at that of an aggregate, or at the end of the shard.
+        if self.records.last().is_some_and(|last| position >= last.position()) {
+            return self.commit();
+        }
+        self.commit.ledger.commit(self.commit.number, Some(&position))
     }
 
     /// The records, and a [`Commit`] that stands for them.
@@ -197,5 +204,52 @@ impl fmt::Debug for Commit {
             .field("number", &self.number)
             .field("is_done", &self.is_done)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use crossbeam_channel::{never, unbounded};
+
+    use super::*;
+    use crate::ledger::Books;
+    use crate::record::RecordsBuilder;
+    use crate::slots::Slots;
+    use crate::store::{LocalStore, Store};
+
+    #[test]
+    fn the_last_record_is_the_whole_batch_where_that_ends_beyond_it() {
+        let store = Arc::new(LocalStore::new());
+        let books = Books {
+            stream: "orders".into(),
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            events: unbounded().0,
+            halted: never(),
+            every: None,
+            clock: Arc::new(|| Duration::ZERO),
+        };
+        let ledger = Arc::new(Ledger::new(books, "shard"));
+        // As of aggregates whose last user records belong to another shard.
+        let batch = |numbers: [u64; 2], through: u64| {
+            let mut records = RecordsBuilder::default();
+            for number in numbers {
+                records.push(&number.to_string().parse().unwrap(), "key", UNIX_EPOCH, b"");
+            }
+            let through = Position::after(through.to_string().parse().unwrap());
+            let records = records.build();
+            let delivery = Delivery { records, through, behind_latest: None, gap: None };
+            Batch::new(&ledger, delivery, Slots::new(false).take(&never()).unwrap())
+        };
+        let stored = || store.get_shard_iterator("orders", "shard").unwrap().unwrap();
+        for (numbers, through) in [([1, 2], 3), ([4, 5], 6)] {
+            let batch = batch(numbers, through);
+            let [first, last] = [0, 1].map(|at| batch.records().get(at).unwrap());
+            batch.commit_through(&first).unwrap();
+            assert_eq!(stored(), first.position());
+            batch.commit_through(&last).unwrap();
+            assert_eq!(stored(), *batch.position());
+        }
     }
 }

@@ -15,8 +15,8 @@ const MAX_LIMIT: u32 = 10_000;
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// A shorter time would be all that the watchdog has to do.
 const MIN_STALL: Duration = Duration::from_millis(1);
-/// More batches than this would only be a longer way to the handler.
-const MAX_CAPACITY: usize = 1 << 14;
+/// More batches than this would only be a longer way to the handler. A channel has all of its places from the start on.
+pub(crate) const MAX_CAPACITY: usize = 1 << 14;
 
 /// How a stream is read: start from [`Config::new`] and set what should differ.
 ///
@@ -152,7 +152,8 @@ impl Config {
     }
 
     /// How many batches may wait for the handler or the receiver, of all shards together, 1 to
-    /// 16,384. When it is full, reading waits. A shard has at most two batches on their way to the
+    /// 16,384. Each of several workers has a channel for as many, which are 16,384 at most for all workers together.
+    /// When it is full, reading waits. A shard has at most two batches on their way to the
     /// handler, so that none fills it alone; with [`Stream::receiver`](crate::Stream::receiver) there is
     /// no such bound. Defaults to 16.
     pub fn capacity(mut self, capacity: usize) -> Self {

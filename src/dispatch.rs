@@ -48,21 +48,21 @@ impl Desk<'_> {
         shutdown: &Shutdown,
         started: Instant,
     ) -> Result<(), Error> {
-        let (mut halted, mut limit) = (shutdown.halted().clone(), never());
+        let mut drain = shutdown.drain_limit();
         let (mut batches, idle, mut is_open) = (batches.clone(), never(), true);
         // New batches and parked ones take turns: neither waits until there is no more of the other.
         let mut is_parkeds_turn = false;
         while is_open || !self.parking.is_empty() {
             let due = self.parking.due().map_or_else(never, |due| at(started + due));
             let (before, after) = if is_parkeds_turn { (&due, &idle) } else { (&idle, &due) };
+            let limit = drain.until.map_or_else(never, at);
             let next = select_biased! {
                 recv(shutdown.cut()) -> _ => return Ok(()),
-                recv(limit) -> _ => return Ok(()),
-                recv(halted) -> _ => {
-                    halted = never();
-                    limit = shutdown.drain_until().map_or_else(never, at);
+                recv(drain.changed) -> _ => {
+                    drain = shutdown.drain_limit();
                     continue;
                 }
+                recv(limit) -> _ => return Ok(()),
                 recv(before) -> _ => None,
                 recv(batches) -> batch => Some(batch),
                 recv(after) -> _ => None,

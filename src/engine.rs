@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased, tic
 use parking_lot::Mutex;
 
 use crate::batch::Batch;
+use crate::batches::Leftovers;
 use crate::budget::Budget;
 use crate::client::{Call, Client, ClientError, ErrorClass};
 use crate::config::Config;
@@ -33,6 +34,7 @@ use crate::watchdog::{Running, Waiting, Watchdog};
 /// One run of a consumer.
 pub(crate) struct Engine {
     pub(crate) stream: Arc<str>,
+    /// Its session with the client: see [`session`].
     pub(crate) client: Arc<dyn Client>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) config: Config,
@@ -46,13 +48,15 @@ pub(crate) struct Engine {
 /// What the threads of a run share.
 pub(crate) struct Run<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) client: Arc<dyn Client>,
+    pub(crate) client: &'a dyn Client,
     started: Instant,
     events: Sender<Event>,
     /// The first panic of a thread, which goes on in the caller when all threads have ended.
     panic: Mutex<Option<Panic>>,
     books: Books,
     pub(crate) door: Door,
+    /// Of each channel that the user has.
+    leftovers: Vec<Leftovers>,
     /// Of this stream, or of several.
     pub(crate) budget: Budget,
 }
@@ -96,14 +100,18 @@ pub(crate) struct Farewell<'a>(&'a Sender<Event>, Option<Event>);
 impl Engine {
     /// Runs on this thread, which hands the batches to the handler, until all is over.
     pub(crate) fn listen(self, handler: Callback<'_>) -> Result<(), Error> {
+        let _member = self.shutdown.run().enter();
         let (batches, queue) = bounded(self.config.capacity);
-        let (run, events) = Run::new(&self, Door::Handler);
+        let (run, events) = Run::new(&self, Door::Handler, Vec::new());
         let result = thread::scope(|scope| {
             let _stop = StopOnDrop(self.shutdown.clone());
             let run = &run;
             let coordinator = thread::Builder::new()
                 .name("kc-coordinator".into())
-                .spawn_scoped(scope, move || run.coordinate(scope, events, vec![batches]))
+                .spawn_scoped(scope, move || {
+                    let _member = run.engine.shutdown.run().enter();
+                    run.coordinate(scope, events, vec![batches])
+                })
                 .map_err(|source| run.no_thread("kc-coordinator", source))?;
             {
                 let _farewell = Farewell(&run.events, Some(Event::Dispatched));
@@ -125,9 +133,10 @@ impl Engine {
         workers: usize,
         handler: &(dyn Fn(usize) -> Callback<'h> + Sync),
     ) -> Result<(), Error> {
+        let _member = self.shutdown.run().enter();
         let (batches, queues): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| bounded(self.config.capacity)).unzip();
-        let (run, events) = Run::new(&self, Door::Handlers);
+        let (run, events) = Run::new(&self, Door::Handlers, Vec::new());
         let result = thread::scope(|scope| {
             let _stop = StopOnDrop(self.shutdown.clone());
             let run = &run;
@@ -152,8 +161,14 @@ impl Engine {
     }
 
     /// Runs on this thread, and sends the batches, until all is sent.
-    pub(crate) fn feed(self, door: Door, batches: Vec<Sender<Batch>>) -> Result<(), Error> {
-        let (run, events) = Run::new(&self, door);
+    pub(crate) fn feed(
+        self,
+        door: Door,
+        batches: Vec<Sender<Batch>>,
+        leftovers: Vec<Leftovers>,
+    ) -> Result<(), Error> {
+        let _member = self.shutdown.run().enter();
+        let (run, events) = Run::new(&self, door, leftovers);
         let result = thread::scope(|scope| run.coordinate(scope, events, batches));
         run.conclude(result)
     }
@@ -168,8 +183,8 @@ pub(crate) fn session(client: &Arc<dyn Client>, shutdown: &Shutdown) -> Arc<dyn 
 }
 
 impl<'a> Run<'a> {
-    fn new(engine: &'a Engine, door: Door) -> (Self, Receiver<Event>) {
-        let client = session(&engine.client, &engine.shutdown);
+    fn new(engine: &'a Engine, door: Door, leftovers: Vec<Leftovers>) -> (Self, Receiver<Event>) {
+        let client = &*engine.client;
         let (events, incoming) = unbounded();
         let started = Instant::now();
         let books = Books {
@@ -184,12 +199,13 @@ impl<'a> Run<'a> {
         let budget = engine.config.budget.clone();
         let budget = budget.unwrap_or_else(|| Budget::new(Budget::DEFAULT));
         engine.monitor.begins(started, budget.clone());
-        let run = Self { engine, client, started, events, panic, books, door, budget };
+        let run = Self { engine, client, started, events, panic, books, door, leftovers, budget };
         (run, incoming)
     }
 
     /// Every thread has ended: goes on with the panic of one, if there was one.
     fn conclude(self, result: Result<(), Error>) -> Result<(), Error> {
+        self.clear_leftovers();
         match self.panic.into_inner() {
             Some(panic) => resume_unwind(panic),
             None => result,
@@ -342,7 +358,7 @@ impl<'a> Run<'a> {
     /// Reads a page on a thread of its own, so that the coordinator never waits.
     fn list<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, page: Option<String>) {
         let list = move || {
-            let (client, stream) = (&self.client, &self.engine.stream);
+            let (client, stream) = (self.client, &self.engine.stream);
             self.tell(Event::Listed(client.list_shards(stream, page.as_deref(), &self.call())));
         };
         if let Err(source) = self.try_spawn(scope, "kc-list", list) {
@@ -392,6 +408,7 @@ impl<'a> Run<'a> {
         act: impl FnOnce() + Send + 'scope,
     ) -> std::io::Result<()> {
         let act = move || {
+            let _member = self.engine.shutdown.run().enter();
             // The values are not used after a panic, which ends the run.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
                 // Others are of threads that the first one stopped.
@@ -410,6 +427,11 @@ impl<'a> Run<'a> {
     /// Tells, when it is dropped, that a shard's thread has ended. On the heap as [`Reader`] is.
     pub(crate) fn farewell(&self, shard: &str) -> Box<Farewell<'_>> {
         Box::new(Farewell(&self.events, Some(Event::Exited { shard: shard.into() })))
+    }
+
+    /// Drops what is in a channel that nobody takes batches from any more.
+    pub(crate) fn clear_leftovers(&self) {
+        self.leftovers.iter().for_each(Leftovers::clear);
     }
 
     pub(crate) fn tell(&self, event: Event) {

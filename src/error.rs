@@ -175,6 +175,18 @@ pub enum Error {
         stream: String,
     },
 
+    /// A thread of the consumer joined its listener. It would wait for itself: the consumer was stopped instead, and
+    /// ends when that thread returns.
+    #[error(
+        "the consumer of stream {stream:?} was joined by one of its own threads, which would wait for itself: it is \
+         stopped; join it from a thread that it does not call"
+    )]
+    #[non_exhaustive]
+    JoinedByItself {
+        /// The stream.
+        stream: String,
+    },
+
     /// The system gave no thread.
     #[error(
         "thread {thread:?} for stream {stream:?} could not be started: raise the limit of threads, or \

@@ -47,7 +47,8 @@
 //! - **Bounded memory**: answers, while they are read and while their records are in use, stay within a
 //!   [`Budget`], 64 MiB unless [`Config::budget`] says otherwise; beside it a quarter as much is kept for the next
 //!   answers, and a shard takes at most 256 KiB.
-//! - **A stop wakes every wait**, and ends a call in progress; only a handler in progress is waited for.
+//! - **A stop wakes every wait**, and ends a call in progress. [What is waited for](#what-a-stop-waits-for): a handler,
+//!   a call of the [`Store`], a call of a [`Client`] that cannot be interrupted, and connecting, up to 3 s.
 //!   Every thread that reads or handles has a name that begins with `kc-`, and is joined.
 //! - **Errors are typed**, with their shard, and come out of [`Stream::listen`] or [`Listener::join`]; so
 //!   does a handler's panic.
@@ -101,6 +102,7 @@
 
 mod account;
 mod batch;
+mod batches;
 mod budget;
 mod buffer;
 mod caught_up;
@@ -122,6 +124,7 @@ mod ledger;
 mod lineage;
 mod listener;
 mod listing;
+mod membership;
 mod meter;
 mod missing;
 mod monitor;
@@ -156,6 +159,7 @@ mod tree;
 mod watchdog;
 
 pub use crate::batch::{Batch, Commit};
+pub use crate::batches::{Batches, IntoBatches};
 pub use crate::budget::Budget;
 pub use crate::client::{
     Answer, Call, Client, ClientBuilder, ClientError, Credentials, ErrorClass, KinesisClient,

@@ -1,5 +1,8 @@
 //! A consumer that runs in the background.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crate::error::Error;
@@ -10,35 +13,51 @@ use crate::shutdown::Shutdown;
 /// Owns a consumer that runs on threads of its own.
 ///
 /// Dropping it stops the consumer as [`Shutdown::now`] does, and waits for it.
+///
+/// A thread of that consumer cannot wait for it: where the handler, the store, the client, or a callback of the
+/// configuration drops or joins the listener of the consumer that called it, the consumer is stopped, and nobody waits.
+/// It ends when the callback has returned; if it fails after that, the log says so.
 #[derive(Debug)]
 #[must_use = "dropping a listener stops its consumer"]
 pub struct Listener {
     /// Taken by `join`, or else by `drop`.
     thread: Option<JoinHandle<Result<(), Error>>>,
+    stream: Arc<str>,
     shutdown: Shutdown,
     monitor: Monitor,
+    parting: Parting,
 }
+
+/// Whether the listener left without waiting, or the consumer has ended: what came first is marked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parting(Arc<AtomicBool>);
 
 impl Listener {
     pub(crate) fn new(
         thread: JoinHandle<Result<(), Error>>,
+        stream: Arc<str>,
         shutdown: Shutdown,
         monitor: Monitor,
+        parting: Parting,
     ) -> Self {
-        Self { thread: Some(thread), shutdown, monitor }
+        Self { thread: Some(thread), stream, shutdown, monitor, parting }
     }
 
     /// Waits until the consumer has ended: every shard was read to its end, something failed, or it
     /// was stopped.
     ///
     /// # Errors
-    /// Why it stopped, unless it was asked to or has read everything.
+    /// Why it stopped, unless it was asked to or has read everything. [`Error::JoinedByItself`] at once, without
+    /// waiting, if this is a thread of the consumer, which is then stopped.
     ///
     /// # Panics
     /// Goes on with a panic of the handler, the client or the store.
     pub fn join(mut self) -> Result<(), Error> {
         let thread = self.thread.take().expect("only `join` and `drop` take it");
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        if self.leaves() {
+            return Err(Error::JoinedByItself { stream: self.stream.to_string() });
+        }
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// What stops it.
@@ -60,20 +79,49 @@ impl Listener {
     pub fn is_finished(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
+
+    /// Stops the consumer if this is one of its threads, which is not to wait for it: whether that is so.
+    fn leaves(&self) -> bool {
+        if !self.shutdown.run().is_entered() {
+            return false;
+        }
+        self.shutdown.now();
+        // If it has ended, all that is left of its thread is to return.
+        !self.parting.comes_second()
+    }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         self.shutdown.now();
-        // A handler that owns its own listener would wait for itself; its thread ends by the stop.
-        if thread.thread().id() == thread::current().id() {
-            return;
+        if !self.leaves() {
+            tell(&thread.join());
         }
-        match thread.join() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => log::error!("a consumer had failed when it was dropped: {error}"),
-            Err(_) => log::error!("a consumer had panicked when it was dropped"),
+    }
+}
+
+impl Parting {
+    /// Runs a consumer to its end; what nobody is there to be told of is logged.
+    pub(crate) fn after(&self, run: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        // The values are not used after a panic, which goes on.
+        let ended = catch_unwind(AssertUnwindSafe(run));
+        if self.comes_second() {
+            tell(&ended);
         }
+        ended.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn comes_second(&self) -> bool {
+        self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// Logs what a consumer ended with that nobody has joined.
+fn tell(ended: &thread::Result<Result<(), Error>>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::error!("a consumer that was dropped has failed: {error}"),
+        Err(_) => log::error!("a consumer that was dropped has panicked"),
     }
 }

@@ -84,6 +84,8 @@ impl<'a> Reader<'a> {
             let step = self.next(outcome_now);
             outcome = self.act(step);
         }
+        // The last batch may have found its place when whoever takes them had just gone.
+        self.run.clear_leftovers();
     }
 
     /// What to do next, which is told.
@@ -271,11 +273,12 @@ impl<'a> Reader<'a> {
             recv(self.halted()) -> _ => None,
             send(self.batches, batch) -> sent => {
                 if sent.is_err() {
-                    // Every receiver is gone: nobody wants more.
+                    // The dispatcher is gone: nobody wants more.
                     self.run.engine.shutdown.now();
+                    return None;
                 }
                 self.ledger.status().sent(records, bytes);
-                sent.ok().map(|()| Outcome::Delivered)
+                Some(Outcome::Delivered)
             }
         }
     }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use crate::membership::RunId;
+
 /// Stops a consumer, from any thread, a signal handler's thread or the handler itself.
 ///
 /// A clone stops the same consumer. It may be asked before the consumer runs, while it runs and after
@@ -17,6 +19,7 @@ use parking_lot::Mutex;
 pub struct Shutdown(Arc<Inner>);
 
 struct Inner {
+    run: RunId,
     /// Closed when reading must stop.
     halted: Receiver<Infallible>,
     /// Closed when handling must stop too.
@@ -27,8 +30,19 @@ struct Inner {
 struct State {
     halt: Option<Sender<Infallible>>,
     cut: Option<Sender<Infallible>>,
-    drain_until: Option<Instant>,
+    drain: Drain,
+    /// Dropped when `drain` changes.
+    draining: Sender<Infallible>,
     hooks: Vec<Hook>,
+}
+
+/// How long the queue may be worked off.
+#[derive(Clone, Debug)]
+pub(crate) struct Drain {
+    /// `None`: without a limit.
+    pub(crate) until: Option<Instant>,
+    /// Disconnected when there is an earlier limit. Carries nothing.
+    pub(crate) changed: Receiver<Infallible>,
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -40,9 +54,16 @@ impl Shutdown {
     pub(crate) fn new() -> Self {
         let (halt, halted) = bounded(0);
         let (cut, was_cut) = bounded(0);
-        let state =
-            State { halt: Some(halt), cut: Some(cut), drain_until: None, hooks: Vec::new() };
-        Self(Arc::new(Inner { halted, cut: was_cut, state: Mutex::new(state) }))
+        let (draining, changed) = bounded(0);
+        let state = State {
+            halt: Some(halt),
+            cut: Some(cut),
+            drain: Drain { until: None, changed },
+            draining,
+            hooks: Vec::new(),
+        };
+        let run = RunId::new();
+        Self(Arc::new(Inner { run, halted, cut: was_cut, state: Mutex::new(state) }))
     }
 
     /// Stops as soon as the batch in hand is handled and committed.
@@ -53,13 +74,21 @@ impl Shutdown {
         self.stop(|state| drop(state.cut.take()));
     }
 
-    /// Stops reading, and lets the handler work off the queue, at most for this long.
+    /// Stops reading, and lets the handler work off the queue, at most for this long; the batch in hand is
+    /// finished all the same. Of several limits the earliest counts, whichever was set first.
     ///
     /// A consumer that was opened with [`Stream::receiver`](crate::Stream::receiver) has its queue in
     /// the receiver, which yields it whatever the limit: there it is the same as [`now`](Self::now).
     pub fn drain(&self, limit: Duration) {
         let until = Instant::now().checked_add(limit);
-        self.stop(|state| state.drain_until = state.drain_until.or(until));
+        self.stop(|state| {
+            let earlier = until.filter(|until| state.drain.until.is_none_or(|it| *until < it));
+            if earlier.is_some() {
+                let (draining, changed) = bounded(0);
+                state.drain = Drain { until: earlier, changed };
+                state.draining = draining;
+            }
+        });
     }
 
     /// Whether it was asked to stop, or has stopped.
@@ -77,9 +106,14 @@ impl Shutdown {
         &self.0.cut
     }
 
-    /// Until when the queue is to be worked off, once reading has stopped.
-    pub(crate) fn drain_until(&self) -> Option<Instant> {
-        self.0.state.lock().drain_until
+    /// How long the queue may be worked off; from the start on, as there may be a limit at any time.
+    pub(crate) fn drain_limit(&self) -> Drain {
+        self.0.state.lock().drain.clone()
+    }
+
+    /// The run that it stops.
+    pub(crate) fn run(&self) -> &RunId {
+        &self.0.run
     }
 
     /// Calls this when reading must stop; at once if it has stopped already.
@@ -101,6 +135,8 @@ impl Shutdown {
             state.halt.take();
             std::mem::take(&mut state.hooks)
         };
+        // Calls in progress may end only by the hooks: whoever is in one must not wait for the run.
+        let _member = self.0.run.enter();
         // Outside of the lock: a hook is not ours. It may be called while a panic is on its way, when
         // another would abort the process.
         for hook in hooks {
@@ -136,10 +172,27 @@ mod tests {
         assert!(!shutdown.is_stopped() && !closed(shutdown.halted()));
         shutdown.drain(Duration::from_secs(5));
         assert!(shutdown.is_stopped() && closed(shutdown.halted()) && !closed(shutdown.cut()));
-        assert!(shutdown.drain_until().is_some());
+        assert!(shutdown.drain_limit().until.is_some());
         shutdown.now();
         shutdown.now();
         assert!(closed(shutdown.cut()));
+    }
+
+    #[test]
+    fn of_several_limits_the_earliest_counts_and_is_told() {
+        let shutdown = Shutdown::new();
+        let told = |drain: &Drain| drain.changed.try_recv() == Err(TryRecvError::Disconnected);
+        let none = shutdown.drain_limit();
+        shutdown.drain(Duration::MAX);
+        assert!(none.until.is_none() && !told(&none), "without a limit");
+        shutdown.drain(Duration::from_secs(3600));
+        let hour = shutdown.drain_limit();
+        assert!(told(&none) && hour.until.is_some());
+        shutdown.drain(Duration::from_secs(7200));
+        shutdown.drain(Duration::MAX);
+        assert!(!told(&hour) && shutdown.drain_limit().until == hour.until);
+        shutdown.drain(Duration::from_secs(5));
+        assert!(told(&hour) && shutdown.drain_limit().until < hour.until);
     }
 
     #[test]

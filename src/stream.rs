@@ -2,20 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, bounded};
-
 use crate::batch::Batch;
+use crate::batches::{Batches, channel};
 use crate::client::{Call, Client};
-use crate::config::Config;
+use crate::config::{Config, MAX_CAPACITY};
 use crate::engine::{Door, Engine, session};
 use crate::error::{BoxError, Error};
 use crate::handler::Handler;
 use crate::lineage::Plan;
-use crate::listener::Listener;
+use crate::listener::{Listener, Parting};
 use crate::listing::{Listing, Next};
 use crate::monitor::Monitor;
 use crate::position::IteratorType;
@@ -54,6 +53,8 @@ const MAX_NAME: usize = 128;
 pub struct Stream {
     name: Arc<str>,
     client: Arc<dyn Client>,
+    /// Made by the first call, and ended by a stop: all calls of one stream are of one session.
+    session: OnceLock<Arc<dyn Client>>,
     store: Arc<dyn Store>,
     config: Config,
     listed: Option<Vec<Shard>>,
@@ -80,6 +81,7 @@ impl Stream {
         Ok(Self {
             name: name.into(),
             client: Arc::new(client),
+            session: OnceLock::new(),
             store: Arc::new(store),
             config,
             listed: None,
@@ -198,20 +200,15 @@ impl Stream {
     /// Reads the stream into a channel, which holds [`Config::capacity`] batches. Each batch is to be
     /// committed by whoever takes it.
     ///
-    /// The receiver may be cloned to several workers, which gives up the order of a shard's batches.
-    /// It is disconnected when every shard has ended, something failed, or the consumer was stopped,
-    /// and after it has yielded what was sent until then. Dropping every receiver stops the consumer
-    /// when it has the next batch to send.
+    /// The receiver may be cloned to several workers, which gives up the order of a shard's batches. Dropping its last
+    /// clone stops the consumer at once, as [`Shutdown::now`] does.
     ///
     /// # Errors
     /// [`Error::Thread`] if the system gives no thread. All other errors come out of
     /// [`Listener::join`].
-    pub fn receiver(self) -> Result<(Receiver<Batch>, Listener), Error> {
-        let (batches, queue) = bounded(self.config.capacity);
-        let listener = self.run_aside("kc-coordinator", |stream| {
-            stream.engine().feed(Door::Receiver, vec![batches])
-        })?;
-        Ok((queue, listener))
+    pub fn receiver(self) -> Result<(Batches, Listener), Error> {
+        let (mut receivers, listener) = self.open(Door::Receiver, 1)?;
+        Ok((receivers.pop().expect("one was asked for"), listener))
     }
 
     /// Reads the stream into several channels, each of which holds [`Config::capacity`] batches, for as many
@@ -220,17 +217,15 @@ impl Stream {
     /// [taken apart](Batch::into_parts).
     ///
     /// A shard has at most two batches on their way, so that a worker which keeps batches back holds up their
-    /// shards. A new shard goes to the receiver with the fewest. Dropping a receiver stops the consumer when there is
-    /// the next batch for it; the rest is as with [`receiver`](Self::receiver).
+    /// shards. A new shard goes to the receiver with the fewest. Dropping the last clone of any one receiver stops the
+    /// consumer at once, since its shards would be read by nobody; the others yield what was sent to them until then.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for no workers, or more than 1,024; and as `receiver`.
-    pub fn receivers(self, workers: usize) -> Result<(Vec<Receiver<Batch>>, Listener), Error> {
-        check_workers(workers)?;
-        let (batches, queues) = (0..workers).map(|_| bounded(self.config.capacity)).unzip();
-        let listener = self
-            .run_aside("kc-coordinator", |stream| stream.engine().feed(Door::Receivers, batches))?;
-        Ok((queues, listener))
+    /// [`Error::InvalidSetting`] for no workers, for more than 1,024, or if their channels would hold more than 16,384
+    /// batches in all; and as [`receiver`](Self::receiver).
+    pub fn receivers(self, workers: usize) -> Result<(Vec<Batches>, Listener), Error> {
+        self.check_workers(workers)?;
+        self.open(Door::Receivers, workers)
     }
 
     /// The same as [`listen`](Self::listen) with several workers, each a thread with its own handler, which `handlers`
@@ -253,7 +248,8 @@ impl Stream {
     /// ```
     ///
     /// # Errors
-    /// As `listen`; and [`Error::InvalidSetting`] for no workers, or more than 1,024.
+    /// As `listen`; and [`Error::InvalidSetting`] for no workers, for more than 1,024, or if their channels would hold
+    /// more than 16,384 batches in all: each holds [`Config::capacity`].
     ///
     /// # Panics
     /// As `listen`; of several panics the first one goes on.
@@ -262,21 +258,34 @@ impl Stream {
         F: Fn(usize) -> H + Sync,
         H: FnMut(&Batch) -> Result<(), BoxError>,
     {
-        check_workers(workers)?;
+        self.check_workers(workers)?;
         self.engine().listen_workers(workers, &|worker| Box::new(handlers(worker)))
     }
 
     /// The same as [`listen_workers`](Self::listen_workers) in the background.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for no workers, or more than 1,024; and as [`spawn`](Self::spawn).
+    /// [`Error::InvalidSetting`] as there; and as [`spawn`](Self::spawn).
     pub fn spawn_workers<F, H>(self, workers: usize, handlers: F) -> Result<Listener, Error>
     where
         F: Fn(usize) -> H + Send + Sync + 'static,
         H: FnMut(&Batch) -> Result<(), BoxError>,
     {
-        check_workers(workers)?;
+        self.check_workers(workers)?;
         self.run_aside("kc-coordinator", move |stream| stream.listen_workers(workers, handlers))
+    }
+
+    /// Channels for as many workers, and the consumer that fills them.
+    fn open(self, door: Door, workers: usize) -> Result<(Vec<Batches>, Listener), Error> {
+        let (mut senders, mut receivers, mut leftovers) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..workers {
+            let (sender, batches, left) = channel(self.config.capacity, &self.shutdown);
+            senders.push(sender);
+            receivers.push(batches);
+            leftovers.push(left);
+        }
+        let feed = move |stream: Self| stream.engine().feed(door, senders, leftovers);
+        Ok((receivers, self.run_aside("kc-coordinator", feed)?))
     }
 
     fn run_aside(
@@ -284,17 +293,25 @@ impl Stream {
         thread: &str,
         run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<Listener, Error> {
-        let (shutdown, monitor) = (self.shutdown(), self.monitor());
-        let stream = self.name.to_string();
+        let (stream, shutdown, monitor) = (self.name.clone(), self.shutdown(), self.monitor());
+        let parting = Parting::default();
+        let (theirs, membership) = (parting.clone(), shutdown.run().clone());
+        let run = move || {
+            // To the end: what the run owns, and drops last, may be the listener.
+            let _member = membership.enter();
+            theirs.after(|| run(self))
+        };
         // Owned by the listener, which joins it.
-        let spawned = thread::Builder::new().name(thread.into()).spawn(move || run(self));
-        match spawned {
-            Ok(thread) => Ok(Listener::new(thread, shutdown, monitor)),
-            Err(source) => Err(Error::Thread { stream, thread: thread.into(), source }),
+        match thread::Builder::new().name(thread.into()).spawn(run) {
+            Ok(thread) => Ok(Listener::new(thread, stream, shutdown, monitor, parting)),
+            Err(source) => {
+                Err(Error::Thread { stream: stream.to_string(), thread: thread.into(), source })
+            }
         }
     }
 
     fn engine(self) -> Engine {
+        let client = self.session();
         let plan = Plan {
             stream: self.name.to_string(),
             iterator_type: self.config.iterator_type.clone(),
@@ -303,7 +320,7 @@ impl Stream {
         };
         Engine {
             stream: self.name,
-            client: self.client,
+            client,
             store: self.store,
             config: self.config,
             plan,
@@ -311,6 +328,27 @@ impl Stream {
             shutdown: self.shutdown,
             monitor: self.monitor,
         }
+    }
+
+    fn session(&self) -> Arc<dyn Client> {
+        let session = || session(&self.client, &self.shutdown);
+        Arc::clone(self.session.get_or_init(session))
+    }
+
+    fn check_workers(&self, workers: usize) -> Result<(), Error> {
+        let invalid = |setting, reason| Err(Error::InvalidSetting { setting, reason });
+        if !(1..=MAX_WORKERS).contains(&workers) {
+            return invalid("workers", format!("{workers} is not within 1 to {MAX_WORKERS}"));
+        }
+        // Of valid numbers, so that it does not overflow.
+        let capacity = self.config.capacity;
+        if workers * capacity > MAX_CAPACITY {
+            let reason = format!(
+                "{capacity} batches for each of {workers} workers: at most {MAX_CAPACITY} for all together"
+            );
+            return invalid("capacity", reason);
+        }
+        Ok(())
     }
 
     fn listed_shard(&mut self, id: &str) -> Result<&mut Shard, Error> {
@@ -330,7 +368,7 @@ impl Stream {
     /// What the coordinator does at its start, on this thread.
     fn list_now(&self) -> Result<Vec<Shard>, Error> {
         let (started, mut rng) = (Instant::now(), fastrand::Rng::new());
-        let client = session(&self.client, &self.shutdown);
+        let client = self.session();
         let call = Call::new(self.shutdown.halted().clone());
         let mut listing = Listing::new(&self.name, self.config.start_patience, None);
         let mut next = Next::Page(listing.page(started.elapsed()));
@@ -365,14 +403,6 @@ impl fmt::Debug for Stream {
             .field("chosen", &self.chosen)
             .finish_non_exhaustive()
     }
-}
-
-fn check_workers(workers: usize) -> Result<(), Error> {
-    if (1..=MAX_WORKERS).contains(&workers) {
-        return Ok(());
-    }
-    let reason = format!("{workers} is not within 1 to {MAX_WORKERS}");
-    Err(Error::InvalidSetting { setting: "workers", reason })
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

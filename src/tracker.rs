@@ -8,13 +8,15 @@ use crate::position::Position;
 /// Numbers the batches of a shard, and knows how far they are committed without a hole.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    /// The number of the first batch in `open`, and of the next to be handed out.
+    /// The number of the first batch that the prefix does not cover, and of the next to be handed out.
     first: u64,
     next: u64,
-    /// Whether a batch was given up, so that the prefix will never pass it.
+    /// Whether a batch was given up, which is then the last in `open`: the prefix will never pass it.
     is_stuck: bool,
-    /// Batches that were handed out and are not covered by the prefix yet.
+    /// Batches that were handed out and are not covered by the prefix yet, in the order of their numbers.
     open: VecDeque<Open>,
+    /// How many were committed since committed ones that follow each other were last joined.
+    unjoined: usize,
     /// The end of the longest committed prefix.
     reached: Option<Position>,
     /// What the store is known to hold.
@@ -33,70 +35,114 @@ pub(crate) struct StoreEvery {
     pub(crate) time: Duration,
 }
 
+/// Batches whose numbers end here: one, or several that are committed.
 #[derive(Debug)]
 struct Open {
+    last: u64,
+    /// The end of the last one.
     through: Position,
-    committed: bool,
+    mark: Mark,
     /// How far it is committed while it is not as a whole.
     partly: Option<Position>,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Handed,
+    Committed,
+    GivenUp,
+}
+
+/// Fewer committed batches than this are not worth joining.
+const FEW: usize = 32;
 
 impl Tracker {
     /// Hands out the next batch, which ends at this position: its number.
     pub(crate) fn hand_out(&mut self, through: Position) -> u64 {
         self.read = Some(through.clone());
+        let last = self.next;
         if !self.is_stuck {
-            self.open.push_back(Open { through, committed: false, partly: None });
+            self.open.push_back(Open { last, through, mark: Mark::Handed, partly: None });
         }
         self.next += 1;
-        self.next - 1
+        last
     }
 
-    /// A batch will never be committed: nothing from it on needs to be remembered.
+    /// A batch will never be committed as a whole: nothing after it needs to be remembered.
     pub(crate) fn give_up(&mut self, number: u64) {
-        if let Some(place) = number.checked_sub(self.first) {
-            self.open.truncate(usize::try_from(place).unwrap_or(usize::MAX));
-            self.is_stuck = true;
-        }
+        let place = self.place(number);
+        let Some(open) = self.handed(number) else { return };
+        open.mark = Mark::GivenUp;
+        self.open.truncate(place + 1);
+        self.is_stuck = true;
     }
 
     /// Marks a batch as committed. Marking it again changes nothing. `now` counts from any fixed moment.
     pub(crate) fn mark(&mut self, number: u64, now: Duration) {
-        let Some(open) = self.open_mut(number) else { return };
-        open.committed = true;
+        let Some(open) = self.handed(number) else { return };
+        (open.mark, open.partly) = (Mark::Committed, None);
         self.advance(now);
+        self.unjoined += 1;
+        // A walk over all of them only after half as many marks: a mark costs the same, however many there are.
+        if self.unjoined >= FEW.max(self.open.len() / 2) {
+            self.join();
+        }
     }
 
-    /// Marks the first part of a batch as committed, which ends at this position.
+    /// Marks the first part of a batch as committed, which ends at this position; all of it, if it ends there.
     pub(crate) fn mark_part(&mut self, number: u64, through: Position, now: Duration) {
-        let Some(open) = self.open_mut(number) else { return };
+        let Some(open) = self.handed(number) else { return };
+        if through >= open.through {
+            return self.mark(number, now);
+        }
         open.partly = open.partly.take().max(Some(through));
         self.advance(now);
     }
 
-    fn open_mut(&mut self, number: u64) -> Option<&mut Open> {
-        self.open.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    /// Where the batch of this number is in `open`, or would be.
+    fn place(&self, number: u64) -> usize {
+        self.open.partition_point(|open| open.last < number)
+    }
+
+    /// The batch, unless it is committed, given up or forgotten.
+    fn handed(&mut self, number: u64) -> Option<&mut Open> {
+        let place = if number < self.first { return None } else { self.place(number) };
+        self.open.get_mut(place).filter(|open| open.mark == Mark::Handed)
+    }
+
+    /// Joins committed batches that follow each other: one that is kept holds no place for each after it.
+    fn join(&mut self) {
+        let mut joined = VecDeque::<Open>::new();
+        for open in self.open.drain(..) {
+            match joined.back_mut() {
+                Some(before) if [before.mark, open.mark] == [Mark::Committed; 2] => *before = open,
+                _ => joined.push_back(open),
+            }
+        }
+        (self.open, self.unjoined) = (joined, 0);
     }
 
     /// Moves the end of the prefix.
     fn advance(&mut self, now: Duration) {
-        while self.open.front().is_some_and(|open| open.committed) {
-            self.first += 1;
+        while self.open.front().is_some_and(|open| open.mark == Mark::Committed) {
             if let Some(open) = self.open.pop_front() {
-                self.reach(open.through, now);
+                let batches = open.last + 1 - self.first;
+                self.first = open.last + 1;
+                self.reach(open.through, batches, now);
             }
         }
         if let Some(partly) = self.open.front_mut().and_then(|open| open.partly.take()) {
-            self.reach(partly, now);
+            self.reach(partly, 1, now);
         }
     }
 
-    fn reach(&mut self, position: Position, now: Duration) {
+    fn reach(&mut self, position: Position, batches: u64, now: Duration) {
         self.reached = self.reached.take().max(Some(position));
         if self.unstored == 0 {
             self.since = now;
         }
-        self.unstored = self.unstored.saturating_add(1);
+        let batches = u32::try_from(batches).unwrap_or(u32::MAX);
+        self.unstored = self.unstored.saturating_add(batches);
     }
 
     /// The position to store now, if the prefix has passed what is stored.
@@ -136,120 +182,11 @@ impl Tracker {
         self.first = self.next;
         self.is_stuck = false;
         self.open.clear();
+        self.unjoined = 0;
         (self.reached, self.stored, self.unstored) = (None, None, 0);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn after(number: u64) -> Position {
-        Position::after(number.to_string().parse().unwrap())
-    }
-
-    fn handed_out(count: u64) -> Tracker {
-        let mut tracker = Tracker::default();
-        for number in 0..count {
-            assert_eq!(tracker.hand_out(after(number)), number);
-        }
-        tracker
-    }
-
-    #[test]
-    fn a_later_batch_does_not_cover_an_earlier_one() {
-        let mut tracker = handed_out(4);
-        tracker.mark(2, Duration::ZERO);
-        assert_eq!(tracker.to_store(), None);
-        tracker.mark(0, Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(0)));
-        tracker.mark(1, Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(2)));
-    }
-
-    #[test]
-    fn committing_twice_is_committing_once() {
-        let mut tracker = handed_out(2);
-        tracker.mark(0, Duration::ZERO);
-        tracker.stored(after(0));
-        tracker.mark(0, Duration::ZERO);
-        assert_eq!(tracker.to_store(), None);
-        tracker.mark(1, Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(1)));
-    }
-
-    #[test]
-    fn what_could_not_be_stored_stays_to_be_stored() {
-        let mut tracker = handed_out(2);
-        tracker.mark(0, Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(0)));
-        tracker.mark(1, Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(1)));
-        // Two threads wrote: the later position arrived first.
-        tracker.stored(after(1));
-        tracker.stored(after(0));
-        assert_eq!(tracker.to_store(), None);
-    }
-
-    #[test]
-    fn storing_may_wait_for_batches_or_time_but_not_at_the_shards_end() {
-        let second = Duration::from_secs(1);
-        let every = Some(StoreEvery { batches: 3, time: second });
-        let mut tracker = handed_out(4);
-        tracker.mark(0, second);
-        assert!(tracker.is_due(None, second) && !tracker.is_due(every, second));
-        assert!(tracker.is_due(every, second * 2));
-        tracker.mark(1, second);
-        tracker.mark(2, second);
-        assert!(tracker.is_due(every, second));
-        tracker.stored(after(2));
-        tracker.mark(3, second * 9);
-        assert!(!tracker.is_due(every, second * 9));
-        let end = tracker.hand_out(Position::End { sequence: "9".parse().unwrap() });
-        tracker.mark(end, second * 9);
-        assert!(tracker.is_due(every, second * 9));
-    }
-
-    #[test]
-    fn behind_a_batch_that_was_given_up_nothing_is_stored_nor_remembered() {
-        let mut tracker = handed_out(3);
-        tracker.give_up(1);
-        for number in 3..1000 {
-            assert_eq!(tracker.hand_out(after(number)), number);
-            tracker.mark(number, Duration::ZERO);
-        }
-        tracker.mark(2, Duration::ZERO);
-        assert_eq!((tracker.to_store(), tracker.open.len()), (None, 1));
-        tracker.mark(0, Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(0)));
-    }
-
-    #[test]
-    fn a_part_counts_when_all_before_it_is_committed() {
-        let mut tracker = Tracker::default();
-        tracker.hand_out(after(10));
-        tracker.hand_out(after(20));
-        tracker.mark_part(1, after(15), Duration::ZERO);
-        assert_eq!(tracker.to_store(), None);
-        tracker.mark_part(0, after(5), Duration::ZERO);
-        tracker.mark_part(0, after(3), Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(5)));
-        tracker.mark(0, Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(15)));
-        tracker.give_up(1);
-        tracker.mark_part(1, after(17), Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(15)));
-    }
-
-    #[test]
-    fn batches_from_before_a_reset_do_not_count() {
-        let mut tracker = handed_out(2);
-        tracker.reset();
-        let next = tracker.hand_out(after(7));
-        tracker.mark(0, Duration::ZERO);
-        tracker.mark(1, Duration::ZERO);
-        assert_eq!(tracker.to_store(), None);
-        tracker.mark(next, Duration::ZERO);
-        assert_eq!(tracker.to_store(), Some(&after(7)));
-    }
-}
+#[path = "tracker_tests.rs"]
+mod tests;

@@ -5,17 +5,17 @@
 mod common;
 mod loopback;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64_simd::STANDARD;
 use crossbeam_channel::{Receiver, unbounded};
 use kinesis_consumer::{
-    Batch, Budget, Config, Deaggregation, KinesisClient, Listener, LocalStore, Notice,
+    Batches, Budget, Config, Deaggregation, KinesisClient, Listener, LocalStore, Notice,
     ShardProgress, ShardState, Stream,
 };
 use md5::{Digest, Md5};
 
-use self::common::SOON;
+use self::common::{SOON, until};
 use self::loopback::{Request, Server, stream_of};
 
 const MIB: usize = 1 << 20;
@@ -76,7 +76,7 @@ fn field(request: &Request, name: &str) -> Option<String> {
     Some(value.split('"').next().unwrap().to_owned())
 }
 
-fn open(server: &Server, config: Config) -> (Receiver<Batch>, Listener) {
+fn open(server: &Server, config: Config) -> (Batches, Listener) {
     let client = KinesisClient::builder()
         .endpoint(server.url())
         .credentials("key", "secret")
@@ -88,7 +88,7 @@ fn open(server: &Server, config: Config) -> (Receiver<Batch>, Listener) {
 }
 
 /// Reads so many records, and ends: how many came in each batch.
-fn read(batches: Receiver<Batch>, listener: Listener, records: usize) -> Vec<usize> {
+fn read(batches: Batches, listener: Listener, records: usize) -> Vec<usize> {
     let mut lengths = Vec::new();
     while lengths.iter().sum::<usize>() < records {
         let batch = batches.recv_timeout(SOON).unwrap();
@@ -102,24 +102,28 @@ fn read(batches: Receiver<Batch>, listener: Listener, records: usize) -> Vec<usi
 }
 
 #[test]
-fn many_shards_with_a_slow_reader_stay_within_the_budget() {
+fn many_shards_whose_batches_nobody_takes_stay_within_the_budget() {
     let (shards, records, size) = (24, 40, 150_000);
     let server = server(shards, records, size, Body::WithLength);
     let budget = Budget::new(32 * MIB);
     let config = Config::new().budget(budget.clone()).capacity(1_000);
     let (batches, listener) = open(&server, config);
-    let (mut read, mut most) = (0, 0);
+    let is_held_up = |shard: &ShardProgress| shard.state == ShardState::WaitingForBudget;
+    until("each shard waits for room", || {
+        assert!(budget.used() <= 32 * MIB, "{}", budget.used());
+        let progress = listener.progress().shards;
+        progress.len() == shards && progress.iter().all(is_held_up)
+    });
+    // What an answer needs, of 8 MB of text, is at most 2¼ times that: for so much there is no room.
+    assert!(budget.used() > 14 * MIB, "{}", budget.used());
+    let mut read = 0;
     while read < shards * records {
         let batch = batches.recv_timeout(SOON).unwrap();
-        std::thread::sleep(Duration::from_millis(5));
         read += batch.len();
-        most = most.max(budget.used());
-        assert!(most <= 32 * MIB, "{most}");
+        assert!(budget.used() <= 32 * MIB, "{}", budget.used());
         batch.commit().unwrap();
     }
     drop(listener);
-    // Each answer is 6 MB of data and 8 MB of text: the budget was what they waited for.
-    assert!(most > 20 * MIB, "{most}");
 }
 
 #[test]
@@ -186,16 +190,11 @@ fn small_user_records_stay_within_the_budget_and_all_come() {
     let (batches, listener) = open(&server, config);
     let is_held_up =
         |shard: &ShardProgress| shard.records > 0 || shard.state == ShardState::WaitingForBudget;
-    let deadline = Instant::now() + SOON;
-    loop {
+    until("each shard has a batch, or waits for room", || {
         assert!(budget.used() <= Budget::MIN, "{}", budget.used());
-        let progress = listener.progress();
-        if progress.shards.len() == shards && progress.shards.iter().all(is_held_up) {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{progress:?}");
-        std::thread::yield_now();
-    }
+        let progress = listener.progress().shards;
+        progress.len() == shards && progress.iter().all(is_held_up)
+    });
     read(batches, listener, shards * records * users);
 }
 
@@ -231,9 +230,7 @@ fn a_shard_without_room_is_told_stops_at_once_and_goes_on_when_there_is_room() {
     // Another stream shares the budget, of which 40 MiB are held.
     let (batches, listener) = open(&server, config.clone());
     while state(&notices) != Some(ShardState::WaitingForBudget) {}
-    let started = Instant::now();
-    drop((batches, listener));
-    assert!(started.elapsed() < SOON / 2, "{:?}", started.elapsed());
+    drop((batches, listener)); // it would wait for ever
 
     let (batches, listener) = open(&server, config);
     kept.clear();

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, bounded, unbounded};
+use crossbeam_channel::{bounded, unbounded};
 use kinesis_consumer::{
     Batch, BoxError, Config, Error, Handler, LocalStore, MemoryKinesis, Position, Store, Stream,
 };
@@ -232,7 +232,7 @@ fn a_later_batch_does_not_cover_an_earlier_one() {
 }
 
 #[test]
-fn dropping_every_receiver_stops_the_consumer_at_the_next_batch() {
+fn dropping_the_receiver_stops_the_consumer_wherever_it_is() {
     let (kinesis, store) = (kinesis(2, 10), Arc::new(LocalStore::new()));
     let (batches, listener) = stream(&kinesis, &store).receiver().unwrap();
     drop(batches);
@@ -243,12 +243,26 @@ fn dropping_every_receiver_stops_the_consumer_at_the_next_batch() {
 #[test]
 fn dropping_the_listener_stops_the_consumer_and_waits_for_it() {
     let (kinesis, store) = (kinesis(2, 10), Arc::new(LocalStore::new()));
-    let (batches, listener) = stream(&kinesis, &store).receiver().unwrap();
+    let (tell, order) = unbounded();
+    let (entered, inside) = unbounded();
+    let (telling, back) = (tell.clone(), order.clone());
+    let stream = stream(&kinesis, &store);
+    let shutdown = stream.shutdown();
+    let listener = stream.spawn(move |_| {
+        entered.send(())?;
+        while !shutdown.is_stopped() {
+            std::thread::yield_now();
+        }
+        // In this time whoever does not wait says that it is back.
+        assert!(back.recv_timeout(Duration::from_millis(100)).is_err(), "nobody waited");
+        Ok(telling.send("handled")?)
+    });
+    inside.recv_timeout(SOON).unwrap();
     drop(listener);
-    // Whatever was sent before is still there; then the end.
-    let left = batches.iter().count();
-    assert!(left <= 2);
-    assert_eq!(batches.recv_timeout(SOON).unwrap_err(), RecvTimeoutError::Disconnected);
+    tell.send("dropped").unwrap();
+    assert_eq!(Arc::strong_count(&store), 1, "nothing of it is left");
+    drop(tell);
+    assert_eq!(order.iter().collect::<Vec<_>>(), ["handled", "dropped"]);
 }
 
 #[test]
@@ -293,62 +307,6 @@ fn a_shutdown_before_the_start_during_it_twice_and_from_the_handler_ends_cleanly
         })
         .unwrap();
     assert!(handled.into_inner() <= 1);
-}
-
-#[test]
-fn now_leaves_the_queue_and_drain_works_it_off() {
-    for drain in [false, true] {
-        let (kinesis, store) = (kinesis(8, 80), Arc::new(LocalStore::new()));
-        let (entered, inside) = bounded::<()>(0);
-        let (release, released) = bounded::<()>(0);
-        let handled = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&handled);
-        let listener = stream(&kinesis, &store)
-            .spawn(move |batch| {
-                if count.fetch_add(batch.len(), Ordering::Relaxed) == 0 {
-                    entered.send(())?;
-                    released.recv()?;
-                }
-                Ok(())
-            })
-            .unwrap();
-        inside.recv_timeout(SOON).unwrap();
-        // Every shard's only batch is queued, or in the handler.
-        let read = || kinesis.calls(kinesis_consumer::Operation::GetRecords);
-        let until = Instant::now() + SOON;
-        while read() < 40 && Instant::now() < until {
-            std::thread::yield_now();
-        }
-        let shutdown = listener.shutdown();
-        if drain {
-            shutdown.drain(SOON)
-        } else {
-            shutdown.now()
-        }
-        release.send(()).unwrap();
-        listener.join().unwrap();
-        let handled = handled.load(Ordering::Relaxed);
-        assert!(if drain { handled == 80 } else { handled < 80 }, "{drain}: {handled}");
-        let stored = store.shard_iterators("orders").unwrap().len();
-        assert!(if drain { stored == 8 } else { stored == 1 }, "{drain}: {stored}");
-    }
-}
-
-#[test]
-fn a_drain_ends_at_its_limit() {
-    let (kinesis, store) = (kinesis(8, 80), Arc::new(LocalStore::new()));
-    let (entered, inside) = unbounded();
-    let listener = stream(&kinesis, &store)
-        .spawn(move |_| {
-            entered.send(())?;
-            std::thread::sleep(Duration::from_millis(100));
-            Ok(())
-        })
-        .unwrap();
-    inside.recv_timeout(SOON).unwrap();
-    listener.shutdown().drain(Duration::from_millis(150));
-    listener.join().unwrap();
-    assert!((1..=4).contains(&store.shard_iterators("orders").unwrap().len()));
 }
 
 #[test]
@@ -403,6 +361,69 @@ fn a_name_or_setting_out_of_range_is_refused_before_any_call() {
     }
     let config = config().limit(0);
     assert!(Stream::new(MemoryKinesis::new(), "orders", LocalStore::new(), config).is_err());
+}
+
+/// The receiver of a stream of one shard with so many batches of three records, numbered from 0.
+fn triples(batches: usize) -> (MemoryKinesis, Arc<LocalStore>, Stream) {
+    let (kinesis, store) = (kinesis(1, 3 * batches), Arc::new(LocalStore::new()));
+    let stream = Stream::new(kinesis.clone(), "orders", Arc::clone(&store), config().limit(3));
+    (kinesis, store, stream.unwrap())
+}
+
+#[test]
+fn a_batch_whose_records_are_committed_one_by_one_is_committed_as_a_whole() {
+    let (kinesis, store, stream) = triples(3);
+    let (batches, listener) = stream.receiver().unwrap();
+    for batch in batches.iter().take(3) {
+        for record in batch.records() {
+            batch.commit_through(&record).unwrap();
+            let stored = store.get_shard_iterator("orders", batch.shard()).unwrap();
+            assert_eq!(stored.as_ref(), Some(&record.position()));
+        }
+    }
+    drop(listener);
+    kinesis.put("orders", "key", b"9");
+    let again = Stream::new(kinesis, "orders", Arc::clone(&store), config()).unwrap();
+    let (batches, _listener) = again.receiver().unwrap();
+    assert_eq!(numbers(&batches.recv_timeout(SOON).unwrap()), [9]);
+}
+
+#[test]
+fn the_last_record_of_a_shard_commits_its_end() {
+    let kinesis = kinesis(1, 3);
+    kinesis.split("orders", "shardId-000000000000");
+    let store = Arc::new(LocalStore::new());
+    let (batches, listener) = stream(&kinesis, &store).receiver().unwrap();
+    let (mut last, mut ended) = (None, false);
+    while !ended {
+        let batch = batches.recv_timeout(SOON).unwrap();
+        ended = batch.ends_shard();
+        match batch.records().last() {
+            Some(record) => batch.commit_through(&record).unwrap(),
+            None => batch.commit().unwrap(),
+        }
+        last = Some(batch.position().clone());
+    }
+    assert!(last.as_ref().is_some_and(Position::is_end));
+    assert_eq!(store.get_shard_iterator("orders", "shardId-000000000000").unwrap(), last);
+    drop(listener);
+}
+
+#[test]
+fn a_committed_part_of_a_batch_that_is_dropped_is_stored_when_those_before_are_committed() {
+    let (_kinesis, store, stream) = triples(3);
+    let (batches, listener) = stream.receiver().unwrap();
+    let [first, second, third] = [0; 3].map(|_| batches.recv_timeout(SOON).unwrap());
+    let record = second.records().get(1).unwrap();
+    let part = record.position();
+    second.commit_through(&record).unwrap();
+    drop(second);
+    third.commit().unwrap();
+    let stored = || store.get_shard_iterator("orders", "shardId-000000000000").unwrap();
+    assert_eq!(stored(), None);
+    first.commit().unwrap();
+    assert_eq!(stored(), Some(part), "and not the third batch, nor the end of the first");
+    drop(listener);
 }
 
 #[test]

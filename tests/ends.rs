@@ -6,14 +6,15 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 use kinesis_consumer::{
-    Answer, BoxError, Call, Client, ClientError, Config, Error, ErrorClass, IteratorType, Listener,
-    LocalStore, MemoryKinesis, Operation, ShardIterator, ShardPage, Store, Stream, StreamStatus,
-    Token,
+    Answer, Batch, BoxError, Call, Client, ClientError, Config, Error, ErrorClass, IteratorType,
+    Listener, LocalStore, MemoryKinesis, Operation, ShardIterator, ShardPage, Store, Stream,
+    StreamStatus, Token,
 };
 
 use self::common::{
@@ -285,17 +286,64 @@ fn a_worker_that_panics_leaves_its_batch_uncommitted_and_the_others_at_work() {
     drop(listener);
 }
 
+/// Counts its sessions, and cannot list for so many times.
+struct Sessions {
+    kinesis: MemoryKinesis,
+    count: Arc<AtomicUsize>,
+}
+
+impl Client for Sessions {
+    fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
+        self.kinesis.describe_stream(stream, call)
+    }
+
+    fn list_shards(
+        &self,
+        stream: &str,
+        token: Option<&str>,
+        call: &Call,
+    ) -> Result<ShardPage, ClientError> {
+        self.kinesis.list_shards(stream, token, call)
+    }
+
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        at: &IteratorType,
+        call: &Call,
+    ) -> Result<ShardIterator, ClientError> {
+        self.kinesis.get_shard_iterator(stream, shard, at, call)
+    }
+
+    fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
+        self.kinesis.get_records(token, limit, call)
+    }
+
+    fn session(&self) -> Option<Arc<dyn Client>> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::new(self.kinesis.clone()))
+    }
+}
+
 #[test]
-fn dropping_the_last_of_several_receivers_stops_the_consumer() {
-    let kinesis = kinesis(1, 0);
-    let (batches, listener) = stream(&kinesis).receiver().unwrap();
-    let other = batches.clone();
-    drop(batches);
-    kinesis.put(STREAM, "key", b"0");
-    assert_eq!(numbers(&other.recv_timeout(SOON).unwrap()), [0]);
-    drop(other);
-    kinesis.put(STREAM, "key", b"1");
-    listener.join().unwrap();
+fn a_stream_has_one_session_however_often_its_shards_could_not_be_listed() {
+    let (kinesis, count) = (kinesis(1, 1), Arc::new(AtomicUsize::new(0)));
+    kinesis.fail_next(Operation::ListShards, 10, ErrorClass::Fatal);
+    let client = Sessions { kinesis, count: Arc::clone(&count) };
+    let mut stream = Stream::new(client, STREAM, LocalStore::new(), quick()).unwrap();
+    assert_eq!(count.load(Ordering::Relaxed), 0, "making a stream makes no call");
+    for _ in 0..10 {
+        assert!(matches!(stream.shards(), Err(Error::Client { .. })));
+    }
+    assert_eq!(stream.shards().unwrap().len(), 1);
+    let shutdown = stream.shutdown();
+    let handler = |_: &Batch| {
+        shutdown.now();
+        Ok(())
+    };
+    stream.listen(handler).unwrap();
+    assert_eq!(count.load(Ordering::Relaxed), 1);
 }
 
 /// Runs another test of this binary in a process where threads are scarce: the output, if it passed.

@@ -1,5 +1,7 @@
 //! Stopping: how long it takes wherever the consumer is, and what is left of it, which is nothing.
 
+// It looks at the threads of the process, where Linux shows them.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
 
 mod common;
@@ -8,6 +10,7 @@ mod support;
 
 use std::io::Read;
 use std::net::TcpListener;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use kinesis_consumer::{
     Batch, BoxError, Config, ErrorClass, KinesisClient, LocalStore, Operation, Stream,
 };
@@ -24,8 +27,7 @@ use parking_lot::Mutex;
 use self::common::{HOUR, Hooked, SOON, STREAM, StoreCall, Watched, id, kinesis, until};
 use self::support::{Admin, REGION, Server};
 
-const ROUNDS: usize = 200;
-const SECOND: Duration = Duration::from_secs(1);
+const ROUNDS: usize = 216;
 
 /// Every test here counts the threads of the process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -48,12 +50,13 @@ enum Door {
     Receiver,
 }
 
-/// How it is stopped. Whoever listens has nothing to drop: that is `Now`.
+/// How it is stopped. Who has no listener to drop, or no receiver: that is `Now`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
     Now,
     Drain,
     Drop,
+    Leave,
 }
 
 const PLACES: [Place; 6] = [
@@ -65,11 +68,19 @@ const PLACES: [Place; 6] = [
     Place::CallWithoutAnswer,
 ];
 const DOORS: [Door; 3] = [Door::Listen, Door::Spawn, Door::Receiver];
-const STOPS: [Stop; 3] = [Stop::Now, Stop::Drain, Stop::Drop];
+const STOPS: [Stop; 4] = [Stop::Now, Stop::Drain, Stop::Drop, Stop::Leave];
 
-/// Our threads, by what Linux shows of their names; elsewhere none are found.
+/// Every door, and every stop.
+const ENDS: [(Door, Stop); 4] = [
+    (Door::Listen, Stop::Now),
+    (Door::Spawn, Stop::Drain),
+    (Door::Receiver, Stop::Drop),
+    (Door::Receiver, Stop::Leave),
+];
+
+/// Our threads, by what Linux shows of their names.
 fn threads() -> Vec<(String, char)> {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux shows the threads");
     let seen = tasks.filter_map(|task| {
         // A thread may end while it is looked at.
         let text = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
@@ -119,16 +130,32 @@ fn stopped_in(
         }
     };
     ready();
-    let asked = Instant::now();
-    if stop == Stop::Drop {
-        drop(listener);
-    } else {
-        ask();
-        listener.join().unwrap();
+    let (asked, mut batches) = (Instant::now(), batches);
+    match stop {
+        Stop::Drop => drop(listener),
+        Stop::Leave if batches.is_some() => {
+            batches = None;
+            listener.join().unwrap();
+        }
+        _ => {
+            ask();
+            listener.join().unwrap();
+        }
     }
     let took = asked.elapsed();
     drop(batches);
     took
+}
+
+/// Most of what a round waits for would last an hour, or for ever.
+fn in_time<T: Send + 'static>(what: String, act: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = bounded(1);
+    let acting = thread::spawn(move || tell.send(act()));
+    match told.recv_timeout(SOON) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Timeout) => panic!("not stopped: {what}"),
+        Err(RecvTimeoutError::Disconnected) => resume_unwind(acting.join().unwrap_err()),
+    }
 }
 
 /// One round in memory.
@@ -198,14 +225,15 @@ fn await_calls(calls: &Receiver<Operation>, wanted: Operation, times: usize) {
 }
 
 #[test]
-fn two_hundred_stops_wherever_the_consumer_is_leave_no_thread_behind() {
+fn hundreds_of_stops_wherever_the_consumer_is_leave_no_thread_behind() {
     let _alone = ALONE.lock();
     let mut rounds = Vec::new();
     for number in 0..ROUNDS {
         let place = PLACES[number % PLACES.len()];
         let door = DOORS[number / PLACES.len() % DOORS.len()];
         let stop = STOPS[number / (PLACES.len() * DOORS.len()) % STOPS.len()];
-        rounds.push((round(place, door, stop), place, door, stop));
+        let what = format!("{place:?}, {door:?}, {stop:?}");
+        rounds.push((in_time(what, move || round(place, door, stop)), place, door, stop));
         gone();
     }
     rounds.sort_by_key(|round| round.0);
@@ -216,12 +244,10 @@ fn two_hundred_stops_wherever_the_consumer_is_leave_no_thread_behind() {
         let (middle, last) = (of_place[of_place.len() / 2].0, of_place[of_place.len() - 1].0);
         println!("  {place:?}: median {middle:?}, longest {last:?}");
     }
-    assert!(median < Duration::from_millis(10), "{median:?}");
-    assert!(longest.0 < SECOND, "{longest:?}");
+    assert!(longest.0 < SOON, "{longest:?}");
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn every_thread_has_a_name_of_its_own_that_the_system_shows_whole() {
     let _alone = ALONE.lock();
     for door in DOORS {
@@ -252,7 +278,7 @@ fn client(endpoint: &str) -> KinesisClient {
 #[test]
 fn a_stop_abandons_a_server_that_takes_the_first_call_and_never_answers() {
     let _alone = ALONE.lock();
-    for (door, stop) in DOORS.into_iter().zip(STOPS) {
+    for (door, stop) in ENDS {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", silent.local_addr().unwrap());
         let (hold, held) = bounded(1);
@@ -265,7 +291,7 @@ fn a_stop_abandons_a_server_that_takes_the_first_call_and_never_answers() {
             Stream::new(client(&endpoint), STREAM, LocalStore::new(), Config::new()).unwrap();
         let took = stopped_in(stream, door, stop, |_| Ok(()), ready);
         println!("a call without an answer, over TCP, {door:?}, {stop:?}: {took:?}");
-        assert!(took < SECOND, "{took:?}");
+        assert!(took < SOON, "{took:?}"); // a call has 30 s
         drop(held);
         gone();
     }
@@ -293,14 +319,14 @@ fn a_stop_abandons_reads_in_progress_over_real_connections() {
     let server =
         Server::with(Server::options(), |router| never_answering_reads(router, tell)).unwrap();
     Admin::new(server.endpoint(), STREAM).unwrap().create(4).unwrap();
-    for (door, stop) in DOORS.into_iter().zip(STOPS) {
+    for (door, stop) in ENDS {
         let config = Config::new().interval(Duration::ZERO);
         let stream =
             Stream::new(client(server.endpoint()), STREAM, LocalStore::new(), config).unwrap();
         let ready = || (0..4).for_each(|_| reads.recv_timeout(SOON).unwrap());
         let took = stopped_in(stream, door, stop, |_| Ok(()), ready);
         println!("four reads without an answer, over TCP, {door:?}, {stop:?}: {took:?}");
-        assert!(took < SECOND, "{took:?}");
+        assert!(took < SOON, "{took:?}"); // a call has 30 s
         gone();
     }
 }

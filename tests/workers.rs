@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use kinesis_consumer::{
-    Batch, Config, Error, LocalStore, MemoryKinesis, OnError, Shutdown, Store, Stream,
+    Batch, Config, Error, LocalStore, MemoryKinesis, OnError, ShardProgress, ShardState, Shutdown,
+    Store, Stream,
 };
 
-use self::common::{SOON, STREAM, id, kinesis, quick, stored};
+use self::common::{SOON, STREAM, id, kinesis, quick, stored, until};
 
 const KEYS: usize = 40;
 const ROUNDS: usize = 30;
@@ -118,10 +119,9 @@ fn a_child_comes_to_no_worker_while_another_one_has_a_batch_of_its_parent() {
     }
     let (receivers, listener) = open(&kinesis, &store, quick()).receivers(2).unwrap();
     let next = |wait| {
-        let both = (receivers[0].clone(), receivers[1].clone());
         select! {
-            recv(both.0) -> batch => batch.ok(),
-            recv(both.1) -> batch => batch.ok(),
+            recv(receivers[0].as_crossbeam()) -> batch => batch.ok(),
+            recv(receivers[1].as_crossbeam()) -> batch => batch.ok(),
             default(wait) => None,
         }
     };
@@ -129,6 +129,10 @@ fn a_child_comes_to_no_worker_while_another_one_has_a_batch_of_its_parent() {
     while !parents.last().unwrap().ends_shard() {
         parents.push(next(SOON).unwrap());
     }
+    let ends = |shard: &ShardProgress| {
+        shard.shard == id(0) && shard.state == ShardState::WaitingForChannel
+    };
+    until("its end waits", || listener.progress().shards.iter().any(ends));
     let wait = Duration::from_millis(50);
     assert!(next(wait).is_none(), "all batches of the parent were sent, and none was handled");
     parents.truncate(1);
@@ -242,4 +246,19 @@ fn no_workers_are_refused() {
     assert!(matches!(error, Error::InvalidSetting { setting: "workers", .. }));
     let result = open(&kinesis, &store, quick()).listen_workers(1_025, |_| |_: &Batch| Ok(()));
     assert!(matches!(result, Err(Error::InvalidSetting { setting: "workers", .. })));
+}
+
+#[test]
+fn workers_whose_channels_would_hold_too_many_batches_together_are_refused() {
+    let (kinesis, store) = (kinesis(1, 0), Arc::new(LocalStore::new()));
+    let of = |capacity| open(&kinesis, &store, quick().capacity(capacity));
+    let is_named =
+        |error: Error| matches!(error, Error::InvalidSetting { setting: "capacity", .. });
+    assert!(is_named(of(8_193).receivers(2).unwrap_err()));
+    assert!(is_named(of(17).receivers(1_024).unwrap_err()));
+    assert!(is_named(of(8_193).listen_workers(2, |_| |_: &Batch| Ok(())).unwrap_err()));
+    assert!(is_named(of(8_193).spawn_workers(2, |_| |_: &Batch| Ok(())).unwrap_err()));
+    let (receivers, listener) = of(8_192).receivers(2).unwrap();
+    drop(receivers);
+    listener.join().unwrap();
 }

@@ -52,14 +52,10 @@ impl<'a> Output<'a> {
         batch: &Batch,
         signal: &Caught,
     ) -> Result<ControlFlow<()>, BoxError> {
-        let last = batch.len().saturating_sub(1);
-        for (at, record) in batch.records().iter().enumerate() {
+        for record in batch.records() {
             if self.is_wanted(record) {
                 self.format.write(batch.shard(), record, &mut self.chunk)?;
                 self.left -= 1;
-            }
-            if at == last {
-                break; // the whole batch is committed below, and its shard's end with it
             }
             if self.left > 0 && self.chunk.len() < CHUNK {
                 continue;
@@ -72,7 +68,7 @@ impl<'a> Output<'a> {
         }
         self.flush()?;
         batch.commit()?;
-        Ok(if self.left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Whether nobody will read what is written. A write tells it too, but only when there is a record.

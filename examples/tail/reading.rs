@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, select, tick};
-use kinesis_consumer::{Batch, BoxError, Monitor, Shutdown};
+use crossbeam_channel::{select, tick};
+use kinesis_consumer::{Batch, Batches, BoxError, Monitor, Shutdown};
 
 use crate::interrupt::Caught;
 use crate::output::Output;
@@ -14,7 +14,7 @@ use crate::tips::Tips;
 const LOOK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Reading<'a> {
-    pub(crate) batches: Receiver<Batch>,
+    pub(crate) batches: Batches,
     pub(crate) monitor: Monitor,
     pub(crate) shutdown: Shutdown,
     /// Where it is to end.
@@ -29,7 +29,7 @@ impl Reading<'_> {
         let ticker = tick(LOOK);
         loop {
             select! {
-                recv(self.batches) -> batch => match batch {
+                recv(self.batches.as_crossbeam()) -> batch => match batch {
                     Ok(batch) => match self.take(&batch) {
                         Ok(ControlFlow::Continue(())) => {}
                         ended => {

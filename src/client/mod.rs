@@ -23,7 +23,9 @@ pub use self::memory::{HeldRecord, MemoryKinesis, Operation, Put};
 /// A client of Kinesis: the calls that a consumer makes, all blocking.
 ///
 /// Each call gets a [`Call`], which says when to give up. A call that is stopped may return any error;
-/// it is not looked at.
+/// it is not looked at. A stop waits for a call that goes on all the same: a client either has a
+/// [`session`](Self::session) that can be interrupted, or watches [`Call::stopped`], or bounds its calls by a time; that
+/// is the implementor's duty.
 ///
 /// One of your own makes its answers with the constructors of [`ShardPage`], [`ShardIterator`] and [`Answer`]:
 ///

@@ -23,16 +23,24 @@ pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
 /// Remembers how far each shard is done.
 ///
 /// It is called from several threads at once, and never while a lock of the consumer is held. A call
-/// may block; it should give up by itself after a while. The key is the pair of stream and shard, which
+/// may block, and must give up by itself after a while: nothing interrupts it, and a stop waits for it, however long it
+/// takes. A bound is the implementor's duty. The key is the pair of stream and shard, which
 /// must not be joined into one text without a separator that neither can hold. The name of the
 /// application, where several share a store, belongs to the store's constructor.
 pub trait Store: Send + Sync {
-    /// The position of a shard; `None` if none is stored.
+    /// The position of a shard; `None` if none is stored. The consumer itself reads all of them at once, by
+    /// [`shard_iterators`](Self::shard_iterators), among which this looks by default.
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn get_shard_iterator(&self, stream: &str, shard: &str)
-    -> Result<Option<Position>, StoreError>;
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+    ) -> Result<Option<Position>, StoreError> {
+        let stored = self.shard_iterators(stream)?;
+        Ok(stored.into_iter().find(|(id, _)| id == shard).map(|(_, position)| position))
+    }
 
     /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and is `Ok`.
     ///
@@ -121,5 +129,42 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         import: Import,
     ) -> Result<(), StoreError> {
         (**self).import_shard_iterators(stream, positions, import)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only what a store must have.
+    struct Least(LocalStore);
+
+    impl Store for Least {
+        fn update_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            to: &Position,
+        ) -> Result<(), StoreError> {
+            self.0.update_shard_iterator(stream, shard, to)
+        }
+
+        fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
+            self.0.shard_iterators(stream)
+        }
+
+        fn reset_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            to: Option<&Position>,
+        ) -> Result<(), StoreError> {
+            self.0.reset_shard_iterator(stream, shard, to)
+        }
+    }
+
+    #[test]
+    fn a_store_needs_no_way_to_read_one_shard() {
+        store_contract(|_name| Least(LocalStore::new()));
     }
 }

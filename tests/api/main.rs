@@ -19,6 +19,8 @@ fn is_error<T: StdError + Send + Sync + 'static>() {}
 #[test]
 fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::Batch>();
+    is_shared::<kc::Batches>();
+    is_shared::<kc::IntoBatches>();
     is_shared::<kc::Commit>();
     is_shared::<kc::Records>();
     is_shared::<kc::RecordsBuilder>();

@@ -14,6 +14,7 @@ use super::credentials::Credentials;
 use super::source::Source;
 use super::unavailable::Unavailable;
 use crate::client::ClientError;
+use crate::membership::RunId;
 
 /// New credentials are asked for this long before the old ones expire, as Amazon's SDKs do.
 const EARLY: Duration = Duration::from_secs(300);
@@ -219,9 +220,12 @@ impl Asking {
         let (cancel, cancelled) = oneshot::channel();
         let thread = {
             let (source, outcome) = (source.clone(), outcome.clone());
+            let asking_for = RunId::entered();
             thread::Builder::new().name("kc-credentials".to_owned()).spawn(move || {
                 // Dropped last, and also when the source panics.
                 let _answered = answered;
+                // A closure that drops the listener of one of these would wait for itself.
+                let _members: Vec<_> = asking_for.iter().map(RunId::enter).collect();
                 let answer = source.ask(cancelled).map(Arc::new);
                 *outcome.lock() = Some(answer);
             })?
