@@ -29,6 +29,21 @@ pub(super) enum Fault {
     Moved,
 }
 
+/// The key of a kind of position that there is none of, or not yet.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no position of a kind that is known")]
+pub(super) struct LaterKey(String);
+
+impl LaterKey {
+    /// Kinds are the first character, and each new one sorts after those before: whatever else is wrong
+    /// with a key is damage.
+    pub(super) fn of(key: &str) -> Option<Self> {
+        let kind = key.bytes().next()?;
+        let is_later = kind.is_ascii_alphanumeric() && kind > b'3';
+        is_later.then(|| Self(key.chars().take(200).collect()))
+    }
+}
+
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
@@ -76,7 +91,10 @@ fn classify(
 ) -> StoreError {
     let (retry, fatal) =
         (|what: &str| StoreError::retry(told(what)), |what: &str| StoreError::fatal(told(what)));
-    let unreadable = matches!(error, rusqlite::Error::FromSqlConversionFailure(..));
+    let (unreadable, later) = match &error {
+        rusqlite::Error::FromSqlConversionFailure(_, _, why) => (true, why.is::<LaterKey>()),
+        _ => (false, false),
+    };
     let answer = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => retry(&format!(
             "another connection has kept the file locked for {busy_timeout:?}: end what holds it"
@@ -88,6 +106,10 @@ fn classify(
         Some(ErrorCode::FileLockingProtocolFailed) => retry("the file's lock was not to be had"),
         Some(ErrorCode::OutOfMemory) => retry("there is no memory left"),
         Some(ErrorCode::DatabaseCorrupt) => fatal(DAMAGED),
+        None if later => fatal(
+            "the file holds a position in a form that this version of kinesis-consumer does not know: \
+             use a newer one, or another file",
+        ),
         None if unreadable => fatal(DAMAGED),
         Some(ErrorCode::ReadOnly) => fatal(READ_ONLY),
         Some(ErrorCode::NotADatabase) => {

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
 
 use self::fault::Fault;
 use self::file::DatabaseFile;
@@ -82,16 +82,27 @@ impl SqliteStore {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        self.with_connection(|connection| Ok(query(connection)?))
+        self.with_connection(|connection| {
+            // One transaction: what is read has the form that was looked at. Its end changes nothing.
+            let transaction = connection.transaction()?;
+            schema::check(&transaction)?;
+            Ok(query(&transaction)?)
+        })
     }
 
-    /// `Ok` only if the file is the one that will be found by its path.
+    /// One transaction: after an error nothing is changed. `Ok` only if the file is the one that will be
+    /// found by its path.
     fn write(
         &self,
-        change: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
         self.with_connection(|connection| {
-            change(connection)?;
+            // Immediate: one that reads first could not become a writer beside another.
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            schema::check(&transaction)?;
+            change(&transaction)?;
+            transaction.commit()?;
             self.file.check_in_place()
         })
     }
@@ -207,25 +218,18 @@ impl Store for SqliteStore {
         })
     }
 
-    /// In one transaction: all of them, or after an error none.
+    /// All of them, or after an error none.
     fn import_shard_iterators(
         &self,
         stream: &str,
         positions: &[(String, Position)],
         import: Import,
     ) -> Result<(), StoreError> {
-        self.write(|connection| {
-            // Immediate: one that reads first could not become a writer beside another.
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for (shard, to) in positions {
-                let to = (shard.as_str(), to);
-                match import {
-                    Import::Forward => self.update(&transaction, stream, &to)?,
-                    Import::Overwrite => self.overwrite(&transaction, stream, &to)?,
-                }
-            }
-            transaction.commit()
+        self.write(|transaction| {
+            positions.iter().try_for_each(|(shard, to)| match import {
+                Import::Forward => self.update(transaction, stream, &(shard, to)),
+                Import::Overwrite => self.overwrite(transaction, stream, &(shard, to)),
+            })
         })
     }
 }
@@ -235,7 +239,10 @@ fn position(row: &Row<'_>, column: usize) -> rusqlite::Result<Position> {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error)
     };
     let key = row.get_ref(column)?.as_str().map_err(|error| unreadable(error.into()))?;
-    Position::from_key(key).map_err(|error| unreadable(error.into()))
+    Position::from_key(key).map_err(|error| match fault::LaterKey::of(key) {
+        Some(later) => unreadable(later.into()),
+        None => unreadable(error.into()),
+    })
 }
 
 fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
