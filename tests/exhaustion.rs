@@ -22,7 +22,7 @@ const STACK: &str = "RUST_MIN_STACK";
 /// What a child says that runs this test within these limits of the shell.
 fn run(test: &str, limits: &str, stack: &str, server: &str) -> String {
     let mut child = Command::new("timeout");
-    child.args(["60", "sh", "-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
+    child.args(["300", "sh", "-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
     child.arg(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
     child.env_clear().env("PATH", "/usr/bin:/bin").env(SERVER, server).env(STACK, stack);

@@ -1,5 +1,7 @@
 //! Stopping: how long it takes wherever the consumer is, and what is left of it, which is nothing.
 
+// The threads of a process, and what they do, are to be seen there alone.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
 
 mod common;
@@ -25,7 +27,8 @@ use self::common::{HOUR, Hooked, SOON, STREAM, StoreCall, Watched, id, kinesis, 
 use self::support::{Admin, REGION, Server};
 
 const ROUNDS: usize = 200;
-const SECOND: Duration = Duration::from_secs(1);
+/// What the machine may add to a stop that waits for nothing, beside what it adds to all of them.
+const SLACK: Duration = Duration::from_millis(10);
 
 /// Every test here counts the threads of the process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -67,9 +70,9 @@ const PLACES: [Place; 6] = [
 const DOORS: [Door; 3] = [Door::Listen, Door::Spawn, Door::Receiver];
 const STOPS: [Stop; 3] = [Stop::Now, Stop::Drain, Stop::Drop];
 
-/// Our threads, by what Linux shows of their names; elsewhere none are found.
+/// Our threads, by what Linux shows of their names.
 fn threads() -> Vec<(String, char)> {
-    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let seen = tasks.filter_map(|task| {
         // A thread may end while it is looked at.
         let text = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
@@ -209,19 +212,24 @@ fn two_hundred_stops_wherever_the_consumer_is_leave_no_thread_behind() {
         gone();
     }
     rounds.sort_by_key(|round| round.0);
-    let (median, longest) = (rounds[ROUNDS / 2].0, rounds[ROUNDS - 1]);
-    println!("{ROUNDS} stops: median {median:?}, longest {longest:?}");
-    for place in PLACES {
+    println!("{ROUNDS} stops: longest {:?}", rounds[ROUNDS - 1]);
+    let median = |place| {
         let of_place: Vec<_> = rounds.iter().filter(|round| round.1 == place).collect();
-        let (middle, last) = (of_place[of_place.len() / 2].0, of_place[of_place.len() - 1].0);
-        println!("  {place:?}: median {middle:?}, longest {last:?}");
+        println!("  {place:?}: longest {:?}", of_place[of_place.len() - 1]);
+        of_place[of_place.len() / 2].0
+    };
+    // Nobody can wait for an hour by mistake, so that this is what the machine takes for a stop. Rounds of
+    // all places took turns: it was as busy in each. The shortest backoff is 50 ms.
+    let plain = median(Place::HourLongInterval);
+    for place in PLACES {
+        let middle = median(place);
+        println!("  {place:?}: median {middle:?}");
+        assert!(middle <= 3 * plain + SLACK, "{place:?}: {middle:?}, and {plain:?} elsewhere");
     }
-    assert!(median < Duration::from_millis(10), "{median:?}");
-    assert!(longest.0 < SECOND, "{longest:?}");
+    assert!(rounds[ROUNDS - 1].0 < SOON, "{:?}", rounds[ROUNDS - 1]);
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn every_thread_has_a_name_of_its_own_that_the_system_shows_whole() {
     let _alone = ALONE.lock();
     for door in DOORS {
@@ -264,7 +272,8 @@ fn a_stop_abandons_a_server_that_takes_the_first_call_and_never_answers() {
             Stream::new(client(&endpoint), STREAM, LocalStore::new(), Config::new()).unwrap();
         let took = stopped_in(stream, door, stop, |_| Ok(()), ready);
         println!("a call without an answer, over TCP, {door:?}, {stop:?}: {took:?}");
-        assert!(took < SECOND, "{took:?}");
+        // The deadline of a call is 30 s.
+        assert!(took < SOON, "{took:?}");
         drop(held);
         gone();
     }
@@ -299,7 +308,7 @@ fn a_stop_abandons_reads_in_progress_over_real_connections() {
         let ready = || (0..4).for_each(|_| reads.recv_timeout(SOON).unwrap());
         let took = stopped_in(stream, door, stop, |_| Ok(()), ready);
         println!("four reads without an answer, over TCP, {door:?}, {stop:?}: {took:?}");
-        assert!(took < SECOND, "{took:?}");
+        assert!(took < SOON, "{took:?}");
         gone();
     }
 }
