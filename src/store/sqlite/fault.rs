@@ -1,7 +1,7 @@
 //! What goes wrong with an SQLite file, and whether it may pass.
 
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
@@ -15,6 +15,8 @@ pub(super) enum Fault {
     Sqlite(rusqlite::Error),
     /// The file could be neither found nor created.
     Create(io::Error),
+    /// The same of the place that its link leads to.
+    CreateLinked { place: PathBuf, source: io::Error },
     /// The other threads of this store took too long.
     Queue,
     /// The file may be read, but not written.
@@ -57,6 +59,9 @@ impl Fault {
         match self {
             Self::Sqlite(error) => classify(error, told, busy_timeout),
             Self::Create(error) => uncreated(error, told),
+            Self::CreateLinked { place, source } => {
+                uncreated(source, |what| told(&format!("a link to {}: {what}", place.display())))
+            }
             Self::Queue => StoreError::retry(told(&format!(
                 "other threads have used the file for {busy_timeout:?}: the disk is slow, or another \
                  process holds the file"
@@ -99,7 +104,8 @@ fn classify(
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => retry(&format!(
             "another connection has kept the file locked for {busy_timeout:?}: end what holds it"
         )),
-        Some(ErrorCode::DiskFull) => retry("the disk is full: free some space"),
+        Some(ErrorCode::DiskFull) => retry(FULL),
+        Some(ErrorCode::SystemIoFailure) if has_no_room(&error) => retry(FULL),
         Some(ErrorCode::SystemIoFailure) => {
             retry("the file could not be read or written: look at the disk")
         }
@@ -123,6 +129,17 @@ fn classify(
     answer.with_source(error)
 }
 
+/// Whether room is what an input or output failed for, of which SQLite tells in several ways: when it makes its
+/// shared memory larger, which is the first thing that it does to a file, it says nothing else.
+fn has_no_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(SQLITE_IOERR_SHMSIZE)
+}
+
+/// A number of SQLite's interface, which never changes.
+const SQLITE_IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+
+const FULL: &str = "the disk is full: free some space";
 const DAMAGED: &str =
     "the file is damaged: put a copy in its place, or delete it and import positions";
 const READ_ONLY: &str =
@@ -130,9 +147,7 @@ const READ_ONLY: &str =
 
 fn uncreated(error: io::Error, told: impl Fn(&str) -> String) -> StoreError {
     let answer = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            StoreError::retry(told("the disk is full: free some space"))
-        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::retry(told(FULL)),
         ErrorKind::NotFound => StoreError::fatal(told("the directory does not exist: create it")),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::fatal(told(
             "the file cannot be created: let the user of this process write the directory",
