@@ -97,6 +97,8 @@
 #![doc = include_str!("manual/limits.md")]
 #![doc = include_str!("manual/migrating.md")]
 #![doc = include_str!("manual/versions.md")]
+// What is shown builds without a warning where it is copied to; that a piece is not used is all right.
+#![doc(test(attr(deny(warnings), allow(dead_code, unreachable_code, unused_variables))))]
 // On docs.rs, which has a nightly compiler, each item says which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -104,7 +104,7 @@ impl Position {
     /// [`from_key`](Self::from_key) reads it back without loss.
     ///
     /// ```
-    /// # use kinesis_consumer::{Position, SequenceNumber};
+    /// # use kinesis_consumer::Position;
     /// let nine = Position::after("9".parse()?);
     /// let ten = Position::after("10".parse()?);
     /// assert!(nine.key() < ten.key());

@@ -27,6 +27,7 @@ const STREAM: &str = "crash";
 const KILLS: usize = 100;
 /// A life is at most this long after its first sign.
 const LIFE: Duration = Duration::from_millis(150);
+/// How long nothing may come of what is missing.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The parent tells the child by these what it is to do.
 const ENDPOINT: &str = "CRASH_TEST_ENDPOINT";
@@ -42,9 +43,9 @@ fn a_hundred_kills_lose_nothing_and_repeat_nothing_below_the_stored_position() -
     if let (Ok(endpoint), Ok(folder)) = (env::var(ENDPOINT), env::var(FOLDER)) {
         return consume(&endpoint, Path::new(&folder));
     }
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("crash");
-    // What an earlier run left; there may be nothing.
-    let _ = fs::remove_dir_all(&folder);
+    // Another run may be under way. What a failed one leaves under target is there to be looked at.
+    let name = format!("crash-{}", std::process::id());
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder)?;
     let server = Server::start()?;
     let admin = Admin::new(server.endpoint(), STREAM)?;
@@ -60,6 +61,7 @@ fn a_hundred_kills_lose_nothing_and_repeat_nothing_below_the_stored_position() -
     lost += trial.last_life()?;
     println!("{KILLS} kills, {lost} lost, {repeated} repeated below the stored position");
     assert!(lost == 0 && repeated == 0);
+    fs::remove_dir_all(&trial.folder)?;
     Ok(())
 }
 
@@ -118,11 +120,14 @@ impl Trial {
     /// One more life, which reads to the end: how many records never came in any.
     fn last_life(&mut self) -> Result<usize> {
         let mut child = self.child()?;
-        let until = Instant::now() + PATIENCE;
+        let mut until = Instant::now() + PATIENCE;
         let mut missing = usize::MAX;
         while missing > 0 && Instant::now() < until {
             thread::sleep(Duration::from_millis(100));
-            missing = self.put - self.all_handled()?.len();
+            let left = self.put - self.all_handled()?.len();
+            if left < std::mem::replace(&mut missing, left) {
+                until = Instant::now() + PATIENCE;
+            }
         }
         child.kill()?;
         child.wait()?;

@@ -6,13 +6,18 @@
 
 mod loopback;
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use kinesis_consumer::{
-    Call, Client, Config, Credentials, KinesisClient, LocalStore, MemoryKinesis, Stream,
+    Call, Client, Config, Credentials, KinesisClient, LocalStore, MemoryKinesis, Position,
+    SqliteStore, Store, StoreError, Stream,
 };
 use loopback::{Server, chain, says, stream_of};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Tells a child that it is one, and where its server is.
 const SERVER: &str = "KC_TEST_SERVER";
@@ -22,7 +27,7 @@ const STACK: &str = "RUST_MIN_STACK";
 /// What a child says that runs this test within these limits of the shell.
 fn run(test: &str, limits: &str, stack: &str, server: &str) -> String {
     let mut child = Command::new("timeout");
-    child.args(["60", "sh", "-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
+    child.args(["300", "sh", "-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
     child.arg(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
     child.env_clear().env("PATH", "/usr/bin:/bin").env(SERVER, server).env(STACK, stack);
@@ -78,6 +83,95 @@ fn threads_that_run_out_are_an_error_that_ends_those_that_run() {
         &said,
         &["outcome: thread \"kc-0000", "\"orders\"", "the limit of threads", "os error 11"],
     );
+}
+
+#[test]
+#[ignore = "what a child process runs, within limits"]
+fn child_of_a_full_disk() {
+    let Ok(file) = std::env::var(SERVER) else { return };
+    let kinesis = MemoryKinesis::new();
+    kinesis.create_stream("orders", 1);
+    kinesis.put("orders", "key", b"1");
+    let open = || SqliteStore::open(&file, "billing").unwrap();
+    let impatient = Config::new().store_patience(Duration::from_millis(100));
+    let stream = Stream::new(kinesis.clone(), "orders", open(), impatient).unwrap();
+    println!("\nimpatient: {}", chain(&stream.listen(|_| Ok(())).unwrap_err()));
+
+    let store = Asked { store: open(), answers: unbounded() };
+    let failures = store.answers.1.clone();
+    let stream = Stream::new(kinesis, "orders", store, Config::new()).unwrap();
+    let shutdown = stream.shutdown();
+    let room = std::thread::spawn(move || {
+        failures.recv_timeout(Duration::from_secs(60)).unwrap();
+        let limit = getrlimit(Resource::Fsize).maximum;
+        setrlimit(Resource::Fsize, Rlimit { current: limit, maximum: limit }).unwrap();
+    });
+    let read = stream.listen(|batch| {
+        shutdown.now();
+        println!("read: {}", batch.len());
+        Ok(())
+    });
+    room.join().unwrap();
+    read.unwrap();
+    println!("stored: {}", open().shard_iterators("orders").unwrap().len());
+}
+
+/// Tells of each time that its positions could not be had.
+struct Asked {
+    store: SqliteStore,
+    answers: (Sender<()>, Receiver<()>),
+}
+
+impl Store for Asked {
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+    ) -> Result<Option<Position>, StoreError> {
+        self.store.get_shard_iterator(stream, shard)
+    }
+
+    fn update_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: &Position,
+    ) -> Result<(), StoreError> {
+        self.store.update_shard_iterator(stream, shard, to)
+    }
+
+    fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        let answer = self.store.shard_iterators(stream);
+        if answer.is_err() {
+            self.answers.0.send(()).unwrap();
+        }
+        answer
+    }
+
+    fn reset_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        to: Option<&Position>,
+    ) -> Result<(), StoreError> {
+        self.store.reset_shard_iterator(stream, shard, to)
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_is_told_as_such_and_waited_for() {
+    let directory =
+        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("full-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("positions.db");
+    // It exists, as after a restart; then no file may be made longer than a block of 512 bytes.
+    drop(SqliteStore::open(&file, "billing").unwrap());
+    let said =
+        run("child_of_a_full_disk", "trap '' XFSZ; ulimit -S -f 1", "", file.to_str().unwrap());
+    fs::remove_dir_all(&directory).unwrap();
+    let impatient = said.lines().find(|line| line.starts_with("impatient: ")).unwrap();
+    says(impatient, &["\"orders\"", "positions.db", "the disk is full: free some space"]);
+    says(&said, &["read: 1", "stored: 1"]);
 }
 
 #[test]

@@ -36,6 +36,19 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
+fn drawings_are_no_wider_than_the_page() {
+    // As docs.rs shows it on a common screen; what is wider is cut off behind a scroll bar.
+    const WIDTH: usize = 90;
+    let page = page();
+    let blocks = page.split("\n```text\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
+    let blocks: Vec<_> = blocks.collect();
+    assert!(blocks.len() > 4, "{blocks:?}");
+    for line in blocks.iter().flat_map(|block| block.lines()) {
+        assert!(line.chars().count() < WIDTH, "{line}");
+    }
+}
+
+#[test]
 fn links_within_the_page_lead_to_headings() {
     let page = page();
     // Of blocks of code only what is outside: a line may begin with `# ` in them too.

@@ -1,6 +1,6 @@
 //! Stopping: how long it takes wherever the consumer is, and what is left of it, which is nothing.
 
-// It looks at the threads of the process, where Linux shows them.
+// The threads of a process, and what they do, are to be seen there alone.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
 
@@ -28,6 +28,8 @@ use self::common::{HOUR, Hooked, SOON, STREAM, StoreCall, Watched, id, kinesis, 
 use self::support::{Admin, REGION, Server};
 
 const ROUNDS: usize = 216;
+/// What the machine may add to a stop that waits for nothing, beside what it adds to all of them.
+const SLACK: Duration = Duration::from_millis(10);
 
 /// Every test here counts the threads of the process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -80,7 +82,7 @@ const ENDS: [(Door, Stop); 4] = [
 
 /// Our threads, by what Linux shows of their names.
 fn threads() -> Vec<(String, char)> {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux shows the threads");
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let seen = tasks.filter_map(|task| {
         // A thread may end while it is looked at.
         let text = std::fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
@@ -237,14 +239,21 @@ fn hundreds_of_stops_wherever_the_consumer_is_leave_no_thread_behind() {
         gone();
     }
     rounds.sort_by_key(|round| round.0);
-    let (median, longest) = (rounds[ROUNDS / 2].0, rounds[ROUNDS - 1]);
-    println!("{ROUNDS} stops: median {median:?}, longest {longest:?}");
-    for place in PLACES {
+    println!("{ROUNDS} stops: longest {:?}", rounds[ROUNDS - 1]);
+    let median = |place| {
         let of_place: Vec<_> = rounds.iter().filter(|round| round.1 == place).collect();
-        let (middle, last) = (of_place[of_place.len() / 2].0, of_place[of_place.len() - 1].0);
-        println!("  {place:?}: median {middle:?}, longest {last:?}");
+        println!("  {place:?}: longest {:?}", of_place[of_place.len() - 1]);
+        of_place[of_place.len() / 2].0
+    };
+    // Nobody can wait for an hour by mistake, so that this is what the machine takes for a stop. Rounds of
+    // all places took turns: it was as busy in each. The shortest backoff is 50 ms.
+    let plain = median(Place::HourLongInterval);
+    for place in PLACES {
+        let middle = median(place);
+        println!("  {place:?}: median {middle:?}");
+        assert!(middle <= 3 * plain + SLACK, "{place:?}: {middle:?}, and {plain:?} elsewhere");
     }
-    assert!(longest.0 < SOON, "{longest:?}");
+    assert!(rounds[ROUNDS - 1].0 < SOON, "{:?}", rounds[ROUNDS - 1]);
 }
 
 #[test]
@@ -291,7 +300,8 @@ fn a_stop_abandons_a_server_that_takes_the_first_call_and_never_answers() {
             Stream::new(client(&endpoint), STREAM, LocalStore::new(), Config::new()).unwrap();
         let took = stopped_in(stream, door, stop, |_| Ok(()), ready);
         println!("a call without an answer, over TCP, {door:?}, {stop:?}: {took:?}");
-        assert!(took < SOON, "{took:?}"); // a call has 30 s
+        // The deadline of a call is 30 s.
+        assert!(took < SOON, "{took:?}");
         drop(held);
         gone();
     }
@@ -326,7 +336,7 @@ fn a_stop_abandons_reads_in_progress_over_real_connections() {
         let ready = || (0..4).for_each(|_| reads.recv_timeout(SOON).unwrap());
         let took = stopped_in(stream, door, stop, |_| Ok(()), ready);
         println!("four reads without an answer, over TCP, {door:?}, {stop:?}: {took:?}");
-        assert!(took < SOON, "{took:?}"); // a call has 30 s
+        assert!(took < SOON, "{took:?}");
         gone();
     }
 }

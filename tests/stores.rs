@@ -40,6 +40,13 @@ impl Drop for Directory {
     }
 }
 
+/// How long a disk that is busy may take for those who write before one.
+const SOON: Duration = Duration::from_secs(60);
+
+fn open(file: &Path, application: &str) -> SqliteStore {
+    SqliteStore::builder(file).busy_timeout(SOON).open(application).unwrap()
+}
+
 fn at(number: u64) -> Position {
     Position::after(number.to_string().parse().unwrap())
 }
@@ -54,7 +61,7 @@ fn the_local_store_keeps_the_contract() {
 #[test]
 fn the_sqlite_store_keeps_the_contract() {
     let directory = Directory::new();
-    store_contract(|name| SqliteStore::open(directory.0.join(name), "billing").unwrap());
+    store_contract(|name| open(&directory.0.join(name), "billing"));
 }
 
 #[test]
@@ -62,7 +69,7 @@ fn the_sqlite_store_keeps_the_contract_beside_other_applications_in_the_file() {
     let directory = Directory::new();
     store_contract(|name| {
         let builder = SqliteStore::builder(directory.file()).durability(Durability::Normal);
-        builder.open(name).unwrap()
+        builder.busy_timeout(SOON).open(name).unwrap()
     });
 }
 
@@ -101,8 +108,7 @@ fn processes_share_a_file() {
     const ROUNDS: u64 = 200;
     if let Some((number, file)) = child() {
         let own = format!("application-{number}");
-        let open = |application: &str| SqliteStore::open(&file, application).unwrap();
-        let (shared, own) = (open("shared"), open(&own));
+        let (shared, own) = (open(&file, "shared"), open(&file, &own));
         for round in 0..ROUNDS {
             let to = at(1 + round * CHILDREN + number);
             shared.update_shard_iterator("orders", "shard", &to).unwrap();

@@ -93,9 +93,9 @@ impl Server {
     /// that was just split or merged a time that is still to come.
     ///
     /// # Panics
-    /// If they are not gone after five seconds.
+    /// If they are not gone after half a minute.
     pub(crate) fn trim(&self, stream: &str, records: usize) {
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(30);
         let mut gone = 0;
         while gone < records {
             assert!(Instant::now() < deadline, "{gone} of {records} records could be trimmed");

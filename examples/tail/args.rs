@@ -35,6 +35,7 @@ Examples:
   tail orders --store orders.db                goes on where it was when it was stopped
   tail orders --lag >/dev/null                 a table of the shards, and no records
   tail orders --endpoint http://127.0.0.1:4567 --shard shardId-000000000000
+  tail orders --endpoint http://localstack:4566 --allow-http
 
 Region, endpoint and credentials come from the environment and the profile, as in Amazon's own tools.
 
@@ -59,6 +60,10 @@ pub(crate) struct Args {
     /// The address of the server
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
+
+    /// Takes an endpoint of http:// that is not on this machine: whoever is on the way can read all
+    #[arg(long)]
+    allow_http: bool,
 
     /// The region, such as eu-central-1
     #[arg(long, value_name = "NAME")]
@@ -91,7 +96,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn client(&self) -> Result<KinesisClient, Error> {
-        let mut client = KinesisClient::builder();
+        let mut client = KinesisClient::builder().allow_plain_http(self.allow_http);
         if let Some(endpoint) = &self.endpoint {
             client = client.endpoint(endpoint);
         }

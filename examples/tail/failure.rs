@@ -5,15 +5,61 @@ use std::time::Duration;
 
 use kinesis_consumer::Error;
 
-/// One line, with what caused it.
-pub(crate) fn line(error: &(dyn StdError + 'static)) -> String {
+/// A shard was chosen that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("stream {stream:?} has no shard {shard:?}, but {}", list(.known))]
+pub(crate) struct NoShard {
+    pub(crate) stream: String,
+    pub(crate) shard: String,
+    /// Those that the stream has.
+    pub(crate) known: Vec<String>,
+}
+
+/// How many shards are named.
+const NAMED: usize = 20;
+
+/// What the library calls by a name of its own, and what stands for it on the command line.
+const WORDS: [(&str, &str); 6] = [
+    ("ClientBuilder::allow_plain_http", "--allow-http"),
+    ("ClientBuilder::endpoint", "--endpoint"),
+    ("ClientBuilder::region", "--region"),
+    ("ClientBuilder::credentials_fn", "credential_process in the profile"),
+    ("raise ClientBuilder::deadline", "ask for less by --limit"),
+    ("raise Config::budget, or lower Config::limit", "ask for less by --limit"),
+];
+
+/// One line, with what caused it, unless that was said in the last warning.
+pub(crate) fn line(error: &(dyn StdError + 'static), said: &str) -> String {
     let mut line = error.downcast_ref().and_then(advice).unwrap_or_else(|| error.to_string());
     let mut source = error.source();
     while let Some(error) = source {
-        line += &format!(": {error}");
+        let cause = plain(&error.to_string());
+        if said.contains(&cause) {
+            line += ", for the reason above";
+            break;
+        }
+        line += &format!(": {cause}");
         source = error.source();
     }
-    line.replace('\n', " ")
+    plain(&line)
+}
+
+/// On one line, and without the names of a Rust program.
+pub(crate) fn plain(text: &str) -> String {
+    let text = text.replace('\n', " ");
+    let mut text = WORDS.iter().fold(text, |text, (name, word)| text.replace(name, word));
+    for holder in ["ClientBuilder::", "Config::"] {
+        text = text.replace(holder, "the library's setting ");
+    }
+    text
+}
+
+fn list(known: &[String]) -> String {
+    let named = known[..known.len().min(NAMED)].join(", ");
+    match known.len() - known.len().min(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 /// The library's text where that names what a command line has not.
@@ -33,9 +79,6 @@ fn advice(error: &Error) -> Option<String> {
             "a sequence number belongs to one shard, and {shards} of stream {stream:?} would be read \
              from it: choose one with --shard"
         ),
-        Error::UnknownShard { stream, shard, .. } => {
-            format!("stream {stream:?} has no shard {shard:?}: --lag shows those that it has")
-        }
         Error::Client { stream, shard, lasted, .. } => {
             let shard = shard.as_ref().map(|shard| format!(", shard {shard:?}"));
             let lasted = lasted.map(|lasted| Duration::from_secs(lasted.as_secs()));
@@ -50,4 +93,38 @@ fn advice(error: &Error) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_rust_program_is_left() {
+        for (text, expected) in [
+            ("use https, or ClientBuilder::allow_plain_http", "use https, or --allow-http"),
+            ("raise ClientBuilder::deadline", "ask for less by --limit"),
+            ("a\nClientBuilder::new_one", "a the library's setting new_one"),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_list_of_shards_is_cut() {
+        let known: Vec<String> = (0..22).map(|number| number.to_string()).collect();
+        assert!(list(&known).ends_with("18, 19 and 2 more"), "{}", list(&known));
+        assert_eq!(list(&known[..2]), "0, 1");
+    }
+
+    #[test]
+    fn what_a_warning_has_said_is_not_said_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("it failed")]
+        struct Failed(#[source] std::fmt::Error);
+        let (error, cause) = (Failed(std::fmt::Error), std::fmt::Error);
+        let said = format!("listing failed: {cause}; again in 1s");
+        assert_eq!(line(&error, &said), "it failed, for the reason above");
+        assert_eq!(line(&error, "something else"), format!("it failed: {cause}"));
+    }
 }

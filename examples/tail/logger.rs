@@ -1,10 +1,20 @@
 //! What the library logs as a warning.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use parking_lot::Mutex;
 
+use crate::failure;
 use crate::screen::{Colour, Screen};
 
 struct Logger(Screen);
+
+/// The last line that was shown.
+static LAST: Mutex<String> = Mutex::new(String::new());
+
+/// What was said last, of which an error that follows says no part again.
+pub(crate) fn last() -> String {
+    LAST.lock().clone()
+}
 
 /// Shows warnings and errors, without disturbing the table.
 pub(crate) fn install(screen: &Screen) {
@@ -21,11 +31,9 @@ impl Log for Logger {
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             let level = record.level().as_str().to_lowercase();
-            self.0.say(format_args!(
-                "{} {}",
-                self.0.paint(Colour::Yellow, level + ":"),
-                record.args()
-            ));
+            let text = failure::plain(&record.args().to_string());
+            self.0.say(format_args!("{} {text}", self.0.paint(Colour::Yellow, level + ":")));
+            *LAST.lock() = text;
         }
     }
 

@@ -21,6 +21,7 @@ use clap::Parser;
 use kinesis_consumer::{BoxError, Error, Stream};
 
 use crate::args::Args;
+use crate::failure::NoShard;
 use crate::interrupt::{Caught, Interrupt};
 use crate::lag::Lag;
 use crate::output::{Output, WriteError};
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     let screen = Screen::new(args.lag);
     logger::install(&screen);
     run(&args, &screen).unwrap_or_else(|error| {
-        screen.say(screen.paint(Colour::Red, "tail: ") + &failure::line(&*error));
+        screen.say(screen.paint(Colour::Red, "tail: ") + &failure::line(&*error, &logger::last()));
         ExitCode::FAILURE
     })
 }
@@ -52,6 +53,11 @@ fn run(args: &Args, screen: &Screen) -> Result<ExitCode, BoxError> {
 
 fn read(args: &Args, screen: &Screen, mut stream: Stream, signal: &Caught) -> Result<(), BoxError> {
     if !args.shards.is_empty() {
+        let known: Vec<_> = stream.shards()?.iter().map(|shard| shard.id().to_owned()).collect();
+        if let Some(shard) = args.shards.iter().find(|shard| !known.contains(shard)) {
+            let (stream, shard) = (args.stream.clone(), shard.clone());
+            return Err(NoShard { stream, shard, known }.into());
+        }
         stream.choose(args.shards.iter().map(String::as_str))?;
     }
     let tips = match args.no_follow {

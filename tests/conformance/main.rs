@@ -13,6 +13,8 @@ mod known;
 mod large;
 mod limits;
 mod listing;
+#[path = "../common/promptly.rs"]
+mod promptly;
 mod reader;
 mod reshard;
 mod results;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{bounded, unbounded};
 use kinesis_consumer::{
     Answer, Call, Client, ClientError, Error, ErrorClass, Gap, HashKeyRange, IteratorType,
     LocalStore, MemoryKinesis, Operation, Shard, ShardIterator, ShardPage, Stream, StreamStatus,
@@ -133,12 +133,23 @@ fn a_parent_that_has_left_the_listing_holds_nobody_up() {
 #[test]
 fn a_shard_that_ages_out_while_it_waits_ends_and_its_children_go_on() {
     let kinesis = diamond();
-    let store = Arc::default();
-    let mut retired = false;
-    let seen = read(open(&kinesis, &store), |seen| {
+    let store = Arc::<LocalStore>::default();
+    let (retire, retired) = bounded::<()>(0);
+    let (reads, begun) = (Operation::GetRecords, kinesis.clone());
+    let client = Watched::new(&kinesis, move |operation| {
+        // The second read of its parent, after which it would begin.
+        if operation == reads && begun.calls(reads) == 1 {
+            let _disconnected = retired.recv_timeout(SOON);
+        }
+        Ok(())
+    });
+    let stream = Stream::new(client, STREAM, Arc::clone(&store), quick().limit(2)).unwrap();
+    let mut retire = Some(retire);
+    let seen = read(stream, |seen| {
         // Its parent is being read: the listing has shown it.
-        if !std::mem::replace(&mut retired, true) {
+        if let Some(retire) = retire.take() {
             kinesis.retire(STREAM, &id(1));
+            drop(retire);
         }
         all(seen).len() == 12
     });

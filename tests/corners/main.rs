@@ -9,6 +9,7 @@ mod support;
 
 mod errors;
 mod gaps;
+mod gate;
 mod lineage;
 mod resuming;
 mod server;

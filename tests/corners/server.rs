@@ -13,6 +13,7 @@ use kinesis_consumer::{
 };
 
 use super::common::{SOON, STREAM, id, quick, stored, until};
+use super::gate::Gate;
 use super::support::{Admin, REGION, Server};
 use super::{Seen, all, assert_after, failure, read, sorted, up_to};
 
@@ -185,15 +186,21 @@ fn iterators_that_expire_within_the_interval_lose_and_repeat_nothing_and_find_th
 
 #[test]
 fn records_trimmed_under_a_reader_are_reported_on_the_first_batch_after_them() {
+    let (gate, held, release) = Gate::new();
     let options = StoreOptions { iterator_ttl_seconds: 1, ..Server::options() };
-    let cloud = Cloud::with(options, 1);
+    let server = Server::with(options, |router| gate.before(router)).unwrap();
+    let cloud = Cloud { admin: Admin::new(server.endpoint(), STREAM).unwrap(), server };
+    cloud.admin.create(1).unwrap();
     cloud.put(0..5);
-    // Its token has expired at the next call, and what it had come to is gone.
-    let config = quick().interval(Duration::from_secs(4));
-    let seen = read(cloud.open(&Positions::default(), config), |seen| {
-        if seen.len() == 1 {
+    let mut release = Some(release);
+    let seen = read(cloud.open(&Positions::default(), quick()), |seen| {
+        if let Some(release) = release.take() {
+            // When the next call is answered its token has expired, and what it had come to is gone.
+            held.recv_timeout(SOON).unwrap();
             cloud.server.trim(STREAM, 5);
             cloud.put(5..8);
+            thread::sleep(Duration::from_millis(1_100));
+            drop(release);
         }
         seen.len() == 2
     });

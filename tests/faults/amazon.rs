@@ -1,10 +1,11 @@
 //! Amazon's limits, and everything at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Fault, Operation, Rule};
-use crate::trial::{DEADLINE, Run, SHARD, Trial};
+use crate::trial::{DEADLINE, OTHER_SHARD, Run, SHARD, Trial};
 
+const SECOND: Duration = Duration::from_secs(1);
 const OVER: &str = "over the limits of a shard";
 
 #[test]
@@ -16,20 +17,33 @@ fn five_calls_a_second_are_all_that_a_shard_gives() {
     trial.check_all([&run]);
     // Eleven answers: five, five a second later, and one.
     assert!(run.took >= Duration::from_secs(2), "{:?}", run.took);
-    assert!(trial.faults.counts()[OVER] > 0);
+    was_refused(&trial, SECOND / 5);
     assert_eq!(trial.calls(Operation::GetShardIterator), 1, "the token stays good");
     trial.check_warnings_in_pairs(SHARD);
 }
 
+/// Some call was over the limits, unless the machine is so busy that calls are further apart by themselves.
+fn was_refused(trial: &Trial, apart: Duration) {
+    let refused = trial.faults.counts().get(OVER).copied().unwrap_or_default();
+    let seen = trial.faults.seen();
+    let calls = seen.iter().filter(|it| it.operation == Operation::GetRecords).map(|it| it.at);
+    let calls: Vec<Instant> = calls.collect();
+    let is_slow = calls.windows(2).any(|pair| pair[1] - pair[0] > apart);
+    assert!(refused > 0 || is_slow, "{refused} of {} calls were refused", calls.len());
+}
+
 #[test]
-fn a_reader_at_amazons_pace_is_not_throttled() {
-    let trial = Trial::new("pace", 2, 40);
-    trial.faults.throttle_like_amazon();
-    let config = Trial::config().interval(Duration::from_millis(210));
-    let run = Run::of(trial.stream(config), 40, |_| {});
+fn a_reader_makes_no_more_calls_than_its_interval_allows() {
+    let trial = Trial::new("pace", 2, 200);
+    let (interval, began) = (SECOND / 5, Instant::now());
+    let run = Run::of(trial.stream(Trial::config().interval(interval)), 200, |_| {});
+    let allowed = began.elapsed().as_secs_f64() / interval.as_secs_f64() + 1.0;
     run.result.as_ref().unwrap();
     trial.check_all([&run]);
-    assert_eq!(trial.faults.counts().get(OVER), None);
+    for shard in [SHARD, OTHER_SHARD] {
+        let calls = trial.limits(shard).len();
+        assert!(calls > 8 && calls as f64 <= allowed, "{calls} of {allowed}");
+    }
 }
 
 #[test]
@@ -42,7 +56,7 @@ fn two_megabytes_a_second_are_all_that_a_shard_gives() {
     trial.check_all([&run]);
     // The first three must be paid before the next three come.
     assert!(run.took >= Duration::from_millis(1_300), "{:?}", run.took);
-    assert!(trial.faults.counts()[OVER] > 0);
+    was_refused(&trial, SECOND);
 }
 
 #[test]

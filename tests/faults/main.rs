@@ -10,6 +10,8 @@ mod deadlines;
 mod layer;
 mod lineage;
 mod logs;
+#[path = "../common/promptly.rs"]
+mod promptly;
 mod refusals;
 mod streams;
 mod trial;

@@ -121,7 +121,6 @@ fn is_fatal(name: &str, code: &'static str, says: &str) {
         assert!(text.contains(name) && text.contains(says), "{text}");
         assert!(!is_read || text.contains(SHARD), "{text}");
         assert!(text.contains(&format!("{operation:?} answered {code}")), "{text}");
-        assert!(run.took < Duration::from_secs(5), "{:?}", run.took);
         assert_eq!(is_read, run.count() > 0);
 
         trial.faults.clear();

@@ -1,12 +1,12 @@
 //! Records that are trimmed, and streams that are deleted, and perhaps created again.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kinesis_consumer::{Config, Error, Gap, OnGap, Store};
 
 use crate::logs;
 use crate::support::{Fault, Operation, Rule};
-use crate::trial::{Run, SHARD, Trial};
+use crate::trial::{PATIENCE, Run, SHARD, Trial};
 
 /// After two batches the shard waits for `meanwhile`, after which its next call fails like this.
 fn interrupted(
@@ -86,7 +86,7 @@ fn records_trimmed_while_nobody_read_are_reported_at_the_restart() {
 /// Deletes the stream, and waits until it is gone.
 fn delete(trial: &Trial) {
     trial.admin.delete().unwrap();
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + PATIENCE;
     while trial.admin.shards().is_ok() {
         assert!(Instant::now() < until);
     }
@@ -98,7 +98,7 @@ fn create_again(trial: &Trial) {
         let shards = trial.admin.shards().unwrap();
         shards[0].sequence_number_range.starting_sequence_number.clone()
     };
-    let (before, until) = (number(), Instant::now() + Duration::from_secs(10));
+    let (before, until) = (number(), Instant::now() + PATIENCE);
     while number() == before {
         assert!(Instant::now() < until);
         delete(trial);
@@ -177,7 +177,7 @@ fn a_stream_created_again_while_nobody_read_is_a_gap_at_the_restart() {
                 let before = trial.store.get_shard_iterator(name, SHARD).unwrap();
                 std::thread::scope(|scope| {
                     let run = scope.spawn(|| Run::of(stream, 10, |_| {}));
-                    let until = Instant::now() + Duration::from_secs(10);
+                    let until = Instant::now() + PATIENCE;
                     while trial.store.get_shard_iterator(name, SHARD).unwrap() == before {
                         assert!(Instant::now() < until);
                         std::thread::yield_now();

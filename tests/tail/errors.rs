@@ -21,7 +21,7 @@ fn a_stream_or_a_shard_that_is_not_there_is_named() {
     assert!(text.starts_with("stream \"nothing\" does not exist here: check its name"), "{text}");
     assert!(text.contains("ListShards answered ResourceNotFoundException"), "{text}");
     let text = failed(stream.program(&["--shard", "shardId-7"]).start().end());
-    assert_eq!(text, "stream \"orders\" has no shard \"shardId-7\": --lag shows those that it has");
+    assert_eq!(text, "stream \"orders\" has no shard \"shardId-7\", but shardId-000000000000");
 }
 
 #[test]
@@ -33,20 +33,47 @@ fn a_server_that_is_not_there_is_told_at_once_and_given_up_soon() {
     assert!(warning.starts_with("warn: stream \"orders\": ListShards failed"), "{warning}");
     let text = failed(running.end());
     assert!(text.starts_with("stream \"orders\" cannot be read, tried for 1"), "{text}");
-    assert!(text.contains("Connection refused"), "{text}");
+    // The reason is said once, and in full.
+    assert!(warning.contains("Connection refused"), "{warning}");
+    assert!(text.ends_with(", for the reason above"), "{text}");
 }
 
 #[test]
 fn missing_credentials_are_told() {
     let program = Program::bare().arguments(&["orders", "--endpoint", "http://127.0.0.1:9"]);
+    let ended = program.start().end();
+    assert_eq!(ended.stderr.matches("no credentials").count(), 1, "{}", ended.stderr);
+    assert!(!ended.stderr.contains("::"), "{}", ended.stderr);
+    failed(ended);
+}
+
+#[test]
+fn a_server_of_http_elsewhere_is_read_from_if_that_is_allowed() {
+    // Which leads to this machine, and is no address of loopback.
+    let stream = TestStream::new(1);
+    stream.put(["one espresso"]);
+    let endpoint = stream.server.endpoint().replace("127.0.0.1", "0.0.0.0");
+    let program = |more: &[&str]| {
+        Program::new(&endpoint).arguments(&["orders", "--no-follow"]).arguments(more)
+    };
+    let text = failed(program(&[]).start().end());
+    assert!(text.starts_with("--endpoint: ") && text.contains("--allow-http"), "{text}");
+    assert!(!text.contains("::"), "{text}");
+    assert_eq!(program(&["--allow-http"]).start().end().success(), ["one espresso"]);
+}
+
+#[test]
+fn a_region_that_is_nowhere_is_asked_for_by_the_name_of_its_option() {
+    let program = Program::without_region().arguments(&["orders"]).with_credentials();
     let text = failed(program.start().end());
-    assert!(text.contains("credentials"), "{text}");
+    assert!(text.starts_with("--region: none is set: neither by --region"), "{text}");
+    assert!(!text.contains("::"), "{text}");
 }
 
 #[test]
 fn a_setting_out_of_range_is_named_as_the_command_line_names_it() {
     let text = failed(Program::new("http://example.com").arguments(&["orders"]).start().end());
-    assert!(text.starts_with("--endpoint: "), "{text}");
+    assert!(text.starts_with("--endpoint: ") && !text.contains("::"), "{text}");
     let text = failed(Program::new("http://127.0.0.1:9").arguments(&["or ders"]).start().end());
     assert!(text.starts_with("STREAM: \"or ders\" is no name of a stream"), "{text}");
     let future = ["orders", "--from", "2999-01-01T00:00:00Z"];

@@ -17,6 +17,9 @@ mod resuming;
 mod support;
 mod terminal;
 
+#[path = "../../examples/tail/failure.rs"]
+#[allow(dead_code, reason = "for its tests")]
+mod failure;
 #[path = "../../examples/tail/figures.rs"]
 #[allow(dead_code, reason = "for its tests")]
 mod figures;

@@ -56,12 +56,16 @@ impl Program {
 
     /// With an environment that knows nothing of this user's.
     pub(crate) fn bare() -> Self {
+        Self::without_region().variable("AWS_REGION", "us-east-1")
+    }
+
+    /// The same, and no region.
+    pub(crate) fn without_region() -> Self {
         let program = Self { arguments: Vec::new(), variables: Vec::new(), stdout: None };
         program
             .variable("HOME", env!("CARGO_TARGET_TMPDIR"))
             .variable("TERM", "xterm-256color")
             .variable("AWS_EC2_METADATA_DISABLED", "true")
-            .variable("AWS_REGION", "us-east-1")
     }
 
     pub(crate) fn with_credentials(self) -> Self {

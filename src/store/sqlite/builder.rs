@@ -8,8 +8,8 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use super::fault::Fault;
 use super::file::DatabaseFile;
-use super::{SqliteStore, schema};
-use crate::store::StoreError;
+use super::{Opened, SqliteStore, schema};
+use crate::store::{StoreError, StoreErrorKind};
 
 /// Longer ones would not fit into SQLite's milliseconds.
 const MAX_BUSY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
@@ -67,18 +67,46 @@ impl SqliteStoreBuilder {
 
     /// Opens the file, or creates it, for the positions of this application.
     ///
+    /// What may pass, such as a full disk, is no error here: each call tries to open the file until one has,
+    /// so that a consumer waits for it as long as for everything of its store
+    /// ([`Config::store_patience`](crate::Config::store_patience)).
+    ///
     /// # Errors
-    /// If the file can be neither opened nor created, or does not hold positions.
-    pub fn open(self, application: impl Into<String>) -> Result<SqliteStore, StoreError> {
-        let busy_timeout = self.busy_timeout;
-        let failed = |fault: Fault| fault.into_store_error(&self.path, busy_timeout);
-        let file = DatabaseFile::create(&self.path).map_err(failed)?;
-        let connection = self.connect(&file).map_err(failed)?;
-        let (application, connection) = (application.into(), Mutex::new(connection));
-        Ok(SqliteStore { file, application, busy_timeout, connection })
+    /// If the file can be neither opened nor created, and that will not pass, or if it does not hold positions.
+    pub fn open(mut self, application: impl Into<String>) -> Result<SqliteStore, StoreError> {
+        // It stays true in another working directory.
+        if let Ok(absolute) = std::path::absolute(&self.path) {
+            self.path = absolute;
+        }
+        let opened = match self.connect().map_err(|fault| self.told(fault)) {
+            Ok(opened) => Some(opened),
+            Err(error) if error.kind() == StoreErrorKind::Retry => None,
+            Err(error) => return Err(error),
+        };
+        Ok(SqliteStore {
+            application: application.into(),
+            opened: Mutex::new(opened),
+            settings: self,
+        })
     }
 
-    fn connect(&self, file: &DatabaseFile) -> Result<Connection, Fault> {
+    /// How long a call waits, for its turn and then for other processes.
+    pub(super) fn patience(&self) -> Duration {
+        self.busy_timeout
+    }
+
+    /// The error that a fault of this file is.
+    pub(super) fn told(&self, fault: Fault) -> StoreError {
+        fault.into_store_error(&self.path, self.busy_timeout)
+    }
+
+    pub(super) fn connect(&self) -> Result<Opened, Fault> {
+        let file = DatabaseFile::create(&self.path)?;
+        let connection = self.connect_to(&file)?;
+        Ok(Opened { file, connection })
+    }
+
+    fn connect_to(&self, file: &DatabaseFile) -> Result<Connection, Fault> {
         // Without URI: a path is a path. The mutex around the connection replaces SQLite's own.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(file.path(), flags)?;

@@ -1,7 +1,7 @@
 //! What goes wrong with an SQLite file, and whether it may pass.
 
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
@@ -15,6 +15,8 @@ pub(super) enum Fault {
     Sqlite(rusqlite::Error),
     /// The file could be neither found nor created.
     Create(io::Error),
+    /// The same of the place that its link leads to.
+    CreateLinked { place: PathBuf, source: io::Error },
     /// The other threads of this store took too long.
     Queue,
     /// The file may be read, but not written.
@@ -27,6 +29,21 @@ pub(super) enum Fault {
     Newer { found: i64, known: usize },
     /// The path leads to another file by now, or to none.
     Moved,
+}
+
+/// The key of a kind of position that there is none of, or not yet.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no position of a kind that is known")]
+pub(super) struct LaterKey(String);
+
+impl LaterKey {
+    /// Kinds are the first character, and each new one sorts after those before: whatever else is wrong
+    /// with a key is damage.
+    pub(super) fn of(key: &str) -> Option<Self> {
+        let kind = key.bytes().next()?;
+        let is_later = kind.is_ascii_alphanumeric() && kind > b'3';
+        is_later.then(|| Self(key.chars().take(200).collect()))
+    }
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -42,6 +59,9 @@ impl Fault {
         match self {
             Self::Sqlite(error) => classify(error, told, busy_timeout),
             Self::Create(error) => uncreated(error, told),
+            Self::CreateLinked { place, source } => {
+                uncreated(source, |what| told(&format!("a link to {}: {what}", place.display())))
+            }
             Self::Queue => StoreError::retry(told(&format!(
                 "other threads have used the file for {busy_timeout:?}: the disk is slow, or another \
                  process holds the file"
@@ -76,18 +96,26 @@ fn classify(
 ) -> StoreError {
     let (retry, fatal) =
         (|what: &str| StoreError::retry(told(what)), |what: &str| StoreError::fatal(told(what)));
-    let unreadable = matches!(error, rusqlite::Error::FromSqlConversionFailure(..));
+    let (unreadable, later) = match &error {
+        rusqlite::Error::FromSqlConversionFailure(_, _, why) => (true, why.is::<LaterKey>()),
+        _ => (false, false),
+    };
     let answer = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => retry(&format!(
             "another connection has kept the file locked for {busy_timeout:?}: end what holds it"
         )),
-        Some(ErrorCode::DiskFull) => retry("the disk is full: free some space"),
+        Some(ErrorCode::DiskFull) => retry(FULL),
+        Some(ErrorCode::SystemIoFailure) if has_no_room(&error) => retry(FULL),
         Some(ErrorCode::SystemIoFailure) => {
             retry("the file could not be read or written: look at the disk")
         }
         Some(ErrorCode::FileLockingProtocolFailed) => retry("the file's lock was not to be had"),
         Some(ErrorCode::OutOfMemory) => retry("there is no memory left"),
         Some(ErrorCode::DatabaseCorrupt) => fatal(DAMAGED),
+        None if later => fatal(
+            "the file holds a position in a form that this version of kinesis-consumer does not know: \
+             use a newer one, or another file",
+        ),
         None if unreadable => fatal(DAMAGED),
         Some(ErrorCode::ReadOnly) => fatal(READ_ONLY),
         Some(ErrorCode::NotADatabase) => {
@@ -101,6 +129,17 @@ fn classify(
     answer.with_source(error)
 }
 
+/// Whether room is what an input or output failed for, of which SQLite tells in several ways: when it makes its
+/// shared memory larger, which is the first thing that it does to a file, it says nothing else.
+fn has_no_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(SQLITE_IOERR_SHMSIZE)
+}
+
+/// A number of SQLite's interface, which never changes.
+const SQLITE_IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+
+const FULL: &str = "the disk is full: free some space";
 const DAMAGED: &str =
     "the file is damaged: put a copy in its place, or delete it and import positions";
 const READ_ONLY: &str =
@@ -108,9 +147,7 @@ const READ_ONLY: &str =
 
 fn uncreated(error: io::Error, told: impl Fn(&str) -> String) -> StoreError {
     let answer = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            StoreError::retry(told("the disk is full: free some space"))
-        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::retry(told(FULL)),
         ErrorKind::NotFound => StoreError::fatal(told("the directory does not exist: create it")),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => StoreError::fatal(told(
             "the file cannot be created: let the user of this process write the directory",

@@ -16,6 +16,9 @@ pub(super) struct DatabaseFile {
     identity: Option<Identity>,
 }
 
+/// As many links as Linux follows, one after the other.
+const MAX_LINKS: usize = 40;
+
 /// Device and inode.
 type Identity = (u64, u64);
 
@@ -28,12 +31,7 @@ impl DatabaseFile {
     pub(super) fn create(path: &Path) -> Result<Self, Fault> {
         let path = std::path::absolute(path).map_err(Fault::Create)?;
         let creating = CREATING.lock();
-        // Never opened if it exists: closing it would drop the locks of other stores in this process.
-        match private().open(&path) {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Fault::Create(error)),
-        }
+        create_new(&path)?;
         drop(creating);
         let identity = identity(&path).map_err(Fault::Create)?;
         Ok(Self { path, identity })
@@ -53,6 +51,25 @@ impl DatabaseFile {
             Err(_) => Ok(()),
         }
     }
+}
+
+/// Creates the file unless it is there, and as SQLite does also where a link leads that leads nowhere yet.
+fn create_new(path: &Path) -> Result<(), Fault> {
+    let mut place = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        // Never opened if it exists: closing it would drop the locks of other stores in this process.
+        match private().open(&place) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) if place == path => return Err(Fault::Create(error)),
+            Err(source) => return Err(Fault::CreateLinked { place, source }),
+        }
+        // A link is there already, wherever it leads; so is whatever else it may be, which is looked at later.
+        let Ok(target) = fs::read_link(&place) else { return Ok(()) };
+        place.pop();
+        place.push(target);
+    }
+    Ok(())
 }
 
 /// SQLite gives its log and shared memory the mode of the database.

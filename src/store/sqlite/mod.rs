@@ -8,11 +8,11 @@ mod schema;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
 
 use self::fault::Fault;
 use self::file::DatabaseFile;
@@ -48,16 +48,25 @@ pub use self::builder::{Durability, SqliteStoreBuilder};
 ///
 /// # Errors
 /// Each names the file and what to do. A file that another connection keeps locked, a full disk and a
-/// failed read or write may pass, so the consumer tries again ([`Retry`](super::StoreErrorKind::Retry));
+/// failed read or write may pass, so the consumer tries again ([`Retry`](super::StoreErrorKind::Retry)), at
+/// the start as well as later;
 /// a file that is damaged, read-only, moved away, not SQLite's, another program's or written by a newer
 /// version of this library stops it ([`Fatal`](super::StoreErrorKind::Fatal)).
 #[derive(Debug)]
 pub struct SqliteStore {
-    file: DatabaseFile,
     application: String,
-    busy_timeout: Duration,
-    /// One connection: SQLite writes one transaction at a time, whoever asks.
-    connection: Mutex<Connection>,
+    settings: SqliteStoreBuilder,
+    /// One connection: SQLite writes one transaction at a time, whoever asks. `None` until the file could be
+    /// opened.
+    opened: Mutex<Option<Opened>>,
+}
+
+/// The file, and the connection to it.
+#[derive(Debug)]
+struct Opened {
+    // Closed before the file is forgotten.
+    connection: Connection,
+    file: DatabaseFile,
 }
 
 impl SqliteStore {
@@ -65,7 +74,7 @@ impl SqliteStore {
     /// [`builder`](Self::builder).
     ///
     /// # Errors
-    /// If the file can be neither opened nor created, or does not hold positions.
+    /// If the file can be neither opened nor created, and that will not pass, or if it does not hold positions.
     pub fn open(
         path: impl AsRef<Path>,
         application: impl Into<String>,
@@ -82,29 +91,42 @@ impl SqliteStore {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        self.with_connection(|connection| Ok(query(connection)?))
-    }
-
-    /// `Ok` only if the file is the one that will be found by its path.
-    fn write(
-        &self,
-        change: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
-    ) -> Result<(), StoreError> {
-        self.with_connection(|connection| {
-            change(connection)?;
-            self.file.check_in_place()
+        self.with_file(|Opened { connection, .. }| {
+            // One transaction: what is read has the form that was looked at. Its end changes nothing.
+            let transaction = connection.transaction()?;
+            schema::check(&transaction)?;
+            Ok(query(&transaction)?)
         })
     }
 
-    fn with_connection<T>(
+    /// One transaction: after an error nothing is changed. `Ok` only if the file is the one that will be
+    /// found by its path.
+    fn write(
         &self,
-        call: impl FnOnce(&mut Connection) -> Result<T, Fault>,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        self.with_file(|Opened { connection, file }| {
+            // Immediate: one that reads first could not become a writer beside another.
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            schema::check(&transaction)?;
+            change(&transaction)?;
+            transaction.commit()?;
+            file.check_in_place()
+        })
+    }
+
+    fn with_file<T>(
+        &self,
+        call: impl FnOnce(&mut Opened) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         // Not for ever: each of those before may wait for another process, one after the other.
-        let connection = self.connection.try_lock_for(self.busy_timeout);
-        let answer =
-            connection.ok_or(Fault::Queue).and_then(|mut connection| call(&mut connection));
-        answer.map_err(|fault| fault.into_store_error(self.file.path(), self.busy_timeout))
+        let opened = self.opened.try_lock_for(self.settings.patience());
+        let answer = opened.ok_or(Fault::Queue).and_then(|mut opened| match &mut *opened {
+            Some(opened) => call(opened),
+            none => call(none.insert(self.settings.connect()?)),
+        });
+        answer.map_err(|fault| self.settings.told(fault))
     }
 
     fn update(
@@ -207,25 +229,18 @@ impl Store for SqliteStore {
         })
     }
 
-    /// In one transaction: all of them, or after an error none.
+    /// All of them, or after an error none.
     fn import_shard_iterators(
         &self,
         stream: &str,
         positions: &[(String, Position)],
         import: Import,
     ) -> Result<(), StoreError> {
-        self.write(|connection| {
-            // Immediate: one that reads first could not become a writer beside another.
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for (shard, to) in positions {
-                let to = (shard.as_str(), to);
-                match import {
-                    Import::Forward => self.update(&transaction, stream, &to)?,
-                    Import::Overwrite => self.overwrite(&transaction, stream, &to)?,
-                }
-            }
-            transaction.commit()
+        self.write(|transaction| {
+            positions.iter().try_for_each(|(shard, to)| match import {
+                Import::Forward => self.update(transaction, stream, &(shard, to)),
+                Import::Overwrite => self.overwrite(transaction, stream, &(shard, to)),
+            })
         })
     }
 }
@@ -235,7 +250,10 @@ fn position(row: &Row<'_>, column: usize) -> rusqlite::Result<Position> {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error)
     };
     let key = row.get_ref(column)?.as_str().map_err(|error| unreadable(error.into()))?;
-    Position::from_key(key).map_err(|error| unreadable(error.into()))
+    Position::from_key(key).map_err(|error| match fault::LaterKey::of(key) {
+        Some(later) => unreadable(later.into()),
+        None => unreadable(error.into()),
+    })
 }
 
 fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {

@@ -9,7 +9,8 @@ use super::fault::Fault;
 /// What leads from each version to the next; their number is the version of today. A step that was
 /// published is never changed.
 ///
-/// Names are bytes, compared as such. Positions are text in the form of `Position::key`.
+/// Names are bytes, compared as such. Positions are text in the form of `Position::key`; a new kind of
+/// position is a new version too, so that older programs leave the file alone.
 pub(super) const STEPS: &[&str] = &["CREATE TABLE positions (
         application BLOB NOT NULL,
         stream      BLOB NOT NULL,
@@ -61,6 +62,17 @@ fn version(transaction: &Transaction<'_>, steps: &[&str]) -> Result<usize, Fault
         (APPLICATION_ID, Ok(version)) if (1..=steps.len()).contains(&version) => Ok(version),
         (APPLICATION_ID, Ok(1..)) => Err(Fault::Newer { found, known: steps.len() }),
         (0, Ok(0)) if is_empty => Ok(0),
+        _ => Err(Fault::Foreign),
+    }
+}
+
+/// Whether the file still has the version of today: a newer program may have changed it since.
+pub(super) fn check(transaction: &Transaction<'_>) -> Result<(), Fault> {
+    let mut statement = transaction.prepare_cached("PRAGMA user_version")?;
+    let found: i64 = statement.query_row([], |row| row.get(0))?;
+    match usize::try_from(found) {
+        Ok(version) if version == STEPS.len() => Ok(()),
+        Ok(version) if version > STEPS.len() => Err(Fault::Newer { found, known: STEPS.len() }),
         _ => Err(Fault::Foreign),
     }
 }

