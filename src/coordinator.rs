@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::flushing::Flushing;
 use crate::lineage::{Lineage, Plan, Start};
 use crate::listing::{Listing, Next};
+use crate::outage::Outage;
 use crate::position::Position;
 use crate::retry::Retry;
 use crate::shard::Shard;
@@ -38,6 +39,7 @@ pub(crate) struct Coordinator {
     /// Since when, and how often, children have been looked for.
     looking: Option<(Duration, Retry)>,
     load_retry: Retry,
+    load_outage: Outage,
     flushing: Flushing,
     timers: Timers,
     running: BTreeSet<String>,
@@ -146,6 +148,7 @@ impl Coordinator {
             is_listing: false,
             looking: None,
             load_retry: Retry::default(),
+            load_outage: Outage::default(),
             flushing,
             timers: Timers::default(),
             running: BTreeSet::new(),
@@ -210,6 +213,12 @@ impl Coordinator {
         match outcome {
             Ok(stored) => {
                 self.load_retry.succeeded(turn.now);
+                if let Some(tally) = self.load_outage.over(turn.now) {
+                    log::warn!(
+                        "stream {:?}: the positions were read, after {tally}",
+                        self.plan.stream
+                    );
+                }
                 self.lineage = Some(Lineage::new(self.plan.clone(), stored));
                 match self.listed.take() {
                     Some(shards) => {
@@ -220,7 +229,12 @@ impl Coordinator {
                 }
             }
             Err(error) => match self.load_wait(turn, &error) {
-                Some(wait) => self.timers.load = Some(turn.now + wait),
+                Some(wait) => {
+                    self.timers.load = Some(turn.now + wait);
+                    let level = self.load_outage.failed(turn.now, "", ());
+                    let stream = &self.plan.stream;
+                    log::log!(level, "stream {stream:?}: the positions could not be read: {error}");
+                }
                 None => {
                     let stream = self.plan.stream.clone();
                     self.fail(turn, Error::Store { stream, shard: None, source: error });

@@ -11,15 +11,18 @@ use parking_lot::Mutex;
 
 use crate::batch::Batch;
 use crate::budget::Budget;
-use crate::client::{Call, Client, list_all};
+use crate::client::{Call, Client, ClientError, list_all};
 use crate::config::Config;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
+use crate::journal::Journal;
 use crate::ledger::{Books, Ledger, flush_all};
 use crate::lineage::{Plan, Start, StartAt};
+use crate::meter::StreamMeter;
 use crate::monitor::Monitor;
 use crate::notice::Notice;
+use crate::outage::spoken;
 use crate::pace::Pace;
 use crate::poller::Poller;
 use crate::reader::Reader;
@@ -53,6 +56,8 @@ pub(crate) struct Run<'a> {
     pub(crate) door: Door,
     /// Of this stream, or of several.
     pub(crate) budget: Budget,
+    pub(crate) journal: Journal,
+    pub(crate) meter: StreamMeter,
 }
 
 /// Who takes the batches.
@@ -70,6 +75,8 @@ pub(crate) enum Door {
 
 type Panic = Box<dyn Any + Send>;
 
+/// How often gauges are refreshed, as long as a scrape may wait at most.
+const REFRESH: Duration = Duration::from_secs(1);
 /// How often the watchdog looks in the time after which it tells.
 const LOOKS: u32 = 4;
 
@@ -167,13 +174,17 @@ impl<'a> Run<'a> {
         let budget = engine.config.budget.clone();
         let budget = budget.unwrap_or_else(|| Budget::new(Budget::DEFAULT));
         engine.monitor.begins(started, budget.clone());
-        let run = Self { engine, client, started, events, panic, books, door, budget };
+        let journal = Journal::new(Arc::clone(&engine.stream));
+        journal.begins(client.place().as_deref());
+        let meter = StreamMeter::new(&engine.stream);
+        let run =
+            Self { engine, client, started, events, panic, books, door, budget, journal, meter };
         (run, incoming)
     }
 
     /// Every thread has ended: goes on with the panic of one, if there was one.
     fn conclude(self, result: Result<(), Error>) -> Result<(), Error> {
-        match self.panic.into_inner() {
+        match self.panic.lock().take() {
             Some(panic) => resume_unwind(panic),
             None => result,
         }
@@ -200,11 +211,14 @@ impl<'a> Run<'a> {
         let stall_after = engine.config.stall_after;
         let mut watchdog = stall_after.map(Watchdog::new);
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
+        let refresh = tick(REFRESH);
         let mut event = Event::Begun;
         let result = 'run: loop {
             let is_about_shards =
                 matches!(event, Event::Loaded(_) | Event::Listed(_) | Event::Ended { .. });
-            for action in coordinator.on(self.now(), &mut rng, event) {
+            let actions = coordinator.on(self.now(), &mut rng, event);
+            self.announce(&actions, &coordinator);
+            for action in actions {
                 match action {
                     Action::Start { start, delay } => {
                         // To the one with the fewest shards now, each of which holds a clone.
@@ -240,16 +254,42 @@ impl<'a> Run<'a> {
                     }
                     Event::Tick // which may come early
                 }
+                recv(refresh) -> _ => {
+                    self.refresh();
+                    Event::Tick // as above
+                }
             };
         };
         // From here on a commit stores at once: nobody would do it later.
         drop(events);
-        result.and(self.flush_last())
+        let (is_stopped, result) = (engine.shutdown.is_stopped(), result.and(self.flush_last()));
+        self.journal.ends(result.as_ref().copied(), is_stopped);
+        result
+    }
+
+    /// Says which shards start.
+    fn announce(&self, actions: &[Action], coordinator: &Coordinator) {
+        let starts = actions.iter().filter_map(|action| match action {
+            Action::Start { start, .. } => Some(start),
+            _ => None,
+        });
+        let starts: Vec<_> = starts.collect();
+        if !starts.is_empty() {
+            self.journal.starts(&starts, coordinator.waiting().len());
+        }
+    }
+
+    /// Tells what changes by itself.
+    fn refresh(&self) {
+        let now = self.now();
+        self.journal.tick(now);
+        self.meter.shards(&self.engine.monitor.refresh(now));
+        self.meter.budget(self.budget.used());
     }
 
     /// Tells of stalls, and of their ends.
     fn watch(&self, watchdog: &mut Watchdog, waiting: &Waiting) {
-        let ledgers = self.engine.monitor.ledgers();
+        let ledgers = self.engine.monitor.ledgers(self.now());
         let status = |ledger: &Arc<Ledger>| {
             let status = ledger.status();
             (ledger.shard().to_owned(), (status.state(), status.progressed()))
@@ -263,12 +303,14 @@ impl<'a> Run<'a> {
     pub(crate) fn notify(&self, notice: &Notice) {
         let stream = &self.engine.stream;
         match notice {
-            Notice::Gap(_) => {} // the poller logs it where it is noticed
+            Notice::Gap(gap) => self.meter.gap(gap), // the poller logs it where it is noticed
             Notice::Stalled { shard, state, age } => {
-                log::warn!("stream {stream:?}, shard {shard:?}: no progress for {age:?}, {state}")
+                self.meter.stalls.increment(1);
+                let age = spoken(*age);
+                log::warn!("stream {stream:?}, shard {shard:?}: no progress for {age}, {state}");
             }
             Notice::Resumed { shard } => {
-                log::warn!("stream {stream:?}, shard {shard:?}: goes on again");
+                log::warn!("stream {stream:?}, shard {shard:?}: makes progress again");
             }
         }
         self.engine.config.audience.tell(notice);
@@ -298,24 +340,34 @@ impl<'a> Run<'a> {
     }
 
     fn load(&self) -> Event {
-        Event::Loaded(self.engine.store.shard_iterators(&self.engine.stream))
+        let loaded = self.engine.store.shard_iterators(&self.engine.stream);
+        Event::Loaded(loaded.inspect_err(|_| self.meter.store_failures.increment(1)))
     }
 
     fn list(&self) -> Event {
-        Event::Listed(list_all(&*self.client, &self.engine.stream, &self.call()))
+        Event::Listed(self.counted(list_all(&*self.client, &self.engine.stream, &self.call())))
     }
 
     fn describe(&self) -> Event {
-        Event::Described(self.client.describe_stream(&self.engine.stream, &self.call()))
+        let status = self.client.describe_stream(&self.engine.stream, &self.call());
+        Event::Described(self.counted(status))
+    }
+
+    /// Counts a failure, unless it is that of a call which was stopped.
+    fn counted<T>(&self, outcome: Result<T, ClientError>) -> Result<T, ClientError> {
+        if outcome.is_err() && !self.engine.shutdown.is_stopped() {
+            self.meter.listing_failures.increment(1);
+        }
+        outcome
     }
 
     fn flush(&self) -> Event {
-        Event::Flushed(flush_all(&self.engine.monitor.ledgers()))
+        Event::Flushed(flush_all(&self.engine.monitor.ledgers(self.now())))
     }
 
     /// The last attempt to store what could not be stored before.
     fn flush_last(&self) -> Result<(), Error> {
-        flush_all(&self.engine.monitor.ledgers()).map_err(|(shard, source)| {
+        flush_all(&self.engine.monitor.ledgers(self.now())).map_err(|(shard, source)| {
             let stream = self.engine.stream.to_string();
             Error::Store { stream, shard: Some(shard), source }
         })
@@ -376,6 +428,17 @@ impl<'a> Run<'a> {
 
     pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        // No gauge is to stand still at what was true once.
+        for ledger in self.engine.monitor.ledgers(self.now()) {
+            ledger.status().ends();
+        }
+        self.meter.shards(&Default::default());
+        self.meter.budget(0);
     }
 }
 

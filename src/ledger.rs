@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
@@ -31,6 +31,8 @@ pub(crate) struct Ledger {
     every: Option<StoreEvery>,
     clock: Clock,
     warned: AtomicBool,
+    /// Nanoseconds since the consumer began: since when some batch is not committed.
+    open_since: AtomicU64,
     status: Status,
 }
 
@@ -54,7 +56,20 @@ impl Ledger {
         let (tracker, warned) = (Mutex::default(), AtomicBool::new(false));
         let status = Status::new(clock(), Meter::new(&stream, shard));
         let shard = shard.into();
-        Self { stream, shard, store, tracker, events, halted, every, clock, warned, status }
+        let open_since = AtomicU64::new(0);
+        Self {
+            stream,
+            shard,
+            store,
+            tracker,
+            events,
+            halted,
+            every,
+            clock,
+            warned,
+            open_since,
+            status,
+        }
     }
 
     pub(crate) fn stream(&self) -> &str {
@@ -94,6 +109,22 @@ impl Ledger {
         progress
     }
 
+    /// How long something has been read and nothing of it has been committed that the position waits for.
+    pub(crate) fn uncommitted(&self, now: Duration) -> Duration {
+        let tracker = self.tracker.lock();
+        if !tracker.is_open() {
+            return Duration::ZERO;
+        }
+        let since = Duration::from_nanos(self.open_since.load(Ordering::Relaxed));
+        now.saturating_sub(since.max(tracker.moved()))
+    }
+
+    /// Whether nothing will come of the shard any more: it was read to its end, and that is stored.
+    pub(crate) fn is_settled(&self) -> bool {
+        let is_stored = || self.tracker.lock().in_store().is_some_and(Position::is_end);
+        self.status.state() == ShardState::Ended && is_stored()
+    }
+
     /// The store holds this position, from which reading resumes.
     pub(crate) fn resumes(&self, at: &Position) {
         self.tracker.lock().stored(at.clone());
@@ -101,7 +132,12 @@ impl Ledger {
 
     /// Numbers a batch that ends at this position.
     pub(crate) fn hand_out(&self, through: Position) -> u64 {
-        self.tracker.lock().hand_out(through)
+        let mut tracker = self.tracker.lock();
+        if !tracker.is_open() {
+            let now = u64::try_from((self.clock)().as_nanos()).unwrap_or(u64::MAX);
+            self.open_since.store(now, Ordering::Relaxed);
+        }
+        tracker.hand_out(through)
     }
 
     /// Marks a batch, or its first part up to a position, and stores how far the marks reach without a
@@ -132,6 +168,10 @@ impl Ledger {
 
     /// Stores what is committed and is not stored yet.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        self.write().inspect_err(|_| self.status.unstored())
+    }
+
+    fn write(&self) -> Result<(), StoreError> {
         let Some(to) = self.tracker.lock().to_store().cloned() else { return Ok(()) };
         self.store.update_shard_iterator(&self.stream, &self.shard, &to)?;
         self.tracker.lock().stored(to);
@@ -140,6 +180,10 @@ impl Ledger {
 
     /// Stores a position that no commit stands behind: where reading starts.
     pub(crate) fn begin(&self, at: &Position, reset: bool) -> Result<(), StoreError> {
+        self.begins(at, reset).inspect_err(|_| self.status.unstored())
+    }
+
+    fn begins(&self, at: &Position, reset: bool) -> Result<(), StoreError> {
         if !reset {
             self.store.update_shard_iterator(&self.stream, &self.shard, at)?;
             self.tracker.lock().stored(at.clone());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::client::{ClientError, ErrorClass, StreamStatus};
 use crate::error::Error;
+use crate::outage::{Outage, Tally, spoken};
 use crate::retry::Retry;
 use crate::shard::Shard;
 
@@ -17,8 +18,7 @@ pub(crate) struct Listing {
     retry: Retry,
     /// How often in a row it listed nothing without being in creation.
     empties: u32,
-    /// Whether a failure was reported, so that the recovery is too.
-    warned: bool,
+    outage: Outage<ErrorClass>,
 }
 
 /// What to do after an attempt.
@@ -42,7 +42,7 @@ impl Listing {
             later: outage,
             retry: Retry::default(),
             empties: 0,
-            warned: false,
+            outage: Outage::default(),
         }
     }
 
@@ -60,9 +60,10 @@ impl Listing {
                 Next::Describe
             }
             Ok(shards) => {
-                let lasted = self.retry.succeeded(now).unwrap_or_default();
-                if std::mem::take(&mut self.warned) {
-                    log::warn!("stream {:?} is listed again, after {lasted:?}", self.stream);
+                self.retry.succeeded(now);
+                if let Some(Tally { lasted, .. }) = self.outage.recovered(now, &self.stream) {
+                    let lasted = spoken(lasted);
+                    log::warn!("stream {:?}: is listed again, after {lasted}", self.stream);
                 }
                 self.limit = self.later;
                 self.empties = 0;
@@ -118,9 +119,9 @@ impl Listing {
             }
             _ => match self.retry.failed(now, rng, &error, self.limit) {
                 Some(wait) => {
-                    let first = !std::mem::replace(&mut self.warned, true);
-                    let level = if first { log::Level::Warn } else { log::Level::Debug };
-                    log::log!(level, "stream {stream:?}: {error}; again in {wait:?}");
+                    let level = self.outage.failed(now, &stream, error.class());
+                    let again = spoken(wait);
+                    log::log!(level, "stream {stream:?}: {error}; again in {again}");
                     Next::Again(wait)
                 }
                 None => {

@@ -9,6 +9,7 @@ use crate::cursor::{Cursor, Span};
 use crate::error::Error;
 use crate::gap::Gap;
 use crate::lineage::{Start, StartAt};
+use crate::outage::Trouble;
 use crate::pace::Pace;
 use crate::position::{IteratorType, Position};
 use crate::record::Records;
@@ -72,6 +73,8 @@ pub(crate) struct Poller {
     refused: u32,
     /// Whether a failure was reported, so that the recovery is too.
     warned: bool,
+    /// What is to be said of that until it was asked for.
+    trouble: Option<Trouble>,
     /// Whether the end was sent last.
     ended: Option<Ending>,
 }
@@ -113,6 +116,7 @@ impl Poller {
             missing: None,
             refused: 0,
             warned: false,
+            trouble: None,
             ended: None,
         };
         if let Some(gap) = start.gap {
@@ -141,7 +145,9 @@ impl Poller {
             | Outcome::Status(Err(error)) => self.failed(now, rng, error),
             Outcome::Stored(Ok(())) => {
                 (self.to_store, self.reset) = (None, false);
-                self.store_retry.succeeded(now);
+                if self.store_retry.succeeded(now).is_some() {
+                    self.trouble = Some(Trouble::Stored);
+                }
                 self.call(now)
             }
             Outcome::Stored(Err(error)) => self.unstored(now, rng, error),
@@ -155,6 +161,11 @@ impl Poller {
     /// A gap that was passed over since this was last asked.
     pub(crate) fn take_news(&mut self) -> Option<Gap> {
         self.news.take()
+    }
+
+    /// A failure, or a recovery, since this was last asked.
+    pub(crate) fn take_trouble(&mut self) -> Option<Trouble> {
+        self.trouble.take()
     }
 
     /// The keys that belong to the shard.
@@ -369,19 +380,16 @@ impl Poller {
             let lasted = self.retry.lasted(now, &error);
             return Step::Fail(self.client_error(lasted, error));
         };
-        let (stream, shard) = (&self.stream, self.shard.id());
-        let first = !std::mem::replace(&mut self.warned, true);
-        let level = if first { log::Level::Warn } else { log::Level::Debug };
-        log::log!(level, "stream {stream:?}, shard {shard:?}: {error}; again in {wait:?}");
+        self.warned = true;
+        self.trouble = Some(Trouble::Failed { error, wait });
         Step::Wait(wait)
     }
 
     fn recovered(&mut self, now: Duration) {
         self.refused = 0;
-        let lasted = self.retry.succeeded(now).unwrap_or_default();
+        self.retry.succeeded(now);
         if std::mem::take(&mut self.warned) {
-            let (stream, shard) = (&self.stream, self.shard.id());
-            log::warn!("stream {stream:?}, shard {shard:?}: read again, after {lasted:?}");
+            self.trouble = Some(Trouble::Recovered);
         }
     }
 
@@ -454,8 +462,7 @@ impl Poller {
         };
         match wait {
             Some(wait) => {
-                let (stream, shard) = (&self.stream, self.shard.id());
-                log::warn!("stream {stream:?}, shard {shard:?}: {error}; again in {wait:?}");
+                self.trouble = Some(Trouble::Unstored { error, wait });
                 Step::Wait(wait)
             }
             None => {

@@ -24,6 +24,8 @@ pub(crate) struct Tracker {
     /// How many batches the prefix has gained since it was stored, and since when.
     unstored: u32,
     since: Duration,
+    /// When the prefix last gained something.
+    moved: Duration,
 }
 
 /// How often positions are stored: after so many batches, or so long after the first of them.
@@ -93,10 +95,21 @@ impl Tracker {
 
     fn reach(&mut self, position: Position, now: Duration) {
         self.reached = self.reached.take().max(Some(position));
+        self.moved = now;
         if self.unstored == 0 {
             self.since = now;
         }
         self.unstored = self.unstored.saturating_add(1);
+    }
+
+    /// Whether a batch was handed out that the prefix does not cover, or never will.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_stuck || !self.open.is_empty()
+    }
+
+    /// When the prefix last gained something.
+    pub(crate) fn moved(&self) -> Duration {
+        self.moved
     }
 
     /// The position to store now, if the prefix has passed what is stored.

@@ -6,15 +6,18 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use kinesis_consumer::{
-    Config, ErrorClass, Gap, LocalStore, MemoryKinesis, Notice, OnError, OnGap, Position,
-    ShardState, Store, Stream,
+    ClientError, Config, ErrorClass, Gap, LocalStore, MemoryKinesis, Notice, OnError, OnGap,
+    Operation, Position, ShardProgress, ShardState, Store, Stream,
 };
 
-use self::common::{HOUR, SOON, STREAM, id, kinesis, quick};
+use log::Level;
+
+use self::common::{HOUR, SOON, STREAM, Watched, id, kinesis, logs, quick, until};
 
 const AFTER: Duration = Duration::from_millis(30);
 
@@ -158,4 +161,120 @@ fn a_panic_of_who_is_told_reaches_the_caller() {
         let panic = catch_unwind(AssertUnwindSafe(|| listener.join()));
         assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"too loud"));
     }
+}
+
+fn stream_of(name: &str, shards: usize) -> MemoryKinesis {
+    logs::keep();
+    let kinesis = MemoryKinesis::new();
+    kinesis.create_stream(name, shards);
+    kinesis
+}
+
+#[test]
+fn an_outage_of_all_shards_is_one_warning_and_one_recovery() {
+    const NAME: &str = "outage";
+    let kinesis = stream_of(NAME, 12);
+    let fails = Arc::new(AtomicBool::new(false));
+    let failing = Arc::clone(&fails);
+    let client = Watched::new(&kinesis, move |operation| {
+        if operation == Operation::GetRecords && failing.load(Ordering::Relaxed) {
+            return Err(ClientError::new(ErrorClass::Throttled, operation.name(), "too much"));
+        }
+        Ok(())
+    });
+    let stream = Stream::new(client, NAME, LocalStore::new(), quick()).unwrap();
+    let (batches, listener) = stream.receiver().unwrap();
+    let shards = |is_so: fn(&ShardProgress) -> bool| {
+        listener.progress().shards.iter().filter(|shard| is_so(shard)).count()
+    };
+    until("all are read", || shards(|it| it.answers > 0) == 12);
+    fails.store(true, Ordering::Relaxed);
+    until("all fail", || shards(|it| it.failing.is_some()) == 12);
+    let worst = listener.progress().behind_latest().unwrap();
+    until("all fall behind", || listener.progress().behind_latest().unwrap() > worst);
+    fails.store(false, Ordering::Relaxed);
+    until("all are read again", || shards(|it| it.failing.is_none()) == 12);
+    // The last of them is told of just after it is seen.
+    until("that is told", || logs::lines(Level::Warn, NAME).last().unwrap().contains("recovered"));
+    let lines = logs::lines(Level::Warn, NAME);
+    let counts = lines.iter().filter(|line| line.contains("calls fail for 12 shards")).count();
+    let [first, .., last] = &lines[..] else { panic!("{lines:#?}") };
+    // On a slow machine it took long enough to be counted.
+    assert!(lines.len() == 2 + counts && counts <= 1, "{lines:#?}");
+    assert!(first.contains("too much; again in "), "{first}");
+    assert!(last.starts_with("reads recovered after ") && last.ends_with(", 12 shards"), "{last}");
+    drop((batches, listener));
+}
+
+#[test]
+fn the_life_of_a_run_and_of_its_shards_is_logged() {
+    const NAME: &str = "life";
+    let kinesis = stream_of(NAME, 2);
+    let client = Watched::new(&kinesis, |_| Ok(())).at("the end of the world");
+    let [low, high] = kinesis.split(NAME, &id(0));
+    let merged = kinesis.merge(NAME, &low, &high);
+    let stream = Stream::new(client, NAME, LocalStore::new(), quick()).unwrap();
+    let monitor = stream.monitor();
+    let listener = stream.spawn(|_| Ok(())).unwrap();
+    until("the merged shard is read", || {
+        monitor.progress().shard(&merged).is_some_and(|shard| shard.answers > 0)
+    });
+    listener.shutdown().now();
+    listener.join().unwrap();
+    let lines = logs::lines(Level::Info, NAME);
+    let has = |line: &str| assert!(lines.iter().any(|it| it == line), "{line}: {lines:#?}");
+    assert_eq!(lines[0], "the consumer starts at the end of the world");
+    for shard in [&id(0), &id(1), &low, &high, &merged] {
+        has(&format!("shard {shard:?}: starts at the oldest record"));
+    }
+    has("3 shards wait for their parents");
+    has(&format!("shard {:?}: was read to its end and was split into {low:?} and {high:?}", id(0)));
+    has(&format!(
+        "shard {low:?}: was read to its end and was merged with {high:?} into {merged:?}"
+    ));
+    assert_eq!(lines.last().unwrap(), "the consumer ends: it was stopped");
+}
+
+#[test]
+fn a_consumer_that_ends_says_why() {
+    const NAME: &str = "why";
+    let kinesis = stream_of(NAME, 1);
+    kinesis.put(NAME, "key", b"1");
+    let stream = Stream::new(kinesis, NAME, LocalStore::new(), quick()).unwrap();
+    stream.listen(|_| Err("no paper".into())).unwrap_err();
+    let lines = logs::lines(Level::Info, NAME);
+    let last = lines.last().unwrap();
+    assert!(last.starts_with("the consumer ends: the handler failed"), "{last}");
+    assert!(last.ends_with(": no paper"), "{last}");
+}
+
+#[test]
+fn of_many_shards_that_start_and_end_twenty_are_named() {
+    const NAME: &str = "many";
+    let kinesis = stream_of(NAME, 50);
+    let stream = Stream::new(kinesis.clone(), NAME, LocalStore::new(), quick()).unwrap();
+    let monitor = stream.monitor();
+    let listener = stream.spawn(|_| Ok(())).unwrap();
+    let states =
+        |state| monitor.progress().shards.iter().filter(|shard| shard.state == state).count();
+    until("all are read", || {
+        monitor.progress().shards.iter().filter(|it| it.answers > 0).count() == 50
+    });
+    let named = |text: &str| {
+        let lines = logs::lines(Level::Info, NAME);
+        lines.iter().filter(|line| line.contains(text)).count()
+    };
+    assert_eq!((named("starts at the oldest"), named("30 more shards start")), (20, 1));
+    monitor.pause_all();
+    until("all are paused", || states(ShardState::Paused) == 50);
+    for shard in 0..50 {
+        kinesis.split(NAME, &id(shard));
+    }
+    monitor.resume_all();
+    until("all have ended", || states(ShardState::Ended) == 50);
+    listener.shutdown().now();
+    listener.join().unwrap();
+    // On a slow machine they ended in more than one go.
+    let (ends, more) = (named("was read to its end"), named("more shards were read to their ends"));
+    assert!(ends >= 20 && (more >= 1 || ends == 50), "{ends} {more}");
 }
