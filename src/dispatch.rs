@@ -103,7 +103,7 @@ impl Desk<'_> {
         };
         match self.parking.failed((self.clock)(), self.rng, batch, &error) {
             Verdict::Parked => Ok(()),
-            Verdict::GivenUp { batch, attempts } => self.give_up(batch, error, attempts),
+            Verdict::GivenUp { batch, attempts } => self.give_up(*batch, error, attempts),
         }
     }
 

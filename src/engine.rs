@@ -231,7 +231,10 @@ impl<'a> Run<'a> {
                     Action::Halt => engine.shutdown.now(),
                     Action::Finish(result) => break 'run result,
                     Action::Load => self.aside(scope, "kc-store", Self::load),
-                    Action::Flush => self.aside(scope, "kc-store", Self::flush),
+                    Action::Flush => {
+                        engine.monitor.retire(self.now());
+                        self.aside(scope, "kc-store", Self::flush);
+                    }
                     Action::List => self.aside(scope, "kc-list", Self::list),
                     Action::Describe => self.aside(scope, "kc-list", Self::describe),
                 }
@@ -275,7 +278,7 @@ impl<'a> Run<'a> {
         });
         let starts: Vec<_> = starts.collect();
         if !starts.is_empty() {
-            self.journal.starts(&starts, coordinator.waiting().len());
+            self.journal.starts(self.now(), &starts, || coordinator.waiting().len());
         }
     }
 
@@ -283,13 +286,14 @@ impl<'a> Run<'a> {
     fn refresh(&self) {
         let now = self.now();
         self.journal.tick(now);
+        self.engine.monitor.retire(now);
         self.meter.shards(&self.engine.monitor.refresh(now));
         self.meter.budget(self.budget.used());
     }
 
     /// Tells of stalls, and of their ends.
     fn watch(&self, watchdog: &mut Watchdog, waiting: &Waiting) {
-        let ledgers = self.engine.monitor.ledgers(self.now());
+        let ledgers = self.engine.monitor.ledgers();
         let status = |ledger: &Arc<Ledger>| {
             let status = ledger.status();
             (ledger.shard().to_owned(), (status.state(), status.progressed()))
@@ -362,12 +366,12 @@ impl<'a> Run<'a> {
     }
 
     fn flush(&self) -> Event {
-        Event::Flushed(flush_all(&self.engine.monitor.ledgers(self.now())))
+        Event::Flushed(flush_all(&self.engine.monitor.ledgers()))
     }
 
     /// The last attempt to store what could not be stored before.
     fn flush_last(&self) -> Result<(), Error> {
-        flush_all(&self.engine.monitor.ledgers(self.now())).map_err(|(shard, source)| {
+        flush_all(&self.engine.monitor.ledgers()).map_err(|(shard, source)| {
             let stream = self.engine.stream.to_string();
             Error::Store { stream, shard: Some(shard), source }
         })
@@ -434,7 +438,7 @@ impl<'a> Run<'a> {
 impl Drop for Run<'_> {
     fn drop(&mut self) {
         // No gauge is to stand still at what was true once.
-        for ledger in self.engine.monitor.ledgers(self.now()) {
+        for ledger in self.engine.monitor.ledgers() {
             ledger.status().ends();
         }
         self.meter.shards(&Default::default());

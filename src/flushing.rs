@@ -77,13 +77,13 @@ impl Flushing {
         error: StoreError,
     ) -> Result<(), Error> {
         let may_pass = error.kind() == StoreErrorKind::Retry;
-        if may_pass {
-            let level = self.outage.failed(now, &shard, ());
-            log::log!(level, "stream {:?}, shard {shard:?}: {error}", self.stream);
-        }
         if may_pass && self.is_under_way {
             self.missed = Some((shard, error));
             return Ok(());
+        }
+        if may_pass {
+            let level = self.outage.failed(now, &shard, ());
+            log::log!(level, "stream {:?}, shard {shard:?}: {error}", self.stream);
         }
         if may_pass && self.retry_at.is_some() {
             return Ok(());

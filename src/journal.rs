@@ -31,13 +31,21 @@ pub(crate) struct Journal {
 struct Said {
     reads: Outage<ErrorClass>,
     writes: Outage,
+    starts: Quota,
     ends: Quota,
+    has_started: bool,
 }
 
 impl Journal {
     pub(crate) fn new(stream: Arc<str>) -> Self {
-        let ends = Quota::new(NAMED, IN_ONE_GO);
-        let said = Said { reads: Outage::default(), writes: Outage::default(), ends };
+        let quota = || Quota::new(NAMED, IN_ONE_GO);
+        let said = Said {
+            reads: Outage::default(),
+            writes: Outage::default(),
+            starts: quota(),
+            ends: quota(),
+            has_started: false,
+        };
         Self { stream, said: Mutex::new(said) }
     }
 
@@ -47,20 +55,35 @@ impl Journal {
         log::info!("stream {:?}: the consumer starts{place}", self.stream);
     }
 
-    /// These shards start in one go, while others wait for their parents.
-    pub(crate) fn starts(&self, starts: &[&Start], waiting: usize) {
+    /// These shards start; `waiting` counts those that wait for their parents.
+    pub(crate) fn starts(&self, now: Duration, starts: &[&Start], waiting: impl Fn() -> usize) {
         let stream = &self.stream;
-        for (place, start) in starts.iter().enumerate() {
-            let level = if place < NAMED as usize { Level::Info } else { Level::Debug };
+        for start in starts {
+            let is_shown = self.said.lock().starts.shows(now);
+            let level = if is_shown { Level::Info } else { Level::Debug };
             let (shard, at) = (start.shard.id(), place_of(&start.at));
             log::log!(level, "stream {stream:?}, shard {shard:?}: starts {at}");
         }
-        let unnamed = starts.len().saturating_sub(NAMED as usize);
-        if unnamed > 0 {
-            log::info!("stream {stream:?}: {unnamed} more shards start");
+        // Those of a split come by twos: they are counted later.
+        let more = (starts.len() > NAMED as usize).then(|| self.said.lock().starts.rest());
+        self.more_start(more.flatten());
+        if !std::mem::replace(&mut self.said.lock().has_started, true) {
+            match waiting() {
+                0 => {}
+                waiting => log::info!("stream {stream:?}: {waiting} shards wait for their parents"),
+            }
         }
-        if waiting > 0 && !starts.is_empty() {
-            log::info!("stream {stream:?}: {waiting} shards wait for their parents");
+    }
+
+    fn more_start(&self, more: Option<u64>) {
+        if let Some(more) = more {
+            log::info!("stream {:?}: {more} more shards start", self.stream);
+        }
+    }
+
+    fn more_end(&self, more: Option<u64>) {
+        if let Some(more) = more {
+            log::info!("stream {:?}: {more} more shards were read to their ends", self.stream);
         }
     }
 
@@ -116,26 +139,28 @@ impl Journal {
 
     /// Time has passed.
     pub(crate) fn tick(&self, now: Duration) {
-        let (spread, ends) = {
+        let (spread, starts, ends) = {
             let mut said = self.said.lock();
-            (said.reads.spread(now), said.ends.summary(now))
+            (said.reads.spread(now), said.starts.summary(now), said.ends.summary(now))
         };
         let stream = &self.stream;
         if let Some(Tally { lasted, shards }) = spread {
             let lasted = spoken(lasted);
             log::warn!("stream {stream:?}: calls fail for {shards} shards, the first for {lasted}");
         }
-        if let Some(ends) = ends {
-            log::info!("stream {stream:?}: {ends} more shards were read to their ends");
-        }
+        self.more_start(starts);
+        self.more_end(ends);
     }
 
     /// The run is over.
     pub(crate) fn ends(&self, result: Result<(), &Error>, is_stopped: bool) {
         let stream = &self.stream;
-        if let Some(ends) = self.said.lock().ends.rest() {
-            log::info!("stream {stream:?}: {ends} more shards were read to their ends");
-        }
+        let (starts, ends) = {
+            let mut said = self.said.lock();
+            (said.starts.rest(), said.ends.rest())
+        };
+        self.more_start(starts);
+        self.more_end(ends);
         match result {
             Err(error) => {
                 let source = std::error::Error::source(error);

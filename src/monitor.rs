@@ -144,9 +144,14 @@ impl Monitor {
         self.0.state.lock().waiting = shards;
     }
 
-    /// The ledgers of the shards that something may still come of. Of the others the last look at them is kept alone:
-    /// a stream may have been resharded ten thousand times.
-    pub(crate) fn ledgers(&self, now: Duration) -> Vec<Arc<Ledger>> {
+    /// The ledgers of the shards that something may still come of.
+    pub(crate) fn ledgers(&self) -> Vec<Arc<Ledger>> {
+        self.0.state.lock().ledgers.clone()
+    }
+
+    /// Of shards that nothing will come of any more the last look at them is kept alone: a stream may have been
+    /// resharded ten thousand times. One thread does this, and refreshes, so that a gauge's last value is its last.
+    pub(crate) fn retire(&self, now: Duration) {
         let mut state = self.0.state.lock();
         let State { ledgers, ended, .. } = &mut *state;
         ledgers.retain(|ledger| {
@@ -157,13 +162,12 @@ impl Monitor {
             }
             !is_settled
         });
-        ledgers.clone()
     }
 
     /// Has the meters of the shards told what changes by itself: how many shards are in each state.
     pub(crate) fn refresh(&self, now: Duration) -> [u32; ShardState::ALL.len()] {
         let mut counts = [0; ShardState::ALL.len()];
-        for ledger in self.ledgers(now) {
+        for ledger in self.ledgers() {
             ledger.status().refresh(now, ledger.uncommitted(now));
             counts[ledger.status().state() as usize] += 1;
         }
@@ -221,7 +225,8 @@ mod tests {
         all.iter().for_each(|ledger| monitor.starts(Arc::clone(ledger)));
         monitor.starts(ledger("open"));
         monitor.starts(ended("unstored", false));
-        let walked = monitor.ledgers(Duration::ZERO);
+        monitor.retire(Duration::ZERO);
+        let walked = monitor.ledgers();
         let ids: Vec<_> = walked.iter().map(|ledger| ledger.shard()).collect();
         assert_eq!(ids, ["open", "unstored"]);
         assert!(flush_all(&walked).is_ok());
@@ -259,7 +264,8 @@ mod tests {
         let ago = Duration::from_secs(1);
         monitor.begins(Instant::now() - ago, Budget::new(Budget::DEFAULT));
         monitor.starts(ended("a", true));
-        assert!(monitor.ledgers(Duration::from_millis(100)).is_empty());
+        monitor.retire(Duration::from_millis(100));
+        assert!(monitor.ledgers().is_empty());
         let progress = monitor.progress();
         assert!(progress.shard("a").unwrap().committed.unwrap() >= ago);
     }

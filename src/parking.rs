@@ -44,7 +44,7 @@ pub(crate) enum Verdict {
     /// It is tried again when it is due.
     Parked,
     /// It was tried often enough, or for long enough.
-    GivenUp { batch: Batch, attempts: u32 },
+    GivenUp { batch: Box<Batch>, attempts: u32 },
 }
 
 impl Parking {
@@ -113,7 +113,7 @@ impl Parking {
             return Verdict::Parked;
         }
         if is_old || self.on_error.max_attempts.is_some_and(|most| lane.attempts >= most) {
-            return Verdict::GivenUp { batch, attempts: lane.attempts };
+            return Verdict::GivenUp { batch: Box::new(batch), attempts: lane.attempts };
         }
         let level = self.refusals.failed(time.now, batch.shard());
         let (stream, shard) = (batch.stream(), batch.shard());

@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
         let (now, status) = (self.run.now(), self.ledger.status());
         let has_failed = match &outcome {
             Outcome::Records(Ok(_)) | Outcome::Delivered => {
-                self.ledger.progresses();
+                status.progresses(now);
                 false
             }
             Outcome::Records(Err(error))
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         if has_failed && !matches!(step, Step::Fail(_)) {
             status.retries();
         }
-        self.tells(doing(&step, self.poller.is_failing()));
+        status.reads(now, doing(&step, self.poller.is_failing()));
         if let Some(trouble) = self.poller.take_trouble() {
             self.run.journal.told(now, self.ledger.shard(), trouble);
         }
