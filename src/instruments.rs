@@ -7,7 +7,6 @@ pub(crate) use self::none::{Counter, Gauge, Histogram, Labels, describe};
 
 /// What kind of numbers an instrument takes, and in which unit.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "nobody is told"))]
 pub(crate) enum Kind {
     /// How often something happened.
     Count,

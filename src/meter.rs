@@ -19,6 +19,7 @@ pub(crate) struct Meter {
     pub(crate) handler_failures: Counter,
     pub(crate) dead_letters: Counter,
     pub(crate) dead_records: Counter,
+    #[cfg_attr(not(feature = "kpl"), expect(dead_code, reason = "nothing is left out"))]
     pub(crate) left_out: Counter,
     pub(crate) latency: Histogram,
     pub(crate) handling: Histogram,
