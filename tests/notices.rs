@@ -6,7 +6,7 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
@@ -55,7 +55,7 @@ fn a_handler_that_hangs_is_told_and_so_is_that_it_goes_on() {
         wait.recv_timeout(SOON * 2)?;
         Ok(())
     });
-    assert_eq!(stalled(&notices, &id(0)), ShardState::Handling);
+    while stalled(&notices, &id(0)) != ShardState::Handling {}
     go_on.send(()).unwrap();
     let resumed = notices.recv_timeout(SOON).unwrap();
     assert!(matches!(&resumed, Notice::Resumed { shard, .. } if *shard == id(0)), "{resumed:?}");
@@ -64,18 +64,21 @@ fn a_handler_that_hangs_is_told_and_so_is_that_it_goes_on() {
 
 #[test]
 fn a_call_that_hangs_is_told_and_so_are_children_that_wait_for_its_shard() {
-    let (config, notices) = telling(quick());
-    let kinesis = kinesis(1, 1);
-    let (config, parent) = (config.limit(1), id(0));
-    kinesis.put_to(STREAM, &parent, "key", b"1");
+    let (config, notices) = telling(quick().limit(1));
+    let (kinesis, parent) = (kinesis(1, 2), id(0));
     let child = kinesis.split(STREAM, &parent)[0].clone();
-    let hanging = kinesis.clone();
-    let listener = open(&kinesis, config).spawn(move |_| {
-        hanging.hang(STREAM, true);
+    let (hanging, calls) = (kinesis.clone(), AtomicUsize::new(0));
+    // The second call of the parent, which has one more record.
+    let client = Watched::new(&kinesis, move |operation| {
+        if operation == Operation::GetRecords && calls.fetch_add(1, Ordering::Relaxed) == 1 {
+            hanging.hang(STREAM, true);
+        }
         Ok(())
     });
-    assert_eq!(stalled(&notices, &parent), ShardState::Calling);
-    assert_eq!(stalled(&notices, &child), ShardState::WaitingForParents);
+    let stream = Stream::new(client, STREAM, LocalStore::new(), config).unwrap();
+    let listener = stream.spawn(|_| Ok(()));
+    while stalled(&notices, &parent) != ShardState::Calling {}
+    while stalled(&notices, &child) != ShardState::WaitingForParents {}
     kinesis.hang(STREAM, false);
     drop(listener);
 }
@@ -86,7 +89,7 @@ fn calls_that_fail_for_long_are_told() {
     let kinesis = kinesis(1, 1);
     kinesis.fail_shard(STREAM, &id(0), usize::MAX, ErrorClass::Transient);
     let listener = open(&kinesis, config).spawn(|_| Ok(()));
-    assert_eq!(stalled(&notices, &id(0)), ShardState::BackingOff);
+    while stalled(&notices, &id(0)) != ShardState::BackingOff {}
     drop(listener);
 }
 
@@ -94,7 +97,7 @@ fn calls_that_fail_for_long_are_told() {
 fn a_full_channel_is_told() {
     let (config, notices) = telling(quick().limit(1).capacity(1));
     let (batches, listener) = open(&kinesis(1, 9), config).receiver().unwrap();
-    assert_eq!(stalled(&notices, &id(0)), ShardState::WaitingForChannel);
+    while stalled(&notices, &id(0)) != ShardState::WaitingForChannel {}
     listener.shutdown().now();
     batches.iter().for_each(|batch| batch.commit().unwrap());
 }
@@ -108,16 +111,24 @@ fn a_parked_batch_is_told() {
 }
 
 #[test]
-fn waiting_for_the_interval_or_for_parents_that_work_is_no_stall() {
-    let kinesis = kinesis(1, 40);
+fn waiting_for_the_interval_or_for_parents_that_wait_for_it_is_no_stall() {
+    let (kinesis, parent) = (kinesis(1, 2), id(0));
+    let child = kinesis.split(STREAM, &parent)[0].clone();
     let (config, notices) = telling(quick().limit(1).interval(HOUR));
     let listener = open(&kinesis, config).spawn(|_| Ok(())).unwrap();
-    assert!(notices.recv_timeout(AFTER * 5).is_err());
-    drop(listener);
-
-    kinesis.split(STREAM, &id(0));
-    let (config, notices) = telling(quick().limit(1).interval(AFTER / 3));
-    let listener = open(&kinesis, config).spawn(|_| Ok(())).unwrap();
+    let reaches = |id: &str, state| {
+        until(&format!("{id}: {state}"), || {
+            listener
+                .progress()
+                .shard(id)
+                .is_some_and(|it| it.state == state && it.committed.is_some())
+        });
+    };
+    reaches(&parent, ShardState::Idle);
+    let waits = listener.progress().shard(&child).map(|it| it.state);
+    assert_eq!(waits, Some(ShardState::WaitingForParents));
+    // Until here a busy machine may have held them up.
+    while notices.recv_timeout(AFTER * 5).is_ok() {}
     assert!(notices.recv_timeout(AFTER * 5).is_err());
     drop(listener);
 }

@@ -20,7 +20,7 @@ use kinesis_consumer::{
 
 use self::common::{Hooked, SOON, StoreCall, Watched, id, numbers, quick};
 use self::expression::Alert;
-use self::series::Series;
+use self::series::{Sample, Series};
 
 /// A second of these tests is so much of the manual's time.
 const FASTER: f64 = 150.0;
@@ -61,12 +61,18 @@ impl Trial {
         }
     }
 
-    /// Waits for a scrape before anything has happened: from then on it is seen.
+    /// Waits until every shard was answered: what happens from then on is seen.
     fn begins(&mut self) {
         let deadline = Instant::now() + SOON;
         let shards = self.kinesis.shards(self.name).len();
-        while self.series.of_metric("kinesis_answers_total", Duration::ZERO).count() < shards {
-            assert!(Instant::now() < deadline, "{}: no series", self.name);
+        let name = "kinesis_last_answer_timestamp_seconds";
+        let is_answered = |samples: &[Sample]| samples.last().is_some_and(|it| it.1 > 0.0);
+        loop {
+            let all = self.series.of_metric(name, Duration::ZERO);
+            if all.filter(|(_, samples)| is_answered(samples)).count() == shards {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{}: no answers", self.name);
             self.series.scrape();
         }
     }
@@ -153,6 +159,7 @@ fn an_outage_raises_what_waits_and_nothing_when_it_is_over() {
     let mut trial = Trial::new("outage", 2);
     trial.put(50);
     let listener = trial.open(LocalStore::new(), quick().limit(1)).spawn(|_| Ok(())).unwrap();
+    trial.begins();
     trial.raises(&[], &[]);
     trial.fails.store(true, Ordering::Relaxed);
     trial.raises(&["behind", "failing", "silent", "unanswered"], &[]);
