@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::gap::Gap;
@@ -38,6 +38,8 @@ pub struct Commit {
     ledger: Arc<Ledger>,
     number: u64,
     through: Position,
+    /// When the last record arrived.
+    arrival: Option<SystemTime>,
     /// Whether another batch, of the same number, holds what comes after `through`.
     is_part: bool,
     is_done: AtomicBool,
@@ -51,6 +53,7 @@ impl Batch {
             ledger: Arc::clone(ledger),
             number: ledger.hand_out(through.clone()),
             through,
+            arrival: arrival(&records),
             is_part: false,
             is_done: AtomicBool::new(false),
         };
@@ -61,12 +64,18 @@ impl Batch {
         &self.commit.ledger
     }
 
+    /// Whether what comes after it in the same answer is another batch, which follows.
+    pub(crate) fn is_part(&self) -> bool {
+        self.commit.is_part
+    }
+
     /// Splits off the second half, which is to be handled after this one. There must be two records.
     pub(crate) fn split_half(&mut self) -> Self {
         let records = self.records.split_off(self.len() / 2);
         let last = self.records.last().expect("half of two records is one");
         let through = std::mem::replace(&mut self.commit.through, last.position());
         let commit = Commit {
+            arrival: std::mem::replace(&mut self.commit.arrival, last.approximate_arrival()),
             ledger: Arc::clone(&self.commit.ledger),
             number: self.commit.number,
             through,
@@ -157,7 +166,9 @@ impl Batch {
         if self.records.last().is_some_and(|last| position >= last.position()) {
             return self.commit();
         }
-        self.commit.ledger.commit(self.commit.number, Some(&position))
+        let ledger = &self.commit.ledger;
+        ledger.status().done_until(record.approximate_arrival());
+        ledger.commit(self.commit.number, Some(&position))
     }
 
     /// The records, and a [`Commit`] that stands for them.
@@ -183,8 +194,14 @@ impl Commit {
     /// [`Error::Store`] if the position could not be stored.
     pub fn commit(&self) -> Result<(), Error> {
         self.is_done.store(true, Ordering::Relaxed);
+        self.ledger.status().done_until(self.arrival);
         self.ledger.commit(self.number, self.is_part.then_some(&self.through))
     }
+}
+
+/// When the last record arrived, if that is known.
+fn arrival(records: &Records) -> Option<SystemTime> {
+    records.last()?.approximate_arrival()
 }
 
 impl Drop for Commit {

@@ -11,6 +11,7 @@ use crate::flushing::Flushing;
 use crate::lineage::{Lineage, Plan, Start, WaitingNews};
 use crate::listing::{Listing, Next};
 use crate::missing::Look;
+use crate::outage::Outage;
 use crate::position::Position;
 use crate::retry::Retry;
 use crate::shard::Shard;
@@ -40,6 +41,7 @@ pub(crate) struct Coordinator {
     looking: Retry,
     claims: Claims,
     load_retry: Retry,
+    load_outage: Outage,
     flushing: Flushing,
     /// When the store is read again.
     load_at: Option<Duration>,
@@ -158,6 +160,7 @@ impl Coordinator {
             looking: Retry::default(),
             claims: Claims::default(),
             load_retry: Retry::default(),
+            load_outage: Outage::default(),
             flushing,
             load_at: None,
             running: BTreeSet::new(),
@@ -234,6 +237,12 @@ impl Coordinator {
         match outcome {
             Ok(stored) => {
                 self.load_retry.succeeded(turn.now);
+                if let Some(tally) = self.load_outage.over(turn.now) {
+                    log::warn!(
+                        "stream {:?}: the positions were read, after {tally}",
+                        self.plan.stream
+                    );
+                }
                 self.lineage = Some(Lineage::new(self.plan.clone(), stored));
                 match self.listed.take() {
                     Some(shards) => {
@@ -244,7 +253,12 @@ impl Coordinator {
                 }
             }
             Err(error) => match self.load_wait(turn, &error) {
-                Some(wait) => self.load_at = Some(turn.now + wait),
+                Some(wait) => {
+                    self.load_at = Some(turn.now + wait);
+                    let level = self.load_outage.failed(turn.now, "", ());
+                    let stream = &self.plan.stream;
+                    log::log!(level, "stream {stream:?}: the positions could not be read: {error}");
+                }
                 None => {
                     let stream = self.plan.stream.clone();
                     self.fail(turn, Error::Store { stream, shard: None, source: error });

@@ -38,7 +38,9 @@ pub(crate) fn dispatch(
     let mut rng = fastrand::Rng::new();
     let mut desk = Desk { handler, parking: &mut parking, rng: &mut rng, clock: &clock };
     // All stops before what is parked is dropped: it was not forgotten.
-    desk.run(batches, shutdown, started).inspect_err(|_| shutdown.now())
+    let result = desk.run(batches, shutdown, started).inspect_err(|_| shutdown.now());
+    desk.parking.say_rest();
+    result
 }
 
 impl Desk<'_> {
@@ -53,7 +55,8 @@ impl Desk<'_> {
         // New batches and parked ones take turns: neither waits until there is no more of the other.
         let mut is_parkeds_turn = false;
         while is_open || !self.parking.is_empty() {
-            let due = self.parking.due().map_or_else(never, |due| at(started + due));
+            self.parking.say_more((self.clock)().now);
+            let due = self.parking.wake().map_or_else(never, |due| at(started + due));
             let (before, after) = if is_parkeds_turn { (&due, &idle) } else { (&idle, &due) };
             let limit = drain.until.map_or_else(never, at);
             let next = select_biased! {
@@ -94,10 +97,13 @@ impl Desk<'_> {
                 .unwrap_or_else(|panic| Err(told(&*panic).into())),
         };
         batch.ledger().status().handled((self.clock)().now.saturating_sub(begun));
-        let Err(error) = handled else { return self.commit(&batch) };
+        let Err(error) = handled else {
+            self.parking.done((self.clock)().now, &batch);
+            return self.commit(&batch);
+        };
         match self.parking.failed((self.clock)(), self.rng, batch, &error) {
             Verdict::Parked => Ok(()),
-            Verdict::GivenUp { batch, attempts } => self.give_up(batch, error, attempts),
+            Verdict::GivenUp { batch, attempts } => self.give_up(*batch, error, attempts),
         }
     }
 
@@ -108,7 +114,10 @@ impl Desk<'_> {
             return Err(Error::Handler { stream, shard, source: error });
         };
         match take(&DeadLetter { batch: &batch, error: &error, attempts }) {
-            Ok(()) => self.commit(&batch),
+            Ok(()) => {
+                self.parking.put_aside((self.clock)().now, &batch, &error, attempts);
+                self.commit(&batch)
+            }
             Err(source) => {
                 self.parking.keep(batch);
                 Err(Error::DeadLetter { stream, shard, handler: error, source })
@@ -119,7 +128,6 @@ impl Desk<'_> {
     fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
         batch.ledger().handles(None);
         batch.ledger().progresses();
-        self.parking.done((self.clock)().now, batch);
         match batch.commit() {
             // The coordinator knows too: it tries again, and stops when patience ends.
             Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Retry => {

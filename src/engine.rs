@@ -18,10 +18,13 @@ use crate::config::Config;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
+use crate::journal::Journal;
 use crate::ledger::{Books, Ledger, flush_all};
 use crate::lineage::{Plan, Start, StartAt, WaitingNews};
+use crate::meter::StreamMeter;
 use crate::monitor::Monitor;
 use crate::notice::Notice;
+use crate::outage::spoken;
 use crate::pace::Pace;
 use crate::poller::Poller;
 use crate::reader::Reader;
@@ -59,6 +62,8 @@ pub(crate) struct Run<'a> {
     leftovers: Vec<Leftovers>,
     /// Of this stream, or of several.
     pub(crate) budget: Budget,
+    pub(crate) journal: Journal,
+    pub(crate) meter: StreamMeter,
 }
 
 /// Who takes the batches.
@@ -91,6 +96,8 @@ struct Shards {
     ledgers: BTreeMap<String, Weak<Ledger>>,
 }
 
+/// How often gauges are refreshed, as long as a scrape may wait at most.
+const REFRESH: Duration = Duration::from_secs(1);
 /// How often the watchdog looks in the time after which it tells.
 const LOOKS: u32 = 4;
 
@@ -199,14 +206,29 @@ impl<'a> Run<'a> {
         let budget = engine.config.budget.clone();
         let budget = budget.unwrap_or_else(|| Budget::new(Budget::DEFAULT));
         engine.monitor.begins(started, budget.clone());
-        let run = Self { engine, client, started, events, panic, books, door, leftovers, budget };
+        let journal = Journal::new(Arc::clone(&engine.stream));
+        journal.begins(client.place().as_deref());
+        let meter = StreamMeter::new(&engine.stream);
+        let run = Self {
+            engine,
+            client,
+            started,
+            events,
+            panic,
+            books,
+            door,
+            leftovers,
+            budget,
+            journal,
+            meter,
+        };
         (run, incoming)
     }
 
     /// Every thread has ended: goes on with the panic of one, if there was one.
     fn conclude(self, result: Result<(), Error>) -> Result<(), Error> {
         self.clear_leftovers();
-        match self.panic.into_inner() {
+        match self.panic.lock().take() {
             Some(panic) => resume_unwind(panic),
             None => result,
         }
@@ -242,10 +264,13 @@ impl<'a> Run<'a> {
         let stall_after = engine.config.stall_after;
         let mut watchdog = stall_after.map(Watchdog::new);
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
+        let refresh = tick(REFRESH);
         let mut event = Event::Begun;
         let result = 'run: loop {
             shards.see(&event);
-            for action in coordinator.on(self.now(), &mut rng, event) {
+            let actions = coordinator.on(self.now(), &mut rng, event);
+            self.announce(&actions, &coordinator);
+            for action in actions {
                 match action {
                     Action::Start { start, delay } => {
                         // To the one with the fewest shards now, each of which holds a clone.
@@ -260,7 +285,10 @@ impl<'a> Run<'a> {
                     Action::Halt => engine.shutdown.now(),
                     Action::Finish(result) => break 'run result,
                     Action::Load => store(Errand::Load),
-                    Action::Flush => store(Errand::Flush),
+                    Action::Flush => {
+                        engine.monitor.retire(self.now());
+                        store(Errand::Flush);
+                    }
                     Action::List { page } => self.list(scope, page),
                     Action::Describe => self.describe(scope),
                 }
@@ -284,11 +312,38 @@ impl<'a> Run<'a> {
                     }
                     Event::Tick // which may come early
                 }
+                recv(refresh) -> _ => {
+                    self.refresh();
+                    Event::Tick // as above
+                }
             };
         };
         // From here on a commit stores at once: nobody would do it later.
         drop(events);
-        result.and(self.flush_last())
+        let (is_stopped, result) = (engine.shutdown.is_stopped(), result.and(self.flush_last()));
+        self.journal.ends(result.as_ref().copied(), is_stopped);
+        result
+    }
+
+    /// Says which shards start.
+    fn announce(&self, actions: &[Action], coordinator: &Coordinator) {
+        let starts = actions.iter().filter_map(|action| match action {
+            Action::Start { start, .. } => Some(start),
+            _ => None,
+        });
+        let starts: Vec<_> = starts.collect();
+        if !starts.is_empty() {
+            self.journal.starts(self.now(), &starts, || coordinator.waiting().len());
+        }
+    }
+
+    /// Tells what changes by itself.
+    fn refresh(&self) {
+        let now = self.now();
+        self.journal.tick(now);
+        self.engine.monitor.retire(now);
+        self.meter.shards(&self.engine.monitor.refresh(now));
+        self.meter.budget(self.budget.used());
     }
 
     /// Tells of stalls, and of their ends.
@@ -307,9 +362,11 @@ impl<'a> Run<'a> {
     pub(crate) fn notify(&self, notice: &Notice) {
         let stream = &self.engine.stream;
         match notice {
-            Notice::Gap(_) => {} // the poller logs it where it is noticed
+            Notice::Gap(gap) => self.meter.gap(gap), // the poller logs it where it is noticed
             Notice::Stalled { shard, state, age } => {
-                log::warn!("stream {stream:?}, shard {shard:?}: no progress for {age:?}, {state}")
+                self.meter.stalls.increment(1);
+                let age = spoken(*age);
+                log::warn!("stream {stream:?}, shard {shard:?}: no progress for {age}, {state}");
             }
             Notice::LeftOut { shard, records } => {
                 log::warn!(
@@ -318,7 +375,7 @@ impl<'a> Run<'a> {
                 );
             }
             Notice::Resumed { shard } => {
-                log::warn!("stream {stream:?}, shard {shard:?}: goes on again");
+                log::warn!("stream {stream:?}, shard {shard:?}: makes progress again");
             }
         }
         self.engine.config.audience.tell(notice);
@@ -350,7 +407,10 @@ impl<'a> Run<'a> {
 
     fn run_errand(&self, errand: Errand) -> Event {
         match errand {
-            Errand::Load => Event::Loaded(self.engine.store.shard_iterators(&self.engine.stream)),
+            Errand::Load => {
+                let loaded = self.engine.store.shard_iterators(&self.engine.stream);
+                Event::Loaded(loaded.inspect_err(|_| self.meter.store_failures.increment(1)))
+            }
             Errand::Flush => Event::Flushed(flush_all(&self.engine.monitor.ledgers())),
         }
     }
@@ -359,7 +419,8 @@ impl<'a> Run<'a> {
     fn list<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, page: Option<String>) {
         let list = move || {
             let (client, stream) = (self.client, &self.engine.stream);
-            self.tell(Event::Listed(client.list_shards(stream, page.as_deref(), &self.call())));
+            let listed = client.list_shards(stream, page.as_deref(), &self.call());
+            self.tell(Event::Listed(self.counted(listed)));
         };
         if let Err(source) = self.try_spawn(scope, "kc-list", list) {
             self.tell(Event::Listed(Err(threadless("ListShards", source))));
@@ -370,11 +431,20 @@ impl<'a> Run<'a> {
     fn describe<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let describe = move || {
             let stream = &self.engine.stream;
-            self.tell(Event::Described(self.client.describe_stream(stream, &self.call())));
+            let status = self.client.describe_stream(stream, &self.call());
+            self.tell(Event::Described(self.counted(status)));
         };
         if let Err(source) = self.try_spawn(scope, "kc-list", describe) {
             self.tell(Event::Described(Err(threadless("DescribeStreamSummary", source))));
         }
+    }
+
+    /// Counts a failure, unless it is that of a call which was stopped.
+    fn counted<T>(&self, outcome: Result<T, ClientError>) -> Result<T, ClientError> {
+        if outcome.is_err() && !self.engine.shutdown.is_stopped() {
+            self.meter.listing_failures.increment(1);
+        }
+        outcome
     }
 
     /// The last attempt to store what could not be stored before.
@@ -479,6 +549,17 @@ impl Shards {
             Event::Listed(_) => self.ledgers.retain(|_, ledger| ledger.strong_count() > 0),
             _ => {}
         }
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        // No gauge is to stand still at what was true once.
+        for ledger in self.engine.monitor.ledgers() {
+            ledger.status().ends();
+        }
+        self.meter.shards(&Default::default());
+        self.meter.budget(0);
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::outage::Outage;
 use crate::retry::Retry;
 use crate::store::{StoreError, StoreErrorKind};
 use crate::tracker::StoreEvery;
@@ -15,6 +16,7 @@ pub(crate) struct Flushing {
     patience: Duration,
     every: Option<StoreEvery>,
     retry: Retry,
+    outage: Outage,
     is_under_way: bool,
     /// What became due while a round was under way, which may have passed it.
     must_go_again: bool,
@@ -33,6 +35,7 @@ impl Flushing {
             patience: config.store_patience,
             every: config.store_every,
             retry: Retry::default(),
+            outage: Outage::default(),
             is_under_way: false,
             must_go_again: false,
             missed: None,
@@ -78,11 +81,12 @@ impl Flushing {
             self.missed = Some((shard, error));
             return Ok(());
         }
+        if may_pass {
+            let level = self.outage.failed(now, &shard, ());
+            log::log!(level, "stream {:?}, shard {shard:?}: {error}", self.stream);
+        }
         if may_pass && self.retry_at.is_some() {
             return Ok(());
-        }
-        if !self.retry.is_failing() {
-            log::warn!("stream {:?}, shard {shard:?}: {error}", self.stream);
         }
         let wait = may_pass.then(|| self.retry.wait(now, rng, Some(self.patience))).flatten();
         let Some(wait) = wait else {
@@ -110,8 +114,9 @@ impl Flushing {
             return self.unstored(now, rng, shard, error).map(|()| false);
         }
         // Everything that had failed is stored: what failed meanwhile begins to wait only now.
-        if let Some(lasted) = self.retry.succeeded(now) {
-            log::warn!("stream {:?}: positions stored, after {lasted:?}", self.stream);
+        self.retry.succeeded(now);
+        if let Some(tally) = self.outage.over(now) {
+            log::warn!("stream {:?}: positions stored, after {tally}", self.stream);
         }
         match missed {
             Some((shard, error)) => self.unstored(now, rng, shard, error).map(|()| false),

@@ -1,7 +1,7 @@
 //! One shard's commits: its tracker, and the store behind it.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct Ledger {
     every: Option<StoreEvery>,
     clock: Clock,
     warned: AtomicBool,
+    /// Nanoseconds since the consumer began: since when some batch is not committed.
+    open_since: AtomicU64,
     status: Status,
 }
 
@@ -60,6 +62,7 @@ impl Ledger {
         let (parents, is_awaited) = (Mutex::default(), AtomicBool::new(false));
         let status = Status::new(clock(), Meter::new(&stream, shard));
         let shard = shard.into();
+        let open_since = AtomicU64::new(0);
         Self {
             stream,
             shard,
@@ -72,6 +75,7 @@ impl Ledger {
             every,
             clock,
             warned,
+            open_since,
             status,
         }
     }
@@ -118,6 +122,22 @@ impl Ledger {
         progress
     }
 
+    /// How long something has been read and nothing of it has been committed that the position waits for.
+    pub(crate) fn uncommitted(&self, now: Duration) -> Duration {
+        let tracker = self.tracker.lock();
+        if !tracker.is_open() {
+            return Duration::ZERO;
+        }
+        let since = Duration::from_nanos(self.open_since.load(Ordering::Relaxed));
+        now.saturating_sub(since.max(tracker.moved()))
+    }
+
+    /// Whether nothing will come of the shard any more: it was read to its end, and that is stored.
+    pub(crate) fn is_settled(&self) -> bool {
+        let is_stored = || self.tracker.lock().in_store().is_some_and(Position::is_end);
+        self.status.state() == ShardState::Ended && is_stored()
+    }
+
     /// The store holds this position, from which reading resumes.
     pub(crate) fn resumes(&self, at: &Position) {
         self.tracker.lock().stored(at.clone());
@@ -125,7 +145,12 @@ impl Ledger {
 
     /// Numbers a batch that ends at this position.
     pub(crate) fn hand_out(&self, through: Position) -> u64 {
-        self.tracker.lock().hand_out(through)
+        let mut tracker = self.tracker.lock();
+        if !tracker.is_open() {
+            let now = u64::try_from((self.clock)().as_nanos()).unwrap_or(u64::MAX);
+            self.open_since.store(now, Ordering::Relaxed);
+        }
+        tracker.hand_out(through)
     }
 
     /// Marks a batch, or its first part up to a position, and stores how far the marks reach without a
@@ -156,6 +181,10 @@ impl Ledger {
 
     /// Stores what is committed and is not stored yet, if the parents' ends are.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
+        self.write().inspect_err(|_| self.status.unstored())
+    }
+
+    fn write(&self) -> Result<(), StoreError> {
         let Some(to) = self.tracker.lock().to_store().cloned() else { return Ok(()) };
         if !self.has_parents_stored() {
             return Ok(());
@@ -188,6 +217,10 @@ impl Ledger {
 
     /// Stores a position that no commit stands behind: where reading starts.
     pub(crate) fn begin(&self, at: &Position, reset: bool) -> Result<(), StoreError> {
+        self.begins(at, reset).inspect_err(|_| self.status.unstored())
+    }
+
+    fn begins(&self, at: &Position, reset: bool) -> Result<(), StoreError> {
         if !reset {
             self.store.update_shard_iterator(&self.stream, &self.shard, at)?;
             self.tracker.lock().stored(at.clone());

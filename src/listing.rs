@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::client::{ClientError, ErrorClass, ShardPage, StreamStatus};
 use crate::error::Error;
+use crate::outage::{Outage, Tally, spoken};
 use crate::pages::{Paged, Pages};
 use crate::retry::Retry;
 use crate::shard::{HashKeyRange, Shard};
@@ -34,8 +35,7 @@ pub(crate) struct Listing {
     empties: u32,
     /// Until the first success: attempts that lacked a part of the hash keys.
     holes: Option<Retry>,
-    /// Whether a failure was reported, so that the recovery is too.
-    warned: bool,
+    outage: Outage<ErrorClass>,
 }
 
 /// What to do after an attempt.
@@ -71,7 +71,7 @@ impl Listing {
             restarts: 0,
             empties: 0,
             holes: Some(Retry::default()),
-            warned: false,
+            outage: Outage::default(),
         }
     }
 
@@ -163,9 +163,9 @@ impl Listing {
             self.empties += 1;
             return Next::Describe;
         }
-        if std::mem::take(&mut self.warned) {
-            let lasted = self.lasted(now);
-            log::warn!("stream {:?} is listed again, after {lasted:?}", self.stream);
+        if let Some(Tally { lasted, .. }) = self.outage.recovered(now, &self.stream) {
+            let lasted = spoken(lasted);
+            log::warn!("stream {:?}: is listed again, after {lasted}", self.stream);
         }
         self.retry.succeeded(now);
         (self.since, self.refusals, self.restarts, self.empties) = (None, 0, 0, 0);
@@ -233,9 +233,9 @@ impl Listing {
             (Some(wait), _) if !self.has_lasted(now) => {
                 let left = self.limit.map_or(wait, |limit| limit - self.lasted(now));
                 let wait = wait.min(left);
-                let first = !std::mem::replace(&mut self.warned, true);
-                let level = if first { log::Level::Warn } else { log::Level::Debug };
-                log::log!(level, "stream {stream:?}: {error}; again in {wait:?}");
+                let level = self.outage.failed(now, &stream, error.class());
+                let again = spoken(wait);
+                log::log!(level, "stream {stream:?}: {error}; again in {again}");
                 self.refusals += 1;
                 let is_first = !self.pages.are_under_way();
                 Next::Again { wait, has_failed: is_first || self.refusals >= MAX_REFUSALS }

@@ -1,139 +1,186 @@
-//! What a shard tells the `metrics` facade, if the feature is on: the table is in the manual.
+//! What a stream and its shards tell the `metrics` facade, if the feature is on: the table is in the manual.
 
-use std::time::Duration;
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use crate::client::ErrorClass;
+use crate::gap::Gap;
+use crate::instruments::Kind::{Bytes, Count, CountOfBytes, Number, Seconds, Times};
+use crate::instruments::{Counter, Gauge, Histogram, Kind, Labels, describe};
+use crate::notice::ShardState;
+use crate::position::since_epoch;
 
-#[cfg(feature = "metrics")]
-pub(crate) use self::on::Meter;
-
-/// Tells nobody.
-#[cfg(not(feature = "metrics"))]
-#[derive(Debug)]
-pub(crate) struct Meter;
-
-#[cfg(not(feature = "metrics"))]
-impl Meter {
-    pub(crate) fn new(_stream: &str, _shard: &str) -> Self {
-        Self
-    }
-
-    pub(crate) fn answered(&self, _took: Duration, _behind_latest: Option<Duration>) {}
-
-    pub(crate) fn failed(&self, _class: ErrorClass) {}
-
-    pub(crate) fn sent(&self, _records: usize, _bytes: usize) {}
-
-    pub(crate) fn handled(&self, _took: Duration) {}
-
-    pub(crate) fn commit_age(&self, _age: Duration) {}
-
-    pub(crate) fn buffered(_stream: &str, _bytes: usize) {}
+/// The instruments of one shard, as whoever is installed when it starts gives them: all of them are there at once.
+pub(crate) struct Meter {
+    pub(crate) records: Counter,
+    pub(crate) bytes: Counter,
+    pub(crate) answers: Counter,
+    pub(crate) retries: Counter,
+    pub(crate) handler_failures: Counter,
+    pub(crate) dead_letters: Counter,
+    pub(crate) dead_records: Counter,
+    #[cfg_attr(not(feature = "kpl"), expect(dead_code, reason = "nothing is left out"))]
+    pub(crate) left_out: Counter,
+    pub(crate) latency: Histogram,
+    pub(crate) handling: Histogram,
+    /// Of the stream.
+    pub(crate) store_failures: Counter,
+    errors: [Counter; ErrorClass::ALL.len()],
+    behind_latest: Gauge,
+    answered: Gauge,
+    commit_age: Gauge,
+    committed_arrival: Gauge,
 }
 
-#[cfg(feature = "metrics")]
-mod on {
-    use metrics::{Counter, Gauge, Histogram, Label, Unit};
+/// The instruments of a stream.
+pub(crate) struct StreamMeter {
+    pub(crate) listing_failures: Counter,
+    pub(crate) store_failures: Counter,
+    pub(crate) stalls: Counter,
+    gaps: [Counter; GAPS.len()],
+    shards: [Gauge; ShardState::ALL.len()],
+    budget: Gauge,
+}
 
-    use super::{Duration, ErrorClass};
+const STORE_FAILURES: &str = "kinesis_store_failures_total";
+const GAPS: [&str; 3] = ["trimmed", "foreign", "recreated"];
 
-    /// The instruments of one shard, as whoever is installed when it starts gives them.
-    pub(crate) struct Meter {
-        labels: Vec<Label>,
-        records: Counter,
-        bytes: Counter,
-        answers: Counter,
-        latency: Histogram,
-        behind_latest: Gauge,
-        handling: Histogram,
-        commit_age: Gauge,
-    }
+const NAMES: [(&str, Kind, &str); 21] = [
+    ("kinesis_records_total", Count, "records sent to the handler or the receiver"),
+    ("kinesis_bytes_total", CountOfBytes, "bytes of data in these records"),
+    ("kinesis_answers_total", Count, "calls of GetRecords that were answered"),
+    ("kinesis_errors_total", Count, "calls for a shard that failed, by class"),
+    ("kinesis_retries_total", Count, "calls for a shard that failed and were not given up"),
+    ("kinesis_handler_failures_total", Count, "batches that the handler refused"),
+    ("kinesis_dead_letter_batches_total", Count, "batches that were put aside"),
+    ("kinesis_dead_letter_records_total", Count, "records in these batches"),
+    ("kinesis_left_out_records_total", Count, "user records that belong to another shard"),
+    ("kinesis_call_seconds", Times, "how long an answered GetRecords took"),
+    ("kinesis_handler_seconds", Times, "how long the handler took for a batch"),
+    ("kinesis_behind_latest_seconds", Seconds, "how far reading may be behind the newest record"),
+    ("kinesis_last_answer_timestamp_seconds", Seconds, "when the last answer came"),
+    ("kinesis_commit_age_seconds", Seconds, "how long something has been read and not committed"),
+    (
+        "kinesis_committed_arrival_timestamp_seconds",
+        Seconds,
+        "when the newest record arrived that is done",
+    ),
+    ("kinesis_shards", Number, "shards by what they do"),
+    ("kinesis_gaps_total", Count, "gaps that were passed over, by kind"),
+    ("kinesis_stalls_total", Count, "shards that had made no progress for too long"),
+    (STORE_FAILURES, Count, "calls of the store that failed"),
+    ("kinesis_listing_failures_total", Count, "calls for the whole stream that failed"),
+    ("kinesis_budget_used_bytes", Bytes, "how much of the budget is in use"),
+];
 
-    impl Meter {
-        pub(crate) fn new(stream: &str, shard: &str) -> Self {
-            describe();
-            let labels = vec![
-                Label::new("stream", stream.to_owned()),
-                Label::new("shard", shard.to_owned()),
-            ];
-            let all = || labels.clone();
-            Self {
-                records: metrics::counter!("kinesis_records_total", all()),
-                bytes: metrics::counter!("kinesis_bytes_total", all()),
-                answers: metrics::counter!("kinesis_answers_total", all()),
-                latency: metrics::histogram!("kinesis_call_seconds", all()),
-                behind_latest: metrics::gauge!("kinesis_behind_latest_seconds", all()),
-                handling: metrics::histogram!("kinesis_handler_seconds", all()),
-                commit_age: metrics::gauge!("kinesis_commit_age_seconds", all()),
-                labels,
-            }
-        }
-
-        pub(crate) fn answered(&self, took: Duration, behind_latest: Option<Duration>) {
-            self.answers.increment(1);
-            self.latency.record(took);
-            if let Some(behind) = behind_latest {
-                self.behind_latest.set(behind);
-            }
-        }
-
-        pub(crate) fn failed(&self, class: ErrorClass) {
-            let mut labels = self.labels.clone();
-            labels.push(Label::new("class", format!("{class:?}")));
-            metrics::counter!("kinesis_errors_total", labels).increment(1);
-        }
-
-        pub(crate) fn sent(&self, records: usize, bytes: usize) {
-            self.records.increment(records as u64);
-            self.bytes.increment(bytes as u64);
-        }
-
-        pub(crate) fn handled(&self, took: Duration) {
-            self.handling.record(took);
-        }
-
-        pub(crate) fn commit_age(&self, age: Duration) {
-            self.commit_age.set(age);
-        }
-
-        pub(crate) fn buffered(stream: &str, bytes: usize) {
-            metrics::gauge!("kinesis_budget_used_bytes", "stream" => stream.to_owned())
-                .set(bytes as f64);
+impl Meter {
+    pub(crate) fn new(stream: &str, shard: &str) -> Self {
+        let of_stream = Labels::new(stream);
+        let labels = of_stream.and("shard", shard);
+        let errors =
+            |class| labels.and("class", &format!("{class:?}")).counter("kinesis_errors_total");
+        Self {
+            records: labels.counter("kinesis_records_total"),
+            bytes: labels.counter("kinesis_bytes_total"),
+            answers: labels.counter("kinesis_answers_total"),
+            retries: labels.counter("kinesis_retries_total"),
+            handler_failures: labels.counter("kinesis_handler_failures_total"),
+            dead_letters: labels.counter("kinesis_dead_letter_batches_total"),
+            dead_records: labels.counter("kinesis_dead_letter_records_total"),
+            left_out: labels.counter("kinesis_left_out_records_total"),
+            latency: labels.histogram("kinesis_call_seconds"),
+            handling: labels.histogram("kinesis_handler_seconds"),
+            store_failures: of_stream.counter(STORE_FAILURES),
+            errors: ErrorClass::ALL.map(errors),
+            behind_latest: labels.gauge("kinesis_behind_latest_seconds"),
+            answered: labels.gauge("kinesis_last_answer_timestamp_seconds"),
+            commit_age: labels.gauge("kinesis_commit_age_seconds"),
+            committed_arrival: labels.gauge("kinesis_committed_arrival_timestamp_seconds"),
         }
     }
 
-    impl std::fmt::Debug for Meter {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.debug_struct("Meter").finish_non_exhaustive()
+    pub(crate) fn answered(&self) {
+        self.answers.increment(1);
+        // The clock need not be read for nobody.
+        if cfg!(feature = "metrics") {
+            self.answered.set(seconds(SystemTime::now()));
         }
     }
 
-    /// Says to whoever is installed what the numbers are; saying it again changes nothing.
-    fn describe() {
-        use metrics::{
-            describe_counter as counter, describe_gauge as gauge, describe_histogram as histogram,
+    pub(crate) fn failed(&self, class: ErrorClass) {
+        self.errors[class as usize].increment(1);
+    }
+
+    pub(crate) fn behind_latest(&self, behind: Duration) {
+        self.behind_latest.set(behind.as_secs_f64());
+    }
+
+    pub(crate) fn commit_age(&self, age: Duration) {
+        self.commit_age.set(age.as_secs_f64());
+    }
+
+    pub(crate) fn committed_arrival(&self, arrival: SystemTime) {
+        self.committed_arrival.set(seconds(arrival));
+    }
+
+    /// Nothing is read of the shard any more.
+    pub(crate) fn leaves(&self) {
+        self.behind_latest.set(0.0);
+        self.answered.set(0.0);
+    }
+
+    /// And nothing is left to commit, or the run is over.
+    pub(crate) fn ends(&self) {
+        self.leaves();
+        self.commit_age.set(0.0);
+        self.committed_arrival.set(0.0);
+    }
+}
+
+impl StreamMeter {
+    pub(crate) fn new(stream: &str) -> Self {
+        NAMES.iter().for_each(|(name, kind, what)| describe(name, *kind, what));
+        let labels = Labels::new(stream);
+        Self {
+            listing_failures: labels.counter("kinesis_listing_failures_total"),
+            store_failures: labels.counter(STORE_FAILURES),
+            stalls: labels.counter("kinesis_stalls_total"),
+            gaps: GAPS.map(|kind| labels.and("kind", kind).counter("kinesis_gaps_total")),
+            shards: ShardState::ALL
+                .map(|state| labels.and("state", state.label()).gauge("kinesis_shards")),
+            budget: labels.gauge("kinesis_budget_used_bytes"),
+        }
+    }
+
+    pub(crate) fn gap(&self, gap: &Gap) {
+        let kind = match gap {
+            Gap::Trimmed { .. } => 0,
+            Gap::Foreign { .. } => 1,
+            Gap::Recreated { .. } => 2,
         };
-        let count = Unit::Count;
-        counter!("kinesis_records_total", count, "records sent to the handler or the receiver");
-        counter!("kinesis_bytes_total", Unit::Bytes, "bytes of data in these records");
-        counter!("kinesis_answers_total", count, "calls of GetRecords that were answered");
-        counter!("kinesis_errors_total", count, "calls that failed, by class");
-        histogram!("kinesis_call_seconds", Unit::Seconds, "how long an answered GetRecords took");
-        histogram!(
-            "kinesis_handler_seconds",
-            Unit::Seconds,
-            "how long the handler took for a batch"
-        );
-        gauge!(
-            "kinesis_behind_latest_seconds",
-            Unit::Seconds,
-            "how far the last answer was behind"
-        );
-        gauge!(
-            "kinesis_commit_age_seconds",
-            Unit::Seconds,
-            "how long ago a batch was last committed, at the last answer"
-        );
-        gauge!("kinesis_budget_used_bytes", Unit::Bytes, "how much of the budget is in use");
+        self.gaps[kind].increment(1);
+    }
+
+    /// How many shards are in each state.
+    pub(crate) fn shards(&self, counts: &[u32; ShardState::ALL.len()]) {
+        for (gauge, count) in self.shards.iter().zip(counts) {
+            gauge.set(f64::from(*count));
+        }
+    }
+
+    pub(crate) fn budget(&self, bytes: usize) {
+        self.budget.set(bytes as f64);
+    }
+}
+
+/// Since 1970, as Prometheus counts.
+fn seconds(time: SystemTime) -> f64 {
+    let (seconds, nanos) = since_epoch(time);
+    seconds as f64 + f64::from(nanos) / 1e9
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
@@ -33,8 +33,10 @@ struct Inner {
 struct State {
     started: Option<Instant>,
     budget: Option<Budget>,
-    /// The ledger of every shard that was started.
+    /// The ledgers of the shards that something may still come of.
     ledgers: Vec<Arc<Ledger>>,
+    /// What had come of the others, and when that was seen.
+    ended: Vec<(ShardProgress, Duration)>,
     /// The shards that wait for their parents.
     waiting: BTreeSet<String>,
 }
@@ -63,16 +65,17 @@ impl Monitor {
     ///
     /// It costs some microseconds for a hundred shards, and holds up nobody.
     pub fn progress(&self) -> Progress {
-        let (ledgers, waiting, started, budget) = {
-            let state = self.0.state.lock();
-            let budget = state.budget.clone();
-            (state.ledgers.clone(), state.waiting.clone(), state.started, budget)
-        };
-        let now = started.map(|started| started.elapsed()).unwrap_or_default();
+        let state = self.0.state.lock();
+        let now = state.started.map(|started| started.elapsed()).unwrap_or_default();
+        let ended = state.ended.iter().map(|(last, seen)| last.after(now.saturating_sub(*seen)));
+        let mut shards: Vec<_> = ended.collect();
+        let (ledgers, waiting) = (state.ledgers.clone(), state.waiting.clone());
+        let budget = state.budget.clone();
+        drop(state);
         let waiting =
             waiting.iter().map(|id| ShardProgress::new(id, ShardState::WaitingForParents));
         let started = ledgers.iter().map(|ledger| ledger.progress(now));
-        let mut shards: Vec<_> = started.chain(waiting).collect();
+        shards.extend(started.chain(waiting));
         shards.sort_by(|one, other| one.shard.cmp(&other.shard));
         // A shard that was started while this looked.
         shards.dedup_by(|one, other| one.shard == other.shard);
@@ -144,14 +147,129 @@ impl Monitor {
         over.iter().for_each(|shard| drop(state.waiting.take(shard)));
     }
 
-    /// The ledger of every shard that was started.
+    /// The ledgers of the shards that something may still come of.
     pub(crate) fn ledgers(&self) -> Vec<Arc<Ledger>> {
         self.0.state.lock().ledgers.clone()
+    }
+
+    /// Of shards that nothing will come of any more the last look at them is kept alone: a stream may have been
+    /// resharded ten thousand times. One thread does this, and refreshes, so that a gauge's last value is its last.
+    pub(crate) fn retire(&self, now: Duration) {
+        let mut state = self.0.state.lock();
+        let State { ledgers, ended, .. } = &mut *state;
+        ledgers.retain(|ledger| {
+            let is_settled = ledger.is_settled();
+            if is_settled {
+                ledger.status().ends();
+                ended.push((ledger.progress(now), now));
+            }
+            !is_settled
+        });
+    }
+
+    /// Has the meters of the shards told what changes by itself: how many shards are in each state.
+    pub(crate) fn refresh(&self, now: Duration) -> [u32; ShardState::ALL.len()] {
+        let mut counts = [0; ShardState::ALL.len()];
+        for ledger in self.ledgers() {
+            ledger.status().refresh(now, ledger.uncommitted(now));
+            counts[ledger.status().state() as usize] += 1;
+        }
+        let state = self.0.state.lock();
+        counts[ShardState::WaitingForParents as usize] += state.waiting.len() as u32;
+        counts[ShardState::Ended as usize] += state.ended.len() as u32;
+        counts
     }
 }
 
 impl fmt::Debug for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Monitor").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::{never, unbounded};
+
+    use super::*;
+    use crate::ledger::{Books, flush_all};
+    use crate::position::Position;
+    use crate::store::LocalStore;
+
+    fn ledger(id: &str) -> Arc<Ledger> {
+        let books = Books {
+            stream: "orders".into(),
+            store: Arc::new(LocalStore::new()),
+            events: unbounded().0,
+            halted: never(),
+            every: None,
+            clock: Arc::new(|| Duration::ZERO),
+        };
+        Arc::new(Ledger::new(books, id))
+    }
+
+    /// A shard that was read to its end, which is stored or not.
+    fn ended(id: &str, is_stored: bool) -> Arc<Ledger> {
+        let ledger = ledger(id);
+        ledger.status().sent(7, 70);
+        ledger.reads(ShardState::Ended);
+        let batch = ledger.hand_out(Position::End { sequence: "9".parse().unwrap() });
+        if is_stored {
+            ledger.commit(batch, None).unwrap();
+        }
+        ledger
+    }
+
+    #[test]
+    fn shards_that_have_ended_are_shown_and_not_walked_any_more() {
+        let monitor = Monitor::new();
+        monitor.begins(Instant::now(), Budget::new(Budget::DEFAULT));
+        let all: Vec<_> = (0..2_000).map(|at| ended(&format!("{at:04}"), true)).collect();
+        all.iter().for_each(|ledger| monitor.starts(Arc::clone(ledger)));
+        monitor.starts(ledger("open"));
+        monitor.starts(ended("unstored", false));
+        monitor.retire(Duration::ZERO);
+        let walked = monitor.ledgers();
+        let ids: Vec<_> = walked.iter().map(|ledger| ledger.shard()).collect();
+        assert_eq!(ids, ["open", "unstored"]);
+        assert!(flush_all(&walked).is_ok());
+        assert!(all.iter().all(|ledger| Arc::strong_count(ledger) == 1), "they are not kept");
+
+        let progress = monitor.progress();
+        assert_eq!((progress.shards.len(), progress.records()), (2_002, 7 * 2_001));
+        let shard = progress.shard("1999").unwrap();
+        assert_eq!(shard.state, ShardState::Ended);
+        assert!(shard.stored.as_ref().is_some_and(Position::is_end));
+        let counts = monitor.refresh(Duration::ZERO);
+        assert_eq!(counts[ShardState::Ended as usize], 2_001);
+        assert_eq!(counts[ShardState::Idle as usize], 1);
+    }
+
+    #[test]
+    fn what_is_read_and_not_committed_grows_old_and_a_silent_shard_does_not() {
+        let ledger = ledger("a");
+        let seconds = Duration::from_secs;
+        assert_eq!(ledger.uncommitted(seconds(3_600)), Duration::ZERO);
+        let after = |number: &str| Position::after(number.parse().unwrap());
+        let [first, second] = ["1", "2"].map(|number| ledger.hand_out(after(number)));
+        assert_eq!(ledger.uncommitted(seconds(60)), seconds(60));
+        ledger.commit(second, None).unwrap();
+        assert_eq!(ledger.uncommitted(seconds(60)), seconds(60), "the position has not moved");
+        ledger.commit(first, None).unwrap();
+        assert_eq!(ledger.uncommitted(seconds(3_600)), Duration::ZERO);
+        ledger.dropped(ledger.hand_out(after("3")));
+        assert_eq!(ledger.uncommitted(seconds(60)), seconds(60), "nobody will commit it");
+    }
+
+    #[test]
+    fn what_was_seen_of_a_shard_that_has_ended_grows_older() {
+        let monitor = Monitor::new();
+        let ago = Duration::from_secs(1);
+        monitor.begins(Instant::now() - ago, Budget::new(Budget::DEFAULT));
+        monitor.starts(ended("a", true));
+        monitor.retire(Duration::from_millis(100));
+        assert!(monitor.ledgers().is_empty());
+        let progress = monitor.progress();
+        assert!(progress.shard("a").unwrap().committed.unwrap() >= ago);
     }
 }

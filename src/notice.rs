@@ -78,6 +78,42 @@ pub enum ShardState {
     Ended,
 }
 
+impl ShardState {
+    /// Every state, in the order of their numbers.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::WaitingForParents,
+        Self::Idle,
+        Self::WaitingForBudget,
+        Self::Calling,
+        Self::BackingOff,
+        Self::Storing,
+        Self::WaitingForChannel,
+        Self::Handling,
+        Self::Parked,
+        Self::Paused,
+        Self::ConfirmingEnd,
+        Self::Ended,
+    ];
+
+    /// The value of the label `state`.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::WaitingForParents => "waiting_for_parents",
+            Self::Idle => "idle",
+            Self::WaitingForBudget => "waiting_for_budget",
+            Self::Calling => "calling",
+            Self::BackingOff => "backing_off",
+            Self::Storing => "storing",
+            Self::WaitingForChannel => "waiting_for_channel",
+            Self::Handling => "handling",
+            Self::Parked => "parked",
+            Self::Paused => "paused",
+            Self::ConfirmingEnd => "confirming_end",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// Who is told.
 #[derive(Clone, Default)]
 pub(crate) struct Audience(Option<Arc<Tell>>);

@@ -7,6 +7,7 @@ use crate::batch::Batch;
 use crate::error::BoxError;
 use crate::notice::ShardState;
 use crate::on_error::OnError;
+use crate::refusals::Refusals;
 use crate::retry::Retry;
 
 /// The shards whose batches wait, and what waits behind them.
@@ -14,6 +15,9 @@ use crate::retry::Retry;
 pub(crate) struct Parking {
     on_error: OnError,
     lanes: BTreeMap<String, Lane>,
+    refusals: Refusals,
+    /// Of the last batch that was refused.
+    stream: String,
 }
 
 /// A shard with a batch that failed.
@@ -40,12 +44,13 @@ pub(crate) enum Verdict {
     /// It is tried again when it is due.
     Parked,
     /// It was tried often enough, or for long enough.
-    GivenUp { batch: Batch, attempts: u32 },
+    GivenUp { batch: Box<Batch>, attempts: u32 },
 }
 
 impl Parking {
     pub(crate) fn new(on_error: OnError) -> Self {
-        Self { on_error, lanes: BTreeMap::new() }
+        let (lanes, refusals) = (BTreeMap::new(), Refusals::new());
+        Self { on_error, lanes, refusals, stream: String::new() }
     }
 
     pub(crate) fn on_error(&self) -> &OnError {
@@ -89,11 +94,19 @@ impl Parking {
         error: &BoxError,
     ) -> Verdict {
         batch.ledger().handles(Some(ShardState::Parked));
+        batch.ledger().status().refused();
+        batch.stream().clone_into(&mut self.stream);
         let limit = self.on_error.max_record_age.zip(age(&batch, time));
         let is_old = limit.is_some_and(|(limit, age)| age > limit);
         let lane = self.lanes.entry(batch.shard().to_owned()).or_default();
         lane.attempts += 1;
         if self.on_error.halve && batch.len() > 1 {
+            let level = self.refusals.failed(time.now, batch.shard());
+            let (stream, shard, records) = (batch.stream(), batch.shard(), batch.len());
+            log::log!(
+                level,
+                "stream {stream:?}, shard {shard:?}: the handler failed on {records} records, which are halved: {error}"
+            );
             let rest = batch.split_half();
             lane.batches.push_front(rest);
             lane.batches.push_front(batch);
@@ -101,27 +114,74 @@ impl Parking {
             return Verdict::Parked;
         }
         if is_old || self.on_error.max_attempts.is_some_and(|most| lane.attempts >= most) {
-            return Verdict::GivenUp { batch, attempts: lane.attempts };
+            return Verdict::GivenUp { batch: Box::new(batch), attempts: lane.attempts };
         }
-        if !lane.retry.is_failing() {
-            let (stream, shard) = (batch.stream(), batch.shard());
-            log::warn!(
-                "stream {stream:?}, shard {shard:?}: the handler failed, and is to try again: {error}"
-            );
-        }
+        let level = self.refusals.failed(time.now, batch.shard());
+        let (stream, shard) = (batch.stream(), batch.shard());
+        log::log!(
+            level,
+            "stream {stream:?}, shard {shard:?}: the handler failed, and is to try again: {error}"
+        );
         let wait = lane.retry.wait(time.now, rng, None).unwrap_or_default();
         lane.due = Some(time.now + wait);
         lane.batches.push_front(batch);
         Verdict::Parked
     }
 
-    /// A batch is done: what waits behind it is next.
+    /// The handler took a batch: what waits behind it is next.
     pub(crate) fn done(&mut self, now: Duration, batch: &Batch) {
         let (stream, shard) = (batch.stream(), batch.shard());
-        let Some(lane) = self.lanes.get_mut(shard) else { return };
-        if let Some(lasted) = lane.retry.succeeded(now) {
-            log::warn!("stream {stream:?}, shard {shard:?}: handled, after {lasted:?}");
+        // Of a batch that was halved the last part tells.
+        if !batch.is_part() {
+            if let Some(tally) = self.refusals.handled(now, shard) {
+                log::warn!(
+                    "stream {stream:?}, shard {shard:?}: the handler recovered after {tally}"
+                );
+            }
         }
+        self.next(now, shard);
+    }
+
+    /// Somebody else took a batch, which the handler has refused so often: what waits behind it is next.
+    pub(crate) fn put_aside(
+        &mut self,
+        now: Duration,
+        batch: &Batch,
+        error: &BoxError,
+        attempts: u32,
+    ) {
+        let (stream, shard, what) = (batch.stream(), batch.shard(), named(batch));
+        batch.ledger().status().put_aside(batch.len());
+        log::log!(
+            self.refusals.put_aside(now, shard, batch.len()),
+            "stream {stream:?}, shard {shard:?}: put aside after attempt {attempts}: {what}: {error}"
+        );
+        self.next(now, shard);
+        stream.clone_into(&mut self.stream);
+    }
+
+    /// Says, if it is time, of how much nothing was said.
+    pub(crate) fn say_more(&mut self, now: Duration) {
+        if let Some(hidden) = self.refusals.summary(now) {
+            log::warn!("stream {:?}: the handler failed again: {hidden}", self.stream);
+        }
+    }
+
+    /// The same, before it is time.
+    pub(crate) fn say_rest(&mut self) {
+        if let Some(hidden) = self.refusals.rest() {
+            log::warn!("stream {:?}: the handler failed again: {hidden}", self.stream);
+        }
+    }
+
+    /// When a batch is due, or something is to be said.
+    pub(crate) fn wake(&self) -> Option<Duration> {
+        self.due().into_iter().chain(self.refusals.due()).min()
+    }
+
+    fn next(&mut self, now: Duration, shard: &str) {
+        let Some(lane) = self.lanes.get_mut(shard) else { return };
+        lane.retry.succeeded(now);
         (lane.attempts, lane.due) = (0, Some(now));
         if lane.batches.is_empty() {
             self.lanes.remove(shard);
@@ -131,6 +191,19 @@ impl Parking {
     /// Keeps a batch that nothing is to be done with any more until all is dropped.
     pub(crate) fn keep(&mut self, batch: Batch) {
         self.lanes.entry(batch.shard().to_owned()).or_default().batches.push_front(batch);
+    }
+}
+
+/// The records of a batch by their numbers.
+fn named(batch: &Batch) -> String {
+    let records = batch.records();
+    match (records.first(), records.last()) {
+        (Some(one), _) if batch.len() == 1 => format!("1 record, {}", one.sequence_number()),
+        (Some(first), Some(last)) => {
+            let (first, last) = (first.sequence_number(), last.sequence_number());
+            format!("{} records, from {first} to {last}", batch.len())
+        }
+        _ => "no record, the end of the shard".into(),
     }
 }
 

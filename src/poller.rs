@@ -11,6 +11,7 @@ use crate::doubt::{Doubt, Doubts};
 use crate::error::Error;
 use crate::gap::Gap;
 use crate::lineage::{Start, StartAt};
+use crate::outage::Trouble;
 use crate::pace::Pace;
 use crate::position::{IteratorType, MAX_SKEW, Position};
 use crate::probing::Probing;
@@ -67,6 +68,8 @@ pub(crate) struct Poller {
     refused: u32,
     /// Whether a failure was reported, so that the recovery is too.
     warned: bool,
+    /// What is to be said of that until it was asked for.
+    trouble: Option<Trouble>,
     /// Whether the end was sent last.
     ended: Option<Ending>,
 }
@@ -110,6 +113,7 @@ impl Poller {
             missing: None,
             refused: 0,
             warned: false,
+            trouble: None,
             ended: None,
         };
         if let Some(gap) = start.gap {
@@ -138,7 +142,9 @@ impl Poller {
             | Outcome::Status(Err(error)) => self.failed(now, rng, error),
             Outcome::Stored(Ok(())) => {
                 (self.to_store, self.reset) = (None, false);
-                self.store_retry.succeeded(now);
+                if self.store_retry.succeeded(now).is_some() {
+                    self.trouble = Some(Trouble::Stored);
+                }
                 self.call(now)
             }
             Outcome::Stored(Err(error)) => self.unstored(now, rng, error),
@@ -154,6 +160,11 @@ impl Poller {
     /// A gap that was passed over since this was last asked.
     pub(crate) fn take_news(&mut self) -> Option<Gap> {
         self.news.take()
+    }
+
+    /// A failure, or a recovery, since this was last asked.
+    pub(crate) fn take_trouble(&mut self) -> Option<Trouble> {
+        self.trouble.take()
     }
 
     /// How far the shard was read.
@@ -317,7 +328,7 @@ impl Poller {
             // It may have aged out a moment ago.
             (Doubt::Vanished(error), Proof::Closed | Proof::Gone) => {
                 match self.retry.refused(now, rng, self.pace.max_outage) {
-                    Some(wait) => self.backs_off(wait, &error),
+                    Some(wait) => self.backs_off(wait, error),
                     None => self.aged_out(now),
                 }
             }
@@ -463,7 +474,7 @@ impl Poller {
             (_, Some(wanted)) if self.unconfirmed => self.foreign(now, wanted),
             // It was read in this run: one refusal is not final.
             (_, Some(wanted)) => match self.retry.refused(now, rng, self.pace.max_outage) {
-                Some(wait) => self.backs_off(wait, &error),
+                Some(wait) => self.backs_off(wait, error),
                 None => self.foreign(now, wanted),
             },
             (_, None) => Step::Fail(self.client_error(None, error)),
@@ -479,7 +490,7 @@ impl Poller {
 
     fn again(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
         match self.retry.failed(now, rng, &error, self.pace.max_outage) {
-            Some(wait) => self.backs_off(wait, &error),
+            Some(wait) => self.backs_off(wait, error),
             None if error.class() == ErrorClass::NotFound && self.last == Call::Describe => {
                 let stream = self.stream.to_string();
                 Step::Fail(Error::StreamNotFound { stream, source: error })
@@ -491,20 +502,17 @@ impl Poller {
         }
     }
 
-    fn backs_off(&mut self, wait: Duration, error: &ClientError) -> Step {
-        let (stream, shard) = (&self.stream, self.shard.id());
-        let first = !std::mem::replace(&mut self.warned, true);
-        let level = if first { log::Level::Warn } else { log::Level::Debug };
-        log::log!(level, "stream {stream:?}, shard {shard:?}: {error}; again in {wait:?}");
+    fn backs_off(&mut self, wait: Duration, error: ClientError) -> Step {
+        self.warned = true;
+        self.trouble = Some(Trouble::Failed { error, wait });
         Step::Wait(wait)
     }
 
     fn recovered(&mut self, now: Duration) {
         self.refused = 0;
-        let lasted = self.retry.succeeded(now).unwrap_or_default();
+        self.retry.succeeded(now);
         if std::mem::take(&mut self.warned) {
-            let (stream, shard) = (&self.stream, self.shard.id());
-            log::warn!("stream {stream:?}, shard {shard:?}: read again, after {lasted:?}");
+            self.trouble = Some(Trouble::Recovered);
         }
     }
 
@@ -576,8 +584,7 @@ impl Poller {
         };
         match wait {
             Some(wait) => {
-                let (stream, shard) = (&self.stream, self.shard.id());
-                log::warn!("stream {stream:?}, shard {shard:?}: {error}; again in {wait:?}");
+                self.trouble = Some(Trouble::Unstored { error, wait });
                 Step::Wait(wait)
             }
             None => {

@@ -772,3 +772,35 @@ fn a_refusal_that_may_pass_does_not_end_a_reader() {
     let step = trial.fails_until_it_is_final(ErrorClass::Credentials);
     assert!(matches!(step, Step::Fail(Error::Client { .. })), "{step:?}");
 }
+
+#[test]
+fn a_row_of_failures_is_said_each_time_and_its_end_once() {
+    let mut trial = trial(fresh());
+    trial.step(Outcome::Waited);
+    trial.gets_iterator();
+    assert!(trial.poller.take_trouble().is_none());
+    for _ in 0..2 {
+        let Step::Wait(wait) = trial.fails(ErrorClass::Throttled) else { panic!("it waits") };
+        let trouble = trial.poller.take_trouble();
+        assert!(matches!(trouble, Some(Trouble::Failed { wait: told, .. }) if told == wait));
+        trial.step(Outcome::Waited);
+    }
+    trial.gets(&[101]);
+    assert!(matches!(trial.poller.take_trouble(), Some(Trouble::Recovered)));
+    trial.step(Outcome::Delivered);
+    trial.step(Outcome::Waited);
+    trial.gets(&[102]);
+    assert!(trial.poller.take_trouble().is_none());
+}
+
+#[test]
+fn a_start_that_cannot_be_stored_is_said_each_time_and_its_end_once() {
+    let mut trial = trial(StartAt::Fresh(IteratorType::Latest));
+    trial.step(Outcome::Waited);
+    trial.gets_iterator();
+    trial.step(Outcome::Stored(Err(StoreError::retry("busy"))));
+    assert!(matches!(trial.poller.take_trouble(), Some(Trouble::Unstored { .. })));
+    trial.step(Outcome::Waited);
+    trial.step(Outcome::Stored(Ok(())));
+    assert!(matches!(trial.poller.take_trouble(), Some(Trouble::Stored)));
+}

@@ -1,7 +1,7 @@
 //! How far a consumer has come.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::client::ErrorClass;
 use crate::notice::ShardState;
@@ -40,9 +40,14 @@ pub struct ShardProgress {
     pub left_out: u64,
     /// How many calls of `GetRecords` were answered.
     pub answers: u64,
-    /// How far the last answer was behind the newest record, to the millisecond, if the server told. Some servers
-    /// always say 0.
+    /// How far reading may be behind the newest record: what the last answer said, to the millisecond, and the time
+    /// since then while calls fail or hang, or the shard is held up by its handler, the
+    /// [`Budget`](crate::Budget) or a pause. `None` if that is nothing and the server does not tell; some servers
+    /// always say 0. It is 0 for a shard that was read to its end.
     pub behind_latest: Option<Duration>,
+    /// How long ago the first call failed since the last answer, while calls fail; an expired iterator is no failure.
+    /// `None` if they are answered.
+    pub failing: Option<Duration>,
     /// How long ago the last answer came.
     pub answered: Option<Duration>,
     /// How long ago an answer last came without records that was not behind either: all that the shard held then has
@@ -50,6 +55,12 @@ pub struct ShardProgress {
     pub caught_up: Option<Duration>,
     /// How long ago a batch was last committed.
     pub committed: Option<Duration>,
+    /// When the newest record arrived in the stream that is committed, by the service's clock, if it told.
+    pub committed_arrival: Option<SystemTime>,
+    /// How often the handler failed on a batch, or a part of one.
+    pub handler_failures: u64,
+    /// How many records were put aside by the dead-letter callback.
+    pub dead_letters: u64,
     /// How many calls failed, by class. An expired iterator is one of them, and does no harm.
     pub errors: BTreeMap<ErrorClass, u64>,
 }
@@ -74,7 +85,7 @@ impl Progress {
         all
     }
 
-    /// How far the shard that is furthest behind was behind the newest record, if the server told.
+    /// How far the shard that is furthest behind may be [behind](ShardProgress::behind_latest) the newest record.
     pub fn behind_latest(&self) -> Option<Duration> {
         self.shards.iter().filter_map(|shard| shard.behind_latest).max()
     }
@@ -98,10 +109,21 @@ impl ShardProgress {
             left_out: 0,
             answers: 0,
             behind_latest: None,
+            failing: None,
             answered: None,
             caught_up: None,
             committed: None,
+            committed_arrival: None,
+            handler_failures: 0,
+            dead_letters: 0,
             errors: BTreeMap::new(),
         }
+    }
+
+    /// The same so much later, when nothing has happened since.
+    pub(crate) fn after(&self, time: Duration) -> Self {
+        let later = |age: Option<Duration>| age.map(|age| age.saturating_add(time));
+        let (answered, caught_up) = (later(self.answered), later(self.caught_up));
+        Self { answered, caught_up, committed: later(self.committed), ..self.clone() }
     }
 }

@@ -17,7 +17,6 @@ use crate::engine::Run;
 #[cfg(feature = "kpl")]
 use crate::kpl;
 use crate::ledger::Ledger;
-use crate::meter::Meter;
 use crate::notice::{Notice, ShardState};
 use crate::poller::Poller;
 use crate::position::Position;
@@ -86,20 +85,36 @@ impl<'a> Reader<'a> {
         }
         // The last batch may have found its place when whoever takes them had just gone.
         self.run.clear_leftovers();
+        let now = self.run.now();
+        self.ledger.status().leaves(now);
+        self.run.journal.leaves(now, self.ledger.shard());
     }
 
     /// What to do next, which is told.
     #[inline(never)]
     fn next(&mut self, outcome: Outcome) -> Step {
-        match &outcome {
-            Outcome::Records(Ok(_)) | Outcome::Delivered => self.ledger.progresses(),
+        let (now, status) = (self.run.now(), self.ledger.status());
+        let has_failed = match &outcome {
+            Outcome::Records(Ok(_)) | Outcome::Delivered => {
+                status.progresses(now);
+                false
+            }
             Outcome::Records(Err(error))
             | Outcome::Iterator(Err(error))
-            | Outcome::Status(Err(error)) => self.ledger.status().failed(error.class()),
-            _ => {}
+            | Outcome::Status(Err(error)) => {
+                status.failed(now, error.class());
+                true
+            }
+            _ => false,
+        };
+        let step = self.poller.step(now, &mut self.rng, outcome);
+        if has_failed && !matches!(step, Step::Fail(_)) {
+            status.retries();
         }
-        let step = self.poller.step(self.run.now(), &mut self.rng, outcome);
-        self.tells(doing(&step, self.poller.is_failing()));
+        status.reads(now, doing(&step, self.poller.is_failing()));
+        if let Some(trouble) = self.poller.take_trouble() {
+            self.run.journal.told(now, self.ledger.shard(), trouble);
+        }
         if let Some(gap) = self.poller.take_news() {
             self.run.notify(&Notice::Gap(gap));
         }
@@ -209,7 +224,7 @@ impl<'a> Reader<'a> {
             if is_caught_up {
                 status.caught_up(answered);
             }
-            Meter::buffered(self.ledger.stream(), self.run.budget.used());
+            self.run.meter.budget(self.run.budget.used());
         }
         Some(answer)
     }
@@ -301,6 +316,7 @@ impl<'a> Reader<'a> {
         let holds_back = self.run.engine.config.on_error.parks() || self.run.door.has_workers();
         if !holds_back || self.slots.take_all(self.halted()) {
             self.tells(ShardState::Ended);
+            self.run.journal.ended(self.run.now(), self.ledger.shard(), &ending);
             self.run.tell(Event::Ended { shard: self.ledger.shard().into(), ending });
         }
         None

@@ -1,7 +1,7 @@
 //! What a shard does now, and when it last made progress.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::client::ErrorClass;
 use crate::meter::Meter;
@@ -16,9 +16,11 @@ pub(crate) struct Status {
     reading: AtomicU8,
     /// Of its batches at the dispatcher; `NOWHERE` if it has none of them.
     handling: AtomicU8,
-    /// Nanoseconds since the consumer began: of the last progress, and of the time since when the
-    /// dispatcher has had the batch.
+    /// Nanoseconds since the consumer began: of the start, of the last progress, and of the times since when the
+    /// thread has done what it does, and the dispatcher has had the batch.
+    started: u64,
     progressed: AtomicU64,
+    reading_since: AtomicU64,
     handling_since: AtomicU64,
     /// What came, and when: nanoseconds, or `NEVER`.
     records: AtomicU64,
@@ -30,7 +32,18 @@ pub(crate) struct Status {
     behind_latest: AtomicU64,
     caught_up: AtomicU64,
     committed: AtomicU64,
+    /// When the newest record arrived that is committed: milliseconds since 1970, or 0.
+    committed_arrival: AtomicU64,
+    /// Since when no call was answered, while calls fail.
+    failing: AtomicU64,
+    /// When the thread has ended.
+    left: AtomicU64,
+    /// Whether the meter has had its last words.
+    is_over: AtomicBool,
     errors: [AtomicU64; ErrorClass::ALL.len()],
+    handler_failures: AtomicU64,
+    /// Records that were put aside.
+    dead_letters: AtomicU64,
     /// Is told all of it too.
     meter: Meter,
 }
@@ -38,49 +51,53 @@ pub(crate) struct Status {
 const NEVER: u64 = u64::MAX;
 
 const NOWHERE: u8 = u8::MAX;
-const STATES: [ShardState; 12] = [
-    ShardState::WaitingForParents,
-    ShardState::Idle,
-    ShardState::WaitingForBudget,
-    ShardState::Calling,
-    ShardState::BackingOff,
-    ShardState::Storing,
-    ShardState::WaitingForChannel,
-    ShardState::Handling,
-    ShardState::Parked,
-    ShardState::Paused,
-    ShardState::ConfirmingEnd,
-    ShardState::Ended,
-];
+
+/// A call that is answered within this time is not held up.
+const USUAL: Duration = Duration::from_secs(1);
 
 impl Status {
     pub(crate) fn new(now: Duration, meter: Meter) -> Self {
+        let never = || AtomicU64::new(NEVER);
         Self {
             reading: AtomicU8::new(ShardState::Idle as u8),
             handling: AtomicU8::new(NOWHERE),
+            started: nanos(now),
             progressed: AtomicU64::new(nanos(now)),
+            reading_since: AtomicU64::new(nanos(now)),
             handling_since: AtomicU64::new(0),
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
             answers: AtomicU64::new(0),
-            answered: AtomicU64::new(NEVER),
-            behind_latest: AtomicU64::new(NEVER),
-            caught_up: AtomicU64::new(NEVER),
-            committed: AtomicU64::new(NEVER),
+            answered: never(),
+            behind_latest: never(),
+            caught_up: never(),
+            committed: never(),
+            committed_arrival: AtomicU64::new(0),
+            failing: never(),
+            left: never(),
+            is_over: AtomicBool::new(false),
             errors: Default::default(),
+            handler_failures: AtomicU64::new(0),
+            dead_letters: AtomicU64::new(0),
             meter,
         }
     }
 
     /// The shard's thread does this from now on.
     pub(crate) fn reads(&self, now: Duration, state: ShardState) {
-        let before = STATES[usize::from(self.reading.load(Ordering::Relaxed))];
         // Until now it had nothing to do, perhaps for longer than a stall takes.
-        if matches!(before, ShardState::Idle | ShardState::Paused) {
+        if matches!(self.reading(), ShardState::Idle | ShardState::Paused) {
             self.progresses(now);
         }
+        self.reading_since.store(nanos(now), Ordering::Relaxed);
         self.reading.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// The shard's thread has ended: it was read to its end, or somebody stopped it.
+    pub(crate) fn leaves(&self, now: Duration) {
+        self.left.store(nanos(now), Ordering::Relaxed);
+        self.meter.leaves();
     }
 
     /// The dispatcher does this with a batch; `None` if it is done with it.
@@ -100,13 +117,13 @@ impl Status {
 
     /// A call of `GetRecords` was answered, after so long.
     pub(crate) fn answered(&self, now: Duration, took: Duration, behind_latest: Option<Duration>) {
-        self.meter.answered(took, behind_latest);
-        if let Some(committed) = time(&self.committed) {
-            self.meter.commit_age(now.saturating_sub(committed));
-        }
         self.answers.fetch_add(1, Ordering::Relaxed);
         self.answered.store(nanos(now), Ordering::Relaxed);
+        self.failing.store(NEVER, Ordering::Relaxed);
         self.behind_latest.store(behind_latest.map_or(NEVER, nanos), Ordering::Relaxed);
+        self.meter.answered();
+        self.meter.latency.record(took);
+        self.meter.behind_latest(behind_latest.unwrap_or_default());
     }
 
     /// An answer showed that there was nothing more to read.
@@ -115,14 +132,30 @@ impl Status {
     }
 
     /// A call failed.
-    pub(crate) fn failed(&self, class: ErrorClass) {
+    pub(crate) fn failed(&self, now: Duration, class: ErrorClass) {
         self.meter.failed(class);
         self.errors[class as usize].fetch_add(1, Ordering::Relaxed);
+        // That does no harm.
+        if class != ErrorClass::ExpiredIterator {
+            // It stays when it failed first.
+            self.failing.fetch_min(nanos(now), Ordering::Relaxed);
+        }
+    }
+
+    /// A call that failed is made again.
+    pub(crate) fn retries(&self) {
+        self.meter.retries.increment(1);
+    }
+
+    /// A write to the store failed.
+    pub(crate) fn unstored(&self) {
+        self.meter.store_failures.increment(1);
     }
 
     /// Records were sent.
     pub(crate) fn sent(&self, records: usize, bytes: usize) {
-        self.meter.sent(records, bytes);
+        self.meter.records.increment(records as u64);
+        self.meter.bytes.increment(bytes as u64);
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -130,12 +163,26 @@ impl Status {
     /// User records of aggregates were left out.
     #[cfg(feature = "kpl")]
     pub(crate) fn left_out(&self, records: u64) {
+        self.meter.left_out.increment(records);
         self.left_out.fetch_add(records, Ordering::Relaxed);
     }
 
     /// The handler was done with a batch, after so long.
     pub(crate) fn handled(&self, took: Duration) {
-        self.meter.handled(took);
+        self.meter.handling.record(took);
+    }
+
+    /// The handler refused a batch.
+    pub(crate) fn refused(&self) {
+        self.meter.handler_failures.increment(1);
+        self.handler_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A batch that the handler refused was put aside.
+    pub(crate) fn put_aside(&self, records: usize) {
+        self.meter.dead_letters.increment(1);
+        self.meter.dead_records.increment(records as u64);
+        self.dead_letters.fetch_add(records as u64, Ordering::Relaxed);
     }
 
     /// A batch was committed.
@@ -143,27 +190,60 @@ impl Status {
         self.committed.store(nanos(now), Ordering::Relaxed);
     }
 
+    /// A record is committed that arrived then, if that is known.
+    pub(crate) fn done_until(&self, arrival: Option<SystemTime>) {
+        let Some(arrival) = arrival else { return };
+        let since = arrival.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since.as_millis()).unwrap_or(0);
+        // Batches may be committed in any order.
+        let before = self.committed_arrival.fetch_max(millis, Ordering::Relaxed);
+        if before < millis && !self.is_over.load(Ordering::Relaxed) {
+            self.meter.committed_arrival(arrival);
+        }
+    }
+
+    /// Tells the meter what grows by itself; `uncommitted` is how long something has been read and not committed.
+    pub(crate) fn refresh(&self, now: Duration, uncommitted: Duration) {
+        self.meter.commit_age(uncommitted);
+        match time(&self.left) {
+            None => self.meter.behind_latest(self.behind(now).unwrap_or_default()),
+            // Perhaps it left while this was told.
+            Some(_) => self.meter.leaves(),
+        }
+    }
+
+    /// The meter's last words: nothing is left to commit, or the run is over.
+    pub(crate) fn ends(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.meter.ends();
+    }
+
     /// What has come so far, and the state, in what says the rest.
     pub(crate) fn tell(&self, now: Duration, progress: &mut ShardProgress) {
         let age = |it| time(it).map(|at| now.saturating_sub(at));
+        let count = |it: &AtomicU64| it.load(Ordering::Relaxed);
         progress.state = self.state();
-        progress.records = self.records.load(Ordering::Relaxed);
-        progress.bytes = self.bytes.load(Ordering::Relaxed);
-        progress.left_out = self.left_out.load(Ordering::Relaxed);
-        progress.answers = self.answers.load(Ordering::Relaxed);
+        progress.records = count(&self.records);
+        progress.bytes = count(&self.bytes);
+        progress.left_out = count(&self.left_out);
+        progress.answers = count(&self.answers);
         progress.answered = age(&self.answered);
         progress.caught_up = age(&self.caught_up);
-        progress.behind_latest = time(&self.behind_latest);
+        progress.behind_latest = self.behind(now);
+        progress.failing = age(&self.failing).filter(|_| time(&self.left).is_none());
         progress.committed = age(&self.committed);
-        let counts = self.errors.iter().map(|count| count.load(Ordering::Relaxed));
-        let errors = ErrorClass::ALL.into_iter().zip(counts);
+        let arrival = Some(count(&self.committed_arrival)).filter(|millis| *millis > 0);
+        progress.committed_arrival =
+            arrival.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis)));
+        progress.handler_failures = count(&self.handler_failures);
+        progress.dead_letters = count(&self.dead_letters);
+        let errors = ErrorClass::ALL.into_iter().zip(self.errors.iter().map(count));
         progress.errors = errors.filter(|(_, count)| *count > 0).collect();
     }
 
     pub(crate) fn state(&self) -> ShardState {
-        let handling = STATES.get(usize::from(self.handling.load(Ordering::Relaxed)));
-        let reading = || STATES[usize::from(self.reading.load(Ordering::Relaxed))];
-        handling.copied().unwrap_or_else(reading)
+        let handling = ShardState::ALL.get(usize::from(self.handling.load(Ordering::Relaxed)));
+        handling.copied().unwrap_or_else(|| self.reading())
     }
 
     /// When it last made progress. While the handler has a batch, answers are none.
@@ -173,6 +253,38 @@ impl Status {
             NOWHERE => read,
             _ => read.min(self.handling_since.load(Ordering::Relaxed)),
         })
+    }
+
+    fn reading(&self) -> ShardState {
+        ShardState::ALL[usize::from(self.reading.load(Ordering::Relaxed))]
+    }
+
+    /// How far reading may be behind: what the last answer said, and the time since then if nothing could be read.
+    fn behind(&self, now: Duration) -> Option<Duration> {
+        // Who stopped reading it knows.
+        let now = time(&self.left).map_or(now, |left| now.min(left));
+        let state = self.reading();
+        let held_up = match state {
+            ShardState::Ended => return Some(Duration::ZERO),
+            _ if time(&self.failing).is_some() => self.unread(now),
+            ShardState::Calling | ShardState::Storing => {
+                let since = Duration::from_nanos(self.reading_since.load(Ordering::Relaxed));
+                let taken = now.saturating_sub(since);
+                if taken < USUAL { Duration::ZERO } else { taken }
+            }
+            ShardState::Idle | ShardState::WaitingForParents => Duration::ZERO,
+            _ => self.unread(now),
+        };
+        match time(&self.behind_latest) {
+            Some(known) => Some(known.saturating_add(held_up)),
+            None => Some(held_up).filter(|held_up| !held_up.is_zero()),
+        }
+    }
+
+    /// How long no answer has come.
+    fn unread(&self, now: Duration) -> Duration {
+        let since = time(&self.answered).unwrap_or(Duration::from_nanos(self.started));
+        now.saturating_sub(since)
     }
 }
 
@@ -189,50 +301,5 @@ fn nanos(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_state_is_read_back() {
-        let status = Status::new(Duration::ZERO, Meter::new("stream", "shard"));
-        for state in STATES {
-            status.reads(Duration::ZERO, state);
-            assert_eq!(status.state(), state);
-        }
-        status.handles(Duration::ZERO, Some(ShardState::Parked));
-        assert_eq!(status.state(), ShardState::Parked);
-        status.handles(Duration::ZERO, None);
-        assert_eq!(status.state(), ShardState::Ended);
-    }
-
-    #[test]
-    fn progress_never_goes_back() {
-        let status = Status::new(Duration::from_secs(5), Meter::new("stream", "shard"));
-        status.progresses(Duration::from_secs(3));
-        assert_eq!(status.progressed(), Duration::from_secs(5));
-    }
-
-    #[test]
-    fn who_had_nothing_to_do_has_not_stalled_when_it_goes_on() {
-        let seconds = Duration::from_secs;
-        for idle in [ShardState::Idle, ShardState::Paused] {
-            let status = Status::new(seconds(0), Meter::new("stream", "shard"));
-            status.reads(seconds(1), idle);
-            status.reads(seconds(3_600), ShardState::Calling);
-            status.reads(seconds(3_700), ShardState::BackingOff);
-            assert_eq!(status.progressed(), seconds(3_600));
-        }
-    }
-
-    #[test]
-    fn answers_are_no_progress_while_the_handler_has_a_batch() {
-        let seconds = Duration::from_secs;
-        let status = Status::new(seconds(0), Meter::new("stream", "shard"));
-        status.handles(seconds(7), Some(ShardState::Handling));
-        status.handles(seconds(8), Some(ShardState::Parked));
-        status.progresses(seconds(9));
-        assert_eq!(status.progressed(), seconds(7));
-        status.handles(seconds(10), None);
-        assert_eq!(status.progressed(), seconds(9));
-    }
-}
+#[path = "status_tests.rs"]
+mod tests;

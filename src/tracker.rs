@@ -26,6 +26,8 @@ pub(crate) struct Tracker {
     /// How many batches the prefix has gained since it was stored, and since when.
     unstored: u32,
     since: Duration,
+    /// When the prefix last gained something.
+    moved: Duration,
 }
 
 /// How often positions are stored: after so many batches, or so long after the first of them.
@@ -138,11 +140,22 @@ impl Tracker {
 
     fn reach(&mut self, position: Position, batches: u64, now: Duration) {
         self.reached = self.reached.take().max(Some(position));
+        self.moved = now;
         if self.unstored == 0 {
             self.since = now;
         }
         let batches = u32::try_from(batches).unwrap_or(u32::MAX);
         self.unstored = self.unstored.saturating_add(batches);
+    }
+
+    /// Whether a batch was handed out that the prefix does not cover, or never will.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_stuck || !self.open.is_empty()
+    }
+
+    /// When the prefix last gained something.
+    pub(crate) fn moved(&self) -> Duration {
+        self.moved
     }
 
     /// The position to store now, if the prefix has passed what is stored.

@@ -6,12 +6,16 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::unbounded;
-use kinesis_consumer::{Batch, Error, LocalStore, MemoryKinesis, OnError, Stream};
+use kinesis_consumer::{
+    Batch, BoxError, Error, LocalStore, MemoryKinesis, OnError, Progress, Stream,
+};
+use log::Level;
 use parking_lot::Mutex;
 
-use self::common::{SOON, STREAM, id, kinesis, numbers, quick, stored, until};
+use self::common::{SOON, STREAM, id, kinesis, logs, numbers, quick, stored, until};
 
 /// A stream of one shard with the records 0 to 7, in one batch.
 fn one_batch() -> (MemoryKinesis, Arc<LocalStore>) {
@@ -230,4 +234,100 @@ fn a_stop_does_not_wait_for_a_parked_batch_and_a_drain_works_it_off() {
         assert_eq!(attempts.len(), 3 + usize::from(is_drained));
         assert_eq!(stored_number(&kinesis, &store), is_drained.then_some(7));
     }
+}
+
+/// What a stream of this name logs as warnings while its records are handled, and what has come of it. There is one
+/// record in a batch, or all; the last one, which is the number of records, stops the consumer.
+fn warned(
+    name: &str,
+    records: usize,
+    limit: u32,
+    on_error: OnError,
+    mut handle: impl FnMut(&Batch) -> Result<(), BoxError>,
+) -> (Vec<String>, Progress, MemoryKinesis) {
+    logs::keep();
+    let kinesis = MemoryKinesis::new();
+    kinesis.create_stream(name, 1);
+    for record in 0..=records {
+        kinesis.put(name, "key", record.to_string().as_bytes());
+    }
+    let config = quick().limit(limit).on_error(on_error);
+    let stream = Stream::new(kinesis.clone(), name, LocalStore::new(), config).unwrap();
+    let (shutdown, monitor) = (stream.shutdown(), stream.monitor());
+    let result = stream.listen(|batch| {
+        handle(batch)?;
+        if numbers(batch).contains(&records) {
+            shutdown.now();
+        }
+        Ok(())
+    });
+    result.unwrap();
+    (logs::lines(Level::Warn, name), monitor.progress(), kinesis)
+}
+
+/// The number that a record has in the stream.
+fn number(kinesis: &MemoryKinesis, name: &str, record: usize) -> String {
+    kinesis.held(name)[record].sequence.to_string()
+}
+
+fn refuse(record: usize) -> impl FnMut(&Batch) -> Result<(), BoxError> {
+    move |batch| if numbers(batch).contains(&record) { Err("5!".into()) } else { Ok(()) }
+}
+
+#[test]
+fn a_record_that_is_put_aside_is_named_and_is_not_said_to_be_handled() {
+    let on_error = OnError::retry(2).halve(true).dead_letter(|_| Ok(()));
+    let (lines, progress, kinesis) = warned("aside", 7, 100, on_error, refuse(5));
+    let five = number(&kinesis, "aside", 5);
+    let shard = format!("shard {:?}", id(0));
+    let expected = [
+        format!("{shard}: the handler failed on 8 records, which are halved: 5!"),
+        format!("{shard}: put aside after attempt 2: 1 record, {five}: 5!"),
+    ];
+    assert_eq!(lines, expected);
+    let shard = progress.shard(&id(0)).unwrap();
+    // Of eight, of four, of two, and twice of the one.
+    assert_eq!((shard.handler_failures, shard.dead_letters), (5, 1));
+}
+
+#[test]
+fn a_batch_that_is_put_aside_at_once_is_named_too() {
+    let on_error = OnError::retry(1).dead_letter(|_| Ok(()));
+    let mut refuse = refuse(5);
+    let (lines, progress, kinesis) = warned("at-once", 6, 1, on_error, move |batch| refuse(batch));
+    let five = number(&kinesis, "at-once", 5);
+    let line = format!("shard {:?}: put aside after attempt 1: 1 record, {five}: 5!", id(0));
+    assert_eq!(lines, [line]);
+    let shard = progress.shard(&id(0)).unwrap();
+    assert_eq!((shard.handler_failures, shard.dead_letters), (1, 1));
+}
+
+#[test]
+fn a_handler_that_takes_what_it_had_refused_has_recovered() {
+    let mut attempts = 0;
+    let handle = |_: &Batch| {
+        attempts += 1;
+        if attempts < 3 { Err("not yet".into()) } else { Ok(()) }
+    };
+    let (lines, ..) = warned("recovers", 3, 100, OnError::retry(None), handle);
+    let [failed, recovered] = &lines[..] else { panic!("{lines:?}") };
+    assert!(failed.ends_with("the handler failed, and is to try again: not yet"), "{failed}");
+    assert!(recovered.contains("the handler recovered after "), "{recovered}");
+}
+
+#[test]
+fn a_thousand_records_that_are_put_aside_are_counted_and_not_named() {
+    let begun = Instant::now();
+    let on_error = OnError::retry(1).dead_letter(|_| Ok(()));
+    let handle = |batch: &Batch| {
+        if numbers(batch).contains(&1_000) { Ok(()) } else { Err("refused".into()) }
+    };
+    let (lines, progress, _) = warned("thousand", 1_000, 1, on_error, handle);
+    assert_eq!(progress.shard(&id(0)).unwrap().dead_letters, 1_000);
+    let summaries = begun.elapsed().as_secs() as usize / 10 + 1;
+    assert!(lines.len() <= 1 + summaries, "{lines:#?}");
+    let more =
+        lines.iter().filter_map(|line| line.split_once(" more failures, ")?.1.split_once(' '));
+    let more: usize = more.map(|(records, _)| records.parse::<usize>().unwrap()).sum();
+    assert_eq!(more, 999, "{lines:#?}");
 }

@@ -27,6 +27,7 @@ pub(crate) struct Row {
     pub(crate) records: u64,
     /// A second.
     pub(crate) rate: u64,
+    /// While calls fail it is at least that.
     pub(crate) behind: Option<Duration>,
     /// How long ago.
     pub(crate) answered: Option<Duration>,
@@ -56,11 +57,13 @@ impl Row {
         // An iterator that has expired does no harm.
         let errors =
             shard.errors.iter().filter(|(class, _)| **class != ErrorClass::ExpiredIterator);
+        let is_failing = shard.failing.is_some();
         Self {
             shard: shard.shard.clone(),
-            state: state(shard.state),
+            // From one attempt to the next it is the same.
+            state: if is_failing { state(ShardState::BackingOff) } else { state(shard.state) },
             is_ended: shard.state == ShardState::Ended,
-            is_failing: shard.state == ShardState::BackingOff,
+            is_failing,
             records: shard.records,
             rate: rate.of(&shard.shard),
             behind: shard.behind_latest,
@@ -76,7 +79,8 @@ impl Row {
     /// One line that makes sense alone.
     pub(crate) fn sentence(&self) -> String {
         let Self { shard, state, records, rate, errors, .. } = self;
-        let (behind, answered) = (span(self.behind), span(self.answered.map(whole)));
+        let behind = lag(self.behind, self.is_failing);
+        let answered = span(self.answered.map(whole));
         format!(
             "{shard}: {state}, {records} records, {rate} a second, {behind} behind, answered {answered} \
              ago, {errors} errors"
@@ -94,14 +98,14 @@ impl Row {
 
     fn cells(&self) -> [String; COLUMNS] {
         // Neither is of a shard any more that has ended.
-        let of_open = |time: Option<Duration>| span(time.filter(|_| !self.is_ended));
+        let of_open = |text: String| if self.is_ended { span(None) } else { text };
         [
             self.shard.clone(),
             self.state.into(),
             count(self.records),
             count(self.rate),
-            of_open(self.behind),
-            of_open(self.answered.map(whole)),
+            of_open(lag(self.behind, self.is_failing)),
+            of_open(span(self.answered.map(whole))),
             count(self.errors),
         ]
     }
@@ -166,10 +170,22 @@ fn total(rows: &[Row]) -> [String; COLUMNS] {
         if ended > 0 { format!("{} ended", count(ended)) } else { String::new() },
         sum(|row| row.records),
         sum(|row| row.rate),
-        span(open.clone().filter_map(|row| row.behind).max()),
+        lag(
+            open.clone().filter_map(|row| row.behind).max(),
+            open.clone().any(|row| row.is_failing),
+        ),
         span(open.filter_map(|row| row.answered).max().map(whole)),
         sum(|row| row.errors),
     ]
+}
+
+/// How far behind a shard is; nobody knows what a server has that does not answer.
+fn lag(behind: Option<Duration>, is_failing: bool) -> String {
+    match (behind, is_failing) {
+        (None, true) => "?".into(),
+        (Some(behind), true) => format!(">{}", span(Some(whole(behind)))),
+        (behind, false) => span(behind),
+    }
 }
 
 /// What a reader of the table needs to know: from one call to the next a shard is just read.
@@ -214,9 +230,9 @@ mod tests {
         let expected = "\
 SHARD                 STATE             RECORDS   PER S  BEHIND  ANSWERED  ERRORS
 shardId-000000000000  ended                   0       7       -         -       0
-shardId-000000000001  backing off     1,234,567       7   0.4 s       1 s       3
+shardId-000000000001  backing off     1,234,567       7    >0 s       1 s       3
 shardId-000000000002  reading         2,469,134       7   3 min       1 s       0
-3 shards              1 ended         3,703,701      21   3 min       1 s       3
+3 shards              1 ended         3,703,701      21  >3 min       1 s       3
 ";
         assert_eq!(text(&rows, (81, 24)), expected);
         let kinds: Vec<_> = table(&rows, (81, 24)).iter().map(|line| line.kind).collect();
@@ -252,6 +268,14 @@ shardId-000000000002  reading         2,469,134       7   3 min       1 s       
     fn a_narrow_terminal_cuts_lines_off() {
         let table = text(&[row(0, 0)], (30, 24));
         assert!(table.lines().all(|line| line.len() <= 30), "{table}");
+    }
+
+    #[test]
+    fn of_a_server_that_does_not_answer_nobody_knows_how_far_behind_it_is() {
+        let failing = Row { is_failing: true, ..row(1, 8_000) };
+        assert!(failing.sentence().contains(", >8 s behind, "), "{}", failing.sentence());
+        let unknown = Row { behind: None, ..failing };
+        assert!(unknown.sentence().contains(", ? behind, "), "{}", unknown.sentence());
     }
 
     #[test]

@@ -113,6 +113,12 @@ pub trait Client: Send + Sync {
     /// [`ErrorClass::ExpiredIterator`] for a token older than five minutes.
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError>;
 
+    /// Where it reads, for people: the region and the endpoint, say, and never a credential. It is logged when a
+    /// consumer starts. Defaults to nothing; a client that wraps another hands on what that says.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
     /// A client for one run of a consumer, which [`interrupt`](Self::interrupt) may end for good.
     ///
     /// Defaults to `None`: the run uses this client, which is then never interrupted and watches
@@ -307,6 +313,10 @@ impl<C: Client + ?Sized> Client for Arc<C> {
 
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
         (**self).get_records(token, limit, call)
+    }
+
+    fn place(&self) -> Option<String> {
+        (**self).place()
     }
 
     fn session(&self) -> Option<Arc<dyn Client>> {

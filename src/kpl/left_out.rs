@@ -69,7 +69,11 @@ impl Watch {
         left_out: LeftOut,
         is_last: bool,
     ) -> Option<u64> {
-        let arrivals = answer.first().into_iter().chain(answer.last()).filter_map(|record| record.approximate_arrival());
+        let arrivals = answer
+            .first()
+            .into_iter()
+            .chain(answer.last())
+            .filter_map(|record| record.approximate_arrival());
         let (first, last) = (arrivals.clone().min(), arrivals.max());
         self.first = self.first.into_iter().chain(first).min();
         self.records += left_out.records;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each binary of tests uses a part")]
 
+pub(crate) mod logs;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,6 +65,7 @@ pub(crate) struct Watched {
     kinesis: MemoryKinesis,
     hook: Arc<Hook<Operation, ClientError>>,
     stop: Arc<Mutex<Option<Sender<Infallible>>>>,
+    place: Option<&'static str>,
 }
 
 impl Watched {
@@ -71,7 +74,12 @@ impl Watched {
         hook: impl Fn(Operation) -> Result<(), ClientError> + Send + Sync + 'static,
     ) -> Self {
         let (kinesis, stop) = (kinesis.clone(), Arc::default());
-        Self { kinesis, hook: Arc::new(Box::new(hook)), stop }
+        Self { kinesis, hook: Arc::new(Box::new(hook)), stop, place: None }
+    }
+
+    /// The same, which says that it is there.
+    pub(crate) fn at(self, place: &'static str) -> Self {
+        Self { place: Some(place), ..self }
     }
 
     /// Tells of each call when it begins.
@@ -123,6 +131,10 @@ impl Client for Watched {
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
         (self.hook)(Operation::GetRecords)?;
         self.kinesis.get_records(token, limit, call)
+    }
+
+    fn place(&self) -> Option<String> {
+        self.place.map(str::to_owned)
     }
 
     fn session(&self) -> Option<Arc<dyn Client>> {

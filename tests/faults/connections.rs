@@ -18,11 +18,15 @@ fn a_server_that_is_away_is_waited_for() {
         Rule::once(fault).on(Operation::GetRecords).of(SHARD).after(2)
     });
     assert!(run.took >= HALF_SECOND, "{:?}", run.took);
-    // Every connection is closed: the other shard is away as well.
-    trial.check_warnings(SHARD);
-    let other = logs::warnings("refused", OTHER_SHARD);
-    assert!(other.len() == 2 || other.is_empty(), "{other:?}");
-    assert!(logs::warnings("refused", SHARD)[0].contains("no answer from http://127.0.0.1:"));
+    // Every connection is closed: the other shard is away as well, which may have had nothing more to read.
+    let warnings = logs::warnings("refused", "");
+    let [failing, recovered @ ..] = &warnings[..] else { panic!("no warning") };
+    assert!(failing.contains("no answer from http://127.0.0.1:"), "{failing}");
+    let is_one = recovered.len() <= 1;
+    assert!(
+        is_one && recovered.iter().all(|it| it.contains("reads recovered after ")),
+        "{warnings:?}"
+    );
 }
 
 #[test]

@@ -163,7 +163,7 @@ impl Trial {
         let warnings = logs::warnings(self.admin.stream(), shard);
         let [failing, recovered] = &warnings[..] else { panic!("{warnings:#?}") };
         assert!(failing.contains("; again in "), "{failing}");
-        assert!(recovered.contains("read again, after "), "{recovered}");
+        assert!(recovered.contains("reads recovered after "), "{recovered}");
     }
 
     /// Checks that each warning of a failure was followed by one of the recovery, except perhaps the
@@ -174,7 +174,7 @@ impl Trial {
         for pair in warnings.chunks_exact(2) {
             let [failing, recovered] = pair else { unreachable!() };
             assert!(failing.contains("; again in "), "{failing}");
-            assert!(recovered.contains("read again, after "), "{recovered}");
+            assert!(recovered.contains("reads recovered after "), "{recovered}");
         }
     }
 

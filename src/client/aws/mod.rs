@@ -254,6 +254,10 @@ impl Client for KinesisClient {
         })
     }
 
+    fn place(&self) -> Option<String> {
+        Some(format!("region {}, {}", self.region(), self.endpoint()))
+    }
+
     fn session(&self) -> Option<Arc<dyn Client>> {
         let shared = self.shared.clone();
         let transport =

@@ -1,0 +1,246 @@
+//! What the log says of a run and of its shards: few lines, however many shards there are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::Level;
+use parking_lot::Mutex;
+
+use crate::client::ErrorClass;
+use crate::error::Error;
+use crate::lineage::{Start, StartAt};
+use crate::outage::{Outage, Tally, Trouble, spoken};
+use crate::position::IteratorType;
+use crate::quota::Quota;
+use crate::shard::ChildShard;
+use crate::step::Ending;
+use crate::time;
+
+/// How many shards are named that start, or end, in one go.
+const NAMED: u32 = 20;
+/// Ends within this time of each other come in one go.
+const IN_ONE_GO: Duration = Duration::from_secs(10);
+
+/// Of one stream, for all threads of the run.
+pub(crate) struct Journal {
+    stream: Arc<str>,
+    /// Never held while something is logged: a logger is not ours.
+    said: Mutex<Said>,
+}
+
+struct Said {
+    reads: Outage<ErrorClass>,
+    writes: Outage,
+    starts: Quota,
+    ends: Quota,
+    has_started: bool,
+}
+
+impl Journal {
+    pub(crate) fn new(stream: Arc<str>) -> Self {
+        let quota = || Quota::new(NAMED, IN_ONE_GO);
+        let said = Said {
+            reads: Outage::default(),
+            writes: Outage::default(),
+            starts: quota(),
+            ends: quota(),
+            has_started: false,
+        };
+        Self { stream, said: Mutex::new(said) }
+    }
+
+    /// The run begins.
+    pub(crate) fn begins(&self, place: Option<&str>) {
+        let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+        log::info!("stream {:?}: the consumer starts{place}", self.stream);
+    }
+
+    /// These shards start; `waiting` counts those that wait for their parents.
+    pub(crate) fn starts(&self, now: Duration, starts: &[&Start], waiting: impl Fn() -> usize) {
+        let stream = &self.stream;
+        for start in starts {
+            let is_shown = self.said.lock().starts.shows(now);
+            let level = if is_shown { Level::Info } else { Level::Debug };
+            let (shard, at) = (start.shard.id(), place_of(&start.at));
+            log::log!(level, "stream {stream:?}, shard {shard:?}: starts {at}");
+        }
+        // Those of a split come by twos: they are counted later.
+        let more = (starts.len() > NAMED as usize).then(|| self.said.lock().starts.rest());
+        self.more_start(more.flatten());
+        if !std::mem::replace(&mut self.said.lock().has_started, true) {
+            match waiting() {
+                0 => {}
+                waiting => log::info!("stream {stream:?}: {waiting} shards wait for their parents"),
+            }
+        }
+    }
+
+    fn more_start(&self, more: Option<u64>) {
+        if let Some(more) = more {
+            log::info!("stream {:?}: {more} more shards start", self.stream);
+        }
+    }
+
+    fn more_end(&self, more: Option<u64>) {
+        if let Some(more) = more {
+            log::info!("stream {:?}: {more} more shards were read to their ends", self.stream);
+        }
+    }
+
+    /// A shard was read to its end.
+    pub(crate) fn ended(&self, now: Duration, shard: &str, ending: &Ending) {
+        let is_shown = self.said.lock().ends.shows(now);
+        let level = if is_shown { Level::Info } else { Level::Debug };
+        let how = match ending {
+            Ending::Read(children) => format!("was read to its end{}", heirs(shard, children)),
+            Ending::Vanished => "has aged out of the stream".into(),
+        };
+        log::log!(level, "stream {:?}, shard {shard:?}: {how}", self.stream);
+        self.told(now, shard, Trouble::Recovered);
+    }
+
+    /// The thread of a shard ends: it does not fail any more.
+    pub(crate) fn leaves(&self, now: Duration, shard: &str) {
+        let mut said = self.said.lock();
+        // That is no recovery, of which somebody should know.
+        let _ = (said.reads.recovered(now, shard), said.writes.recovered(now, shard));
+    }
+
+    /// What a shard's poller has to say.
+    pub(crate) fn told(&self, now: Duration, shard: &str, trouble: Trouble) {
+        let stream = &self.stream;
+        match trouble {
+            Trouble::Failed { error, wait } => {
+                let level = self.said.lock().reads.failed(now, shard, error.class());
+                let again = spoken(wait);
+                log::log!(level, "stream {stream:?}, shard {shard:?}: {error}; again in {again}");
+            }
+            Trouble::Unstored { error, wait } => {
+                let level = self.said.lock().writes.failed(now, shard, ());
+                let again = spoken(wait);
+                log::log!(level, "stream {stream:?}, shard {shard:?}: {error}; again in {again}");
+            }
+            Trouble::Recovered => {
+                let tally = self.said.lock().reads.recovered(now, shard);
+                if let Some(tally) = tally {
+                    let whose = whose(shard, tally);
+                    log::warn!("stream {stream:?}{whose}: reads recovered after {tally}");
+                }
+            }
+            Trouble::Stored => {
+                let tally = self.said.lock().writes.recovered(now, shard);
+                if let Some(tally) = tally {
+                    let whose = whose(shard, tally);
+                    log::warn!("stream {stream:?}{whose}: starts stored, after {tally}");
+                }
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&self, now: Duration) {
+        let (spread, starts, ends) = {
+            let mut said = self.said.lock();
+            (said.reads.spread(now), said.starts.summary(now), said.ends.summary(now))
+        };
+        let stream = &self.stream;
+        if let Some(Tally { lasted, shards }) = spread {
+            let lasted = spoken(lasted);
+            log::warn!("stream {stream:?}: calls fail for {shards} shards, the first for {lasted}");
+        }
+        self.more_start(starts);
+        self.more_end(ends);
+    }
+
+    /// The run is over.
+    pub(crate) fn ends(&self, result: Result<(), &Error>, is_stopped: bool) {
+        let stream = &self.stream;
+        let (starts, ends) = {
+            let mut said = self.said.lock();
+            (said.starts.rest(), said.ends.rest())
+        };
+        self.more_start(starts);
+        self.more_end(ends);
+        match result {
+            Err(error) => {
+                let source = std::error::Error::source(error);
+                let source = source.map(|source| format!(": {source}")).unwrap_or_default();
+                log::info!("stream {stream:?}: the consumer ends: {error}{source}");
+            }
+            Ok(()) if is_stopped => {
+                log::info!("stream {stream:?}: the consumer ends: it was stopped")
+            }
+            Ok(()) => log::info!("stream {stream:?}: the consumer ends: all was read"),
+        }
+    }
+}
+
+/// The one shard that an outage was about.
+fn whose(shard: &str, tally: Tally) -> String {
+    if tally.shards == 1 { format!(", shard {shard:?}") } else { String::new() }
+}
+
+fn place_of(start: &StartAt) -> String {
+    let first = |at: &IteratorType| match at {
+        IteratorType::AtSequenceNumber(number) => format!("at {number}"),
+        IteratorType::AfterSequenceNumber(number) => format!("after {number}"),
+        IteratorType::AtTimestamp(time) => format!("at {}", time::text(*time)),
+        IteratorType::TrimHorizon => "at the oldest record".into(),
+        IteratorType::Latest => "at what arrives from now on".into(),
+    };
+    match start {
+        StartAt::Stored(position) => format!("where the store says, {position}"),
+        StartAt::Fresh(at) => first(at),
+        StartAt::Reset(at) => format!("anew, {}", first(at)),
+    }
+}
+
+/// What has become of a shard, if the service told.
+fn heirs(shard: &str, children: &[ChildShard]) -> String {
+    let ids: Vec<_> = children.iter().map(|child| format!("{:?}", child.id)).collect();
+    let others = children.iter().flat_map(|child| &child.parents).filter(|id| *id != shard);
+    let others: Vec<_> = others.map(|id| format!("{id:?}")).collect();
+    match (children, &others[..]) {
+        ([], _) => String::new(),
+        (_, []) => format!(" and was split into {}", ids.join(" and ")),
+        (_, others) => {
+            format!(" and was merged with {} into {}", others.join(", "), ids.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::HashKeyRange;
+
+    #[test]
+    fn what_has_become_of_a_shard_is_told() {
+        let child = |id: &str, parents: &[&str]| {
+            let parents = parents.iter().map(|id| (*id).to_owned()).collect();
+            ChildShard::new(id, parents, HashKeyRange::ALL)
+        };
+        assert_eq!(heirs("a", &[]), "");
+        let split = [child("b", &["a"]), child("c", &["a"])];
+        assert_eq!(heirs("a", &split), r#" and was split into "b" and "c""#);
+        let merged = [child("d", &["a", "b"])];
+        assert_eq!(heirs("a", &merged), r#" and was merged with "b" into "d""#);
+    }
+
+    #[test]
+    fn every_start_is_told_as_a_place() {
+        let number = || "7".parse().unwrap();
+        let time = crate::time::parse("2024-05-01T08:30:00Z").unwrap();
+        for (start, place) in [
+            (StartAt::Fresh(IteratorType::AtTimestamp(time)), "at 2024-05-01T08:30:00Z"),
+            (StartAt::Fresh(IteratorType::AtSequenceNumber(number())), "at 7"),
+            (
+                StartAt::Stored(crate::position::Position::after(number())),
+                "where the store says, after 7",
+            ),
+            (StartAt::Reset(IteratorType::TrimHorizon), "anew, at the oldest record"),
+        ] {
+            assert_eq!(place_of(&start), place);
+        }
+    }
+}
