@@ -137,7 +137,8 @@ impl Batch {
     /// Says that the batch is done.
     ///
     /// `Ok` means that it is marked, and that its position is stored if all earlier batches of the shard
-    /// are committed too, and [`Config::store_every`](crate::Config::store_every) does not let it wait: a
+    /// are committed too, the ends of its parents are stored, and
+    /// [`Config::store_every`](crate::Config::store_every) does not let it wait: a
     /// later batch never covers an earlier one. Committing again changes nothing,
     /// and it works after a shutdown.
     ///

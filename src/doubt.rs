@@ -7,6 +7,8 @@ use crate::retry::Retry;
 
 /// A closed shard is believed to have ended that claims so this often in a row, though it says to be behind.
 const ENOUGH: u32 = 3;
+/// How late a listing may show what happened, before that is strange.
+const LATE: Duration = Duration::from_secs(5);
 
 /// What is claimed.
 #[derive(Debug)]
@@ -26,9 +28,12 @@ pub(crate) struct Doubts {
     open: Option<Doubt>,
     /// Whether a listing has shown the shard closed.
     is_closed: bool,
-    /// How often an end was claimed since something new was read, and how long to wait before the next question.
+    /// How often an end was claimed since something new was read, since when, and how long to wait before the next
+    /// question.
     count: u32,
+    since: Option<Duration>,
     retry: Retry,
+    has_warned: bool,
     /// Whether the last answer left something in doubt.
     is_failing: bool,
     /// How many listings in a row have shown that the shard is gone. One may lack it by chance.
@@ -79,9 +84,10 @@ impl Doubts {
         self.gone = 0;
     }
 
-    /// An answer had a next token.
-    pub(crate) fn settle(&mut self) {
+    /// An answer had a next token: whether the end that was claimed before is to be told as false.
+    pub(crate) fn settle(&mut self) -> bool {
         (self.open, self.is_failing) = (None, false);
+        self.since.take().is_some() && !std::mem::replace(&mut self.has_warned, true)
     }
 
     /// Something new was read. Until then a claim that comes again, after answers without anything, is the same.
@@ -89,11 +95,15 @@ impl Doubts {
         (self.count, self.retry) = (0, Retry::default());
     }
 
-    /// How long to wait before the shard is asked again, and whether this is the first time.
-    pub(crate) fn wait(&mut self, now: Duration, rng: &mut fastrand::Rng) -> (Duration, bool) {
-        let is_first = !self.retry.is_failing();
-        let wait = self.retry.wait(now, rng, None).expect("without a limit there is always a wait");
-        (wait, is_first)
+    /// How long to wait before the shard is asked again.
+    pub(crate) fn wait(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Duration {
+        self.retry.wait(now, rng, None).expect("without a limit there is always a wait")
+    }
+
+    /// An end is not proved yet: whether that is to be told. A listing may be late by some seconds.
+    pub(crate) fn is_strange(&mut self, now: Duration) -> bool {
+        let since = *self.since.get_or_insert(now);
+        now.saturating_sub(since) >= LATE && !std::mem::replace(&mut self.has_warned, true)
     }
 
     /// Whether something was claimed that is not proved yet.

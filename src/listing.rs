@@ -192,7 +192,8 @@ impl Listing {
         let patience = self.limit.unwrap_or(HOLE_PATIENCE).min(HOLE_PATIENCE);
         if !holes.is_failing() {
             log::warn!(
-                "stream {:?}: the listing shows open shards for a part of the hash keys only;                  listing again for up to {patience:?}",
+                "stream {:?}: the listing shows open shards for a part of the hash keys only; \
+                 listing again for up to {patience:?}",
                 self.stream,
             );
         }

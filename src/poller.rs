@@ -284,9 +284,12 @@ impl Poller {
             self.token = None;
             return self.deliver_end(records, behind_latest, Ending::Read(children));
         }
-        match &next {
-            Some(_) => self.doubts.settle(),
-            None => self.doubts.open(Doubt::End),
+        if next.is_none() {
+            self.doubts.open(Doubt::End);
+        } else if self.doubts.settle() {
+            self.warn(
+                "an answer had no next shard iterator, as if the shard had ended, but it goes on: check what answers",
+            );
         }
         self.token = next.map(|token| (token, now));
         match span {
@@ -338,22 +341,23 @@ impl Poller {
             (Doubt::Replaced(error), Proof::Unknown) => {
                 self.missing = Some(error);
                 self.token = None;
-                Step::Wait(self.doubts.wait(now, rng).0)
+                Step::Wait(self.doubts.wait(now, rng))
             }
         }
     }
 
+    fn warn(&self, what: &str) {
+        log::warn!("stream {:?}, shard {:?}: {what}", self.stream, self.shard.id());
+    }
+
     /// An end was claimed and not proved: the shard is read on after its last record.
     fn read_on(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
-        let (wait, is_first) = self.doubts.wait(now, rng);
-        if is_first {
-            log::warn!(
-                "stream {:?}, shard {:?}: an answer had no next shard iterator, as if the shard had ended, which \
-                 nothing else shows; it is read on, again in {wait:?}",
-                self.stream,
-                self.shard.id(),
+        if self.doubts.is_strange(now) {
+            self.warn(
+                "answers have no next shard iterator, as if the shard had ended, which no listing shows; it is read on",
             );
         }
+        let wait = self.doubts.wait(now, rng);
         Step::Wait(wait)
     }
 
@@ -461,13 +465,11 @@ impl Poller {
         match (&self.cursor, self.cursor.position()) {
             // Only a time later than the service's own is refused: what comes from now on is all of it.
             (Cursor::Time(time), _) => {
-                log::warn!(
-                    "stream {:?}, shard {:?}: the service refused to begin at {}, so that its clock is behind; reading \
-                     begins at what arrives from now on: check this machine's clock",
-                    self.stream,
-                    self.shard.id(),
-                    Position::From(*time),
-                );
+                let time = Position::From(*time);
+                self.warn(&format!(
+                    "the service refused to begin at {time}, so that its clock is behind; reading begins at what \
+                     arrives from now on: check this machine's clock"
+                ));
                 self.cursor = Cursor::Fresh(IteratorType::Latest);
                 self.call(now)
             }

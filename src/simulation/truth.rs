@@ -298,8 +298,9 @@ impl Truth {
         stored: &[(String, Position)],
     ) {
         let is_present = position.sequence().is_some_and(|number| self.is_present(number));
-        let is_known = is_present && !self.run.is_outlived;
-        let Some(shard) = self.shards.get(id).filter(|_| is_known) else { return };
+        // What was started is of the stream that had the name before.
+        let is_told = is_present && !self.run.is_outlived;
+        let Some(shard) = self.shards.get(id).filter(|_| is_told) else { return };
         for parent in shard.parents.iter().filter(|id| self.run.started.contains(*id)) {
             let parents = stored.iter().find(|(stored, _)| stored == parent);
             let is_over = parents.is_some_and(|(_, position)| position.is_end());
