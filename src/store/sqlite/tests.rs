@@ -64,7 +64,7 @@ fn the_connection_that_writes_has_the_durability_that_was_chosen() {
     let directory = Directory::new();
     let pragmas = |store: &SqliteStore| {
         update(store, "shard", 1).unwrap();
-        let connection = connection(&store);
+        let connection = connection(store);
         let get =
             |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
         let mode: String = get_text(&connection, "journal_mode");
@@ -237,7 +237,7 @@ fn a_full_disk_may_pass_and_loses_nothing() {
 
 fn limit_pages(store: &SqliteStore, pages: u32) {
     let sql = format!("PRAGMA max_page_count = {pages}");
-    connection(&store).query_row(&sql, [], |_| Ok(())).unwrap();
+    connection(store).query_row(&sql, [], |_| Ok(())).unwrap();
 }
 
 #[test]
