@@ -39,7 +39,9 @@ impl Retry {
         if !is_refusal(error) {
             return self.wait(now, rng, limit);
         }
-        if !error.may_pass() {
+        // Keys that were new a moment ago may be old by now: another shard's refusal had them replaced.
+        let is_renewed = error.refuses_new_keys() && self.refused.is_none();
+        if !error.may_pass() && !is_renewed {
             return None;
         }
         self.refused(now, rng, limit)
@@ -172,7 +174,8 @@ mod tests {
         assert!(at(60, &mut retry, &error(ErrorClass::Throttled)));
         assert!(!at(61, &mut retry, &refused));
         let renewed = error(ErrorClass::Credentials).with_new_keys_refused();
-        assert!(!at(0, &mut Retry::default(), &renewed));
+        let mut retry = Retry::default();
+        assert!(at(0, &mut retry, &renewed) && !at(0, &mut retry, &renewed));
     }
 
     #[test]

@@ -35,11 +35,14 @@ fn a_fatal_error_of_the_listing_comes_out_without_a_shard() {
 }
 
 #[test]
-fn credentials_that_are_refused_again_are_an_error() {
+fn credentials_that_are_refused_for_too_long_are_an_error() {
     for operation in [Operation::ListShards, Operation::GetShardIterator, Operation::GetRecords] {
         let kinesis = kinesis(1, 0);
-        kinesis.fail_next(operation, 2, ErrorClass::Credentials);
-        assert_eq!(class(&failure(open(&kinesis))), ErrorClass::Credentials, "{operation:?}");
+        kinesis.fail_next(operation, usize::MAX, ErrorClass::Credentials);
+        let borne = Duration::from_millis(300);
+        let config = quick().start_patience(borne).max_outage(borne);
+        let stream = Stream::new(kinesis.clone(), STREAM, LocalStore::new(), config).unwrap();
+        assert_eq!(class(&failure(stream)), ErrorClass::Credentials, "{operation:?}");
     }
 }
 
@@ -63,7 +66,9 @@ fn an_outage_longer_than_allowed_is_an_error_with_its_shard() {
 #[test]
 fn a_stream_that_is_deleted_under_the_reader_is_not_found() {
     let kinesis = kinesis(2, 10);
-    let (batches, listener) = open(&kinesis).receiver().unwrap();
+    let config = quick().max_outage(Duration::from_millis(300));
+    let stream = Stream::new(kinesis.clone(), STREAM, LocalStore::new(), config).unwrap();
+    let (batches, listener) = stream.receiver().unwrap();
     batches.recv_timeout(SOON).unwrap().commit().unwrap();
     kinesis.delete_stream(STREAM);
     // Disconnected when the consumer has ended.

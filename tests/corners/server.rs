@@ -269,7 +269,8 @@ fn a_stream_that_is_missing_or_deleted_under_the_reader_is_an_error() {
     assert!(matches!(error, Error::StreamNotFound { .. }), "{error}");
     // The server goes on answering while it deletes.
     cloud.put(0..10);
-    let (batches, listener) = cloud.open(&Positions::default(), quick()).receiver().unwrap();
+    let config = quick().max_outage(Duration::from_millis(300));
+    let (batches, listener) = cloud.open(&Positions::default(), config).receiver().unwrap();
     batches.recv_timeout(SOON).unwrap().commit().unwrap();
     cloud.admin.delete().unwrap();
     until("the consumer ends", || listener.is_finished());

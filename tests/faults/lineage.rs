@@ -149,8 +149,11 @@ fn records_that_come_with_the_end_of_a_shard_are_read() {
             trial.faults.add(Rule::always(Fault::ChildShards));
         }
         let run = through(&trial, |trial| split(trial, 0));
-        assert_eq!(trial.faults.count(&Fault::EndsWithRecords), 1);
-        assert!(run.end(SHARD).1 > 0, "{:?}", run.batches);
+        // Without children it is a claim, which is read once more when a listing has shown the shard closed.
+        let names_children = name == "end-with-all";
+        let times = if names_children { 1 } else { 2 };
+        assert_eq!(trial.faults.count(&Fault::EndsWithRecords), times);
+        assert_eq!(run.end(SHARD).1 > 0, names_children, "{:?}", run.batches);
         let stored = trial.store.get_shard_iterator(name, SHARD).unwrap();
         assert!(stored.is_some_and(|position| position.is_end()));
     }

@@ -8,7 +8,7 @@ use kinesis_consumer::{Credentials, Error, ErrorClass, Stream};
 
 use crate::logs;
 use crate::support::{Fault, Operation, Rule};
-use crate::trial::{OTHER_SHARD, Run, SHARD, Trial, at_once};
+use crate::trial::{BORNE, OTHER_SHARD, Run, SHARD, Trial, at_once};
 
 /// No wait before another attempt is shorter, also where the interval is zero.
 const FLOOR: Duration = Duration::from_millis(50);
@@ -111,7 +111,9 @@ fn is_fatal(name: &str, code: &'static str, says: &str) {
         let is_read = operation == Operation::GetRecords;
         let rule = if is_read { rule.of(SHARD).after(2) } else { rule };
         trial.faults.add(rule);
-        let run = trial.read(61);
+        // Some of them may pass, and are borne for a while.
+        let config = Trial::config().start_patience(BORNE).max_outage(BORNE);
+        let run = Run::of(trial.stream(config), 61, |_| {});
         let error = run.result.as_ref().unwrap_err();
         let Error::Client { stream, shard, source, .. } = error else { panic!("{error:?}") };
         assert_eq!((stream.as_str(), source.code()), (name, Some(code)));
@@ -191,6 +193,23 @@ fn credentials_that_expire_for_all_shards_at_once_are_replaced_once() {
     trial.check_all([&run]);
     assert_eq!(trial.faults.count(&expired), 4);
     assert!((2..=5).contains(&asked.load(Ordering::SeqCst)));
+}
+
+#[test]
+fn a_refusal_that_passes_does_not_end_a_reader() {
+    let codes = [
+        "InvalidSignatureException",
+        "RequestExpired",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+    ];
+    at_once(codes, |code| {
+        let trial = Trial::new(&format!("passes-{}", code.len()), 2, 60);
+        let refusal = Fault::refusal(code);
+        trial.read_all_through(&refusal, |fault| {
+            Rule::once(fault).on(Operation::GetRecords).of(SHARD).after(2)
+        });
+    });
 }
 
 #[test]

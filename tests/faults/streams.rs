@@ -6,7 +6,7 @@ use kinesis_consumer::{Config, Error, Gap, OnGap, Store};
 
 use crate::logs;
 use crate::support::{Fault, Operation, Rule};
-use crate::trial::{PATIENCE, Run, SHARD, Trial};
+use crate::trial::{BORNE, PATIENCE, Run, SHARD, Trial};
 
 /// After two batches the shard waits for `meanwhile`, after which its next call fails like this.
 fn interrupted(
@@ -110,7 +110,8 @@ fn create_again(trial: &Trial) {
 #[test]
 fn a_stream_deleted_under_the_reader_is_an_error() {
     let trial = Trial::new("deleted", 1, 40);
-    let run = interrupted(&trial, Trial::config(), 41, || delete(&trial), None);
+    let config = Trial::config().max_outage(BORNE);
+    let run = interrupted(&trial, config, 41, || delete(&trial), None);
     assert!(matches!(run.result, Err(Error::StreamNotFound { .. })), "{:?}", run.result);
     let text = run.error();
     assert!(text.contains("deleted") && text.contains("check its name"), "{text}");
@@ -124,7 +125,7 @@ fn a_stream_deleted_under_the_reader_is_an_error() {
 fn a_stream_created_again_under_the_reader_is_a_gap() {
     for (name, on_gap) in [("again-fail", OnGap::Fail), ("again-earliest", OnGap::Earliest)] {
         let trial = Trial::new(name, 1, 40);
-        let config = Trial::config().on_gap(on_gap);
+        let config = Trial::config().on_gap(on_gap).max_outage(BORNE);
         let again = || create_again(&trial);
         let run = interrupted(&trial, config.clone(), 41, again, Some("ResourceNotFoundException"));
         // Whatever was chosen: the new stream may have other shards.

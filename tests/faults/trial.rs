@@ -22,6 +22,8 @@ pub(crate) const SHARD: &str = "shardId-000000000000";
 pub(crate) const OTHER_SHARD: &str = "shardId-000000000001";
 /// How long the next batch may take on a machine that is busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a refusal is borne that may pass.
+pub(crate) const BORNE: Duration = Duration::from_millis(500);
 /// Time for whatever should not come any more: five intervals.
 const LULL: Duration = Duration::from_millis(100);
 const INTERVAL: Duration = Duration::from_millis(20);
