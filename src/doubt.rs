@@ -100,8 +100,12 @@ impl Doubts {
         self.retry.wait(now, rng, None).expect("without a limit there is always a wait")
     }
 
-    /// An end is not proved yet: whether that is to be told. A listing may be late by some seconds.
+    /// An end is not proved yet: whether that is to be told. A listing may be late by some seconds, and of a closed
+    /// shard it is only a question of when.
     pub(crate) fn is_strange(&mut self, now: Duration) -> bool {
+        if self.is_closed {
+            return false;
+        }
         let since = *self.since.get_or_insert(now);
         now.saturating_sub(since) >= LATE && !std::mem::replace(&mut self.has_warned, true)
     }

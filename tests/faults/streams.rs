@@ -125,7 +125,7 @@ fn a_stream_deleted_under_the_reader_is_an_error() {
 fn a_stream_created_again_under_the_reader_is_a_gap() {
     for (name, on_gap) in [("again-fail", OnGap::Fail), ("again-earliest", OnGap::Earliest)] {
         let trial = Trial::new(name, 1, 40);
-        let config = Trial::config().on_gap(on_gap).max_outage(BORNE);
+        let config = Trial::config().on_gap(on_gap).max_outage(BORNE * 20);
         let again = || create_again(&trial);
         let run = interrupted(&trial, config.clone(), 41, again, Some("ResourceNotFoundException"));
         // Whatever was chosen: the new stream may have other shards.
