@@ -176,7 +176,8 @@ impl Config {
     }
 
     /// How long calls for a shard may fail, after the first success, before that is an error; `None`
-    /// tries for ever. Defaults to `None`.
+    /// tries for ever. A refusal that may pass, such as that of keys which are about to be renewed, is borne
+    /// as long; with `None` for a minute. Defaults to `None`.
     pub fn max_outage(mut self, outage: impl Into<Option<Duration>>) -> Self {
         self.max_outage = outage.into();
         self
