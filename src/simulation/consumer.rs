@@ -50,8 +50,7 @@ pub(super) struct Consumer {
     /// Handled by a worker, and to be committed later, in any order.
     uncommitted: Vec<Batch>,
     is_dispatching: bool,
-    pub(super) has_listed: bool,
-    has_started: bool,
+    pub(super) has_started: bool,
     /// Whether the stream was listed before the store is read.
     lists_first: bool,
     is_stopping: bool,
@@ -116,7 +115,6 @@ impl Consumer {
             shards
         });
         Self {
-            has_listed: listed.is_some(),
             has_started: false,
             lists_first: listed.is_some(),
             coordinator: Coordinator::new(plan, config, listed, is_dispatching),
@@ -319,7 +317,6 @@ impl Consumer {
         let listed = listed.map(|page| oddities::listed(world, page, !self.has_started));
         // One that lacks something is made again, before anything is read.
         if listed.as_ref().is_ok_and(|page| page.next_token.is_none()) && !self.has_started {
-            self.has_listed = true;
             world.truth.lock().lists();
             skip_for_latest(world);
         }

@@ -266,8 +266,8 @@ impl World {
             }) if self.temper.config.on_gap == OnGap::Fail
                 && self.truth.lock().is_misfit(shard) => {}
             Some(Error::Gap { .. } | Error::StreamNotFound { .. }) if self.was_recreated => {}
-            // Patience ended by chance, before the first listing.
-            Some(Error::Client { shard: None, .. }) if in_chaos && !consumer.has_listed => {}
+            // Patience ended by chance, before the first listing that was whole.
+            Some(Error::Client { shard: None, .. }) if in_chaos && !consumer.has_started => {}
             // For a minute by chance.
             Some(Error::Client { source, .. }) if in_chaos && is_refusal(source.class()) => {}
             Some(Error::StreamNotFound { .. }) if in_chaos && self.temper.call_faults > 0.0 => {}
