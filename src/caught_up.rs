@@ -28,10 +28,21 @@ impl CaughtUp {
         }
     }
 
-    /// Whether nothing that came before this record can be missing; without a record, nothing at all. `arrival` is
-    /// when the record came into the stream, if that is known.
-    pub(crate) fn vouches(&self, now: Duration, arrival: Option<SystemTime>) -> bool {
+    /// Whether nothing that came before this record can be missing; without a record, nothing at all. `service` is
+    /// the service's clock now, and `arrival` when the record came into the stream, if they are known.
+    pub(crate) fn vouches(
+        &self,
+        now: Duration,
+        service: Option<SystemTime>,
+        arrival: Option<SystemTime>,
+    ) -> bool {
         let Some(witness) = self.0.as_ref().filter(|_| self.is_recent(now)) else { return false };
+        // Our own clock stands still while the machine sleeps.
+        if let Some((then, now)) = witness.service.zip(service) {
+            if now.duration_since(then).is_ok_and(|age| age >= LEAST_RETENTION) {
+                return false;
+            }
+        }
         // A record that was there already contradicts the witness.
         match (witness.service, arrival) {
             (Some(service), Some(arrival)) => {
@@ -59,24 +70,26 @@ mod tests {
     #[test]
     fn a_day_after_the_last_witness_something_may_be_missing() {
         let mut caught_up = CaughtUp::default();
-        assert!(!caught_up.vouches(HOUR, None));
+        assert!(!caught_up.vouches(HOUR, None, None));
         caught_up.see(HOUR, noon(), false);
-        assert!(caught_up.vouches(HOUR * 24, None) && !caught_up.vouches(HOUR * 25, None));
+        assert!(
+            caught_up.vouches(HOUR * 24, None, None) && !caught_up.vouches(HOUR * 25, None, None)
+        );
     }
 
     #[test]
     fn a_token_made_anew_prolongs_what_is_known_but_does_not_begin_it() {
         let mut caught_up = CaughtUp::default();
         caught_up.see(HOUR, noon(), true);
-        assert!(!caught_up.vouches(HOUR, None));
+        assert!(!caught_up.vouches(HOUR, None, None));
         caught_up.see(HOUR, noon(), false);
         for hour in (13..200).step_by(12) {
             caught_up.see(HOUR * hour, noon(), true);
-            assert!(caught_up.vouches(HOUR * (hour + 1), None), "{hour}");
+            assert!(caught_up.vouches(HOUR * (hour + 1), None, None), "{hour}");
         }
         // Longer than a day without a look.
         caught_up.see(HOUR * 300, noon(), true);
-        assert!(!caught_up.vouches(HOUR * 300, None));
+        assert!(!caught_up.vouches(HOUR * 300, None, None));
     }
 
     #[test]
@@ -85,9 +98,18 @@ mod tests {
         caught_up.see(HOUR, noon(), false);
         let arrival = |seconds: u64| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         let noon = 12 * 3600;
-        assert!(caught_up.vouches(HOUR * 2, arrival(noon + 60)));
-        assert!(caught_up.vouches(HOUR * 2, arrival(noon - 1)));
-        assert!(!caught_up.vouches(HOUR * 2, arrival(noon - 60)));
-        assert!(caught_up.vouches(HOUR * 2, None));
+        assert!(caught_up.vouches(HOUR * 2, None, arrival(noon + 60)));
+        assert!(caught_up.vouches(HOUR * 2, None, arrival(noon - 1)));
+        assert!(!caught_up.vouches(HOUR * 2, None, arrival(noon - 60)));
+        assert!(caught_up.vouches(HOUR * 2, None, None));
+    }
+
+    #[test]
+    fn a_machine_that_slept_for_days_does_not_vouch() {
+        let mut caught_up = CaughtUp::default();
+        caught_up.see(HOUR, noon(), false);
+        let later = |hours: u32| noon().map(|noon| noon + HOUR * hours);
+        assert!(caught_up.vouches(HOUR * 2, later(1), None));
+        assert!(!caught_up.vouches(HOUR * 2, later(72), None));
     }
 }

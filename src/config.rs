@@ -241,7 +241,8 @@ impl Config {
         self
     }
 
-    /// Whom to tell of what does not stop the consumer: gaps that are passed over, and stalls. It is called on
+    /// Whom to tell of what does not stop the consumer: gaps that are passed over, stalls, and
+    /// user records that are left out of aggregates. It is called on
     /// threads of the consumer, must not block, and a panic in it stops the consumer and reaches the caller
     /// of `listen` or `join`. Defaults to nobody; the log is told as well.
     pub fn on_notice(mut self, tell: impl Fn(&Notice) + Send + Sync + 'static) -> Self {

@@ -38,10 +38,16 @@ impl Cursor {
     pub(crate) fn new(start: StartAt) -> Self {
         match start {
             StartAt::Fresh(at) | StartAt::Reset(at) => Self::Fresh(at),
-            StartAt::Stored(Position::From(time)) => Self::Time(time),
-            StartAt::Stored(Position::After { sequence, sub }) => Self::After { sequence, sub },
+            StartAt::Stored(Position::From(time)) | StartAt::Reopened(Position::From(time)) => {
+                Self::Time(time)
+            }
+            StartAt::Stored(Position::After { sequence, sub })
+            | StartAt::Reopened(Position::After { sequence, sub }) => Self::After { sequence, sub },
             // No lineage starts a shard that is done; after its last record the end is found again.
-            StartAt::Stored(Position::End { sequence }) => Self::After { sequence, sub: u64::MAX },
+            StartAt::Stored(Position::End { sequence })
+            | StartAt::Reopened(Position::End { sequence }) => {
+                Self::After { sequence, sub: u64::MAX }
+            }
         }
     }
 

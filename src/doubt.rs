@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client::ClientError;
 use crate::retry::Retry;
 
-/// A closed shard is believed to have ended that claims so this often in a row, though it says to be behind.
+/// A closed shard is believed to have ended that claims so this often, though no answer says that it is at the tip.
 const ENOUGH: u32 = 3;
 /// How late a listing may show what happened, before that is strange.
 const LATE: Duration = Duration::from_secs(5);
@@ -45,11 +45,11 @@ impl Doubts {
         Self { is_closed, ..Self::default() }
     }
 
-    /// An answer had no next token: whether the shard has ended. It has not if it says that there is more to read,
-    /// unless it says so again and again.
-    pub(crate) fn is_end(&mut self, names_children: bool, is_behind: bool) -> bool {
+    /// An answer had no next token: whether the shard has ended. An answer that is not sure to be at the tip is
+    /// believed only if it comes again and again.
+    pub(crate) fn is_end(&mut self, names_children: bool, is_at_tip: bool) -> bool {
         self.count += 1;
-        names_children || (self.is_closed && (!is_behind || self.count >= ENOUGH))
+        names_children || (self.is_closed && (is_at_tip || self.count >= ENOUGH))
     }
 
     /// A listing has shown the shard closed.

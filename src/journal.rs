@@ -190,6 +190,7 @@ fn place_of(start: &StartAt) -> String {
     };
     match start {
         StartAt::Stored(position) => format!("where the store says, {position}"),
+        StartAt::Reopened(position) => format!("open again, {position}"),
         StartAt::Fresh(at) => first(at),
         StartAt::Reset(at) => format!("anew, {}", first(at)),
     }

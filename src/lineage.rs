@@ -28,6 +28,8 @@ pub(crate) struct Lineage {
     stored: BTreeMap<String, Position>,
     tree: Tree,
     missing: Missing,
+    /// Shards that are over and were not listed any more: not to be read again, should a listing show them.
+    forgotten: BTreeSet<Arc<str>>,
     /// What nothing holds up, and has not been started.
     free: BTreeSet<Arc<str>>,
     waiting: BTreeSet<Arc<str>>,
@@ -68,6 +70,7 @@ impl Lineage {
             stored: stored.into_iter().collect(),
             tree: Tree::default(),
             missing: Missing::default(),
+            forgotten: BTreeSet::new(),
             free: BTreeSet::new(),
             waiting: BTreeSet::new(),
             reading: 0,
@@ -210,6 +213,9 @@ impl Lineage {
     fn take_in(&mut self, shards: Vec<Shard>) -> Result<Vec<Arc<str>>, Error> {
         let (mut born, mut touched) = (Vec::new(), BTreeSet::new());
         for shard in shards {
+            if self.forgotten.contains(shard.id()) {
+                continue;
+            }
             if let Some(known) = self.tree.get_mut(shard.id()) {
                 known.check_same(&shard, &self.plan.stream)?;
                 known.listing = self.listings;
@@ -349,10 +355,15 @@ impl Lineage {
     /// Shards that were read, and are not listed any more, are forgotten: but not at once, as a listing may lack
     /// them.
     fn forget(&mut self) {
-        let (listings, missing) = (self.listings, &self.missing);
+        let (listings, missing, forgotten) = (self.listings, &self.missing, &mut self.forgotten);
         self.tree.forget(|id, node| {
             let is_over = node.state.is_done() || (!node.is_wanted && node.shard.is_closed());
-            is_over && listings - node.listing > FORGOTTEN_AFTER && !missing.is_sought(id)
+            let is_gone = is_over && listings - node.listing > FORGOTTEN_AFTER;
+            let is_forgotten = is_gone && !missing.is_sought(id);
+            if is_forgotten {
+                forgotten.insert(Arc::from(id));
+            }
+            is_forgotten
         });
         let tree = &self.tree;
         self.barren.retain(|id| tree.get(id).is_some());
@@ -433,9 +444,9 @@ impl Lineage {
             Position::End { .. } if shard.is_closed() => return Ok(None),
             // Of another stream, or ahead of the listing: reading from there tells which.
             Position::End { sequence } if sequence > shard.starting_sequence_number() => {
-                StartAt::Stored(Position::after(sequence.clone()))
+                StartAt::Reopened(Position::after(sequence.clone()))
             }
-            Position::End { .. } => StartAt::Fresh(IteratorType::TrimHorizon),
+            Position::End { .. } => StartAt::Reset(IteratorType::TrimHorizon),
             stored => StartAt::Stored(stored.clone()),
         };
         Ok(Some(Start { shard, at, gap: None }))

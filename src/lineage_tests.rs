@@ -175,8 +175,8 @@ fn the_stored_end_of_an_open_shard_is_not_taken_at_its_word() {
     let starts =
         |number| started(&mut lineage(plan(IteratorType::Latest), &[(0, end(number))], open()));
     let starting: usize = open()[0].starting_sequence_number().as_str().parse().unwrap();
-    assert_eq!(starts(starting + 1), [(id(0), StartAt::Stored(after(starting + 1)))]);
-    assert_eq!(starts(starting), [fresh(0, IteratorType::TrimHorizon)]);
+    assert_eq!(starts(starting + 1), [(id(0), StartAt::Reopened(after(starting + 1)))]);
+    assert_eq!(starts(starting), [(id(0), StartAt::Reset(IteratorType::TrimHorizon))]);
 }
 
 #[test]

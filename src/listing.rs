@@ -224,7 +224,10 @@ impl Listing {
     fn failed(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Next {
         let stream = self.stream.clone();
         let is_final = self.is_first()
-            && matches!(error.class(), ErrorClass::NotFound | ErrorClass::InvalidArgument);
+            && matches!(
+                error.class(),
+                ErrorClass::NotFound | ErrorClass::InvalidArgument | ErrorClass::Fatal
+            );
         let wait = match error.class() {
             _ if is_final => None,
             ErrorClass::InvalidArgument => self.retry.refused(now, rng, self.limit),

@@ -26,6 +26,8 @@ use crate::store::{StoreError, StoreErrorKind};
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(270);
 /// The server's clock is told in whole seconds, and may be told after the token was made.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
+/// No clock is further ahead of the service's than this.
+const MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads one shard: asked with the outcome of its last step, it says the next one.
 #[derive(Debug)]
@@ -40,6 +42,9 @@ pub(crate) struct Poller {
     /// The record that the first answer after a resumption must start with.
     expected: Option<SequenceNumber>,
     caught_up: CaughtUp,
+    /// The service's clock at the last answer, if it told it, and this machine's when a place was refused.
+    service: Option<SystemTime>,
+    wall: Option<SystemTime>,
     doubts: Doubts,
     /// What the answer that comes next spans, where user records have taken the place of its own.
     span: Option<Span>,
@@ -84,8 +89,8 @@ enum Call {
 
 impl Poller {
     pub(crate) fn new(stream: Arc<str>, start: Start, pace: Pace, delay: Duration) -> Self {
-        let reset = matches!(start.at, StartAt::Reset(_));
-        let unconfirmed = matches!(start.at, StartAt::Stored(_));
+        let reset = matches!(start.at, StartAt::Reset(_) | StartAt::Reopened(_));
+        let unconfirmed = matches!(start.at, StartAt::Stored(_) | StartAt::Reopened(_));
         let mut poller = Self {
             stream,
             doubts: Doubts::new(start.shard.is_closed()),
@@ -99,6 +104,8 @@ impl Poller {
             is_begun: false,
             expected: None,
             caught_up: CaughtUp::default(),
+            service: None,
+            wall: None,
             span: None,
             to_store: None,
             reset: false,
@@ -134,12 +141,16 @@ impl Poller {
     ) -> Step {
         match outcome {
             Outcome::Waited => self.call(now),
-            Outcome::Iterator(Ok((iterator, wall))) => self.begun(now, iterator, wall),
+            Outcome::Iterator(Ok(iterator), wall) => self.begun(now, iterator, wall),
+            Outcome::Iterator(Err(error), wall) => {
+                self.wall = Some(wall);
+                self.failed(now, rng, error)
+            }
             Outcome::Records(Ok(answer)) => self.answered(now, rng, answer),
             Outcome::Status(Ok(status)) => self.described(now, rng, status),
-            Outcome::Iterator(Err(error))
-            | Outcome::Records(Err(error))
-            | Outcome::Status(Err(error)) => self.failed(now, rng, error),
+            Outcome::Records(Err(error)) | Outcome::Status(Err(error)) => {
+                self.failed(now, rng, error)
+            }
             Outcome::Stored(Ok(())) => {
                 (self.to_store, self.reset) = (None, false);
                 if self.store_retry.succeeded(now).is_some() {
@@ -267,8 +278,12 @@ impl Poller {
         let is_caught_up = answer.is_caught_up() && self.span.is_none();
         let Answer { mut records, next, behind_latest, children, server_time } = answer;
         self.is_behind = behind_latest.is_some_and(|behind| !behind.is_zero());
-        let has_ended = next.is_none() && self.doubts.is_end(!children.is_empty(), self.is_behind);
+        self.service = server_time;
         let span = self.span.take().or_else(|| Span::of(&records));
+        // One that is behind, does not say, or lacks the record that it was to begin with may be followed by more.
+        let lacks = self.expected.is_some() && span.is_none();
+        let is_at_tip = behind_latest == Some(Duration::ZERO) && !lacks;
+        let has_ended = next.is_none() && self.doubts.is_end(!children.is_empty(), is_at_tip);
         if let Err(error) = self.resume(now, &mut records, span.as_ref(), has_ended) {
             return Step::Fail(error);
         }
@@ -335,9 +350,14 @@ impl Poller {
                     None => self.aged_out(now),
                 }
             }
-            (Doubt::Vanished(error), Proof::Open | Proof::Unknown) => self.again(now, rng, error),
+            (Doubt::Vanished(error), Proof::Open) => {
+                self.last = Call::GetIterator;
+                self.again(now, rng, error)
+            }
             // The listing would have failed if the stream were another.
             (Doubt::Replaced(_), Proof::Closed | Proof::Gone | Proof::Open) => self.call(now),
+            // That there is no listing says nothing about the shard.
+            (Doubt::Vanished(_), Proof::Unknown) => Step::Wait(self.doubts.wait(now, rng)),
             (Doubt::Replaced(error), Proof::Unknown) => {
                 self.missing = Some(error);
                 self.token = None;
@@ -391,7 +411,7 @@ impl Poller {
         available: Option<SequenceNumber>,
         arrival: Option<SystemTime>,
     ) -> Result<(), Error> {
-        if wanted.is_some() && self.caught_up.vouches(now, arrival) {
+        if wanted.is_some() && self.caught_up.vouches(now, self.service, arrival) {
             log::debug!(
                 "stream {:?}, shard {:?}: the last record that was read has left the stream; none is missing",
                 self.stream,
@@ -440,6 +460,13 @@ impl Poller {
                 self.renew(now, rng, error)
             }
             (ErrorClass::InvalidArgument, Call::GetIterator) => self.place_refused(now, rng, error),
+            (ErrorClass::InvalidArgument, Call::GetRecords) => {
+                self.token = None;
+                match self.retry.refused(now, rng, self.pace.max_outage) {
+                    Some(wait) => self.backs_off(wait, error),
+                    None => Step::Fail(self.client_error(None, error)),
+                }
+            }
             (ErrorClass::InvalidArgument, _) => Step::Fail(self.client_error(None, error)),
             // The stream, or the shard alone?
             (ErrorClass::NotFound, Call::GetIterator) => {
@@ -462,25 +489,38 @@ impl Poller {
         rng: &mut fastrand::Rng,
         error: ClientError,
     ) -> Step {
-        match (&self.cursor, self.cursor.position()) {
-            // Only a time later than the service's own is refused: what comes from now on is all of it.
-            (Cursor::Time(time), _) => {
-                let time = Position::From(*time);
+        let Some(wanted) = self.cursor.position() else {
+            return Step::Fail(self.client_error(None, error));
+        };
+        let time = match &self.cursor {
+            Cursor::Time(time) => Some(*time),
+            _ if self.unconfirmed => return self.foreign(now, wanted),
+            _ => None,
+        };
+        // It was good before, or is a time, which no service refuses for ever: one refusal is not final.
+        match (self.retry.refused(now, rng, self.pace.max_outage), time) {
+            (Some(wait), _) => self.backs_off(wait, error),
+            (None, None) => self.foreign(now, wanted),
+            (None, Some(time)) if self.may_be_ahead(time) => {
                 self.warn(&format!(
-                    "the service refused to begin at {time}, so that its clock is behind; reading begins at what \
+                    "the service refused to begin at {wanted}, so that its clock is behind; reading begins at what \
                      arrives from now on: check this machine's clock"
                 ));
                 self.cursor = Cursor::Fresh(IteratorType::Latest);
                 self.call(now)
             }
-            (_, Some(wanted)) if self.unconfirmed => self.foreign(now, wanted),
-            // It was read in this run: one refusal is not final.
-            (_, Some(wanted)) => match self.retry.refused(now, rng, self.pace.max_outage) {
-                Some(wait) => self.backs_off(wait, error),
-                None => self.foreign(now, wanted),
-            },
-            (_, None) => Step::Fail(self.client_error(None, error)),
+            (None, Some(_)) => {
+                let lasted = self.retry.lasted(now, &error);
+                Step::Fail(self.client_error(lasted, error))
+            }
         }
+    }
+
+    /// Whether the time may be later than the service's own, which is all that it refuses of a time: then what comes
+    /// from now on is all of it.
+    fn may_be_ahead(&self, time: SystemTime) -> bool {
+        let early = self.wall.and_then(|wall| wall.checked_sub(MAX_AHEAD));
+        early.is_none_or(|early| time > early)
     }
 
     /// A new token, at once; if new tokens are refused too, with a backoff.
@@ -571,10 +611,12 @@ impl Poller {
     /// The store's position is of no use: it is overwritten before anything is read.
     fn overwrite(&mut self) {
         self.reset = true;
-        if !self.cursor.is_latest() {
+        self.to_store = match &self.cursor {
+            Cursor::Fresh(IteratorType::Latest) => None,
             // Everything: a store knows times, and no record is older than this one.
-            self.to_store = Some(Position::From(UNIX_EPOCH));
-        }
+            Cursor::Fresh(_) => Some(Position::From(UNIX_EPOCH)),
+            Cursor::Time(_) | Cursor::After { .. } => self.cursor.position(),
+        };
     }
 
     fn unstored(&mut self, now: Duration, rng: &mut fastrand::Rng, error: StoreError) -> Step {

@@ -64,7 +64,7 @@ impl Trial {
     fn fails(&mut self, class: ErrorClass) -> Step {
         let error = ClientError::new(class, "GetRecords", "");
         match self.poller.last {
-            Call::GetIterator => self.step(Outcome::Iterator(Err(error))),
+            Call::GetIterator => self.step(Outcome::Iterator(Err(error), wall())),
             Call::GetRecords => self.step(Outcome::Records(Err(error))),
             Call::Describe => self.step(Outcome::Status(Err(error))),
         }
@@ -76,7 +76,7 @@ impl Trial {
 
     fn gets_iterator_at(&mut self, server_time: Option<SystemTime>) -> Step {
         let iterator = ShardIterator::new(Token::new("t"), server_time);
-        self.step(Outcome::Iterator(Ok((iterator, wall()))))
+        self.step(Outcome::Iterator(Ok(iterator), wall()))
     }
 
     fn gets(&mut self, numbers: &[u64]) -> Step {
@@ -92,7 +92,8 @@ impl Trial {
 
     /// An answer that claims the shard's end, and names no children.
     fn gets_claim(&mut self, numbers: &[u64]) -> Step {
-        self.step(Outcome::Records(Ok(answer(numbers, None))))
+        let answer = answer(numbers, None).with_behind_latest(Duration::ZERO);
+        self.step(Outcome::Records(Ok(answer)))
     }
 
     /// An answer without records that is not behind, at this time of the service.
@@ -749,7 +750,7 @@ fn a_time_that_the_service_refuses_is_no_position_of_another_stream() {
     let stored = StartAt::Stored(Position::From(wall()));
     let mut trial = trial(stored);
     trial.step(Outcome::Waited);
-    let step = trial.fails(ErrorClass::InvalidArgument);
+    let step = trial.fails_until_it_is_final(ErrorClass::InvalidArgument);
     assert_eq!(trial.iterator_of(&step), IteratorType::Latest);
     assert!(matches!(trial.gets_iterator(), Step::Store { reset: false, .. }));
     trial.step(Outcome::Stored(Ok(())));
@@ -803,4 +804,59 @@ fn a_start_that_cannot_be_stored_is_said_each_time_and_its_end_once() {
     trial.step(Outcome::Waited);
     trial.step(Outcome::Stored(Ok(())));
     assert!(matches!(trial.poller.take_trouble(), Some(Trouble::Stored)));
+}
+
+#[test]
+fn a_time_of_long_ago_that_is_refused_once_is_asked_for_again_and_never_skipped() {
+    let long_ago = wall() - Duration::from_secs(2 * 24 * 60 * 60);
+    for time in [UNIX_EPOCH, long_ago] {
+        let mut trial = trial(StartAt::Stored(Position::From(time)));
+        let step = trial.step(Outcome::Waited);
+        let at = trial.iterator_of(&step);
+        assert!(matches!(trial.fails(ErrorClass::InvalidArgument), Step::Wait(_)));
+        let step = trial.step(Outcome::Waited);
+        assert_eq!(trial.iterator_of(&step), at);
+        let step = trial.fails_until_it_is_final(ErrorClass::InvalidArgument);
+        assert!(matches!(step, Step::Fail(Error::Client { .. })), "{step:?}");
+    }
+}
+
+#[test]
+fn a_closed_shard_that_does_not_say_how_far_it_is_behind_is_read_again_before_it_ends() {
+    let shard = Shard::new("shardId-000000000000", HashKeyRange::ALL, number(100));
+    let start = Start { shard: shard.with_ending(number(190)), at: fresh(), gap: None };
+    let pace = Pace::new(&Config::new());
+    let poller = Poller::new("orders".into(), start, pace, Duration::ZERO);
+    let rng = fastrand::Rng::with_seed(3);
+    let mut trial = Trial { poller, rng, now: Duration::ZERO }.begun();
+    let step = trial.step(Outcome::Records(Ok(answer(&[101], None))));
+    assert!(!delivered(step).through.is_end());
+    assert!(matches!(trial.step(Outcome::Delivered), Step::Wait(_)));
+    trial.step(Outcome::Waited);
+    trial.gets_iterator();
+    assert_eq!(numbers(&delivered(trial.gets(&[101, 102]))), [102]);
+}
+
+#[test]
+fn a_listing_that_is_away_says_nothing_about_a_shard_that_was_not_found() {
+    let mut trial = trial(fresh());
+    trial.step(Outcome::Waited);
+    for _ in 0..40 {
+        assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+        assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+        let Step::Wait(wait) = trial.is_told(Proof::Unknown) else { panic!() };
+        trial.now += wait;
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+    }
+    assert!(trial.now > Duration::from_secs(60));
+}
+
+#[test]
+fn an_end_of_an_open_shard_is_overwritten_before_the_shard_is_read_on() {
+    let mut trial = trial(StartAt::Reopened(Position::after(number(110))));
+    let step = trial.step(Outcome::Waited);
+    let after = Position::after(number(110));
+    assert!(matches!(&step, Step::Store { to, reset: true } if *to == after), "{step:?}");
+    let step = trial.step(Outcome::Stored(Ok(())));
+    assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(110)));
 }

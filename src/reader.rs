@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
                 false
             }
             Outcome::Records(Err(error))
-            | Outcome::Iterator(Err(error))
+            | Outcome::Iterator(Err(error), _)
             | Outcome::Status(Err(error)) => {
                 status.failed(now, error.class());
                 true
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
             Step::Wait(time) => Some(self.wait(time)),
             Step::GetIterator(at) => {
                 let answer = self.run.client.get_shard_iterator(stream, shard, &at, &self.call);
-                Some(Outcome::Iterator(answer.map(|iterator| (iterator, SystemTime::now()))))
+                Some(Outcome::Iterator(answer, SystemTime::now()))
             }
             Step::GetRecords { token, limit } => self.get(&token, limit).map(Outcome::Records),
             Step::Describe => {

@@ -22,6 +22,8 @@ pub(crate) struct Start {
 pub(crate) enum StartAt {
     /// Resume what is stored.
     Stored(Position),
+    /// An end is stored of a shard that is open: it is overwritten with this, or what is read on could not be stored.
+    Reopened(Position),
     /// Nothing is stored.
     Fresh(IteratorType),
     /// Something is stored that is of no use, and is to be overwritten.

@@ -16,7 +16,7 @@ pub(crate) enum Outcome {
     /// Of `Wait`, and at the start.
     Waited,
     /// Of `GetIterator`, with this machine's clock when it came.
-    Iterator(Result<(ShardIterator, SystemTime), ClientError>),
+    Iterator(Result<ShardIterator, ClientError>, SystemTime),
     /// Of `GetRecords`.
     Records(Result<Answer, ClientError>),
     /// Of `Describe`.

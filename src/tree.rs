@@ -118,7 +118,7 @@ impl Tree {
     }
 
     /// Forgets shards that nobody needs any more.
-    pub(crate) fn forget(&mut self, is_over: impl Fn(&str, &Node) -> bool) {
+    pub(crate) fn forget(&mut self, mut is_over: impl FnMut(&str, &Node) -> bool) {
         let over = self.nodes.iter().filter(|(id, node)| is_over(id, node));
         for id in over.map(|(id, _)| Arc::clone(id)).collect::<Vec<_>>() {
             let node = self.nodes.remove(&id).expect("it was found a moment ago");

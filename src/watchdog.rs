@@ -43,6 +43,14 @@ impl Watchdog {
                 notices.push(Notice::Stalled { shard: shard.clone(), state, age });
             }
         }
+        // One that has ended since is not looked at any more.
+        self.stalled.retain(|shard| {
+            let is_there = running.contains_key(shard) || waiting.contains_key(shard);
+            if !is_there {
+                notices.push(Notice::Resumed { shard: shard.clone() });
+            }
+            is_there
+        });
         notices
     }
 }

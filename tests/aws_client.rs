@@ -434,7 +434,8 @@ fn the_servers_clock_comes_with_a_shard_iterator() {
     let client = fake.client(10 * SECOND);
     let at = IteratorType::TrimHorizon;
     let answer = client.get_shard_iterator("stream", "shard", &at, &Call::unbounded()).unwrap();
-    let seconds = answer.server_time.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let seconds =
+        answer.server_time.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     assert_eq!((answer.token, seconds), (Token::new("token"), 784_887_151));
 }
 

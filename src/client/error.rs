@@ -151,7 +151,6 @@ impl ClientError {
 
     /// Whether it may pass by itself, so that one refusal is no proof. `false` of what somebody must change: a
     /// permission, a key, a clock, an argument.
-    #[allow(dead_code, reason = "the client tells it for whoever decides about retries")]
     pub(crate) fn may_pass(&self) -> bool {
         match self.0.class {
             ErrorClass::Fatal => self.0.passes,

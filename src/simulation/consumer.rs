@@ -377,21 +377,24 @@ impl Consumer {
             Step::Wait(time) => {
                 return world.plan(time, Task::Poll(shard.into(), Box::new(Outcome::Waited)));
             }
-            Step::GetIterator(at) => Outcome::Iterator(call(world, "GetShardIterator", |world| {
-                let call = Call::unbounded();
-                let iterator = world.kinesis.get_shard_iterator(STREAM, shard, &at, &call);
-                match (&at, &iterator) {
-                    (IteratorType::Latest, Ok(_)) => world.truth.lock().starts_latest(shard),
-                    (IteratorType::AtTimestamp(_), Err(error))
-                        if error.class() == ErrorClass::InvalidArgument =>
-                    {
-                        world.truth.lock().refuses_time(shard);
-                        world.counts.fault("time later than the service's");
+            Step::GetIterator(at) => {
+                let given = call(world, "GetShardIterator", |world| {
+                    let call = Call::unbounded();
+                    let iterator = world.kinesis.get_shard_iterator(STREAM, shard, &at, &call);
+                    match (&at, &iterator) {
+                        (IteratorType::Latest, Ok(_)) => world.truth.lock().starts_latest(shard),
+                        (IteratorType::AtTimestamp(_), Err(error))
+                            if error.class() == ErrorClass::InvalidArgument =>
+                        {
+                            world.truth.lock().refuses_time(shard);
+                            world.counts.fault("time later than the service's");
+                        }
+                        _ => {}
                     }
-                    _ => {}
-                }
-                iterator.map(|given| oddities::iterator(world, given))
-            })),
+                    iterator.map(|given| oddities::iterator(world, given))
+                });
+                Outcome::Iterator(given, oddities::wall(world))
+            }
             Step::GetRecords { token, limit } => {
                 let answer = get_records(world, shard, &token, limit);
                 if let Ok(answer) = &answer {

@@ -54,8 +54,8 @@ pub(super) fn wall(world: &World) -> SystemTime {
     if world.temper.oddities.is_behind { now - skew } else { now + skew }
 }
 
-/// An iterator as the service gives it, with the time when it came.
-pub(super) fn iterator(world: &mut World, mut given: ShardIterator) -> (ShardIterator, SystemTime) {
+/// An iterator as the service gives it.
+pub(super) fn iterator(world: &mut World, mut given: ShardIterator) -> ShardIterator {
     if !world.temper.oddities.has_date {
         given.server_time = None;
         world.counts.fault("iterator without a date");
@@ -63,7 +63,7 @@ pub(super) fn iterator(world: &mut World, mut given: ShardIterator) -> (ShardIte
     if !world.temper.oddities.skew.is_zero() {
         world.counts.fault("iterator to a clock that is wrong");
     }
-    (given, wall(world))
+    given
 }
 
 /// An answer as the service gives it.

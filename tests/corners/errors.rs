@@ -47,10 +47,12 @@ fn credentials_that_are_refused_for_too_long_are_an_error() {
 }
 
 #[test]
-fn a_token_that_is_refused_again_is_an_error() {
+fn a_token_that_is_refused_for_too_long_is_an_error() {
     let kinesis = kinesis(1, 0);
-    kinesis.fail_next(Operation::GetRecords, 2, ErrorClass::InvalidArgument);
-    assert_eq!(class(&failure(open(&kinesis))), ErrorClass::InvalidArgument);
+    kinesis.fail_next(Operation::GetRecords, usize::MAX, ErrorClass::InvalidArgument);
+    let config = quick().max_outage(Duration::from_millis(300));
+    let stream = Stream::new(kinesis.clone(), STREAM, LocalStore::new(), config).unwrap();
+    assert_eq!(class(&failure(stream)), ErrorClass::InvalidArgument);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -117,9 +118,10 @@ impl<'de> Deserialize<'de> for Number {
                 Ok(Number::Odd)
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Number, A::Error> {
-                while from.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Number::Odd)
+            // So a number comes where somebody has turned on `arbitrary_precision` of serde_json.
+            fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<Number, A::Error> {
+                let value = Value::deserialize(MapAccessDeserializer::new(from))?;
+                Ok(value.as_f64().map_or(Number::Odd, Number::Is))
             }
         }
 
