@@ -28,9 +28,9 @@ some() {
     done | sort | awk -v most="$1" 'NR <= most { print $NF }'
 }
 
-# With aggregates, which are nothing without the feature.
+# The tests of the scratch copy, for so many seconds; with aggregates, which need their feature.
 tests() {
-    (cd "$scratch" && timeout 300 cargo test --quiet --lib --features kpl "$@" > "$log" 2>&1)
+    (cd "$scratch" && timeout "$1" cargo test --quiet --lib --features kpl "${@:2}" > "$log" 2>&1)
 }
 
 # By what it is caught; nothing if it is not.
@@ -38,9 +38,9 @@ catch() {
     local filter
     filter=$(sed -n 's/^Caught by: //p; /^diff /q' "tests/mutants/$1.patch")
     if [[ -z $filter ]]; then
-        tests simulation:: -- --nocapture || true
+        tests 300 simulation:: -- --nocapture || true
         sed -n '/SIMULATION_SEED=/ { s/.*SIMULATION_SEED=\([0-9]*\).*/seed \1/p; q }' "$log"
-    elif ! tests "$filter"; then
+    elif ! tests 300 "$filter"; then
         sed -n '/^test result: FAILED/ { s/.*/'"$filter"'/p; q }' "$log"
     fi
 }
@@ -66,7 +66,7 @@ for name in "${names[@]}"; do
     log="$scratch/$name.log"
     by=""
     # A bug that does not compile would look like one that is caught.
-    if tests --no-run; then by=$(catch "$name"); fi
+    if tests 0 --no-run; then by=$(catch "$name"); fi
     if [[ -n $by ]]; then
         echo "caught    $name, by $by"
     else
