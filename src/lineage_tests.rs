@@ -191,6 +191,18 @@ fn a_shards_own_start_goes_before_the_configured_one_and_is_handed_down() {
 }
 
 #[test]
+fn a_child_of_parents_whose_starts_differ_starts_at_its_oldest_record() {
+    let time = IteratorType::AtTimestamp(UNIX_EPOCH + Duration::from_secs(9));
+    let mut low = closed(shard(1, &[], low()));
+    low.start_at = Some(time.clone());
+    let shards = vec![low, closed(shard(2, &[], high())), shard(3, &[1, 2], HashKeyRange::ALL)];
+    let mut lineage = lineage(plan(IteratorType::Latest), &[], shards);
+    assert_eq!(started(&mut lineage), [fresh(1, time)]);
+    lineage.ended(NOW, &id(1), &[]);
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
+}
+
+#[test]
 fn children_of_chosen_shards_are_followed_from_their_start_and_others_left() {
     let chosen = Some(BTreeSet::from([id(1)]));
     let mut lineage = lineage(

@@ -383,6 +383,9 @@ impl Consumer {
                     let iterator = world.kinesis.get_shard_iterator(STREAM, shard, &at, &call);
                     match (&at, &iterator) {
                         (IteratorType::Latest, Ok(_)) => world.truth.lock().starts_latest(shard),
+                        (IteratorType::TrimHorizon, Ok(_)) => {
+                            world.truth.lock().starts_oldest(shard);
+                        }
                         (IteratorType::AtTimestamp(_), Err(error))
                             if error.class() == ErrorClass::InvalidArgument =>
                         {

@@ -161,6 +161,15 @@ impl Truth {
         self.excuse_all(shard);
     }
 
+    /// A shard is read from its oldest record. Where shards have starts of their own, nothing but those decides.
+    pub(super) fn starts_oldest(&self, shard: &str) {
+        let is_chosen = self.chosen.as_ref().is_none_or(|chosen| chosen.contains(shard));
+        let is_told = !self.own_starts.is_empty() && !self.run.is_outlived && is_chosen;
+        let is_latest =
+            is_told && self.fresh_start(shard) == IteratorType::Latest && self.may_be_latest(shard);
+        assert!(!is_latest, "{shard} starts at its oldest record, but is to start at LATEST");
+    }
+
     /// The service refused a time as the start of a shard: what comes from now on is all of it.
     pub(super) fn refuses_time(&mut self, shard: &str) {
         self.run.refused.insert(shard.into());

@@ -25,6 +25,8 @@ pub(super) const STREAM: &str = "orders";
 const EPOCH_SECONDS: u64 = 1_700_000_000;
 /// How long, in virtual time, the consumer may take when nothing goes wrong any more.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// How long a refusal that may pass is borne at least.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(60);
 /// Time that does not pass would be waited for in vain.
 const MAX_TASKS: u64 = 1_000_000;
 
@@ -269,7 +271,8 @@ impl World {
             // Patience ended by chance, before the first listing that was whole.
             Some(Error::Client { shard: None, .. }) if in_chaos && !consumer.has_started => {}
             // For a minute by chance.
-            Some(Error::Client { source, .. }) if in_chaos && is_refusal(source.class()) => {}
+            Some(Error::Client { lasted: Some(lasted), source, .. })
+                if in_chaos && *lasted >= REFUSAL_PATIENCE && is_refusal(source.class()) => {}
             Some(Error::StreamNotFound { .. }) if in_chaos && self.temper.call_faults > 0.0 => {}
             Some(Error::Store { .. }) if in_chaos && self.temper.store_faults > 0.0 => {}
             Some(error) => panic!("no reason to fail: {error:?}"),
