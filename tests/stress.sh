@@ -15,9 +15,11 @@ cd "$(dirname "$0")/.."
 
 # Those whose tests measure a time, or wait a while for what must not come, or need a state that passes:
 #
+# alerts              rates and ages over seconds that stand for minutes
 # aws_client          deadlines of calls, and how soon a stop ends them
 # bad_input           how soon a stop ends hundreds of threads; patiences that end
 # bad_network         patiences that end, and deadlines of calls
+# batches             queues that are to fill up
 # budget              a slow reader; a channel and a budget that are to fill up
 # conformance         stored ends within a second, iterators that expire, servers that count in seconds
 # corners             iterators that expire while a shard waits; outages and patiences that end
@@ -25,9 +27,11 @@ cd "$(dirname "$0")/.."
 # credentials         a process that is killed at its time limit
 # credentials_renewal keys that expire
 # doors               drains with a limit; queues that are to fill up
+# drains              limits that pass
 # ends                threads that are to be blocked when the end comes
 # exhaustion          calls that hang until their deadline
 # faults              deadlines, backoffs, and the service's limits for a second
+# listeners           ends that are to come
 # metrics             gauges that grow with time
 # notices             stalls, which are told after a time
 # on_error            retries, which come after a time
@@ -35,8 +39,8 @@ cd "$(dirname "$0")/.."
 # stops               how soon each stop is done, and threads that are to be asleep
 # tail                a table that is drawn again as time passes; rates
 # workers             several workers that are all to get something
-readonly TIMING="aws_client bad_input bad_network budget conformance corners crash credentials credentials_renewal
-doors ends exhaustion faults metrics notices on_error progress stops tail workers"
+readonly TIMING="alerts aws_client bad_input bad_network batches budget conformance corners crash credentials
+credentials_renewal doors drains ends exhaustion faults listeners metrics notices on_error progress stops tail workers"
 
 readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 readonly LOG=${STRESS_LOG:-$TARGET/stress.log} LOOPS=${STRESS_LOOPS:-8} TIME=${STRESS_TIME:-1200}
