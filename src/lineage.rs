@@ -161,8 +161,12 @@ impl Lineage {
         if node.listing != self.listings && self.is_whole {
             return Proof::Gone;
         }
-        let is_closed = node.shard.is_closed() || !self.tree.children(id).is_empty();
-        if is_closed { Proof::Closed } else { Proof::Open }
+        // Children that an earlier listing showed may be those of a stream that had the name before.
+        let is_listed = |child: &Arc<str>| {
+            self.tree.get(child).is_some_and(|child| child.listing == self.listings)
+        };
+        let has_children = self.tree.children(id).iter().any(is_listed);
+        if node.shard.is_closed() || has_children { Proof::Closed } else { Proof::Open }
     }
 
     /// Whether the stream must be listed at once: some shard is not known yet that must be there, or it is in doubt

@@ -293,6 +293,16 @@ fn a_listing_proves_an_end_by_an_ending_number_or_children_or_by_all_the_others(
 }
 
 #[test]
+fn children_that_an_earlier_listing_showed_prove_no_end() {
+    let child = shard(1, &[0], low());
+    let mut lineage =
+        lineage(plan(IteratorType::TrimHorizon), &[], vec![child, shard(2, &[], high())]);
+    // Another stream has taken the name: its shard was not known.
+    lineage.listed(NOW, vec![shard(0, &[], HashKeyRange::ALL)]).unwrap();
+    assert_eq!(lineage.proof(&id(0)), Proof::Open);
+}
+
+#[test]
 fn a_child_that_is_listed_before_its_parent_waits_for_it_but_not_for_ever() {
     let mut shards = diamond();
     let late = shards.remove(1);

@@ -45,6 +45,8 @@ pub(crate) struct Poller {
     /// The service's clock at the last answer, if it told it, and this machine's when a place was refused.
     service: Option<SystemTime>,
     wall: Option<SystemTime>,
+    /// Whether the service refused a time as later than its own.
+    is_ahead: bool,
     doubts: Doubts,
     /// What the answer that comes next spans, where user records have taken the place of its own.
     span: Option<Span>,
@@ -106,6 +108,7 @@ impl Poller {
             caught_up: CaughtUp::default(),
             service: None,
             wall: None,
+            is_ahead: false,
             span: None,
             to_store: None,
             reset: false,
@@ -252,9 +255,12 @@ impl Poller {
         // A shard that stays silent, then restarts, must not start at a new `Latest`; nor must a
         // token that expires before the first record.
         if self.cursor.is_latest() {
-            // A service that looks at signatures is no further from this machine's clock.
+            // A service that looks at signatures is no further from this machine's clock. One that was seen to be may
+            // be as far as any: what is stored lies in its future then, and is overwritten.
+            let skew = if self.is_ahead { MAX_AHEAD } else { MAX_SKEW };
+            self.reset |= self.is_ahead;
             let (time, doubt) =
-                iterator.server_time.map_or((wall, MAX_SKEW), |service| (service, CLOCK_GRAIN));
+                iterator.server_time.map_or((wall, skew), |service| (service, CLOCK_GRAIN));
             let time = time.checked_sub(doubt).unwrap_or(UNIX_EPOCH);
             self.cursor = Cursor::Time(time);
             self.to_store = Some(Position::From(time));
@@ -507,6 +513,7 @@ impl Poller {
                      arrives from now on: check this machine's clock"
                 ));
                 self.cursor = Cursor::Fresh(IteratorType::Latest);
+                self.is_ahead = true;
                 self.call(now)
             }
             (None, Some(_)) => {

@@ -26,7 +26,7 @@ use self::counts::Counts;
 use self::world::World;
 
 /// Unless told otherwise; a debug build takes ten times as long.
-const SEEDS: u64 = if cfg!(debug_assertions) { 1_000 } else { 9_600 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
 const THREADS: usize = 2;
 
 #[test]

@@ -48,15 +48,9 @@ impl Oddities {
     }
 }
 
-/// What a service that looks at signatures puts up with.
-const MAX_SKEW: Duration = Duration::from_secs(250);
-
 /// The time that the consumer's machine shows.
 pub(super) fn wall(world: &World) -> SystemTime {
-    let Oddities { has_date, skew, .. } = world.temper.oddities;
-    let now = world.kinesis.now();
-    // A service that does not tell its clock looks at signatures at least: it is no further away than that.
-    let skew = if has_date { skew } else { skew.min(MAX_SKEW) };
+    let (now, skew) = (world.kinesis.now(), world.temper.oddities.skew);
     if world.temper.oddities.is_behind { now - skew } else { now + skew }
 }
 
@@ -113,8 +107,8 @@ fn open(world: &World, id: &str) -> bool {
     shards.iter().any(|shard| shard.id() == id && !shard.is_closed())
 }
 
-/// A page of a listing, which may lack an open shard, but not of the first one: what that lacks for longer than it is
-/// waited for is read out of order. A closed shard that nothing else names is taken for one that has aged out.
+/// A page of a listing, which may lack a shard; of the first listing an open one, since a closed one that nothing
+/// else names is taken for one that has aged out.
 pub(super) fn listed(world: &mut World, mut page: ShardPage, is_first: bool) -> ShardPage {
     let is_hit = world.is_chaotic && world.temper.oddities.has_holes && world.rng.u8(0..6) == 0;
     // A stream that lists nothing at its first start has no shards.
@@ -122,7 +116,7 @@ pub(super) fn listed(world: &mut World, mut page: ShardPage, is_first: bool) -> 
         let place = world.rng.usize(0..page.shards.len());
         let hidden = page.shards[place].id().to_owned();
         // Not the same shard twice in a row: a hole is a thing that passes.
-        let may_hide = !is_first && !page.shards[place].is_closed();
+        let may_hide = !is_first || !page.shards[place].is_closed();
         if may_hide && world.hidden.replace(hidden.clone()) != Some(hidden) {
             world.counts.fault("listing with a hole");
             page.shards.remove(place);

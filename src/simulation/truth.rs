@@ -203,6 +203,12 @@ impl Truth {
             self.run.loaded.extend(to.map(|to| (id.to_owned(), to.clone())));
             return;
         }
+        // A time that lies in the service's future gives way to one that does not.
+        let was_refused = self.run.refused.contains(id);
+        if was_refused && matches!(position, Some(Position::From(_)) | None) {
+            self.run.loaded.extend(to.map(|to| (id.to_owned(), to.clone())));
+            return;
+        }
         assert!(is_chosen, "{id}: reset to {to:?}, which no setting asked for");
         let number = position.as_ref().and_then(Position::sequence);
         let is_misfit = number.is_some_and(|number| !self.is_present(number));
