@@ -16,7 +16,15 @@ impl Arrival {
     pub(super) fn new(time: Option<SystemTime>) -> Self {
         let Some(time) = time else { return Self::UNKNOWN };
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(i64::try_from(since.as_millis()).unwrap_or(Self::LAST).min(Self::LAST))
+        // `as_millis` reckons in 128 bits, which is felt for each record.
+        let seconds = since.as_secs().min(Self::LAST as u64 / 1_000) as i64;
+        Self((seconds * 1_000 + i64::from(since.subsec_millis())).min(Self::LAST))
+    }
+
+    /// So many milliseconds since 1970, moved as in [`new`](Self::new).
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn of_millis(millis: i64) -> Self {
+        Self(millis.clamp(0, Self::LAST))
     }
 
     /// What the service says, in seconds since 1970. Zero is what a server writes that does not know, and a time after

@@ -69,9 +69,19 @@ impl RecordsBuilder {
         arrival: impl Into<Option<SystemTime>>,
         data: &[u8],
     ) {
+        self.push_at(sequence, key, Arrival::new(arrival.into()), data);
+    }
+
+    /// The same with an arrival that is at hand.
+    pub(crate) fn push_at(
+        &mut self,
+        sequence: &SequenceNumber,
+        key: &str,
+        arrival: Arrival,
+        data: &[u8],
+    ) {
         let from = self.data.len();
         self.data.extend_from_slice(data);
-        let arrival = Arrival::new(arrival.into());
         self.push_index(sequence.as_str(), key, arrival, from..self.data.len());
     }
 
@@ -89,7 +99,8 @@ impl RecordsBuilder {
             Some(budget) => Bytes::from_owner(Arena { data: self.data, budget }),
             None => self.data.into(),
         };
-        let answer = Answer { data, text: self.text, index: self.index.into(), memory };
+        let answer =
+            Answer { data, text: self.text, index: self.index.into(), memory, is_parted: false };
         Records { answer: Arc::new(answer), shown }
     }
 

@@ -47,6 +47,8 @@ struct Answer {
     index: Index,
     /// How much all of it takes, in bytes.
     memory: usize,
+    /// Whether there is something between the data of two records: what else an aggregate holds.
+    is_parted: bool,
     /// The last to go: the part of the budget for all of it goes with it.
     data: Bytes,
 }
@@ -121,10 +123,15 @@ impl Records {
         RecordIter { answer: &self.answer, entries: self.answer.index[self.shown.clone()].iter() }
     }
 
-    /// How many bytes of data they have. Between those of an answer there may be others, of aggregates.
+    /// How many bytes of data they have.
     pub(crate) fn data_len(&self) -> usize {
         let shown = &self.answer.index[self.shown.clone()];
-        shown.iter().map(|entry| (entry.data.1 - entry.data.0) as usize).sum()
+        match (shown.first(), shown.last()) {
+            (Some(first), Some(last)) if !self.answer.is_parted => {
+                (last.data.1 - first.data.0) as usize
+            }
+            _ => shown.iter().map(|entry| (entry.data.1 - entry.data.0) as usize).sum(),
+        }
     }
 
     /// How much memory they take, in bytes, with those that are left out.

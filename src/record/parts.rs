@@ -69,7 +69,7 @@ impl<'a> PartsBuilder<'a> {
         let memory = shared + self.text.capacity() + self.index.capacity() * size_of::<Entry>();
         let data = of.data.clone();
         let index = Index::of(self.index, self.budget);
-        let answer = Answer { data, text: self.text, index, memory };
+        let answer = Answer { data, text: self.text, index, memory, is_parted: true };
         Records { answer: Arc::new(answer), shown }
     }
 }

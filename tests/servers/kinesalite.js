@@ -8,4 +8,7 @@ const server = require('kinesalite')({
 // It throws, and so ends, when a client goes away in the middle of a request, as a consumer that stops does.
 server.on('request', (request) => request.removeAllListeners('error').on('error', () => {}))
 
+// Node closes a connection that was idle for five seconds, perhaps just when a busy client uses it again.
+server.keepAliveTimeout = 120_000
+
 server.listen(Number(process.argv[2]), '127.0.0.1')

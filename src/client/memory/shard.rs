@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::clock;
 use super::fault::FaultQueue;
-use crate::record::{Records, RecordsBuilder};
+use crate::record::{Arrival, Records, RecordsBuilder};
 use crate::sequence::SequenceNumber;
 use crate::shard::{ChildShard, Shard};
 
@@ -134,7 +134,8 @@ impl ShardState {
         }
         let mut records = RecordsBuilder::with_capacity(to - from, size);
         for record in self.records.range(from..to) {
-            records.push(&record.sequence, &record.key, clock::time(record.arrival), &record.data);
+            let arrival = Arrival::of_millis(record.arrival);
+            records.push_at(&record.sequence, &record.key, arrival, &record.data);
         }
         Taken {
             records: records.build(),
