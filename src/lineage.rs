@@ -300,8 +300,9 @@ impl Lineage {
         let is_complete = self.is_whole && !self.barren.iter().any(is_listed);
         for id in born {
             let Some(node) = self.tree.get(id).filter(|node| node.is_waiting()) else { continue };
-            // It was begun after them, or what they hold is not asked for.
-            let is_begun = self.stored.contains_key(&**id) || node.fresh == IteratorType::Latest;
+            // It was begun after them, or what they hold is not asked for. A position of another stream says nothing.
+            let stored = self.stored.get(&**id).filter(|at| misfit(&node.shard, at).is_none());
+            let is_begun = stored.is_some() || node.fresh == IteratorType::Latest;
             for parent in &node.parents {
                 let is_excluded =
                     self.plan.chosen.as_ref().is_some_and(|chosen| {
