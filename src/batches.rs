@@ -77,7 +77,7 @@ pub(crate) struct Leftovers {
     owner: Weak<Inner>,
 }
 
-/// A channel for so many batches, whose last receiver stops this consumer.
+/// A channel that holds this many batches. The consumer stops when the last receiver is dropped.
 pub(crate) fn channel(capacity: usize, shutdown: &Shutdown) -> (Sender<Batch>, Batches, Leftovers) {
     let (sender, queue) = bounded(capacity);
     let inner = Arc::new(Inner { queue: queue.clone(), shutdown: shutdown.clone() });
@@ -97,7 +97,7 @@ impl Batches {
     /// The next batch, if one is there.
     ///
     /// # Errors
-    /// If there is none now, or there are no more.
+    /// [`TryRecvError::Empty`] if no batch waits now, [`TryRecvError::Disconnected`] if no more will come.
     pub fn try_recv(&self) -> Result<Batch, TryRecvError> {
         self.0.queue.try_recv()
     }
@@ -133,7 +133,7 @@ impl Batches {
         self.0.queue.len()
     }
 
-    /// Whether there is none now; there may be more to come.
+    /// Whether no batch waits now. More may come.
     pub fn is_empty(&self) -> bool {
         self.0.queue.is_empty()
     }

@@ -142,13 +142,13 @@ impl Budget {
         self.change_spares(|spares, now| spares.keep_arena(arena, now));
     }
 
-    /// An index of about so many bytes, as it was kept.
+    /// Takes a kept index of about `bytes` bytes, if there is one.
     #[cfg(feature = "kpl")]
     pub(crate) fn take_index(&self, bytes: usize) -> Option<Box<dyn Any + Send>> {
         self.0.lock().spares.take_index(bytes)
     }
 
-    /// Keeps an index of so many bytes for the next answer.
+    /// Keeps an index of `bytes` bytes for the next answer.
     #[cfg(feature = "kpl")]
     pub(crate) fn keep_index(&self, index: Box<dyn Any + Send>, bytes: usize) {
         self.change_spares(|spares, now| spares.keep_index(index, bytes, now));

@@ -309,7 +309,7 @@ impl Poller {
             self.doubts.open(Doubt::End);
         } else if self.doubts.settle() {
             self.warn(
-                "an answer had no next shard iterator, as if the shard had ended, but it goes on: check what answers",
+                "an answer had no next shard iterator, as if the shard had ended, but the shard continues: check what answers",
             );
         }
         self.token = next.map(|token| (token, now));

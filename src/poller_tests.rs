@@ -20,11 +20,23 @@ fn number(value: u64) -> SequenceNumber {
     value.to_string().parse().unwrap()
 }
 
-fn trial_with(at: StartAt, config: Config) -> Trial {
-    let shard = Shard::new("shardId-000000000000", HashKeyRange::ALL, number(100));
+fn shard() -> Shard {
+    Shard::new("shardId-000000000000", HashKeyRange::ALL, number(100))
+}
+
+fn trial_of(shard: Shard, at: StartAt, config: Config) -> Trial {
     let start = Start { shard, at, gap: None };
     let poller = Poller::new("orders".into(), start, Pace::new(&config), Duration::ZERO);
     Trial { poller, rng: fastrand::Rng::with_seed(3), now: Duration::ZERO }
+}
+
+fn trial_with(at: StartAt, config: Config) -> Trial {
+    trial_of(shard(), at, config)
+}
+
+/// Of a shard that the listing shows closed.
+fn closed_trial() -> Trial {
+    trial_of(shard().with_ending(number(190)), fresh(), Config::new())
 }
 
 /// This machine's clock.
@@ -654,12 +666,7 @@ fn an_end_that_a_listing_proves_is_read_once_more() {
 
 #[test]
 fn a_shard_that_was_listed_closed_ends_without_another_listing() {
-    let shard = Shard::new("shardId-000000000000", HashKeyRange::ALL, number(100));
-    let start = Start { shard: shard.with_ending(number(190)), at: fresh(), gap: None };
-    let pace = Pace::new(&Config::new());
-    let poller = Poller::new("orders".into(), start, pace, Duration::ZERO);
-    let rng = fastrand::Rng::with_seed(3);
-    let mut trial = Trial { poller, rng, now: Duration::ZERO }.begun();
+    let mut trial = closed_trial().begun();
     // One that says that there is more contradicts itself, and is read again.
     let behind = answer(&[101], None).with_behind_latest(Duration::from_millis(9));
     assert!(!delivered(trial.step(Outcome::Records(Ok(behind)))).through.is_end());
@@ -826,12 +833,7 @@ fn a_time_of_long_ago_that_is_refused_once_is_asked_for_again_and_never_skipped(
 
 #[test]
 fn a_closed_shard_that_does_not_say_how_far_it_is_behind_is_read_again_before_it_ends() {
-    let shard = Shard::new("shardId-000000000000", HashKeyRange::ALL, number(100));
-    let start = Start { shard: shard.with_ending(number(190)), at: fresh(), gap: None };
-    let pace = Pace::new(&Config::new());
-    let poller = Poller::new("orders".into(), start, pace, Duration::ZERO);
-    let rng = fastrand::Rng::with_seed(3);
-    let mut trial = Trial { poller, rng, now: Duration::ZERO }.begun();
+    let mut trial = closed_trial().begun();
     let step = trial.step(Outcome::Records(Ok(answer(&[101], None))));
     assert!(!delivered(step).through.is_end());
     assert!(matches!(trial.step(Outcome::Delivered), Step::Wait(_)));

@@ -80,7 +80,7 @@ impl Spares {
         self.arenas.take(bytes)?.into_bytes()
     }
 
-    /// An index of about so many bytes, as it was kept.
+    /// Takes a kept index of about `bytes` bytes, if there is one.
     #[cfg(feature = "kpl")]
     pub(crate) fn take_index(&mut self, bytes: usize) -> Option<Box<dyn Any + Send>> {
         match self.indexes.take(bytes)? {
@@ -98,7 +98,7 @@ impl Spares {
         self.keep(Spare::Bytes(arena), now, |spares| &mut spares.arenas)
     }
 
-    /// Keeps an index of so many bytes.
+    /// Keeps an index of `bytes` bytes.
     #[cfg(feature = "kpl")]
     pub(crate) fn keep_index(
         &mut self,

@@ -1,4 +1,4 @@
-//! What an answer says beside what is needed: read if it makes sense, and unknown if it does not.
+//! The fields of an answer that nobody needs: each is read if it makes sense, and is unknown otherwise.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

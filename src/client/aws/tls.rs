@@ -15,7 +15,7 @@ const SETTING: &str = "ca_bundle";
 /// Certificates that are trusted instead of the system's.
 pub(super) type Roots = Arc<Vec<Certificate<'static>>>;
 
-/// TLS by the system's library, which trusts these, or whom the system trusts.
+/// TLS of the system's library. It trusts these certificates, or else those of the system.
 pub(super) fn config(roots: Option<Roots>) -> TlsConfig {
     let roots = roots.map_or(RootCerts::PlatformVerifier, RootCerts::Specific);
     TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build()
