@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Amazon's limits of one `PutRecords`.
 const MAX_RECORDS: usize = 500;
 const MAX_BYTES: usize = 5 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Creates, fills, splits and merges a stream; rusoto as it comes, on a runtime of its own.
 pub(crate) struct Admin {
@@ -114,7 +114,9 @@ impl Admin {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!("{} records were refused for a minute", entries.len()).into());
+                return Err(
+                    format!("{} records were refused for five minutes", entries.len()).into()
+                );
             }
             sleep(Duration::from_millis(100));
         }
@@ -178,7 +180,7 @@ impl Admin {
         Ok(self.runtime.block_on(self.client.merge_shards(input))?)
     }
 
-    /// Waits, a minute at most, until the stream is neither being created nor resharded.
+    /// Waits, five minutes at most, until the stream is neither being created nor resharded.
     pub(crate) fn wait_until_active(&self) -> Result<(), BoxError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -189,6 +191,6 @@ impl Admin {
             }
             sleep(Duration::from_millis(100));
         }
-        Err(format!("stream {:?} is not active after a minute", self.stream).into())
+        Err(format!("stream {:?} is not active after five minutes", self.stream).into())
     }
 }

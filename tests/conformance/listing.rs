@@ -23,7 +23,7 @@ pub(crate) fn pages_of_shards(case: &Case) {
     assert_eq!((shards.len(), ids.len()), (MANY, MANY));
 
     let all = stream.put(500);
-    let config = || config().interval(Duration::from_secs(2)); // a hundred shards are many calls
+    let config = || config().interval(Duration::from_secs(5)); // a hundred shards are many calls
     let reader = stream.read(config());
     reader.wait_for(all.len());
     let seen = reader.stop();

@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ferrokinesis::store::StoreOptions;
 use kinesis_consumer::KinesisClient;
@@ -123,7 +124,11 @@ impl<'a> Case<'a> {
     }
 }
 
+/// The longest that a client can be told to wait for an answer: no case is about that.
+const DEADLINE: Duration = Duration::from_secs(300);
+
 pub(crate) fn client(endpoint: &str) -> KinesisClient {
-    let client = KinesisClient::builder().endpoint(endpoint).region(support::REGION);
+    let client =
+        KinesisClient::builder().endpoint(endpoint).region(support::REGION).deadline(DEADLINE);
     client.credentials("test", "test").build().unwrap()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kinesis_consumer::{BoxError, Config, KinesisClient, Stream};
 use rusoto_kinesis::Shard;
 
-use crate::reader::{Door, Reader, Seen};
+use crate::reader::{Door, PATIENCE, Reader, Seen};
 use crate::server::{Case, client};
 use crate::store::WatchedStore;
 use crate::support::Admin;
@@ -27,7 +27,7 @@ pub(crate) struct TestStream {
 }
 
 pub(crate) fn config() -> Config {
-    Config::new().interval(INTERVAL)
+    Config::new().interval(INTERVAL).start_patience(PATIENCE)
 }
 
 /// The id that stands in this data, if it is as it was put.
