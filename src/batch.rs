@@ -233,9 +233,10 @@ mod tests {
 
     use super::*;
     use crate::ledger::Books;
-    use crate::record::RecordsBuilder;
+    use crate::record::builder::RecordsBuilder;
     use crate::slots::Slots;
-    use crate::store::{LocalStore, Store};
+    use crate::store::Store;
+    use crate::store::local::LocalStore;
 
     #[test]
     fn the_last_record_is_the_whole_batch_where_that_ends_beyond_it() {

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::record::RecordsBuilder;
+use crate::record::builder::RecordsBuilder;
 
 const SOON: Duration = Duration::from_millis(20);
 const SURELY: Duration = Duration::from_secs(10);

@@ -4,19 +4,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::claims::Claims;
-use crate::client::{ClientError, ShardPage, StreamStatus};
+use crate::client::{ShardPage, StreamStatus};
 use crate::config::Config;
 use crate::error::Error;
+use crate::error::client::ClientError;
+use crate::error::store::{StoreError, StoreErrorKind};
 use crate::flushing::Flushing;
-use crate::lineage::{Lineage, Plan, Start, WaitingNews};
+use crate::lineage::{Lineage, Plan, WaitingNews};
 use crate::listing::{Listing, Next};
 use crate::missing::Look;
 use crate::outage::Outage;
 use crate::position::Position;
 use crate::retry::Retry;
 use crate::shard::Shard;
+use crate::start::Start;
 use crate::step::{Ending, Proof};
-use crate::store::{StoreError, StoreErrorKind};
 use crate::watchdog::Waiting;
 
 /// First polls are spread over the interval, but no longer than this: a spread evens out load, which

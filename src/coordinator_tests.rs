@@ -1,8 +1,8 @@
 //! Each decision about the consumer as a whole, event by event.
 
 use super::*;
-use crate::client::ErrorClass;
 use crate::config::OnGap;
+use crate::error::client::ErrorClass;
 use crate::missing::PATIENCE;
 use crate::position::IteratorType;
 use crate::shard::{ChildShard, HashKeyRange};

@@ -2,10 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::lineage::StartAt;
 use crate::position::{IteratorType, Position};
 use crate::record::Records;
 use crate::sequence::SequenceNumber;
+use crate::start::StartAt;
 
 /// A place in a shard.
 #[derive(Clone, Debug)]

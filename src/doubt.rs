@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::ClientError;
+use crate::error::client::ClientError;
 use crate::retry::Retry;
 
 /// A closed shard is believed to have ended that claims so this often, though no answer says that it is at the tip.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::error::store::{StoreError, StoreErrorKind};
 use crate::outage::Outage;
 use crate::retry::Retry;
-use crate::store::{StoreError, StoreErrorKind};
 use crate::tracker::StoreEvery;
 
 /// Rounds of writes: for what a commit could not write, and for what it left to be written later.

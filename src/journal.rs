@@ -6,13 +6,13 @@ use std::time::Duration;
 use log::Level;
 use parking_lot::Mutex;
 
-use crate::client::ErrorClass;
 use crate::error::Error;
-use crate::lineage::{Start, StartAt};
+use crate::error::client::ErrorClass;
 use crate::outage::{Outage, Tally, Trouble, spoken};
 use crate::position::IteratorType;
 use crate::quota::Quota;
 use crate::shard::ChildShard;
+use crate::start::{Start, StartAt};
 use crate::step::Ending;
 use crate::time;
 

@@ -16,7 +16,8 @@ use self::aggregate::{Aggregate, Counts, User};
 pub(crate) use self::left_out::{LeftOut, Watch};
 use crate::budget::Budget;
 use crate::position::Position;
-use crate::record::{ENTRY, PartsBuilder, Record, Records};
+use crate::record::parts::PartsBuilder;
+use crate::record::{ENTRY, Record, Records};
 use crate::shard::HashKeyRange;
 
 /// The aggregates among the records of an answer.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::aggregate::MAX_ENTRIES;
 use super::*;
-use crate::record::RecordsBuilder;
+use crate::record::builder::RecordsBuilder;
 
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST: usize = 16;

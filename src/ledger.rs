@@ -10,12 +10,13 @@ use parking_lot::Mutex;
 
 use crate::coordinator::Event;
 use crate::error::Error;
+use crate::error::store::StoreError;
 use crate::meter::Meter;
 use crate::notice::ShardState;
 use crate::position::Position;
 use crate::progress::ShardProgress;
 use crate::status::Status;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::tracker::{StoreEvery, Tracker};
 
 /// What the batches of a shard share, and what outlives the consumer as long as one of them does.

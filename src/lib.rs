@@ -168,15 +168,22 @@ mod watchdog;
 pub use crate::batch::{Batch, Commit};
 pub use crate::batches::{Batches, IntoBatches};
 pub use crate::budget::Budget;
-pub use crate::client::{
-    Answer, Call, Client, ClientBuilder, ClientError, Credentials, ErrorClass, KinesisClient,
-    ShardIterator, ShardPage, StreamStatus, Token,
-};
+pub use crate::client::aws::KinesisClient;
+pub use crate::client::aws::builder::ClientBuilder;
+pub use crate::client::aws::credentials::Credentials;
+pub use crate::client::call::Call;
 #[cfg(any(test, feature = "testing"))]
-pub use crate::client::{HeldRecord, MemoryKinesis, Operation, Put};
+pub use crate::client::memory::fault::Operation;
+#[cfg(any(test, feature = "testing"))]
+pub use crate::client::memory::shard::HeldRecord;
+#[cfg(any(test, feature = "testing"))]
+pub use crate::client::memory::{MemoryKinesis, Put};
+pub use crate::client::{Answer, Client, ShardIterator, ShardPage, StreamStatus, Token};
 #[cfg(feature = "kpl")]
 pub use crate::config::Deaggregation;
 pub use crate::config::{Config, OnGap};
+pub use crate::error::client::{ClientError, ErrorClass};
+pub use crate::error::store::{StoreError, StoreErrorKind};
 pub use crate::error::{BoxError, Error};
 pub use crate::gap::Gap;
 pub use crate::handler::Handler;
@@ -186,18 +193,21 @@ pub use crate::notice::{Notice, ShardState};
 pub use crate::on_error::{DeadLetter, OnError};
 pub use crate::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::progress::{Progress, ShardProgress};
-pub use crate::record::{Record, RecordIter, Records, RecordsBuilder};
+pub use crate::record::builder::RecordsBuilder;
+pub use crate::record::{Record, RecordIter, Records};
 pub use crate::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::shard::{ChildShard, HashKeyRange, Shard};
 pub use crate::shutdown::Shutdown;
+pub use crate::store::Store;
 #[cfg(any(test, feature = "testing"))]
-pub use crate::store::store_contract;
+pub use crate::store::contract::store_contract;
+pub use crate::store::export::error::ImportError;
+pub use crate::store::export::{Import, export_positions, import_positions};
+pub use crate::store::local::LocalStore;
 #[cfg(feature = "sqlite")]
-pub use crate::store::{Durability, SqliteStore, SqliteStoreBuilder};
-pub use crate::store::{
-    Import, ImportError, LocalStore, Store, StoreError, StoreErrorKind, export_positions,
-    import_positions,
-};
+pub use crate::store::sqlite::SqliteStore;
+#[cfg(feature = "sqlite")]
+pub use crate::store::sqlite::builder::{Durability, SqliteStoreBuilder};
 pub use crate::stream::Stream;
 pub use bytes;
 pub use crossbeam_channel;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::client::{ClientError, ErrorClass, ShardPage, StreamStatus};
+use crate::client::{ShardPage, StreamStatus};
 use crate::error::Error;
+use crate::error::client::{ClientError, ErrorClass};
 use crate::outage::{Outage, Tally, spoken};
 use crate::pages::{Paged, Pages};
 use crate::retry::Retry;

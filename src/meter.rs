@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::client::ErrorClass;
+use crate::error::client::ErrorClass;
 use crate::gap::Gap;
 use crate::instruments::Kind::{Bytes, Count, CountOfBytes, Number, Seconds, Times};
 use crate::instruments::{Counter, Gauge, Histogram, Kind, Labels, describe};

@@ -194,7 +194,7 @@ mod tests {
     use super::*;
     use crate::ledger::{Books, flush_all};
     use crate::position::Position;
-    use crate::store::LocalStore;
+    use crate::store::local::LocalStore;
 
     fn ledger(id: &str) -> Arc<Ledger> {
         let books = Books {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use log::Level;
 
-use crate::client::ClientError;
-use crate::store::StoreError;
+use crate::error::client::ClientError;
+use crate::error::store::StoreError;
 
 /// How long after a warning it is told how many shards fail: those that are read once a second have noticed by then.
 const COUNT_AFTER: Duration = Duration::from_secs(5);
@@ -122,7 +122,7 @@ impl<K: PartialEq> Outage<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::ErrorClass::{self, Throttled, Transient};
+    use crate::error::client::ErrorClass::{self, Throttled, Transient};
 
     const SECOND: Duration = Duration::from_secs(1);
 

@@ -5,10 +5,11 @@ use crossbeam_channel::{never, unbounded};
 
 use super::*;
 use crate::ledger::{Books, Ledger};
-use crate::record::RecordsBuilder;
+use crate::record::builder::RecordsBuilder;
 use crate::slots::Slots;
 use crate::step::Delivery;
-use crate::store::{LocalStore, Store};
+use crate::store::Store;
+use crate::store::local::LocalStore;
 
 /// Records arrive at their number's second.
 struct Shard {

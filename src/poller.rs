@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::caught_up::CaughtUp;
-use crate::client::{Answer, ClientError, ErrorClass, ShardIterator, StreamStatus, Token};
+use crate::client::{Answer, ShardIterator, StreamStatus, Token};
 use crate::config::OnGap;
 use crate::cursor::{Cursor, Span};
 use crate::doubt::{Doubt, Doubts};
 use crate::error::Error;
+use crate::error::client::{ClientError, ErrorClass};
+use crate::error::store::{StoreError, StoreErrorKind};
 use crate::gap::Gap;
-use crate::lineage::{Start, StartAt};
 use crate::outage::Trouble;
 use crate::pace::Pace;
 use crate::position::{IteratorType, MAX_SKEW, Position};
@@ -19,8 +20,8 @@ use crate::record::Records;
 use crate::retry::Retry;
 use crate::sequence::SequenceNumber;
 use crate::shard::Shard;
+use crate::start::{Start, StartAt};
 use crate::step::{Delivery, Ending, Outcome, Proof, Step};
-use crate::store::{StoreError, StoreErrorKind};
 
 /// Amazon's tokens live five minutes; older than this they are replaced before use.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(270);

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::*;
 use crate::config::Config;
 use crate::probing::{MAX_QUIET, QUICK};
-use crate::record::RecordsBuilder;
+use crate::record::builder::RecordsBuilder;
 use crate::shard::{ChildShard, HashKeyRange};
 
 const NOON: SystemTime = UNIX_EPOCH;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use crate::client::ErrorClass;
+use crate::error::client::ErrorClass;
 use crate::notice::ShardState;
 use crate::position::Position;
 

@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 
 use crate::batch::Batch;
-#[cfg(feature = "kpl")]
-use crate::client::ErrorClass;
-use crate::client::{Answer, Call, ClientError, Token};
+use crate::client::call::Call;
+use crate::client::{Answer, Token};
 #[cfg(feature = "kpl")]
 use crate::config::Deaggregation;
 use crate::coordinator::Event;
 use crate::engine::Run;
+use crate::error::client::ClientError;
+#[cfg(feature = "kpl")]
+use crate::error::client::ErrorClass;
 #[cfg(feature = "kpl")]
 use crate::kpl;
 use crate::ledger::Ledger;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::{ClientError, ErrorClass};
+use crate::error::client::{ClientError, ErrorClass};
 
 /// The shortest wait, also where the interval is zero.
 const FLOOR: Duration = Duration::from_millis(50);

@@ -6,7 +6,8 @@ use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
 
 use crate::budget::{Budget, Reservation};
-use crate::client::{Answer, ClientError, ErrorClass};
+use crate::client::Answer;
+use crate::error::client::{ClientError, ErrorClass};
 
 /// What a shard reserves for an answer that it knows nothing of, in bytes.
 const LEAST: usize = 256 << 10;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::client::ErrorClass;
+use crate::error::client::ErrorClass;
 use crate::meter::Meter;
 use crate::notice::ShardState;
 use crate::progress::ShardProgress;

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::client::{Answer, ClientError, ShardIterator, StreamStatus, Token};
+use crate::client::{Answer, ShardIterator, StreamStatus, Token};
 use crate::error::Error;
+use crate::error::client::ClientError;
+use crate::error::store::StoreError;
 use crate::gap::Gap;
 use crate::position::{IteratorType, Position};
 use crate::record::Records;
 use crate::shard::ChildShard;
-use crate::store::StoreError;
 
 /// The outcome of the last step.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use std::time::{Instant, SystemTime};
 
 use crate::batch::Batch;
 use crate::batches::{Batches, channel};
-use crate::client::{Call, Client};
+use crate::client::Client;
+use crate::client::call::Call;
 use crate::config::{Config, MAX_CAPACITY};
 use crate::engine::{Door, Engine, session};
 use crate::error::{BoxError, Error};

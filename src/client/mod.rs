@@ -1,24 +1,19 @@
 //! The four calls that a consumer makes, as a trait.
 
-mod aws;
-mod call;
-mod error;
+pub(crate) mod aws;
+pub(crate) mod call;
 #[cfg(any(test, feature = "testing"))]
-mod memory;
+pub(crate) mod memory;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::client::call::Call;
+use crate::error::client::ClientError;
 use crate::position::IteratorType;
 use crate::record::Records;
 use crate::shard::{ChildShard, Shard};
-
-pub use self::aws::{ClientBuilder, Credentials, KinesisClient};
-pub use self::call::Call;
-pub use self::error::{ClientError, ErrorClass};
-#[cfg(any(test, feature = "testing"))]
-pub use self::memory::{HeldRecord, MemoryKinesis, Operation, Put};
 
 /// A client of Kinesis: the calls that a consumer makes, all blocking.
 ///

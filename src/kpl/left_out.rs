@@ -112,7 +112,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::record::RecordsBuilder;
+    use crate::record::builder::RecordsBuilder;
     use crate::shard::HashKeyRange;
 
     fn root() -> Shard {

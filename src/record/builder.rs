@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{Answer, Arrival, Entry, Records};
 use crate::budget::Budget;
+use crate::record::arrival::Arrival;
+use crate::record::{Answer, Entry, Records};
 use crate::sequence::SequenceNumber;
 
 /// Builds [`Records`]; for those who implement [`Client`](crate::Client).

@@ -1,10 +1,10 @@
 //! The records of one answer, in a few shared buffers.
 
-mod arrival;
-mod builder;
+pub(crate) mod arrival;
+pub(crate) mod builder;
 mod index;
 #[cfg(feature = "kpl")]
-mod parts;
+pub(crate) mod parts;
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -16,13 +16,11 @@ use bytes::Bytes;
 
 use crate::budget::Reservation;
 use crate::position::Position;
+use crate::record::arrival::Arrival;
+use crate::record::builder::RecordsBuilder;
 use crate::sequence::SequenceNumber;
 
-pub(crate) use self::arrival::Arrival;
-pub use self::builder::RecordsBuilder;
 use self::index::Index;
-#[cfg(feature = "kpl")]
-pub(crate) use self::parts::PartsBuilder;
 
 /// Records of one shard, in sequence order. A clone shares them.
 ///

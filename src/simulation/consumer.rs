@@ -14,22 +14,25 @@ use super::oddities;
 use super::truth::Truth;
 use super::world::{STREAM, World};
 use crate::batch::Batch;
-use crate::client::{Answer, Call, Client, ClientError, ErrorClass, ShardPage};
+use crate::client::call::Call;
+use crate::client::{Answer, Client, ShardPage};
 #[cfg(feature = "kpl")]
 use crate::config::Deaggregation;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, Desk};
 use crate::error::Error;
+use crate::error::client::{ClientError, ErrorClass};
 #[cfg(feature = "kpl")]
 use crate::kpl;
 use crate::ledger::{Books, Ledger, flush_all};
-use crate::lineage::{Plan, Start};
+use crate::lineage::Plan;
 use crate::on_error::OnError;
 use crate::pace::Pace;
 use crate::parking::{Parking, Time};
 use crate::poller::Poller;
 use crate::position::IteratorType;
 use crate::slots::Slots;
+use crate::start::Start;
 use crate::step::{Delivery, Ending, Outcome, Step};
 use crate::store::Store;
 

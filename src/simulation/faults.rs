@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::oddities;
 use super::plan::pick;
 use super::world::World;
-use crate::client::{Answer, Call, Client, ClientError, ErrorClass, Token};
+use crate::client::call::Call;
+use crate::client::{Answer, Client, Token};
+use crate::error::client::{ClientError, ErrorClass};
 use crate::record::Records;
 
 use ErrorClass::{Credentials, ExpiredIterator, Fatal, NotFound, Throttled, TooLarge, Transient};

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::truth::Truth;
+use crate::error::store::StoreError;
 use crate::position::Position;
-use crate::store::{LocalStore, Store, StoreError};
+use crate::store::Store;
+use crate::store::local::LocalStore;
 
 /// Positions in memory, which survive the simulated consumer.
 pub(super) struct FaultyStore {

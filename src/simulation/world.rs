@@ -13,9 +13,10 @@ use super::counts::Counts;
 use super::plan::{Temper, pick};
 use super::store::{Faults, FaultyStore};
 use super::truth::Truth;
-use crate::client::{ErrorClass, MemoryKinesis};
+use crate::client::memory::MemoryKinesis;
 use crate::config::OnGap;
 use crate::error::Error;
+use crate::error::client::ErrorClass;
 use crate::gap::Gap;
 use crate::position::IteratorType;
 use crate::store::Store;
@@ -73,7 +74,7 @@ impl World {
         let faults =
             Faults { rng: rng.fork(), rate: temper.store_faults, refused: 0, unanswered: 0 };
         let store = FaultyStore {
-            positions: crate::store::LocalStore::new(),
+            positions: crate::store::local::LocalStore::new(),
             truth: Arc::clone(&truth),
             faults: Mutex::new(faults),
         };

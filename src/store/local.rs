@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use parking_lot::RwLock;
 
-use super::{Store, StoreError};
+use crate::error::store::StoreError;
 use crate::position::Position;
+use crate::store::Store;
 
 /// Keeps positions in memory: they live as long as it does.
 ///

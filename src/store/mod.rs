@@ -1,24 +1,17 @@
 //! Where positions are kept.
 
 #[cfg(any(test, feature = "testing"))]
-mod contract;
-mod error;
-mod export;
-mod local;
+pub(crate) mod contract;
+pub(crate) mod export;
+pub(crate) mod local;
 #[cfg(feature = "sqlite")]
-mod sqlite;
+pub(crate) mod sqlite;
 
 use std::sync::Arc;
 
+use crate::error::store::StoreError;
 use crate::position::Position;
-
-#[cfg(any(test, feature = "testing"))]
-pub use self::contract::store_contract;
-pub use self::error::{StoreError, StoreErrorKind};
-pub use self::export::{Import, ImportError, export_positions, import_positions};
-pub use self::local::LocalStore;
-#[cfg(feature = "sqlite")]
-pub use self::sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
+use crate::store::export::Import;
 
 /// Remembers how far each shard is done.
 ///
@@ -135,6 +128,8 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::contract::store_contract;
+    use crate::store::local::LocalStore;
 
     /// Only what a store must have.
     struct Least(LocalStore);

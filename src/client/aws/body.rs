@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use ureq::Body;
 
 use crate::buffer::Buffer;
-use crate::client::Call;
+use crate::client::call::Call;
 use crate::spares::WORTH_KEEPING;
 
 /// Three times what Amazon answers at most (10 MiB of records, a third more as base64), whatever
@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::budget::Budget;
-    use crate::client::{ClientError, ErrorClass};
+    use crate::error::client::{ClientError, ErrorClass};
     use crate::room::Room;
 
     fn body(bytes: &[u8]) -> Body {

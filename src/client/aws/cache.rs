@@ -13,7 +13,7 @@ use super::bounds::Bounds;
 use super::credentials::Credentials;
 use super::source::Source;
 use super::unavailable::Unavailable;
-use crate::client::ClientError;
+use crate::error::client::ClientError;
 use crate::membership::RunId;
 
 /// New credentials are asked for this long before the old ones expire, as Amazon's SDKs do.

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::unbounded;
 
 use super::*;
-use crate::client::{Call, ErrorClass};
+use crate::client::call::Call;
+use crate::error::client::ErrorClass;
 
 fn bounds() -> Bounds {
     Bounds::new("GetRecords", &Call::unbounded(), Duration::from_secs(20))

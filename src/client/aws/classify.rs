@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use super::text::cut;
-use crate::client::{ClientError, ErrorClass};
+use crate::error::client::{ClientError, ErrorClass};
 
 /// What to do about an answer that no Kinesis gives.
 pub(super) const NO_KINESIS: &str =

@@ -13,7 +13,8 @@ use super::lenient::{self, Number};
 
 use crate::budget::Budget;
 use crate::client::{Answer, Token};
-use crate::record::{Arrival, RecordsBuilder};
+use crate::record::arrival::Arrival;
+use crate::record::builder::RecordsBuilder;
 use crate::sequence::SequenceNumber;
 use crate::shard::{ChildShard, HashKeyRange};
 

@@ -19,7 +19,8 @@ use super::credentials::Credentials;
 use super::decode::{Malformed, hash_keys};
 use super::text::cut;
 use super::transport::Transport;
-use crate::client::{ClientError, ShardPage, StreamStatus};
+use crate::client::{ShardPage, StreamStatus};
+use crate::error::client::ClientError;
 use crate::sequence::SequenceNumber;
 use crate::shard::Shard;
 

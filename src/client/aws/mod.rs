@@ -2,13 +2,13 @@
 
 mod body;
 mod bounds;
-mod builder;
+pub(crate) mod builder;
 mod cache;
 mod chain;
 mod classify;
 mod connector;
 mod container;
-mod credentials;
+pub(crate) mod credentials;
 mod decode;
 mod endpoint;
 mod environment;
@@ -54,14 +54,13 @@ use self::resolver::CachingResolver;
 use self::sign::Signer;
 use self::source::Source;
 use self::transport::{Head, Network, Transport};
-use crate::client::{
-    Answer, Call, Client, ClientError, ErrorClass, ShardIterator, ShardPage, StreamStatus, Token,
-};
+use crate::client::aws::builder::ClientBuilder;
+use crate::client::aws::credentials::Credentials;
+use crate::client::call::Call;
+use crate::client::{Answer, Client, ShardIterator, ShardPage, StreamStatus, Token};
 use crate::error::Error;
+use crate::error::client::{ClientError, ErrorClass};
 use crate::position::IteratorType;
-
-pub use self::builder::ClientBuilder;
-pub use self::credentials::Credentials;
 
 /// How many connections a client keeps that is used by hand.
 const CONNECTIONS: usize = 8;

@@ -61,7 +61,9 @@ mod tests {
     use std::net::{SocketAddr, TcpListener};
 
     use super::*;
-    use crate::client::{Call, Client, ClientBuilder};
+    use crate::client::Client;
+    use crate::client::aws::builder::ClientBuilder;
+    use crate::client::call::Call;
 
     fn route(url: &str, variables: &[(&str, &str)]) -> Result<Option<String>, String> {
         let endpoint = Endpoint::parse(url, true).unwrap();

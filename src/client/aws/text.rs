@@ -28,7 +28,7 @@ pub(super) fn with_sources(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{ClientError, ErrorClass};
+    use crate::error::client::{ClientError, ErrorClass};
 
     #[test]
     fn long_text_is_cut_between_characters() {

@@ -62,7 +62,10 @@ mod tests {
     use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
     use openssl::x509::{X509, X509NameBuilder};
 
-    use crate::client::{Call, Client, ClientBuilder, ClientError};
+    use crate::client::Client;
+    use crate::client::aws::builder::ClientBuilder;
+    use crate::client::call::Call;
+    use crate::error::client::ClientError;
 
     /// A certificate for this machine that signs itself.
     fn certificate() -> (X509, PKey<Private>) {

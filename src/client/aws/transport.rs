@@ -18,7 +18,7 @@ use super::request::Outgoing;
 use super::resolver::CachingResolver;
 use super::text::{cut, with_sources};
 use super::tls::{self, Roots};
-use crate::client::{ClientError, ErrorClass};
+use crate::error::client::{ClientError, ErrorClass};
 
 /// A connect in progress is the one thing that cannot be interrupted, so it is kept short.
 const CONNECT: Duration = Duration::from_secs(3);

@@ -1,6 +1,6 @@
 //! Why there are no credentials.
 
-use crate::client::ErrorClass;
+use crate::error::client::ErrorClass;
 
 /// A reason, and whether somebody must change a setting before there can be any.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{ClientBuilder, chain};
+use crate::client::aws::builder::ClientBuilder;
+use crate::client::aws::chain;
 
 /// The variables that the table says this of.
 fn listed(what: &str) -> BTreeSet<&'static str> {

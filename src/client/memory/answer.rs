@@ -11,9 +11,9 @@ use super::seal::{Seal, SealKind};
 use super::shard::{ShardState, Taken};
 use super::stream::StreamState;
 use super::{Cloud, MemoryKinesis};
-use crate::client::{
-    Answer, Call, Client, ClientError, ErrorClass, ShardIterator, ShardPage, StreamStatus, Token,
-};
+use crate::client::call::Call;
+use crate::client::{Answer, Client, ShardIterator, ShardPage, StreamStatus, Token};
+use crate::error::client::{ClientError, ErrorClass};
 use crate::position::IteratorType;
 
 /// Amazon's limit for the records of one answer.

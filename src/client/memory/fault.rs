@@ -6,7 +6,8 @@ use std::convert::Infallible;
 use crossbeam_channel::{Receiver, Sender, after, bounded, never, select_biased};
 
 use super::MemoryKinesis;
-use crate::client::{Call, ClientError, ErrorClass};
+use crate::client::call::Call;
+use crate::error::client::{ClientError, ErrorClass};
 
 /// A call of Kinesis that a consumer makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,11 +2,11 @@
 
 mod answer;
 mod clock;
-mod fault;
+pub(crate) mod fault;
 mod number;
 mod seal;
 mod settings;
-mod shard;
+pub(crate) mod shard;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -22,11 +22,9 @@ use self::clock::Clock;
 use self::fault::Faults;
 use self::shard::ShardState;
 use self::stream::StreamState;
+use crate::client::memory::shard::HeldRecord;
 use crate::sequence::SequenceNumber;
 use crate::shard::Shard;
-
-pub use self::fault::Operation;
-pub use self::shard::HeldRecord;
 
 /// An in-memory Kinesis, so that tests, examples and docs run offline; with feature `testing`.
 ///

@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::clock;
 use super::fault::FaultQueue;
-use crate::record::{Arrival, Records, RecordsBuilder};
+use crate::record::Records;
+use crate::record::arrival::Arrival;
+use crate::record::builder::RecordsBuilder;
 use crate::sequence::SequenceNumber;
 use crate::shard::{ChildShard, Shard};
 

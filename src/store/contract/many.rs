@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::samples::{after, end, from};
 use super::{expect, expect_listed, get, import_all, update};
 use crate::position::Position;
-use crate::store::{Import, Store};
+use crate::store::Store;
+use crate::store::export::Import;
 
 /// What is ahead, behind, new, or not named.
 pub(super) fn importing(store: &impl Store) {

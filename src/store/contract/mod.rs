@@ -13,8 +13,10 @@ use std::thread;
 
 use self::many::{importing, large_import, thousand_shards};
 use self::samples::{after, end, from, ladder, look_alikes, rung};
-use super::{Import, Store, StoreError};
+use crate::error::store::StoreError;
 use crate::position::Position;
+use crate::store::Store;
+use crate::store::export::Import;
 
 /// Checks that a [`Store`] keeps the contract of the trait; for the tests of those who write one,
 /// with feature `testing`.

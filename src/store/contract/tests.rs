@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::samples::look_alikes;
 use super::*;
-use crate::store::LocalStore;
+use crate::store::local::LocalStore;
 
 #[test]
 fn the_local_store_keeps_the_contract() {

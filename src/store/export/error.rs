@@ -1,7 +1,7 @@
 //! What can go wrong with an import.
 
 use crate::error::BoxError;
-use crate::store::StoreError;
+use crate::error::store::StoreError;
 
 /// Why positions could not be imported.
 #[derive(Debug, thiserror::Error)]

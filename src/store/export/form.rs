@@ -6,9 +6,9 @@ use std::fmt::{self, Write as _};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-use super::ImportError;
 use crate::error::BoxError;
 use crate::position::Position;
+use crate::store::export::error::ImportError;
 use crate::time;
 
 const VERSION: u64 = 1;

@@ -1,14 +1,14 @@
 //! Positions as text that people read, edit and carry to another store.
 
-mod error;
+pub(crate) mod error;
 mod form;
 #[cfg(test)]
 mod tests;
 
 use self::form::Document;
-use super::{Store, StoreError};
-
-pub use self::error::ImportError;
+use crate::error::store::StoreError;
+use crate::store::Store;
+use crate::store::export::error::ImportError;
 
 /// What an import does with a shard that has a position already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

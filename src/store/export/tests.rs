@@ -5,8 +5,9 @@ use std::iter::repeat_with;
 use std::sync::Arc;
 
 use super::*;
+use crate::error::store::StoreErrorKind;
 use crate::position::{Position, at_epoch};
-use crate::store::{LocalStore, StoreErrorKind};
+use crate::store::local::LocalStore;
 
 fn random_position(rng: &mut fastrand::Rng) -> Position {
     let number = match rng.usize(0..4) {

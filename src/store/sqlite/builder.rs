@@ -9,7 +9,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use super::fault::Fault;
 use super::file::DatabaseFile;
 use super::{Opened, SqliteStore, schema};
-use crate::store::{StoreError, StoreErrorKind};
+use crate::error::store::{StoreError, StoreErrorKind};
 
 /// Longer ones would not fit into SQLite's milliseconds.
 const MAX_BUSY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
-use crate::store::StoreError;
+use crate::error::store::StoreError;
 
 /// Before it is told whose file it was.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Positions in an SQLite file.
 
-mod builder;
+pub(crate) mod builder;
 mod fault;
 mod file;
 mod schema;
@@ -16,10 +16,11 @@ use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
 
 use self::fault::Fault;
 use self::file::DatabaseFile;
-use super::{Import, Store, StoreError};
+use crate::error::store::StoreError;
 use crate::position::Position;
-
-pub use self::builder::{Durability, SqliteStoreBuilder};
+use crate::store::Store;
+use crate::store::export::Import;
+use crate::store::sqlite::builder::SqliteStoreBuilder;
 
 /// Keeps positions in an SQLite file, which outlives the process.
 ///

@@ -9,7 +9,8 @@ use std::time::Duration;
 use parking_lot::{MappedMutexGuard, MutexGuard};
 
 use super::*;
-use crate::store::StoreErrorKind;
+use crate::error::store::StoreErrorKind;
+use crate::store::sqlite::builder::Durability;
 
 /// A directory of its own, gone at the end.
 struct Directory(PathBuf);

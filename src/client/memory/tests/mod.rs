@@ -7,10 +7,12 @@ mod shards;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{HeldRecord, MemoryKinesis, Operation, Put};
-use crate::client::{
-    Answer, Call, Client, ClientError, ErrorClass, ShardIterator, StreamStatus, Token,
-};
+use crate::client::call::Call;
+use crate::client::memory::fault::Operation;
+use crate::client::memory::shard::HeldRecord;
+use crate::client::memory::{MemoryKinesis, Put};
+use crate::client::{Answer, Client, ShardIterator, StreamStatus, Token};
+use crate::error::client::{ClientError, ErrorClass};
 use crate::position::IteratorType::{
     self, AfterSequenceNumber, AtSequenceNumber, AtTimestamp, Latest, TrimHorizon,
 };

@@ -1,10 +1,12 @@
 //! The one error of the crate.
 
+pub(crate) mod client;
+pub(crate) mod store;
 use std::time::Duration;
 
-use crate::client::ClientError;
+use crate::error::client::ClientError;
+use crate::error::store::StoreError;
 use crate::gap::Gap;
-use crate::store::StoreError;
 
 /// What a handler may fail with: any error at all.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -16,7 +18,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Its text says what was tried and what to do, and does not repeat its
 /// [`source`](std::error::Error::source), which says what went wrong: show both.
 ///
-#[doc = include_str!("manual/errors.md")]
+#[doc = include_str!("../manual/errors.md")]
 ///
 /// A panic of the handler is none of them: it goes on in the caller of `listen` or `join`.
 #[derive(Debug, thiserror::Error)]
@@ -230,7 +232,7 @@ fn lasting(lasted: Option<Duration>) -> String {
 mod tests {
     #[test]
     fn the_table_has_a_row_for_every_error() {
-        let (text, table) = (include_str!("error.rs"), include_str!("manual/errors.md"));
+        let (text, table) = (include_str!("mod.rs"), include_str!("../manual/errors.md"));
         let (_, variants) = text.split_once("pub enum Error {\n").unwrap();
         let (variants, _) = variants.split_once("\n}\n").unwrap();
         let names =
