@@ -102,11 +102,9 @@
 // On docs.rs, which has a nightly compiler, each item says which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod account;
 mod batch;
 mod batches;
 mod budget;
-mod buffer;
 mod caught_up;
 mod claims;
 mod client;
@@ -147,14 +145,12 @@ mod reader;
 mod record;
 mod refusals;
 mod retry;
-mod room;
 mod sequence;
 mod shard;
 mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod slots;
-mod spares;
 mod start;
 mod status;
 mod step;

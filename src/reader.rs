@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 
 use crate::batch::Batch;
+use crate::budget::room::Room;
 use crate::client::call::Call;
 use crate::client::{Answer, Token};
 #[cfg(feature = "kpl")]
@@ -24,7 +25,6 @@ use crate::poller::Poller;
 use crate::position::Position;
 #[cfg(feature = "kpl")]
 use crate::record::Records;
-use crate::room::Room;
 use crate::slots::Slots;
 use crate::step::{Delivery, Ending, Outcome, Proof, Step};
 
@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
         let is_caught_up = answer.as_ref().is_ok_and(Answer::is_caught_up);
         #[cfg(feature = "kpl")]
         let answer = answer.and_then(|answer| self.deaggregate(answer));
-        let answer = self.room.leave(answer)?;
+        let answer = self.leave_room(answer)?;
         if let Ok(answer) = &answer {
             let status = self.ledger.status();
             status.answered(answered, answered.saturating_sub(begun), answer.behind_latest);
@@ -229,6 +229,34 @@ impl<'a> Reader<'a> {
             self.run.meter.budget(self.run.budget.used());
         }
         Some(answer)
+    }
+
+    /// After a call: the records hold what they take of its room, and the rest is given back. `None` if the call is to
+    /// be made again, with more room.
+    fn leave_room(
+        &self,
+        answer: Result<Answer, ClientError>,
+    ) -> Option<Result<Answer, ClientError>> {
+        let (reservation, needed) = self.room.leave();
+        let limit = self.run.budget.limit();
+        match answer {
+            Ok(mut answer) => {
+                self.room.held(answer.records.memory());
+                answer.records.hold(reservation);
+                Some(Ok(answer))
+            }
+            Err(error) if error.class() == ErrorClass::OverBudget && needed > limit => {
+                self.room.begin_anew();
+                Some(Err(too_large(error.operation(), needed, limit)))
+            }
+            // A client that does not say how much it needs would be asked for ever.
+            Err(error)
+                if error.class() == ErrorClass::OverBudget && needed > reservation.bytes() =>
+            {
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// Puts user records in the place of aggregated ones, if there is room for them.
@@ -336,4 +364,15 @@ fn doing(step: &Step, is_failing: bool) -> ShardState {
         Step::Confirm => ShardState::ConfirmingEnd,
         Step::Fail(_) => ShardState::Ended,
     }
+}
+
+fn too_large(operation: &'static str, wanted: usize, limit: usize) -> ClientError {
+    let mib = |bytes: usize| bytes.div_ceil(1 << 20);
+    let message = format!(
+        "an answer that takes {} MiB does not fit into the budget of {} MiB: raise Config::budget, or lower \
+         Config::limit",
+        mib(wanted),
+        mib(limit),
+    );
+    ClientError::new(ErrorClass::TooLarge, operation, message)
 }

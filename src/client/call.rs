@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 use crate::budget::Budget;
-use crate::room::Room;
+use crate::budget::room::Room;
 
 /// When a call must give up: at its deadline, or when the consumer stops.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@ use std::io::{self, Read};
 
 use ureq::Body;
 
-use crate::buffer::Buffer;
+use crate::budget::buffer::Buffer;
+use crate::budget::pool::WORTH_KEEPING;
 use crate::client::call::Call;
-use crate::spares::WORTH_KEEPING;
 
 /// Three times what Amazon answers at most (10 MiB of records, a third more as base64), whatever
 /// `Content-Length` claims.
@@ -114,8 +114,7 @@ mod tests {
 
     use super::*;
     use crate::budget::Budget;
-    use crate::error::client::{ClientError, ErrorClass};
-    use crate::room::Room;
+    use crate::budget::room::Room;
 
     fn body(bytes: &[u8]) -> Body {
         Body::builder().data(bytes.to_vec())
@@ -159,7 +158,7 @@ mod tests {
             let body = body(&vec![7; wanted]);
             let is_read = read(body, MAX_BODY, &call, |_, end| end.is_ok());
             assert_eq!(is_read, wanted == MIB);
-            room.leave(Err(ClientError::new(ErrorClass::Transient, "GetRecords", "")));
+            drop(room.leave());
             assert!(budget.take_text(MIB + MIB / 10).is_some(), "it is kept on");
             budget.keep_text(vec![0; MIB + MIB / 5]);
         }

@@ -42,7 +42,7 @@ fn a_stop_wakes_who_waits_and_lets_the_next_one_pass() {
     let (told, ended) = bounded(1);
     let waiting = budget.clone();
     thread::spawn(move || told.send(waiting.reserve(90, &halted).is_none()));
-    while !budget.0.lock().account.is_wanted() {
+    while !budget.0.lock().queue.is_wanted() {
         thread::yield_now();
     }
     let next = reserving(&budget, 40);

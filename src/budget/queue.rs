@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// An amount of bytes, given out in the order in which it was asked for.
 #[derive(Debug)]
-pub(crate) struct Account {
+pub(crate) struct GrantQueue {
     limit: usize,
     used: usize,
     waiting: VecDeque<(Ticket, usize)>,
@@ -15,7 +15,7 @@ pub(crate) struct Account {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(u64);
 
-impl Account {
+impl GrantQueue {
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, used: 0, waiting: VecDeque::new(), tickets: 0 }
     }
@@ -87,34 +87,34 @@ mod tests {
 
     #[test]
     fn who_asked_first_is_served_first_however_little_others_want() {
-        let mut account = Account::new(100);
-        assert!(account.take(80));
-        let large = account.queue(90);
-        let small = account.queue(5);
-        assert!(!account.take(5), "somebody waits");
-        assert_eq!(account.next(), None);
-        account.give_back(80);
-        assert_eq!(account.next(), Some((large, 90)));
-        assert_eq!(account.next(), Some((small, 5)));
-        assert_eq!((account.next(), account.used()), (None, 95));
+        let mut queue = GrantQueue::new(100);
+        assert!(queue.take(80));
+        let large = queue.queue(90);
+        let small = queue.queue(5);
+        assert!(!queue.take(5), "somebody waits");
+        assert_eq!(queue.next(), None);
+        queue.give_back(80);
+        assert_eq!(queue.next(), Some((large, 90)));
+        assert_eq!(queue.next(), Some((small, 5)));
+        assert_eq!((queue.next(), queue.used()), (None, 95));
     }
 
     #[test]
     fn who_gives_up_does_not_hold_up_others() {
-        let mut account = Account::new(100);
-        assert!(account.take(50));
-        let (large, small) = (account.queue(90), account.queue(50));
-        assert_eq!(account.next(), None);
-        account.withdraw(large);
-        assert_eq!(account.next(), Some((small, 50)));
+        let mut queue = GrantQueue::new(100);
+        assert!(queue.take(50));
+        let (large, small) = (queue.queue(90), queue.queue(50));
+        assert_eq!(queue.next(), None);
+        queue.withdraw(large);
+        assert_eq!(queue.next(), Some((small, 50)));
     }
 
     #[test]
     fn what_never_fits_gets_all_there_is() {
-        let mut account = Account::new(100);
-        assert!(!account.take(101));
-        let ticket = account.queue(usize::MAX);
-        assert_eq!(account.next(), Some((ticket, 100)));
+        let mut queue = GrantQueue::new(100);
+        assert!(!queue.take(101));
+        let ticket = queue.queue(usize::MAX);
+        assert_eq!(queue.next(), Some((ticket, 100)));
     }
 
     /// Whatever is asked in whatever order: never more than the limit, nobody overtakes in the queue, and all
@@ -123,39 +123,39 @@ mod tests {
     fn the_limit_holds_in_every_order_and_nobody_is_forgotten() {
         for seed in 0..2_000 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let mut account = Account::new(rng.usize(1..1_000));
+            let mut queue = GrantQueue::new(rng.usize(1..1_000));
             let (mut held, mut queued) = (Vec::new(), VecDeque::new());
             for _ in 0..200 {
                 let bytes = rng.usize(..400);
                 match rng.u32(..5) {
-                    0 if account.take(bytes) => held.push(bytes),
-                    1 => queued.push_back(account.queue(bytes)),
-                    2 if account.take_more(bytes) => held.push(bytes),
+                    0 if queue.take(bytes) => held.push(bytes),
+                    1 => queued.push_back(queue.queue(bytes)),
+                    2 if queue.take_more(bytes) => held.push(bytes),
                     3 if !held.is_empty() => {
-                        account.give_back(held.swap_remove(rng.usize(..held.len())));
+                        queue.give_back(held.swap_remove(rng.usize(..held.len())));
                     }
                     4 if !queued.is_empty() => {
                         let ticket = queued.remove(rng.usize(..queued.len())).unwrap();
-                        account.withdraw(ticket);
+                        queue.withdraw(ticket);
                     }
                     _ => {}
                 }
-                while let Some((ticket, bytes)) = account.next() {
+                while let Some((ticket, bytes)) = queue.next() {
                     assert_eq!(queued.pop_front(), Some(ticket), "seed {seed}");
                     held.push(bytes);
                 }
-                assert!(account.used() <= account.limit(), "seed {seed}");
-                assert_eq!(account.used(), held.iter().sum::<usize>(), "seed {seed}");
+                assert!(queue.used() <= queue.limit(), "seed {seed}");
+                assert_eq!(queue.used(), held.iter().sum::<usize>(), "seed {seed}");
             }
             // Whoever waits still is served once the others are done.
             while let Some(bytes) = held.pop() {
-                account.give_back(bytes);
-                while let Some((ticket, bytes)) = account.next() {
+                queue.give_back(bytes);
+                while let Some((ticket, bytes)) = queue.next() {
                     assert_eq!(queued.pop_front(), Some(ticket), "seed {seed}");
                     held.push(bytes);
                 }
             }
-            assert!(queued.is_empty() && account.used() == 0, "seed {seed}");
+            assert!(queued.is_empty() && queue.used() == 0, "seed {seed}");
         }
     }
 }

@@ -6,8 +6,6 @@ use crossbeam_channel::Receiver;
 use parking_lot::Mutex;
 
 use crate::budget::{Budget, Reservation};
-use crate::client::Answer;
-use crate::error::client::{ClientError, ErrorClass};
 
 /// What a shard reserves for an answer that it knows nothing of, in bytes.
 const LEAST: usize = 256 << 10;
@@ -27,13 +25,13 @@ struct State {
     needed: usize,
     /// What the last answer needed when it was taken apart. A call that reads the next one does not give it back before:
     /// somebody else would take it, and the call would have to be made again.
-    apart: usize,
+    aggregate_bytes: usize,
 }
 
 impl Room {
     pub(crate) fn new(budget: Budget) -> Self {
         budget.open();
-        let state = State { reservation: None, needed: LEAST, apart: 0 };
+        let state = State { reservation: None, needed: LEAST, aggregate_bytes: 0 };
         Self { budget, state: Mutex::new(state) }
     }
 
@@ -57,10 +55,10 @@ impl Room {
 
     /// Makes room for so many bytes in all, of which so many are in use then: whether there was as much, without waiting.
     pub(crate) fn try_reserve(&self, bytes: usize, used: usize) -> bool {
-        let State { reservation, needed, apart } = &mut *self.state.lock();
+        let State { reservation, needed, aggregate_bytes } = &mut *self.state.lock();
         // Other calls have small answers.
         let Some(reservation) = reservation else { return true };
-        *needed = bytes.max(*apart).max(LEAST);
+        *needed = bytes.max(*aggregate_bytes).max(LEAST);
         let is_there = reservation.try_resize(*needed);
         if is_there {
             reservation.fill(used);
@@ -79,8 +77,8 @@ impl Room {
     /// much, without waiting.
     #[cfg(feature = "kpl")]
     pub(crate) fn try_take_apart(&self, bytes: usize) -> bool {
-        let State { reservation, needed, apart } = &mut *self.state.lock();
-        *apart = bytes;
+        let State { reservation, needed, aggregate_bytes } = &mut *self.state.lock();
+        *aggregate_bytes = bytes;
         let Some(reservation) = reservation else { return true };
         *needed = bytes.max(*needed);
         let is_there = reservation.try_enlarge(*needed);
@@ -94,38 +92,23 @@ impl Room {
         &self.budget
     }
 
-    /// After a call: the records hold what they take, and the rest is given back. `None` if the call is to be
-    /// made again, with more room.
-    pub(crate) fn leave(
-        &self,
-        answer: Result<Answer, ClientError>,
-    ) -> Option<Result<Answer, ClientError>> {
-        let (reservation, needed) = {
-            let mut state = self.state.lock();
-            (state.reservation.take().expect("a call has entered"), state.needed)
-        };
-        let limit = self.budget.limit();
-        match answer {
-            Ok(mut answer) => {
-                let held = answer.records.memory();
-                self.state.lock().needed = needed.max(held).min(limit);
-                answer.records.hold(reservation);
-                Some(Ok(answer))
-            }
-            Err(error) if error.class() == ErrorClass::OverBudget && needed > limit => {
-                // A part of it may take much less: more would be waited for as long as anybody keeps anything.
-                let mut state = self.state.lock();
-                (state.needed, state.apart) = (LEAST, 0);
-                Some(Err(too_large(error.operation(), needed, limit)))
-            }
-            // A client that does not say how much it needs would be asked for ever.
-            Err(error)
-                if error.class() == ErrorClass::OverBudget && needed > reservation.bytes() =>
-            {
-                None
-            }
-            Err(error) => Some(Err(error)),
-        }
+    /// After a call: what it had reserved, and what it needs, or would have needed.
+    pub(crate) fn leave(&self) -> (Reservation, usize) {
+        let mut state = self.state.lock();
+        (state.reservation.take().expect("a call has entered"), state.needed)
+    }
+
+    /// The next call needs as much as this one, whose answer takes so many bytes.
+    pub(crate) fn held(&self, bytes: usize) {
+        let needed = &mut self.state.lock().needed;
+        *needed = bytes.max(*needed).min(self.budget.limit());
+    }
+
+    /// The next call asks for as little as the first: a part of an answer that is too large may take much less, and more
+    /// would be waited for as long as anybody keeps anything.
+    pub(crate) fn begin_anew(&self) {
+        let mut state = self.state.lock();
+        (state.needed, state.aggregate_bytes) = (LEAST, 0);
     }
 }
 
@@ -133,15 +116,4 @@ impl Drop for Room {
     fn drop(&mut self) {
         self.budget.close();
     }
-}
-
-fn too_large(operation: &'static str, wanted: usize, limit: usize) -> ClientError {
-    let mib = |bytes: usize| bytes.div_ceil(1 << 20);
-    let message = format!(
-        "an answer that takes {} MiB does not fit into the budget of {} MiB: raise Config::budget, or lower \
-         Config::limit",
-        mib(wanted),
-        mib(limit),
-    );
-    ClientError::new(ErrorClass::TooLarge, operation, message)
 }

@@ -15,7 +15,7 @@ const UNUSED: Duration = Duration::from_secs(10);
 /// Buffers for the text of answers, and for what is decoded from it. Fresh ones cost page faults, a fifth of all
 /// time; and the system's allocator keeps what many threads have freed, for each of them.
 #[derive(Debug)]
-pub(crate) struct Spares {
+pub(crate) struct Pool {
     /// How many bytes there may be, in use and kept.
     limit: usize,
     /// How many bytes stay though nobody uses them.
@@ -23,22 +23,22 @@ pub(crate) struct Spares {
     in_use: usize,
     /// How many there are that use buffers; for nobody, nothing is kept.
     users: usize,
-    texts: Shelf,
-    arenas: Shelf,
-    indexes: Shelf,
+    texts: Stack,
+    arenas: Stack,
+    indexes: Stack,
 }
 
 /// Buffers of one kind.
 #[derive(Debug, Default)]
-struct Shelf {
+struct Stack {
     /// Since when each is kept: the newest, which the processor's cache may still hold, at the end.
-    buffers: VecDeque<(Duration, Spare)>,
+    buffers: VecDeque<(Duration, Kept)>,
     bytes: usize,
 }
 
 /// A buffer that is kept.
 #[derive(Debug)]
-pub(crate) enum Spare {
+pub(crate) enum Kept {
     Bytes(Vec<u8>),
     /// Of a kind that only its owner knows, and its size in bytes.
     #[cfg(feature = "kpl")]
@@ -46,9 +46,9 @@ pub(crate) enum Spare {
 }
 
 /// Buffers that are not kept: to be dropped at best after a lock was released.
-pub(crate) type Dropped = Vec<Spare>;
+pub(crate) type Dropped = Vec<Kept>;
 
-impl Spares {
+impl Pool {
     /// Where up to `budget` bytes are in use. Together with what is kept they are up to `little` more.
     pub(crate) fn new(budget: usize, little: usize) -> Self {
         let limit = budget.saturating_add(little);
@@ -66,8 +66,8 @@ impl Spares {
         if self.users > 0 {
             return Dropped::new();
         }
-        let shelves = [&mut self.texts, &mut self.arenas, &mut self.indexes].map(std::mem::take);
-        shelves.into_iter().flat_map(|shelf| shelf.buffers).map(|(_, buffer)| buffer).collect()
+        let stacks = [&mut self.texts, &mut self.arenas, &mut self.indexes].map(std::mem::take);
+        stacks.into_iter().flat_map(|stack| stack.buffers).map(|(_, buffer)| buffer).collect()
     }
 
     /// A buffer for so much text; its length tells how much of it is initialized.
@@ -84,18 +84,18 @@ impl Spares {
     #[cfg(feature = "kpl")]
     pub(crate) fn take_index(&mut self, bytes: usize) -> Option<Box<dyn Any + Send>> {
         match self.indexes.take(bytes)? {
-            Spare::Index(index, _) => Some(index),
-            Spare::Bytes(_) => None,
+            Kept::Index(index, _) => Some(index),
+            Kept::Bytes(_) => None,
         }
     }
 
     pub(crate) fn keep_text(&mut self, text: Vec<u8>, now: Duration) -> Dropped {
-        self.keep(Spare::Bytes(text), now, |spares| &mut spares.texts)
+        self.keep(Kept::Bytes(text), now, |pool| &mut pool.texts)
     }
 
     pub(crate) fn keep_arena(&mut self, mut arena: Vec<u8>, now: Duration) -> Dropped {
         arena.clear();
-        self.keep(Spare::Bytes(arena), now, |spares| &mut spares.arenas)
+        self.keep(Kept::Bytes(arena), now, |pool| &mut pool.arenas)
     }
 
     /// Keeps an index of `bytes` bytes.
@@ -106,7 +106,7 @@ impl Spares {
         bytes: usize,
         now: Duration,
     ) -> Dropped {
-        self.keep(Spare::Index(index, bytes), now, |spares| &mut spares.indexes)
+        self.keep(Kept::Index(index, bytes), now, |pool| &mut pool.indexes)
     }
 
     /// Of all that is in use, a part is as large as this now.
@@ -117,15 +117,15 @@ impl Spares {
 
     fn keep(
         &mut self,
-        buffer: Spare,
+        buffer: Kept,
         now: Duration,
-        shelf: impl Fn(&mut Self) -> &mut Shelf,
+        stack: impl Fn(&mut Self) -> &mut Stack,
     ) -> Dropped {
         let kept = WORTH_KEEPING..=self.room();
         if self.users == 0 || !kept.contains(&buffer.bytes()) {
             return vec![buffer];
         }
-        let oldest = shelf(self).put(buffer, now);
+        let oldest = stack(self).put(buffer, now);
         let mut dropped = self.trim(now);
         dropped.extend(oldest);
         dropped
@@ -145,8 +145,8 @@ impl Spares {
         let mut dropped = Dropped::new();
         loop {
             let (kept, room) = (self.kept(), self.room());
-            let shelves = [&mut self.arenas, &mut self.texts, &mut self.indexes];
-            let oldest = shelves.into_iter().min_by_key(|shelf| shelf.oldest());
+            let stacks = [&mut self.arenas, &mut self.texts, &mut self.indexes];
+            let oldest = stacks.into_iter().min_by_key(|stack| stack.oldest());
             let oldest = oldest.expect("there are three");
             let is_unused = oldest.oldest().saturating_add(UNUSED) <= now;
             if kept <= room && !(is_unused && kept > self.little) {
@@ -157,23 +157,23 @@ impl Spares {
     }
 }
 
-impl Shelf {
+impl Stack {
     /// The newest one that fits: a quarter too large at most. So decoded records, whose arena is smaller than their base64,
     /// take no more than their text.
-    fn take(&mut self, bytes: usize) -> Option<Spare> {
+    fn take(&mut self, bytes: usize) -> Option<Kept> {
         let fit = bytes..=bytes.saturating_add(bytes / 4);
-        let fits = |(_, buffer): &(Duration, Spare)| fit.contains(&buffer.bytes());
+        let fits = |(_, buffer): &(Duration, Kept)| fit.contains(&buffer.bytes());
         self.take_at(self.buffers.iter().rposition(fits)?)
     }
 
-    fn take_at(&mut self, at: usize) -> Option<Spare> {
+    fn take_at(&mut self, at: usize) -> Option<Kept> {
         let (_, buffer) = self.buffers.remove(at)?;
         self.bytes -= buffer.bytes();
         Some(buffer)
     }
 
     /// Keeps it, for the oldest one if there are too many.
-    fn put(&mut self, buffer: Spare, now: Duration) -> Option<Spare> {
+    fn put(&mut self, buffer: Kept, now: Duration) -> Option<Kept> {
         let oldest = if self.buffers.len() == KEPT { self.take_at(0) } else { None };
         self.bytes += buffer.bytes();
         self.buffers.push_back((now, buffer));
@@ -186,7 +186,7 @@ impl Shelf {
     }
 }
 
-impl Spare {
+impl Kept {
     fn bytes(&self) -> usize {
         match self {
             Self::Bytes(buffer) => buffer.capacity(),
@@ -210,10 +210,10 @@ mod tests {
 
     const NOW: Duration = Duration::ZERO;
 
-    fn spares(budget: usize, little: usize) -> Spares {
-        let mut spares = Spares::new(budget, little);
-        spares.open();
-        spares
+    fn pool(budget: usize, little: usize) -> Pool {
+        let mut pool = Pool::new(budget, little);
+        pool.open();
+        pool
     }
 
     fn arena(bytes: usize) -> Vec<u8> {
@@ -229,33 +229,33 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut most = 0;
         for largest in [6_000, 50_000, 200_000] {
-            let mut spares = spares(1_000_000, 700_000);
+            let mut pool = pool(1_000_000, 700_000);
             let (mut in_use, mut now) = ([0; 8], NOW);
             for _ in 0..20_000 {
                 let bytes = rng.usize(..largest);
                 now += Duration::from_millis(rng.u64(..100));
                 match rng.u32(..10) {
-                    8 => drop(spares.keep_index(Box::new(()), bytes, now)),
-                    9 => drop(spares.take_index(bytes)),
-                    0..=2 => drop(spares.keep_arena(arena(bytes), now)),
-                    3 => drop(spares.take_arena(bytes)),
-                    4 | 5 => drop(spares.keep_text(vec![0; bytes], now)),
-                    6 => drop(spares.take_text(bytes)),
+                    8 => drop(pool.keep_index(Box::new(()), bytes, now)),
+                    9 => drop(pool.take_index(bytes)),
+                    0..=2 => drop(pool.keep_arena(arena(bytes), now)),
+                    3 => drop(pool.take_arena(bytes)),
+                    4 | 5 => drop(pool.keep_text(vec![0; bytes], now)),
+                    6 => drop(pool.take_text(bytes)),
                     _ => {
                         let part = &mut in_use[rng.usize(..8)];
-                        drop(spares.set_in_use(bytes, *part, now));
+                        drop(pool.set_in_use(bytes, *part, now));
                         *part = bytes;
                     }
                 }
-                for shelf in [&spares.texts, &spares.arenas, &spares.indexes] {
-                    let bytes: usize = shelf.buffers.iter().map(|(_, it)| it.bytes()).sum();
-                    assert_eq!(bytes, shelf.bytes);
-                    assert!(shelf.buffers.len() <= KEPT);
-                    most = most.max(shelf.buffers.len());
+                for stack in [&pool.texts, &pool.arenas, &pool.indexes] {
+                    let bytes: usize = stack.buffers.iter().map(|(_, it)| it.bytes()).sum();
+                    assert_eq!(bytes, stack.bytes);
+                    assert!(stack.buffers.len() <= KEPT);
+                    most = most.max(stack.buffers.len());
                 }
                 let in_use: usize = in_use.iter().sum();
-                let is_within = in_use + spares.kept() <= 1_700_000;
-                assert!(is_within || spares.kept() == 0, "{in_use} {}", spares.kept());
+                let is_within = in_use + pool.kept() <= 1_700_000;
+                assert!(is_within || pool.kept() == 0, "{in_use} {}", pool.kept());
             }
         }
         assert_eq!(most, KEPT);
@@ -263,60 +263,60 @@ mod tests {
 
     #[test]
     fn a_buffer_is_used_for_what_fits_into_it_and_is_not_much_smaller() {
-        let mut spares = spares(400_000, 100_000);
-        assert!(spares.keep_arena(vec![1; 10_000], NOW).is_empty());
-        assert!(spares.take_arena(10_001).is_none() && spares.take_arena(7_999).is_none());
-        let arena = spares.take_arena(8_000).unwrap();
+        let mut pool = pool(400_000, 100_000);
+        assert!(pool.keep_arena(vec![1; 10_000], NOW).is_empty());
+        assert!(pool.take_arena(10_001).is_none() && pool.take_arena(7_999).is_none());
+        let arena = pool.take_arena(8_000).unwrap();
         assert_eq!((arena.len(), arena.capacity()), (0, 10_000));
-        assert!(spares.keep_text(vec![1; 10_000], NOW).is_empty());
-        assert_eq!(spares.take_text(9_000).unwrap().len(), 10_000, "what is initialized stays so");
+        assert!(pool.keep_text(vec![1; 10_000], NOW).is_empty());
+        assert_eq!(pool.take_text(9_000).unwrap().len(), 10_000, "what is initialized stays so");
     }
 
     #[test]
     fn an_index_comes_back_as_what_it_was() {
-        let mut spares = spares(400_000, 100_000);
-        assert!(spares.keep_index(Box::new([7_u32; 3]), 10_000, NOW).is_empty());
-        assert!(spares.take_index(10_001).is_none() && spares.take_arena(10_000).is_none());
-        let index = spares.take_index(9_000).unwrap();
+        let mut pool = pool(400_000, 100_000);
+        assert!(pool.keep_index(Box::new([7_u32; 3]), 10_000, NOW).is_empty());
+        assert!(pool.take_index(10_001).is_none() && pool.take_arena(10_000).is_none());
+        let index = pool.take_index(9_000).unwrap();
         assert_eq!(*index.downcast::<[u32; 3]>().unwrap(), [7; 3]);
-        assert_eq!(spares.kept(), 0);
+        assert_eq!(pool.kept(), 0);
     }
 
     #[test]
     fn what_is_small_or_nobodys_is_not_kept() {
-        let mut spares = spares(400_000, 100_000);
-        assert_eq!(spares.keep_text(vec![0; WORTH_KEEPING - 1], NOW).len(), 1);
-        assert!(spares.keep_text(vec![0; WORTH_KEEPING], NOW).is_empty());
-        assert!(spares.keep_arena(arena(10_000), NOW).is_empty());
-        assert_eq!(spares.close().len(), 2);
-        assert_eq!((spares.kept(), spares.keep_arena(arena(10_000), NOW).len()), (0, 1));
+        let mut pool = pool(400_000, 100_000);
+        assert_eq!(pool.keep_text(vec![0; WORTH_KEEPING - 1], NOW).len(), 1);
+        assert!(pool.keep_text(vec![0; WORTH_KEEPING], NOW).is_empty());
+        assert!(pool.keep_arena(arena(10_000), NOW).is_empty());
+        assert_eq!(pool.close().len(), 2);
+        assert_eq!((pool.kept(), pool.keep_arena(arena(10_000), NOW).len()), (0, 1));
     }
 
     #[test]
     fn the_newest_is_used_and_the_oldest_goes() {
-        let mut spares = spares(0, 50_000);
+        let mut pool = pool(0, 50_000);
         for bytes in [20_000, 20_001, 20_002] {
-            let mut dropped = spares.keep_arena(arena(bytes), NOW);
+            let mut dropped = pool.keep_arena(arena(bytes), NOW);
             assert_eq!(dropped.pop().map(|it| it.bytes()), (bytes == 20_002).then_some(20_000));
         }
-        assert_eq!(capacity(spares.take_arena(19_000)), Some(20_002));
-        assert_eq!(spares.keep_arena(arena(60_000), NOW).len(), 1, "too large at all");
-        assert_eq!(capacity(spares.take_arena(19_000)), Some(20_001));
+        assert_eq!(capacity(pool.take_arena(19_000)), Some(20_002));
+        assert_eq!(pool.keep_arena(arena(60_000), NOW).len(), 1, "too large at all");
+        assert_eq!(capacity(pool.take_arena(19_000)), Some(20_001));
     }
 
     /// Whatever is used beside them, for ever.
     #[test]
     fn what_nobody_uses_goes_until_little_is_left() {
-        let mut spares = spares(400_000, 100_000);
+        let mut pool = pool(400_000, 100_000);
         for _ in 0..10 {
-            assert!(spares.keep_arena(arena(40_000), NOW).is_empty());
+            assert!(pool.keep_arena(arena(40_000), NOW).is_empty());
         }
         for second in 1..20 {
             let now = Duration::from_secs(second);
-            let text = spares.take_text(5_000).unwrap_or_else(|| vec![0; 5_000]);
-            drop(spares.keep_text(text, now));
+            let text = pool.take_text(5_000).unwrap_or_else(|| vec![0; 5_000]);
+            drop(pool.keep_text(text, now));
             let kept = if now < UNUSED { 405_000 } else { 85_000 };
-            assert_eq!(spares.kept(), kept, "{now:?}");
+            assert_eq!(pool.kept(), kept, "{now:?}");
         }
     }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 use parking_lot::Mutex;
 
-use crate::account::{Account, Ticket};
-use crate::spares::{Dropped, Spares};
+use crate::budget::pool::{Dropped, Pool};
+use crate::budget::queue::{GrantQueue, Ticket};
 
 /// How much memory answers may take: those that are being read, and those whose records are still in use.
 ///
@@ -36,11 +36,11 @@ pub struct Budget(Arc<Mutex<State>>);
 const SPARE: usize = 4;
 
 struct State {
-    account: Account,
+    queue: GrantQueue,
     /// Where those who wait get what they wait for.
     grants: HashMap<Ticket, Sender<Reservation>>,
-    /// Not counted in the account.
-    spares: Spares,
+    /// Not counted in the queue.
+    pool: Pool,
     started: Instant,
 }
 
@@ -67,20 +67,20 @@ impl Budget {
     /// it.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
-        let (account, grants) = (Account::new(bytes), HashMap::new());
-        let (spares, started) = (Spares::new(bytes, bytes / SPARE), Instant::now());
-        Self(Arc::new(Mutex::new(State { account, grants, spares, started })))
+        let (queue, grants) = (GrantQueue::new(bytes), HashMap::new());
+        let (pool, started) = (Pool::new(bytes, bytes / SPARE), Instant::now());
+        Self(Arc::new(Mutex::new(State { queue, grants, pool, started })))
     }
 
     /// How many bytes it is.
     pub fn limit(&self) -> usize {
-        self.0.lock().account.limit()
+        self.0.lock().queue.limit()
     }
 
     /// How many bytes of it are in use. Never above the limit, unless a [`Client`](crate::Client) of your own
     /// does not [ask](crate::Call::try_reserve) for what it takes.
     pub fn used(&self) -> usize {
-        self.0.lock().account.used()
+        self.0.lock().queue.used()
     }
 
     /// Takes so much, at most the limit, when it is this one's turn; `None` if `halted` was disconnected before.
@@ -92,10 +92,10 @@ impl Budget {
         let (grant, granted) = bounded(1);
         let ticket = {
             let mut state = self.0.lock();
-            if state.account.take(bytes) {
+            if state.queue.take(bytes) {
                 return Some(Reservation::new(self, bytes));
             }
-            let ticket = state.account.queue(bytes);
+            let ticket = state.queue.queue(bytes);
             state.grants.insert(ticket, grant);
             ticket
         };
@@ -108,56 +108,56 @@ impl Budget {
 
     /// Takes so much, if it is there and nobody waits.
     pub(crate) fn try_reserve(&self, bytes: usize) -> Option<Reservation> {
-        let is_taken = self.0.lock().account.take(bytes);
+        let is_taken = self.0.lock().queue.take(bytes);
         is_taken.then(|| Reservation::new(self, bytes))
     }
 
     /// Somebody reads answers until [`close`](Self::close).
     pub(crate) fn open(&self) {
-        self.0.lock().spares.open();
+        self.0.lock().pool.open();
     }
 
     /// When nobody reads answers any more, no buffer is kept.
     pub(crate) fn close(&self) {
-        self.change_spares(|spares, _| spares.close());
+        self.change_spares(|pool, _| pool.close());
     }
 
     /// A buffer for so much text of an answer, if one was kept that fits. Its length tells how much of it is initialized.
     pub(crate) fn take_text(&self, bytes: usize) -> Option<Vec<u8>> {
-        self.0.lock().spares.take_text(bytes)
+        self.0.lock().pool.take_text(bytes)
     }
 
     /// Keeps such a buffer for the next answer.
     pub(crate) fn keep_text(&self, text: Vec<u8>) {
-        self.change_spares(|spares, now| spares.keep_text(text, now));
+        self.change_spares(|pool, now| pool.keep_text(text, now));
     }
 
     /// An arena for so much data, if one was kept that fits.
     pub(crate) fn take_arena(&self, bytes: usize) -> Option<Vec<u8>> {
-        self.0.lock().spares.take_arena(bytes)
+        self.0.lock().pool.take_arena(bytes)
     }
 
     /// Keeps an arena for the next answer.
     pub(crate) fn keep_arena(&self, arena: Vec<u8>) {
-        self.change_spares(|spares, now| spares.keep_arena(arena, now));
+        self.change_spares(|pool, now| pool.keep_arena(arena, now));
     }
 
     /// Takes a kept index of about `bytes` bytes, if there is one.
     #[cfg(feature = "kpl")]
     pub(crate) fn take_index(&self, bytes: usize) -> Option<Box<dyn Any + Send>> {
-        self.0.lock().spares.take_index(bytes)
+        self.0.lock().pool.take_index(bytes)
     }
 
     /// Keeps an index of `bytes` bytes for the next answer.
     #[cfg(feature = "kpl")]
     pub(crate) fn keep_index(&self, index: Box<dyn Any + Send>, bytes: usize) {
-        self.change_spares(|spares, now| spares.keep_index(index, bytes, now));
+        self.change_spares(|pool, now| pool.keep_index(index, bytes, now));
     }
 
-    fn change_spares(&self, change: impl FnOnce(&mut Spares, Duration) -> Dropped) {
+    fn change_spares(&self, change: impl FnOnce(&mut Pool, Duration) -> Dropped) {
         let dropped = {
             let state = &mut *self.0.lock();
-            change(&mut state.spares, state.started.elapsed())
+            change(&mut state.pool, state.started.elapsed())
         };
         drop(dropped); // without the lock
     }
@@ -167,7 +167,7 @@ impl Budget {
         loop {
             let (grant, bytes) = {
                 let mut state = self.0.lock();
-                let Some((ticket, bytes)) = state.account.next() else { return };
+                let Some((ticket, bytes)) = state.queue.next() else { return };
                 (state.grants.remove(&ticket), bytes)
             };
             let reservation = Reservation::new(self, bytes);
@@ -190,14 +190,14 @@ impl Reservation {
     pub(crate) fn fill(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.filled, bytes);
         if bytes != before {
-            self.budget.change_spares(|spares, now| spares.set_in_use(bytes, before, now));
+            self.budget.change_spares(|pool, now| pool.set_in_use(bytes, before, now));
         }
     }
 
     /// Makes it at least so large, without waiting: whether there was room.
     pub(crate) fn try_enlarge(&mut self, to: usize) -> bool {
         let Some(more) = to.checked_sub(self.bytes) else { return true };
-        let is_there = self.budget.0.lock().account.take_more(more);
+        let is_there = self.budget.0.lock().queue.take_more(more);
         if is_there {
             self.bytes = to;
         }
@@ -213,7 +213,7 @@ impl Reservation {
     /// Makes it as large as this, all of which is in use, whether there is room or not.
     pub(crate) fn resize(&mut self, to: usize) {
         match to.checked_sub(self.bytes) {
-            Some(more) => self.budget.0.lock().account.overdraw(more),
+            Some(more) => self.budget.0.lock().queue.overdraw(more),
             None => drop(self.split(self.bytes - to)),
         }
         self.bytes = to;
@@ -233,7 +233,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         self.fill(0);
         if self.bytes > 0 {
-            self.budget.0.lock().account.give_back(self.bytes);
+            self.budget.0.lock().queue.give_back(self.bytes);
             self.budget.grant();
         }
     }
@@ -243,7 +243,7 @@ impl Drop for WithdrawOnDrop<'_> {
     fn drop(&mut self) {
         let mut state = self.0.0.lock();
         if state.grants.remove(&self.1).is_some() {
-            state.account.withdraw(self.1);
+            state.queue.withdraw(self.1);
             drop(state);
             self.0.grant();
         }
@@ -262,6 +262,9 @@ impl fmt::Debug for Reservation {
     }
 }
 
+pub(crate) mod buffer;
+pub(crate) mod pool;
+pub(crate) mod queue;
+pub(crate) mod room;
 #[cfg(test)]
-#[path = "budget_tests.rs"]
 mod tests;
