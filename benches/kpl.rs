@@ -6,7 +6,7 @@
 //! rounds in turns.
 
 #[allow(dead_code, reason = "tests use more of it")]
-#[path = "../tests/kpl/owning.rs"]
+#[path = "../src/record/aggregate/tests/owning.rs"]
 mod owning;
 
 use std::hint::black_box;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
-use crate::gap::Gap;
 use crate::ledger::Ledger;
-use crate::position::Position;
+use crate::model::gap::Gap;
+use crate::model::position::Position;
 use crate::record::{Record, Records};
 use crate::slots::Slot;
 use crate::step::Delivery;

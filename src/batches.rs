@@ -11,7 +11,7 @@ use crossbeam_channel::{
 };
 
 use crate::batch::Batch;
-use crate::shutdown::Shutdown;
+use crate::control::shutdown::Shutdown;
 
 /// Yields the batches of a consumer that was opened with [`Stream::receiver`](crate::Stream::receiver) or
 /// [`Stream::receivers`](crate::Stream::receivers), as an iterator or by its methods.

@@ -4,9 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use crate::budget::Budget;
 use crate::error::Error;
-use crate::notice::{Audience, Notice};
+use crate::model::notice::Notice;
+use crate::model::position::IteratorType;
+use crate::observe::audience::Audience;
 use crate::on_error::OnError;
-use crate::position::IteratorType;
+use crate::record::aggregate::Deaggregation;
 use crate::tracker::StoreEvery;
 
 /// The most records that Amazon gives in one answer.
@@ -65,27 +67,6 @@ pub enum OnGap {
     Earliest,
     /// Forget the position, and read the shard from what arrives next.
     Latest,
-}
-
-/// What to do with records that Amazon's producer library (KPL) has aggregated: many user records in one.
-#[cfg(feature = "kpl")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Deaggregation {
-    /// Hand them over as the plain records that Kinesis holds.
-    #[default]
-    Off,
-    /// Hand over their user records whose hash key lies within the shard, as KCL does. It is right only if KPL itself
-    /// makes all aggregates of the stream: what belongs to another shard is then there because a shard was split on
-    /// its way, and KPL sends it again.
-    ///
-    /// All other aggregators put user records of any key into one record, and send nothing again: what is left out of
-    /// theirs is lost to the consumer. [`Notice::LeftOut`] and [`ShardProgress::left_out`](crate::ShardProgress::left_out)
-    /// tell of that.
-    WithinShard,
-    /// Hand over all of their user records. It is right for every aggregator. KPL's come twice where a shard was split
-    /// on their way.
-    All,
 }
 
 impl Default for Config {

@@ -4,8 +4,8 @@ use super::*;
 use crate::config::OnGap;
 use crate::error::client::ErrorClass;
 use crate::missing::PATIENCE;
-use crate::position::IteratorType;
-use crate::shard::{ChildShard, HashKeyRange};
+use crate::model::position::IteratorType;
+use crate::model::shard::{ChildShard, HashKeyRange};
 use crate::step::Proof;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::position::{IteratorType, Position};
+use crate::model::position::{IteratorType, Position};
+use crate::model::sequence::SequenceNumber;
 use crate::record::Records;
-use crate::sequence::SequenceNumber;
 use crate::start::StartAt;
 
 /// A place in a shard.

@@ -7,12 +7,12 @@ use std::time::{Instant, SystemTime};
 use crossbeam_channel::{Receiver, at, never, select_biased};
 
 use crate::batch::Batch;
+use crate::control::shutdown::Shutdown;
 use crate::error::store::StoreErrorKind;
 use crate::error::{BoxError, Error};
-use crate::notice::ShardState;
+use crate::model::notice::ShardState;
 use crate::on_error::{DeadLetter, OnError};
 use crate::parking::{Parking, Time, Verdict};
-use crate::shutdown::Shutdown;
 
 /// The user's handler, boxed.
 pub(crate) type Callback<'a> = Box<dyn FnMut(&Batch) -> Result<(), BoxError> + 'a>;

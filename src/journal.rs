@@ -8,13 +8,13 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::error::client::ErrorClass;
+use crate::model::position::IteratorType;
+use crate::model::shard::ChildShard;
+use crate::model::time;
 use crate::outage::{Outage, Tally, Trouble, spoken};
-use crate::position::IteratorType;
 use crate::quota::Quota;
-use crate::shard::ChildShard;
 use crate::start::{Start, StartAt};
 use crate::step::Ending;
-use crate::time;
 
 /// How many shards are named that start, or end, in one go.
 const NAMED: u32 = 20;
@@ -213,7 +213,7 @@ fn heirs(shard: &str, children: &[ChildShard]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::HashKeyRange;
+    use crate::model::shard::HashKeyRange;
 
     #[test]
     fn what_has_become_of_a_shard_is_told() {
@@ -231,12 +231,12 @@ mod tests {
     #[test]
     fn every_start_is_told_as_a_place() {
         let number = || "7".parse().unwrap();
-        let time = crate::time::parse("2024-05-01T08:30:00Z").unwrap();
+        let time = crate::model::time::parse("2024-05-01T08:30:00Z").unwrap();
         for (start, place) in [
             (StartAt::Fresh(IteratorType::AtTimestamp(time)), "at 2024-05-01T08:30:00Z"),
             (StartAt::Fresh(IteratorType::AtSequenceNumber(number())), "at 7"),
             (
-                StartAt::Stored(crate::position::Position::after(number())),
+                StartAt::Stored(crate::model::position::Position::after(number())),
                 "where the store says, after 7",
             ),
             (StartAt::Reset(IteratorType::TrimHorizon), "anew, at the oldest record"),

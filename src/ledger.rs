@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use crate::coordinator::Event;
 use crate::error::Error;
 use crate::error::store::StoreError;
-use crate::meter::Meter;
-use crate::notice::ShardState;
-use crate::position::Position;
-use crate::progress::ShardProgress;
-use crate::status::Status;
+use crate::model::notice::ShardState;
+use crate::model::position::Position;
+use crate::observe::metrics::Meter;
+use crate::observe::progress::ShardProgress;
+use crate::observe::status::Status;
 use crate::store::Store;
 use crate::tracker::{StoreEvery, Tracker};
 

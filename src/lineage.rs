@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::config::OnGap;
 use crate::error::Error;
-use crate::gap::Gap;
 use crate::missing::{Look, Missing, Sought};
-use crate::position::{IteratorType, Position};
-use crate::shard::{ChildShard, HashKeyRange, Shard};
+use crate::model::gap::Gap;
+use crate::model::position::{IteratorType, Position};
+use crate::model::shard::{ChildShard, HashKeyRange, Shard};
 use crate::start::{Wishes, fresh_starts, misfit};
 use crate::step::Proof;
 use crate::tree::{State, Tree};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use crate::control::shutdown::Shutdown;
 use crate::error::Error;
 use crate::monitor::Monitor;
-use crate::progress::Progress;
-use crate::shutdown::Shutdown;
+use crate::observe::progress::Progress;
 
 /// Owns a consumer that runs on threads of its own.
 ///

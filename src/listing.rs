@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::client::{ShardPage, StreamStatus};
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
+use crate::model::listed::{ShardPage, StreamStatus};
+use crate::model::shard::{HashKeyRange, Shard};
 use crate::outage::{Outage, Tally, spoken};
 use crate::pages::{Paged, Pages};
 use crate::retry::Retry;
-use crate::shard::{HashKeyRange, Shard};
 
 /// How often in a row a listing begins anew at once because the name of a page was too old.
 const MAX_RESTARTS: u32 = 3;
@@ -270,7 +270,7 @@ fn endless(why: String) -> ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::HashKeyRange;
+    use crate::model::shard::HashKeyRange;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 
 use crate::budget::Budget;
 use crate::ledger::Ledger;
-use crate::notice::ShardState;
-use crate::progress::{Progress, ShardProgress};
+use crate::model::notice::ShardState;
+use crate::observe::progress::{Progress, ShardProgress};
 
 /// Tells how far a consumer has come, and pauses it; from any thread, while it runs and after that.
 ///
@@ -193,7 +193,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::{Books, flush_all};
-    use crate::position::Position;
+    use crate::model::position::Position;
     use crate::store::local::LocalStore;
 
     fn ledger(id: &str) -> Arc<Ledger> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::client::ShardPage;
-use crate::shard::Shard;
+use crate::model::listed::ShardPage;
+use crate::model::shard::Shard;
 
 /// Amazon's page tokens live five minutes; older than this they are not used any more.
 const TOKEN_LIFE: Duration = Duration::from_secs(270);
@@ -75,7 +75,7 @@ impl Pages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::HashKeyRange;
+    use crate::model::shard::HashKeyRange;
 
     fn page(shards: impl IntoIterator<Item = u32>, next: Option<&str>) -> ShardPage {
         let shard = |number: u32| {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::batch::Batch;
 use crate::error::BoxError;
-use crate::notice::ShardState;
+use crate::model::notice::ShardState;
 use crate::on_error::OnError;
 use crate::refusals::Refusals;
 use crate::retry::Retry;

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::config::Config;
+use crate::model::shard::{ChildShard, HashKeyRange};
 use crate::probing::{MAX_QUIET, QUICK};
 use crate::record::builder::RecordsBuilder;
-use crate::shard::{ChildShard, HashKeyRange};
 
 const NOON: SystemTime = UNIX_EPOCH;
 

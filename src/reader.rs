@@ -8,23 +8,24 @@ use crossbeam_channel::{Receiver, Sender, select_biased};
 
 use crate::batch::Batch;
 use crate::budget::room::Room;
-use crate::client::call::Call;
-use crate::client::{Answer, Token};
-#[cfg(feature = "kpl")]
-use crate::config::Deaggregation;
+use crate::control::call::Call;
 use crate::coordinator::Event;
 use crate::engine::Run;
 use crate::error::client::ClientError;
 #[cfg(feature = "kpl")]
 use crate::error::client::ErrorClass;
-#[cfg(feature = "kpl")]
-use crate::kpl;
 use crate::ledger::Ledger;
-use crate::notice::{Notice, ShardState};
+use crate::model::notice::{Notice, ShardState};
+use crate::model::position::Position;
+use crate::model::token::Token;
 use crate::poller::Poller;
-use crate::position::Position;
 #[cfg(feature = "kpl")]
 use crate::record::Records;
+#[cfg(feature = "kpl")]
+use crate::record::aggregate;
+#[cfg(feature = "kpl")]
+use crate::record::aggregate::Deaggregation;
+use crate::record::answer::Answer;
 use crate::slots::Slots;
 use crate::step::{Delivery, Ending, Outcome, Proof, Step};
 
@@ -42,7 +43,7 @@ pub(crate) struct Reader<'a> {
     /// The answers to `Confirm`.
     confirmed: Receiver<Proof>,
     #[cfg(feature = "kpl")]
-    left_out: kpl::Watch,
+    left_out: aggregate::Watch,
     #[cfg(feature = "kpl")]
     has_told_of_broken: bool,
 }
@@ -59,7 +60,7 @@ impl<'a> Reader<'a> {
         let call = Call::new(run.engine.shutdown.halted().clone()).with_room(Arc::clone(&room));
         let (slots, rng) = (Slots::new(run.door.has_slots()), fastrand::Rng::new());
         #[cfg(feature = "kpl")]
-        let left_out = kpl::Watch::new(poller.shard());
+        let left_out = aggregate::Watch::new(poller.shard());
         Self {
             run,
             poller,
@@ -266,7 +267,7 @@ impl<'a> Reader<'a> {
         if how == Deaggregation::Off {
             return Ok(answer);
         }
-        let found = kpl::find(&answer.records);
+        let found = aggregate::find(&answer.records);
         if !self.room.try_take_apart(found.needed()) {
             let message = "no room for the user records in the budget";
             return Err(ClientError::new(ErrorClass::OverBudget, "GetRecords", message));
@@ -275,8 +276,9 @@ impl<'a> Reader<'a> {
         let records = std::mem::take(&mut answer.records);
         let shard = Some(self.poller.shard().hash_keys());
         let shard = shard.filter(|_| how == Deaggregation::WithinShard);
-        let wanted = kpl::Wanted { shard, read: self.poller.read() };
-        let (users, left_out) = kpl::expand(&records, &found, &wanted, Some(&self.run.budget));
+        let wanted = aggregate::Wanted { shard, read: self.poller.read() };
+        let (users, left_out) =
+            aggregate::expand(&records, &found, &wanted, Some(&self.run.budget));
         self.ledger.status().left_out(left_out.records);
         self.tells_of_aggregates(&records, &found, left_out, answer.next.is_none());
         drop(records);
@@ -290,8 +292,8 @@ impl<'a> Reader<'a> {
     fn tells_of_aggregates(
         &mut self,
         records: &Records,
-        found: &kpl::Found,
-        left_out: kpl::LeftOut,
+        found: &aggregate::Found,
+        left_out: aggregate::LeftOut,
         is_last: bool,
     ) {
         let (stream, shard) = (self.ledger.stream(), self.ledger.shard());

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::gap::Gap;
-use crate::position::{IteratorType, Position};
-use crate::shard::Shard;
+use crate::model::gap::Gap;
+use crate::model::position::{IteratorType, Position};
+use crate::model::shard::Shard;
 use crate::tree::{Node, Tree};
 
 /// A shard that may be read now.

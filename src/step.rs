@@ -2,14 +2,16 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::client::{Answer, ShardIterator, StreamStatus, Token};
 use crate::error::Error;
 use crate::error::client::ClientError;
 use crate::error::store::StoreError;
-use crate::gap::Gap;
-use crate::position::{IteratorType, Position};
+use crate::model::gap::Gap;
+use crate::model::listed::StreamStatus;
+use crate::model::position::{IteratorType, Position};
+use crate::model::shard::ChildShard;
+use crate::model::token::{ShardIterator, Token};
 use crate::record::Records;
-use crate::shard::ChildShard;
+use crate::record::answer::Answer;
 
 /// The outcome of the last step.
 #[derive(Debug)]

@@ -9,18 +9,18 @@ use std::time::{Instant, SystemTime};
 use crate::batch::Batch;
 use crate::batches::{Batches, channel};
 use crate::client::Client;
-use crate::client::call::Call;
 use crate::config::{Config, MAX_CAPACITY};
+use crate::control::call::Call;
+use crate::control::shutdown::Shutdown;
 use crate::engine::{Door, Engine, session};
 use crate::error::{BoxError, Error};
 use crate::handler::Handler;
 use crate::lineage::Plan;
 use crate::listener::{Listener, Parting};
 use crate::listing::{Listing, Next};
+use crate::model::position::IteratorType;
+use crate::model::shard::Shard;
 use crate::monitor::Monitor;
-use crate::position::IteratorType;
-use crate::shard::Shard;
-use crate::shutdown::Shutdown;
 use crate::store::Store;
 
 /// More threads than this would only wait for each other.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::position::Position;
+use crate::model::position::Position;
 
 /// Numbers the batches of a shard, and knows how far they are committed without a hole.
 #[derive(Debug, Default)]

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::gap::Gap;
-use crate::position::{IteratorType, Position};
-use crate::shard::{HashKeyRange, Shard};
+use crate::model::gap::Gap;
+use crate::model::position::{IteratorType, Position};
+use crate::model::shard::{HashKeyRange, Shard};
 
 /// Shards, by their ids, with their children. A parent need not be listed.
 #[derive(Debug, Default)]

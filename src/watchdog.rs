@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::notice::{Notice, ShardState};
+use crate::model::notice::{Notice, ShardState};
 
 /// Looks at all shards now and then, and tells of each stall once.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::client::ClientError;
 use crate::error::store::StoreError;
-use crate::gap::Gap;
+use crate::model::gap::Gap;
 
 /// What a handler may fail with: any error at all.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

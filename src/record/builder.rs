@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::budget::Budget;
+use crate::model::sequence::SequenceNumber;
 use crate::record::arrival::Arrival;
-use crate::record::{Answer, Entry, Records};
-use crate::sequence::SequenceNumber;
+use crate::record::{Buffers, Entry, Records};
 
 /// Builds [`Records`]; for those who implement [`Client`](crate::Client).
 #[derive(Default)]
@@ -100,9 +100,9 @@ impl RecordsBuilder {
             Some(budget) => Bytes::from_owner(Arena { data: self.data, budget }),
             None => self.data.into(),
         };
-        let answer =
-            Answer { data, text: self.text, index: self.index.into(), memory, is_parted: false };
-        Records { answer: Arc::new(answer), shown }
+        let buffers =
+            Buffers { data, text: self.text, index: self.index.into(), memory, is_parted: false };
+        Records { buffers: Arc::new(buffers), shown }
     }
 
     /// Adds a record whose data is in the buffer already. The number must be a [`SequenceNumber`].

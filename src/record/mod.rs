@@ -1,5 +1,8 @@
 //! The records of one answer, in a few shared buffers.
 
+#[cfg(feature = "kpl")]
+pub(crate) mod aggregate;
+pub(crate) mod answer;
 pub(crate) mod arrival;
 pub(crate) mod builder;
 mod index;
@@ -15,10 +18,10 @@ use std::time::SystemTime;
 use bytes::Bytes;
 
 use crate::budget::Reservation;
-use crate::position::Position;
+use crate::model::position::Position;
+use crate::model::sequence::SequenceNumber;
 use crate::record::arrival::Arrival;
 use crate::record::builder::RecordsBuilder;
-use crate::sequence::SequenceNumber;
 
 use self::index::Index;
 
@@ -28,7 +31,7 @@ use self::index::Index;
 /// the last clone, and the last [`Record::bytes`], is gone.
 #[derive(Clone)]
 pub struct Records {
-    answer: Arc<Answer>,
+    buffers: Arc<Buffers>,
     /// The part of the index that is shown: what was handled before is left out.
     shown: Range<usize>,
 }
@@ -36,11 +39,11 @@ pub struct Records {
 /// One record, borrowed from its [`Records`].
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    answer: &'a Answer,
+    buffers: &'a Buffers,
     entry: &'a Entry,
 }
 
-struct Answer {
+struct Buffers {
     text: String,
     index: Index,
     /// How much all of it takes, in bytes.
@@ -102,8 +105,8 @@ impl Records {
 
     /// The record at this place, counted from 0.
     pub fn get(&self, at: usize) -> Option<Record<'_>> {
-        let entry = self.answer.index[self.shown.clone()].get(at)?;
-        Some(Record { answer: &self.answer, entry })
+        let entry = self.buffers.index[self.shown.clone()].get(at)?;
+        Some(Record { buffers: &self.buffers, entry })
     }
 
     /// The first record.
@@ -118,14 +121,17 @@ impl Records {
 
     /// All records, in sequence order.
     pub fn iter(&self) -> RecordIter<'_> {
-        RecordIter { answer: &self.answer, entries: self.answer.index[self.shown.clone()].iter() }
+        RecordIter {
+            buffers: &self.buffers,
+            entries: self.buffers.index[self.shown.clone()].iter(),
+        }
     }
 
     /// How many bytes of data they have.
     pub(crate) fn data_len(&self) -> usize {
-        let shown = &self.answer.index[self.shown.clone()];
+        let shown = &self.buffers.index[self.shown.clone()];
         match (shown.first(), shown.last()) {
-            (Some(first), Some(last)) if !self.answer.is_parted => {
+            (Some(first), Some(last)) if !self.buffers.is_parted => {
                 (last.data.1 - first.data.0) as usize
             }
             _ => shown.iter().map(|entry| (entry.data.1 - entry.data.0) as usize).sum(),
@@ -134,14 +140,14 @@ impl Records {
 
     /// How much memory they take, in bytes, with those that are left out.
     pub(crate) fn memory(&self) -> usize {
-        self.answer.memory
+        self.buffers.memory
     }
 
     /// Holds a part of the budget, as much as the records take, until the last of them is gone.
     pub(crate) fn hold(&mut self, mut reservation: Reservation) {
         reservation.resize(self.memory());
         // Of an answer that somebody else holds too, nobody knows when it is gone.
-        if let Some(answer) = Arc::get_mut(&mut self.answer).filter(|it| !it.index.is_empty()) {
+        if let Some(answer) = Arc::get_mut(&mut self.buffers).filter(|it| !it.index.is_empty()) {
             let data = std::mem::take(&mut answer.data);
             answer.data = Bytes::from_owner(Held { data, reservation });
         }
@@ -149,15 +155,15 @@ impl Records {
 
     /// Whether the record is one of these.
     pub(crate) fn holds(&self, record: &Record<'_>) -> bool {
-        let shown = &self.answer.index[self.shown.clone()];
-        std::ptr::eq(record.answer, &*self.answer)
+        let shown = &self.buffers.index[self.shown.clone()];
+        std::ptr::eq(record.buffers, &*self.buffers)
             && shown.as_ptr_range().contains(&std::ptr::from_ref(record.entry))
     }
 
     /// Splits off the records from this place on. Panics if there are not so many.
     pub(crate) fn split_off(&mut self, at: usize) -> Self {
         let middle = self.shown.start + at;
-        let rest = Self { answer: Arc::clone(&self.answer), shown: middle..self.shown.end };
+        let rest = Self { buffers: Arc::clone(&self.buffers), shown: middle..self.shown.end };
         assert!(middle <= self.shown.end, "{at} of {} records", self.len());
         self.shown.end = middle;
         rest
@@ -185,13 +191,13 @@ impl Default for Records {
 impl<'a> Record<'a> {
     /// What the producer put.
     pub fn data(&self) -> &'a [u8] {
-        &self.answer.data[self.entry.data.0 as usize..self.entry.data.1 as usize]
+        &self.buffers.data[self.entry.data.0 as usize..self.entry.data.1 as usize]
     }
 
     /// The data as shared bytes that may outlive the batch, without a copy. They keep the data of
     /// the whole answer in memory (at most 10 MiB on Amazon).
     pub fn bytes(&self) -> Bytes {
-        self.answer.data.slice(self.entry.data.0 as usize..self.entry.data.1 as usize)
+        self.buffers.data.slice(self.entry.data.0 as usize..self.entry.data.1 as usize)
     }
 
     /// The partition key that the producer gave.
@@ -223,14 +229,14 @@ impl<'a> Record<'a> {
     }
 
     fn text(&self, at: (u32, u32)) -> &'a str {
-        &self.answer.text[at.0 as usize..at.1 as usize]
+        &self.buffers.text[at.0 as usize..at.1 as usize]
     }
 }
 
 /// The records of a [`Records`], in order.
 #[derive(Clone)]
 pub struct RecordIter<'a> {
-    answer: &'a Answer,
+    buffers: &'a Buffers,
     entries: std::slice::Iter<'a, Entry>,
 }
 
@@ -239,7 +245,7 @@ impl<'a> Iterator for RecordIter<'a> {
 
     fn next(&mut self) -> Option<Record<'a>> {
         let entry = self.entries.next()?;
-        Some(Record { answer: self.answer, entry })
+        Some(Record { buffers: self.buffers, entry })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -250,7 +256,7 @@ impl<'a> Iterator for RecordIter<'a> {
 impl DoubleEndedIterator for RecordIter<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         let entry = self.entries.next_back()?;
-        Some(Record { answer: self.answer, entry })
+        Some(Record { buffers: self.buffers, entry })
     }
 }
 

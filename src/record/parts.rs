@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::builder::{append, give_back};
 use super::index::Index;
-use super::{Answer, Entry, Record, Records};
+use super::{Buffers, Entry, Record, Records};
 use crate::budget::Budget;
 
 /// Builds records out of parts of others, whose data they share.
@@ -64,12 +64,12 @@ impl<'a> PartsBuilder<'a> {
         give_back(self.index.capacity(), self.index.len() + spare)
             .then(|| self.index.shrink_to_fit());
         let shown = 0..self.index.len();
-        let of = &self.of.answer;
+        let of = &self.of.buffers;
         let shared = of.memory - of.text.capacity() - of.index.capacity() * size_of::<Entry>();
         let memory = shared + self.text.capacity() + self.index.capacity() * size_of::<Entry>();
         let data = of.data.clone();
         let index = Index::of(self.index, self.budget);
-        let answer = Answer { data, text: self.text, index, memory, is_parted: true };
-        Records { answer: Arc::new(answer), shown }
+        let buffers = Buffers { data, text: self.text, index, memory, is_parted: true };
+        Records { buffers: Arc::new(buffers), shown }
     }
 }

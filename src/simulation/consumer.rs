@@ -14,23 +14,25 @@ use super::oddities;
 use super::truth::Truth;
 use super::world::{STREAM, World};
 use crate::batch::Batch;
-use crate::client::call::Call;
-use crate::client::{Answer, Client, ShardPage};
-#[cfg(feature = "kpl")]
-use crate::config::Deaggregation;
+use crate::client::Client;
+use crate::control::call::Call;
 use crate::coordinator::{Action, Coordinator, Event};
 use crate::dispatch::{Callback, Desk};
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
-#[cfg(feature = "kpl")]
-use crate::kpl;
 use crate::ledger::{Books, Ledger, flush_all};
 use crate::lineage::Plan;
+use crate::model::listed::ShardPage;
+use crate::model::position::IteratorType;
 use crate::on_error::OnError;
 use crate::pace::Pace;
 use crate::parking::{Parking, Time};
 use crate::poller::Poller;
-use crate::position::IteratorType;
+#[cfg(feature = "kpl")]
+use crate::record::aggregate;
+#[cfg(feature = "kpl")]
+use crate::record::aggregate::Deaggregation;
+use crate::record::answer::Answer;
 use crate::slots::Slots;
 use crate::start::Start;
 use crate::step::{Delivery, Ending, Outcome, Step};
@@ -542,9 +544,9 @@ fn take_apart(world: &World, poller: &mut Poller, mut answer: Answer) -> Answer 
     let how = world.temper.config.deaggregation;
     if how != Deaggregation::Off {
         poller.spans(&answer.records);
-        let found = kpl::find(&answer.records);
-        let wanted = kpl::Wanted { shard: None, read: poller.read() };
-        (answer.records, _) = kpl::expand(&answer.records, &found, &wanted, None);
+        let found = aggregate::find(&answer.records);
+        let wanted = aggregate::Wanted { shard: None, read: poller.read() };
+        (answer.records, _) = aggregate::expand(&answer.records, &found, &wanted, None);
     }
     answer
 }

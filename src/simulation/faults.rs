@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::oddities;
 use super::plan::pick;
 use super::world::World;
-use crate::client::call::Call;
-use crate::client::{Answer, Client, Token};
+use crate::client::Client;
+use crate::control::call::Call;
 use crate::error::client::{ClientError, ErrorClass};
+use crate::model::token::Token;
 use crate::record::Records;
+use crate::record::answer::Answer;
 
 use ErrorClass::{Credentials, ExpiredIterator, Fatal, NotFound, Throttled, TooLarge, Transient};
 

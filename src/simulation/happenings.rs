@@ -6,8 +6,8 @@ use super::aggregate;
 use super::consumer::Task;
 use super::plan::pick;
 use super::world::{STREAM, World};
-use crate::position::{IteratorType, Position};
-use crate::shard::Shard;
+use crate::model::position::{IteratorType, Position};
+use crate::model::shard::Shard;
 use crate::store::Store;
 
 const MAX_OPEN_SHARDS: usize = 8;

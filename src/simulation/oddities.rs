@@ -4,8 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use super::plan::pick;
 use super::world::{STREAM, World};
-use crate::client::{Answer, ShardIterator, ShardPage};
-use crate::shard::{ChildShard, HashKeyRange};
+use crate::model::listed::ShardPage;
+use crate::model::shard::{ChildShard, HashKeyRange};
+use crate::model::token::ShardIterator;
+use crate::record::answer::Answer;
 
 /// What is odd about the service of one world, and about the clock of its consumer.
 #[derive(Debug)]

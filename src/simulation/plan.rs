@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{Config, OnGap};
+use crate::model::position::IteratorType;
 use crate::on_error::OnError;
-use crate::position::IteratorType;
 
 use super::oddities::Oddities;
 use super::world::epoch;
@@ -130,7 +130,7 @@ pub(super) fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
 #[cfg(feature = "kpl")]
 fn aggregated(config: Config, rng: &mut fastrand::Rng) -> (Config, bool) {
     match pick(rng, &[true, false, false]) {
-        true => (config.deaggregation(crate::config::Deaggregation::All), true),
+        true => (config.deaggregation(crate::record::aggregate::Deaggregation::All), true),
         false => (config, false),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use crate::position::Position;
-use crate::sequence::SequenceNumber;
+use crate::model::position::Position;
+use crate::model::sequence::SequenceNumber;
 
 /// One shard of one incarnation of the stream.
 #[derive(Debug, Default)]

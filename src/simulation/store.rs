@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::truth::Truth;
 use crate::error::store::StoreError;
-use crate::position::Position;
+use crate::model::position::Position;
 use crate::store::Store;
 use crate::store::local::LocalStore;
 

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use super::shard_truth::ShardTruth;
 use crate::batch::Batch;
 use crate::config::OnGap;
-use crate::gap::Gap;
-use crate::position::{IteratorType, Position};
-use crate::sequence::SequenceNumber;
-use crate::shard::Shard;
+use crate::model::gap::Gap;
+use crate::model::position::{IteratorType, Position};
+use crate::model::sequence::SequenceNumber;
+use crate::model::shard::Shard;
 
 /// All that ever was in the stream, and what became of it.
 #[derive(Debug, Default)]

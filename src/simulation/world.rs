@@ -17,8 +17,8 @@ use crate::client::memory::MemoryKinesis;
 use crate::config::OnGap;
 use crate::error::Error;
 use crate::error::client::ErrorClass;
-use crate::gap::Gap;
-use crate::position::IteratorType;
+use crate::model::gap::Gap;
+use crate::model::position::IteratorType;
 use crate::store::Store;
 
 pub(super) const STREAM: &str = "orders";

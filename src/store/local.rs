@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use parking_lot::RwLock;
 
 use crate::error::store::StoreError;
-use crate::position::Position;
+use crate::model::position::Position;
 use crate::store::Store;
 
 /// Keeps positions in memory: they live as long as it does.

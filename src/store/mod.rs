@@ -10,7 +10,7 @@ pub(crate) mod sqlite;
 use std::sync::Arc;
 
 use crate::error::store::StoreError;
-use crate::position::Position;
+use crate::model::position::Position;
 use crate::store::export::Import;
 
 /// Remembers how far each shard is done.

@@ -6,7 +6,7 @@ use ureq::Body;
 
 use crate::budget::buffer::Buffer;
 use crate::budget::pool::WORTH_KEEPING;
-use crate::client::call::Call;
+use crate::control::call::Call;
 
 /// Three times what Amazon answers at most (10 MiB of records, a third more as base64), whatever
 /// `Content-Length` claims.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::call::Call;
+use crate::control::call::Call;
 use crate::error::client::{ClientError, ErrorClass};
 
 /// One call under way: its name, who may stop it, and when it must give up.

@@ -13,8 +13,8 @@ use super::bounds::Bounds;
 use super::credentials::Credentials;
 use super::source::Source;
 use super::unavailable::Unavailable;
+use crate::control::membership::RunId;
 use crate::error::client::ClientError;
-use crate::membership::RunId;
 
 /// New credentials are asked for this long before the old ones expire, as Amazon's SDKs do.
 const EARLY: Duration = Duration::from_secs(300);

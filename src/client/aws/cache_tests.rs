@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::unbounded;
 
 use super::*;
-use crate::client::call::Call;
+use crate::control::call::Call;
 use crate::error::client::ErrorClass;
 
 fn bounds() -> Bounds {

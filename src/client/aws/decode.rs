@@ -12,11 +12,12 @@ use serde::{Deserialize, Deserializer};
 use super::lenient::{self, Number};
 
 use crate::budget::Budget;
-use crate::client::{Answer, Token};
+use crate::model::sequence::SequenceNumber;
+use crate::model::shard::{ChildShard, HashKeyRange};
+use crate::model::token::Token;
+use crate::record::answer::Answer;
 use crate::record::arrival::Arrival;
 use crate::record::builder::RecordsBuilder;
-use crate::sequence::SequenceNumber;
-use crate::shard::{ChildShard, HashKeyRange};
 
 /// The names, quotes and time of a record in JSON, in bytes, as Amazon writes them.
 const FRAME: usize = 95;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::decode;
-use crate::shard::{ChildShard, HashKeyRange};
+use crate::model::shard::{ChildShard, HashKeyRange};
 
 /// More than that no server means: 2 to the 53rd, up to which the numbers of JSON are whole.
 const MOST: f64 = 9_007_199_254_740_992.0;

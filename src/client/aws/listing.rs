@@ -19,10 +19,10 @@ use super::credentials::Credentials;
 use super::decode::{Malformed, hash_keys};
 use super::text::cut;
 use super::transport::Transport;
-use crate::client::{ShardPage, StreamStatus};
 use crate::error::client::ClientError;
-use crate::sequence::SequenceNumber;
-use crate::shard::Shard;
+use crate::model::listed::{ShardPage, StreamStatus};
+use crate::model::sequence::SequenceNumber;
+use crate::model::shard::Shard;
 
 /// One call: rusoto's client over our transport, within its bounds.
 pub(super) struct Listing {
@@ -152,7 +152,7 @@ fn shard(from: rusoto::Shard) -> Result<Shard, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shard::HashKeyRange;
+    use crate::model::shard::HashKeyRange;
 
     fn listed(starting: &str, ending: Option<&str>, keys: (&str, &str)) -> rusoto::Shard {
         rusoto::Shard {

@@ -54,13 +54,16 @@ use self::resolver::CachingResolver;
 use self::sign::Signer;
 use self::source::Source;
 use self::transport::{Head, Network, Transport};
+use crate::client::Client;
 use crate::client::aws::builder::ClientBuilder;
 use crate::client::aws::credentials::Credentials;
-use crate::client::call::Call;
-use crate::client::{Answer, Client, ShardIterator, ShardPage, StreamStatus, Token};
+use crate::control::call::Call;
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
-use crate::position::IteratorType;
+use crate::model::listed::{ShardPage, StreamStatus};
+use crate::model::position::IteratorType;
+use crate::model::token::{ShardIterator, Token};
+use crate::record::answer::Answer;
 
 /// How many connections a client keeps that is used by hand.
 const CONNECTIONS: usize = 8;
@@ -292,6 +295,17 @@ impl fmt::Debug for KinesisClient {
             .field("deadline", &self.shared.deadline)
             .field("credentials", self.shared.credentials.source())
             .finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// Reads the JSON that `GetRecords` answers with, for a [`Client`] over another HTTP library.
+    ///
+    /// # Errors
+    /// [`ErrorClass::TooLarge`] if it ends too early, [`ErrorClass::Transient`] if it makes no sense. The
+    /// text never holds a part of the answer.
+    pub fn from_json(body: &[u8]) -> Result<Self, ClientError> {
+        answer(body)
     }
 }
 

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::client::Client;
     use crate::client::aws::builder::ClientBuilder;
-    use crate::client::call::Call;
+    use crate::control::call::Call;
 
     fn route(url: &str, variables: &[(&str, &str)]) -> Result<Option<String>, String> {
         let endpoint = Endpoint::parse(url, true).unwrap();

@@ -14,7 +14,7 @@ use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::credentials::Credentials;
-use crate::time;
+use crate::model::time;
 
 const SERVICE: &str = "kinesis";
 const CONTENT: &str = "application/x-amz-json-1.1";

@@ -64,7 +64,7 @@ mod tests {
 
     use crate::client::Client;
     use crate::client::aws::builder::ClientBuilder;
-    use crate::client::call::Call;
+    use crate::control::call::Call;
     use crate::error::client::ClientError;
 
     /// A certificate for this machine that signs itself.

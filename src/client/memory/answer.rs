@@ -11,10 +11,13 @@ use super::seal::{Seal, SealKind};
 use super::shard::{ShardState, Taken};
 use super::stream::StreamState;
 use super::{Cloud, MemoryKinesis};
-use crate::client::call::Call;
-use crate::client::{Answer, Client, ShardIterator, ShardPage, StreamStatus, Token};
+use crate::client::Client;
+use crate::control::call::Call;
 use crate::error::client::{ClientError, ErrorClass};
-use crate::position::IteratorType;
+use crate::model::listed::{ShardPage, StreamStatus};
+use crate::model::position::IteratorType;
+use crate::model::token::{ShardIterator, Token};
+use crate::record::answer::Answer;
 
 /// Amazon's limit for the records of one answer.
 const MAX_LIMIT: u32 = 10_000;

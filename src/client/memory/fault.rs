@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use crossbeam_channel::{Receiver, Sender, after, bounded, never, select_biased};
 
 use super::MemoryKinesis;
-use crate::client::call::Call;
+use crate::control::call::Call;
 use crate::error::client::{ClientError, ErrorClass};
 
 /// A call of Kinesis that a consumer makes.

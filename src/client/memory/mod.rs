@@ -23,8 +23,8 @@ use self::fault::Faults;
 use self::shard::ShardState;
 use self::stream::StreamState;
 use crate::client::memory::shard::HeldRecord;
-use crate::sequence::SequenceNumber;
-use crate::shard::Shard;
+use crate::model::sequence::SequenceNumber;
+use crate::model::shard::Shard;
 
 /// An in-memory Kinesis, so that tests, examples and docs run offline; with feature `testing`.
 ///

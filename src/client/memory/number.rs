@@ -1,6 +1,6 @@
 //! The sequence numbers of the in-memory Kinesis.
 
-use crate::sequence::SequenceNumber;
+use crate::model::sequence::SequenceNumber;
 
 /// What a number says: which stream, how far, which shard. Amazon's numbers encode the same three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::MemoryKinesis;
-use crate::client::StreamStatus;
+use crate::model::listed::StreamStatus;
 
 impl MemoryKinesis {
     /// The state of a stream.

@@ -8,11 +8,11 @@ use bytes::Bytes;
 
 use super::clock;
 use super::fault::FaultQueue;
+use crate::model::sequence::SequenceNumber;
+use crate::model::shard::{ChildShard, Shard};
 use crate::record::Records;
 use crate::record::arrival::Arrival;
 use crate::record::builder::RecordsBuilder;
-use crate::sequence::SequenceNumber;
-use crate::shard::{ChildShard, Shard};
 
 /// A record that [`MemoryKinesis`](super::MemoryKinesis) holds.
 #[derive(Clone, PartialEq, Eq)]

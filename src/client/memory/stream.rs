@@ -6,9 +6,9 @@ use super::fault::Gate;
 use super::number::Number;
 use super::seal::mix;
 use super::shard::ShardState;
-use crate::client::StreamStatus;
-use crate::sequence::SequenceNumber;
-use crate::shard::{ChildShard, HashKeyRange, Shard};
+use crate::model::listed::StreamStatus;
+use crate::model::sequence::SequenceNumber;
+use crate::model::shard::{ChildShard, HashKeyRange, Shard};
 
 pub(super) struct StreamState {
     pub(super) name: String,

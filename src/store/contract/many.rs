@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::samples::{after, end, from};
 use super::{expect, expect_listed, get, import_all, update};
-use crate::position::Position;
+use crate::model::position::Position;
 use crate::store::Store;
 use crate::store::export::Import;
 

@@ -14,7 +14,7 @@ use std::thread;
 use self::many::{importing, large_import, thousand_shards};
 use self::samples::{after, end, from, ladder, look_alikes, rung};
 use crate::error::store::StoreError;
-use crate::position::Position;
+use crate::model::position::Position;
 use crate::store::Store;
 use crate::store::export::Import;
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::position::Position;
-use crate::sequence::SequenceNumber;
+use crate::model::position::Position;
+use crate::model::sequence::SequenceNumber;
 
 /// Positions of all forms, rising.
 pub(super) fn ladder() -> Vec<Position> {

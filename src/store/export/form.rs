@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::BoxError;
-use crate::position::Position;
+use crate::model::position::Position;
+use crate::model::time;
 use crate::store::export::error::ImportError;
-use crate::time;
 
 const VERSION: u64 = 1;
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::error::store::StoreErrorKind;
-use crate::position::{Position, at_epoch};
+use crate::model::position::Position;
+use crate::model::time::at_epoch;
 use crate::store::local::LocalStore;
 
 fn random_position(rng: &mut fastrand::Rng) -> Position {

@@ -17,7 +17,7 @@ use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
 use self::fault::Fault;
 use self::file::DatabaseFile;
 use crate::error::store::StoreError;
-use crate::position::Position;
+use crate::model::position::Position;
 use crate::store::Store;
 use crate::store::export::Import;
 use crate::store::sqlite::builder::SqliteStoreBuilder;

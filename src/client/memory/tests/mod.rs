@@ -7,16 +7,19 @@ mod shards;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::client::call::Call;
+use crate::client::Client;
 use crate::client::memory::fault::Operation;
 use crate::client::memory::shard::HeldRecord;
 use crate::client::memory::{MemoryKinesis, Put};
-use crate::client::{Answer, Client, ShardIterator, StreamStatus, Token};
+use crate::control::call::Call;
 use crate::error::client::{ClientError, ErrorClass};
-use crate::position::IteratorType::{
+use crate::model::listed::StreamStatus;
+use crate::model::position::IteratorType::{
     self, AfterSequenceNumber, AtSequenceNumber, AtTimestamp, Latest, TrimHorizon,
 };
-use crate::shard::Shard;
+use crate::model::shard::Shard;
+use crate::model::token::{ShardIterator, Token};
+use crate::record::answer::Answer;
 
 const FIRST: &str = "shardId-000000000000";
 const START: SystemTime = UNIX_EPOCH;

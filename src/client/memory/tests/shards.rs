@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
-use crate::shard::HashKeyRange;
+use crate::model::shard::HashKeyRange;
 
 #[test]
 fn numbers_rise_over_all_shards_and_streams() {

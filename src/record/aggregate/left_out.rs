@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::model::shard::Shard;
 use crate::record::{Record, Records};
-use crate::shard::Shard;
 
 /// This long after a split or a merge a producer may still not know of it. Amazon's library learns of it by the first
 /// record that lands in another shard than it expected, and lists the shards again, at most every 30 s.
@@ -112,8 +112,8 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::model::shard::HashKeyRange;
     use crate::record::builder::RecordsBuilder;
-    use crate::shard::HashKeyRange;
 
     fn root() -> Shard {
         Shard::new("shard", HashKeyRange::ALL, "1".parse().unwrap())

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::client::ErrorClass;
-use crate::meter::Meter;
-use crate::notice::ShardState;
-use crate::progress::ShardProgress;
+use crate::model::notice::ShardState;
+use crate::observe::metrics::Meter;
+use crate::observe::progress::ShardProgress;
 
 /// Written by the shard's thread and by the dispatcher, read by the watchdog. Nothing else depends on it,
 /// so that no order between its parts is needed.
@@ -301,5 +301,4 @@ fn nanos(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "status_tests.rs"]
 mod tests;

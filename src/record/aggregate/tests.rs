@@ -1,7 +1,6 @@
 //! Tests of aggregates, against what Amazon's aggregator for Python has made, and what prost makes of them.
 
 #[allow(dead_code, reason = "the bench uses more of it")]
-#[path = "../tests/kpl/owning.rs"]
 mod owning;
 
 use std::collections::BTreeSet;
@@ -10,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use prost::Message;
 use serde::Deserialize;
 
-use super::aggregate::MAX_ENTRIES;
+use super::message::MAX_ENTRIES;
 use super::*;
 use crate::record::builder::RecordsBuilder;
 
@@ -33,7 +32,7 @@ struct User {
 }
 
 fn golden() -> Vec<Golden> {
-    serde_json::from_str(include_str!("../tests/kpl/golden.json")).unwrap()
+    serde_json::from_str(include_str!("../../../tests/kpl/golden.json")).unwrap()
 }
 
 fn bytes(text: &str) -> Vec<u8> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-use crate::membership::RunId;
+use crate::control::membership::RunId;
 
 /// Stops a consumer, from any thread, a signal handler's thread or the handler itself.
 ///

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::error::client::ErrorClass;
-use crate::notice::ShardState;
-use crate::position::Position;
+use crate::model::notice::ShardState;
+use crate::model::position::Position;
 
 /// How far a consumer has come, shard by shard; see [`Monitor::progress`](crate::Monitor::progress).
 ///

@@ -1,7 +1,7 @@
 //! A shard as the stream's listing shows it.
 
-use crate::position::IteratorType;
-use crate::sequence::SequenceNumber;
+use crate::model::position::IteratorType;
+use crate::model::sequence::SequenceNumber;
 
 /// One shard of a stream: who it is, where it comes from, and where reading it starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -3,22 +3,42 @@
 //! An aggregate is one record whose data is a magic number, a message of protocol buffers, and the MD5 of the
 //! message. Nothing of it is copied but its keys: user records share the data of the answer.
 
-mod aggregate;
 mod left_out;
+mod message;
 mod wire;
 
 use std::cmp::Ordering;
 
 use md5::{Digest, Md5};
 
-pub(crate) use self::aggregate::Broken;
-use self::aggregate::{Aggregate, Counts, User};
 pub(crate) use self::left_out::{LeftOut, Watch};
+pub(crate) use self::message::Broken;
+use self::message::{Aggregate, Counts, User};
 use crate::budget::Budget;
-use crate::position::Position;
+use crate::model::position::Position;
+use crate::model::shard::HashKeyRange;
 use crate::record::parts::PartsBuilder;
 use crate::record::{ENTRY, Record, Records};
-use crate::shard::HashKeyRange;
+
+/// What to do with records that Amazon's producer library (KPL) has aggregated: many user records in one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Deaggregation {
+    /// Hand them over as the plain records that Kinesis holds.
+    #[default]
+    Off,
+    /// Hand over their user records whose hash key lies within the shard, as KCL does. It is right only if KPL itself
+    /// makes all aggregates of the stream: what belongs to another shard is then there because a shard was split on
+    /// its way, and KPL sends it again.
+    ///
+    /// All other aggregators put user records of any key into one record, and send nothing again: what is left out of
+    /// theirs is lost to the consumer. [`Notice::LeftOut`](crate::Notice::LeftOut) and [`ShardProgress::left_out`](crate::ShardProgress::left_out)
+    /// tell of that.
+    WithinShard,
+    /// Hand over all of their user records. It is right for every aggregator. KPL's come twice where a shard was split
+    /// on their way.
+    All,
+}
 
 /// The aggregates among the records of an answer.
 #[derive(Debug)]
@@ -65,7 +85,7 @@ struct Splitter<'a> {
 /// Looks for aggregates.
 pub(crate) fn find(records: &Records) -> Found {
     let mut found = Found { each: Vec::new(), broken: None, users: 0, text: 0, needed: 0 };
-    if !records.iter().any(|record| aggregate::is_marked(record.data())) {
+    if !records.iter().any(|record| message::is_marked(record.data())) {
         return found;
     }
     let (mut is_any, mut tables) = (false, 0);
@@ -200,5 +220,4 @@ impl<'a> Splitter<'a> {
 }
 
 #[cfg(test)]
-#[path = "kpl_tests.rs"]
 mod tests;

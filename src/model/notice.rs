@@ -1,10 +1,9 @@
 //! What the user is told of while the consumer goes on.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::gap::Gap;
+use crate::model::gap::Gap;
 
 /// Something that does not stop the consumer, and that somebody should know.
 ///
@@ -111,30 +110,6 @@ impl ShardState {
             Self::ConfirmingEnd => "confirming_end",
             Self::Ended => "ended",
         }
-    }
-}
-
-/// Who is told.
-#[derive(Clone, Default)]
-pub(crate) struct Audience(Option<Arc<Tell>>);
-
-type Tell = dyn Fn(&Notice) + Send + Sync;
-
-impl Audience {
-    pub(crate) fn new(listen: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(listen)))
-    }
-
-    pub(crate) fn tell(&self, notice: &Notice) {
-        if let Some(listen) = &self.0 {
-            listen(notice);
-        }
-    }
-}
-
-impl fmt::Debug for Audience {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
     }
 }
 

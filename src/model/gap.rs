@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::position::Position;
-use crate::sequence::SequenceNumber;
+use crate::model::position::Position;
+use crate::model::sequence::SequenceNumber;
 
 /// Reading a shard could not go on exactly where it had come to.
 ///

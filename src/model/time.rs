@@ -1,8 +1,6 @@
 //! Times as RFC 3339 writes them, in UTC, to the nanosecond, for every time that there is.
 
-use std::time::SystemTime;
-
-use crate::position::{at_epoch, since_epoch};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY: i64 = 24 * 60 * 60;
 /// Years repeat after so many days, which are 400 years.
@@ -110,6 +108,32 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let days = era * ERA + in_era * 365 + in_era / 4 - in_era / 100 + in_year - EPOCH;
     // A 30th of February became a day of March.
     (date(days) == (year, month, day)).then_some(days)
+}
+
+/// Whole seconds since 1970, rounded down, and the nanoseconds above them.
+pub(crate) fn since_epoch(time: SystemTime) -> (i64, u32) {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => (after.as_secs() as i64, after.subsec_nanos()),
+        Err(error) => {
+            let before = error.duration();
+            // Wrapping, because the oldest time has no negative.
+            let seconds = (before.as_secs() as i64).wrapping_neg();
+            match before.subsec_nanos() {
+                0 => (seconds, 0),
+                nanos => (seconds - 1, 1_000_000_000 - nanos),
+            }
+        }
+    }
+}
+
+/// The time that [`since_epoch`] took apart, if there is such a time.
+pub(crate) fn at_epoch(seconds: i64, nanos: u32) -> Option<SystemTime> {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let time = match seconds {
+        0.. => UNIX_EPOCH.checked_add(whole),
+        _ => UNIX_EPOCH.checked_sub(whole),
+    };
+    time?.checked_add(Duration::from_nanos(nanos.into()))
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::error::client::ErrorClass;
-use crate::gap::Gap;
-use crate::instruments::Kind::{Bytes, Count, CountOfBytes, Number, Seconds, Times};
-use crate::instruments::{Counter, Gauge, Histogram, Kind, Labels, describe};
-use crate::notice::ShardState;
-use crate::position::since_epoch;
+use crate::model::gap::Gap;
+use crate::model::notice::ShardState;
+use crate::model::time::since_epoch;
+use crate::observe::instruments::Kind::{Bytes, Count, CountOfBytes, Number, Seconds, Times};
+use crate::observe::instruments::{Counter, Gauge, Histogram, Kind, Labels, describe};
 
 /// The instruments of one shard, as whoever is installed when it starts gives them: all of them are there at once.
 pub(crate) struct Meter {

@@ -1,9 +1,10 @@
 //! Where reading starts, and where it has come to.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use crate::sequence::SequenceNumber;
+use crate::model::sequence::SequenceNumber;
+use crate::model::time::{at_epoch, since_epoch};
 
 /// Where a shard is read from when no position is stored for it.
 ///
@@ -150,32 +151,6 @@ impl fmt::Display for Position {
     }
 }
 
-/// Whole seconds since 1970, rounded down, and the nanoseconds above them.
-pub(crate) fn since_epoch(time: SystemTime) -> (i64, u32) {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => (after.as_secs() as i64, after.subsec_nanos()),
-        Err(error) => {
-            let before = error.duration();
-            // Wrapping, because the oldest time has no negative.
-            let seconds = (before.as_secs() as i64).wrapping_neg();
-            match before.subsec_nanos() {
-                0 => (seconds, 0),
-                nanos => (seconds - 1, 1_000_000_000 - nanos),
-            }
-        }
-    }
-}
-
-/// The time that [`since_epoch`] took apart, if there is such a time.
-pub(crate) fn at_epoch(seconds: i64, nanos: u32) -> Option<SystemTime> {
-    let whole = Duration::from_secs(seconds.unsigned_abs());
-    let time = match seconds {
-        0.. => UNIX_EPOCH.checked_add(whole),
-        _ => UNIX_EPOCH.checked_sub(whole),
-    };
-    time?.checked_add(Duration::from_nanos(nanos.into()))
-}
-
 fn parse(key: &str) -> Option<Position> {
     let (kind, rest) = key.split_at_checked(1)?;
     match kind {
@@ -200,6 +175,8 @@ fn parse(key: &str) -> Option<Position> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
 
     fn number(text: &str) -> SequenceNumber {

@@ -1,0 +1,5 @@
+//! What stops, pauses and bounds the work of a consumer.
+
+pub(crate) mod call;
+pub(crate) mod membership;
+pub(crate) mod shutdown;

@@ -1,0 +1,10 @@
+//! The words of Kinesis: numbers, positions, shards, gaps, tokens and states. They know order and text, and do nothing.
+
+pub(crate) mod gap;
+pub(crate) mod listed;
+pub(crate) mod notice;
+pub(crate) mod position;
+pub(crate) mod sequence;
+pub(crate) mod shard;
+pub(crate) mod time;
+pub(crate) mod token;

@@ -1,0 +1,7 @@
+//! What a shard does and did: its state, a snapshot for people, metrics, and who is told.
+
+pub(crate) mod audience;
+pub(crate) mod instruments;
+pub(crate) mod metrics;
+pub(crate) mod progress;
+pub(crate) mod status;
