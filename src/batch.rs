@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::core::shard::step::Delivery;
 use crate::error::Error;
 use crate::ledger::Ledger;
 use crate::model::gap::Gap;
 use crate::model::position::Position;
 use crate::record::{Record, Records};
 use crate::slots::Slot;
-use crate::step::Delivery;
 
 /// The new records of one answer for one shard, in sequence order.
 ///

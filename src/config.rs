@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use crate::budget::Budget;
+use crate::core::settings::{OnGap, ShardSettings, StoreEvery, StreamSettings};
 use crate::error::Error;
 use crate::model::notice::Notice;
 use crate::model::position::IteratorType;
 use crate::observe::audience::Audience;
 use crate::on_error::OnError;
 use crate::record::aggregate::Deaggregation;
-use crate::tracker::StoreEvery;
 
 /// The most records that Amazon gives in one answer.
 const MAX_LIMIT: u32 = 10_000;
@@ -50,23 +50,6 @@ pub struct Config {
     pub(crate) fail_on_trim: bool,
     pub(crate) stall_after: Option<Duration>,
     pub(crate) audience: Audience,
-}
-
-/// What to do when a stored position is [`Gap::Foreign`](crate::Gap::Foreign) or
-/// [`Gap::Recreated`](crate::Gap::Recreated) at the start.
-///
-/// A stream that is deleted and created again while it is read always stops with [`Error::Gap`]: the new
-/// one may have other shards. The next start decides by this.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OnGap {
-    /// Stop with [`Error::Gap`].
-    #[default]
-    Fail,
-    /// Forget the position, and read the shard from its oldest record.
-    Earliest,
-    /// Forget the position, and read the shard from what arrives next.
-    Latest,
 }
 
 impl Default for Config {
@@ -229,6 +212,30 @@ impl Config {
     pub fn on_notice(mut self, tell: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.audience = Audience::new(tell);
         self
+    }
+
+    /// What the coordinator needs of it.
+    pub(crate) fn stream_settings(&self) -> StreamSettings {
+        StreamSettings {
+            interval: self.interval,
+            start_patience: self.start_patience,
+            max_outage: self.max_outage,
+            store_patience: self.store_patience,
+            store_every: self.store_every,
+        }
+    }
+
+    /// What a poller needs of it.
+    pub(crate) fn shard_settings(&self) -> ShardSettings {
+        ShardSettings {
+            interval: self.interval,
+            catch_up_interval: self.catch_up_interval,
+            limit: self.limit,
+            max_outage: self.max_outage,
+            store_patience: self.store_patience,
+            on_gap: self.on_gap,
+            fail_on_trim: self.fail_on_trim,
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {

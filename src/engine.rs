@@ -17,25 +17,26 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::control::call::Call;
 use crate::control::shutdown::{Shutdown, StopOnDrop};
-use crate::coordinator::{Action, Coordinator, Event};
+use crate::core::event::Proof;
+use crate::core::event::{Action, Event};
+use crate::core::event::{Start, StartAt};
+use crate::core::outage::spoken;
+use crate::core::settings::Plan;
+use crate::core::shard::Poller;
+use crate::core::stream::Coordinator;
+use crate::core::stream::lineage::WaitingNews;
+use crate::core::stream::stalls::{Running, Waiting, Stalls};
 use crate::dispatch::{Callback, dispatch};
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
 use crate::journal::Journal;
 use crate::ledger::{Books, Ledger, flush_all};
-use crate::lineage::{Plan, WaitingNews};
 use crate::model::notice::Notice;
 use crate::model::shard::Shard;
 use crate::monitor::Monitor;
 use crate::observe::metrics::StreamMeter;
-use crate::outage::spoken;
-use crate::pace::Pace;
-use crate::poller::Poller;
 use crate::reader::Reader;
-use crate::start::{Start, StartAt};
-use crate::step::Proof;
 use crate::store::Store;
-use crate::watchdog::{Running, Waiting, Watchdog};
 
 /// One run of a consumer.
 pub(crate) struct Engine {
@@ -101,7 +102,7 @@ struct Shards {
 
 /// How often gauges are refreshed, as long as a scrape may wait at most.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How often the watchdog looks in the time after which it tells.
+/// How often the stalls looks in the time after which it tells.
 const LOOKS: u32 = 4;
 
 /// Tells the coordinator when a thread ends, also by a panic.
@@ -257,7 +258,7 @@ impl<'a> Run<'a> {
         let mut rng = fastrand::Rng::new();
         let mut coordinator = Coordinator::new(
             engine.plan.clone(),
-            &engine.config,
+            &engine.config.stream_settings(),
             engine.listed.clone(),
             self.door.is_dispatching(),
         );
@@ -265,7 +266,7 @@ impl<'a> Run<'a> {
         let mut workers: Vec<_> = batches.into_iter().map(Arc::new).collect();
         let mut shards = Shards::default();
         let stall_after = engine.config.stall_after;
-        let mut watchdog = stall_after.map(Watchdog::new);
+        let mut stalls = stall_after.map(Stalls::new);
         let look = stall_after.map_or_else(never, |after| tick(after / LOOKS));
         let refresh = tick(REFRESH);
         let mut event = Event::Begun;
@@ -310,8 +311,8 @@ impl<'a> Run<'a> {
                 recv(events) -> event => event.expect("`run` keeps a sender"),
                 recv(timer) -> _ => Event::Tick,
                 recv(look) -> _ => {
-                    if let Some(watchdog) = &mut watchdog {
-                        self.watch(watchdog, &coordinator.waiting());
+                    if let Some(stalls) = &mut stalls {
+                        self.watch(stalls, &coordinator.waiting());
                     }
                     Event::Tick // which may come early
                 }
@@ -350,14 +351,14 @@ impl<'a> Run<'a> {
     }
 
     /// Tells of stalls, and of their ends.
-    fn watch(&self, watchdog: &mut Watchdog, waiting: &Waiting) {
+    fn watch(&self, stalls: &mut Stalls, waiting: &Waiting) {
         let ledgers = self.engine.monitor.ledgers();
         let status = |ledger: &Arc<Ledger>| {
             let status = ledger.status();
             (ledger.shard().to_owned(), (status.state(), status.progressed()))
         };
         let running: Running = ledgers.iter().map(status).collect();
-        for notice in watchdog.look(self.now(), &running, waiting) {
+        for notice in stalls.look(self.now(), &running, waiting) {
             self.notify(&notice);
         }
     }
@@ -399,8 +400,9 @@ impl<'a> Run<'a> {
             ledger.resumes(position);
         }
         self.engine.monitor.starts(Arc::clone(&ledger));
-        let (stream, pace) = (Arc::clone(&self.engine.stream), Pace::new(&self.engine.config));
-        let poller = Poller::new(stream, start, pace, delay);
+        let (stream, settings) =
+            (Arc::clone(&self.engine.stream), self.engine.config.shard_settings());
+        let poller = Poller::new(stream, start, settings, delay);
         let mut reader = Box::new(Reader::new(self, poller, ledger, batches, confirmed));
         let is_spawned = self.spawn(scope, thread_name(&shard), move || reader.read());
         if !is_spawned {

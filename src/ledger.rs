@@ -8,7 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use parking_lot::Mutex;
 
-use crate::coordinator::Event;
+use crate::core::event::Event;
+use crate::core::settings::StoreEvery;
+use crate::core::shard::tracker::Tracker;
 use crate::error::Error;
 use crate::error::store::StoreError;
 use crate::model::notice::ShardState;
@@ -17,7 +19,6 @@ use crate::observe::metrics::Meter;
 use crate::observe::progress::ShardProgress;
 use crate::observe::status::Status;
 use crate::store::Store;
-use crate::tracker::{StoreEvery, Tracker};
 
 /// What the batches of a shard share, and what outlives the consumer as long as one of them does.
 pub(crate) struct Ledger {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use crate::batch::Batch;
+use crate::core::retry::Retry;
 use crate::error::BoxError;
 use crate::model::notice::ShardState;
 use crate::on_error::OnError;
 use crate::refusals::Refusals;
-use crate::retry::Retry;
 
 /// The shards whose batches wait, and what waits behind them.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use std::time::UNIX_EPOCH;
 use crossbeam_channel::{never, unbounded};
 
 use super::*;
+use crate::core::shard::step::Delivery;
 use crate::ledger::{Books, Ledger};
 use crate::record::builder::RecordsBuilder;
 use crate::slots::Slots;
-use crate::step::Delivery;
 use crate::store::Store;
 use crate::store::local::LocalStore;
 

@@ -9,7 +9,10 @@ use crossbeam_channel::{Receiver, Sender, select_biased};
 use crate::batch::Batch;
 use crate::budget::room::Room;
 use crate::control::call::Call;
-use crate::coordinator::Event;
+use crate::core::event::Event;
+use crate::core::event::{Ending, Proof};
+use crate::core::shard::Poller;
+use crate::core::shard::step::{Delivery, Outcome, Step};
 use crate::engine::Run;
 use crate::error::client::ClientError;
 #[cfg(feature = "kpl")]
@@ -18,7 +21,6 @@ use crate::ledger::Ledger;
 use crate::model::notice::{Notice, ShardState};
 use crate::model::position::Position;
 use crate::model::token::Token;
-use crate::poller::Poller;
 #[cfg(feature = "kpl")]
 use crate::record::Records;
 #[cfg(feature = "kpl")]
@@ -27,7 +29,6 @@ use crate::record::aggregate;
 use crate::record::aggregate::Deaggregation;
 use crate::record::answer::Answer;
 use crate::slots::Slots;
-use crate::step::{Delivery, Ending, Outcome, Proof, Step};
 
 /// What a shard's thread works with. It lies on the heap: what stands on the stack below a call stays in memory for
 /// each shard, even while nothing happens.

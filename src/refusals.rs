@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use log::Level;
 
-use crate::outage::{Outage, Tally};
-use crate::quota::Quota;
+use crate::core::outage::{Outage, Tally};
+use crate::core::quota::Quota;
 
 /// For this long one failure, and one batch that is put aside, stand for all.
 const WINDOW: Duration = Duration::from_secs(10);

@@ -16,26 +16,27 @@ use super::world::{STREAM, World};
 use crate::batch::Batch;
 use crate::client::Client;
 use crate::control::call::Call;
-use crate::coordinator::{Action, Coordinator, Event};
+use crate::core::event::Ending;
+use crate::core::event::Start;
+use crate::core::event::{Action, Event};
+use crate::core::settings::Plan;
+use crate::core::shard::Poller;
+use crate::core::shard::step::{Delivery, Outcome, Step};
+use crate::core::stream::Coordinator;
 use crate::dispatch::{Callback, Desk};
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
 use crate::ledger::{Books, Ledger, flush_all};
-use crate::lineage::Plan;
 use crate::model::listed::ShardPage;
 use crate::model::position::IteratorType;
 use crate::on_error::OnError;
-use crate::pace::Pace;
 use crate::parking::{Parking, Time};
-use crate::poller::Poller;
 #[cfg(feature = "kpl")]
 use crate::record::aggregate;
 #[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
 use crate::record::answer::Answer;
 use crate::slots::Slots;
-use crate::start::Start;
-use crate::step::{Delivery, Ending, Outcome, Step};
 use crate::store::Store;
 
 /// One life of the consumer, from its start to its end or crash.
@@ -122,7 +123,7 @@ impl Consumer {
         Self {
             has_started: false,
             lists_first: listed.is_some(),
-            coordinator: Coordinator::new(plan, config, listed, is_dispatching),
+            coordinator: Coordinator::new(plan, &config.stream_settings(), listed, is_dispatching),
             readers: BTreeMap::new(),
             ledgers: Vec::new(),
             events: unbounded(),
@@ -367,8 +368,8 @@ impl Consumer {
             self.ledgers.iter().filter(|it| start.shard.parents().contains(&it.shard().into()));
         ledger.descends_from(parents.map(Arc::downgrade));
         self.ledgers.push(Arc::clone(&ledger));
-        let pace = Pace::new(&world.temper.config);
-        let poller = Poller::new(STREAM.into(), start, pace, delay);
+        let settings = world.temper.config.shard_settings();
+        let poller = Poller::new(STREAM.into(), start, settings, delay);
         let slots = Slots::new(world.temper.workers == 0);
         self.readers.insert(shard.clone(), Reader { poller, ledger, slots, ending: None });
         self.poll(world, &shard, Outcome::Waited);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, OnGap};
+use crate::config::Config;
+use crate::core::settings::OnGap;
 use crate::model::position::IteratorType;
 use crate::on_error::OnError;
 

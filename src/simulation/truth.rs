@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::shard_truth::ShardTruth;
 use crate::batch::Batch;
-use crate::config::OnGap;
+use crate::core::settings::OnGap;
 use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::sequence::SequenceNumber;

@@ -14,7 +14,7 @@ use super::plan::{Temper, pick};
 use super::store::{Faults, FaultyStore};
 use super::truth::Truth;
 use crate::client::memory::MemoryKinesis;
-use crate::config::OnGap;
+use crate::core::settings::OnGap;
 use crate::error::Error;
 use crate::error::client::ErrorClass;
 use crate::model::gap::Gap;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::poller::TOKEN_LIFE;
+use crate::core::shard::TOKEN_LIFE;
 
 /// The time between the first calls. Amazon allows five a second for a shard, for all its consumers.
 pub(crate) const QUICK: Duration = Duration::from_millis(200);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::core::retry::Retry;
 use crate::error::client::ClientError;
-use crate::retry::Retry;
 
 /// A closed shard is believed to have ended that claims so this often, though no answer says that it is at the tip.
 const ENOUGH: u32 = 3;

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::core::outage::Outage;
+use crate::core::retry::Retry;
+use crate::core::settings::{StoreEvery, StreamSettings};
 use crate::error::Error;
 use crate::error::store::{StoreError, StoreErrorKind};
-use crate::outage::Outage;
-use crate::retry::Retry;
-use crate::tracker::StoreEvery;
 
 /// Rounds of writes: for what a commit could not write, and for what it left to be written later.
 #[derive(Debug)]
-pub(crate) struct Flushing {
+pub(crate) struct Writes {
     stream: String,
     patience: Duration,
     every: Option<StoreEvery>,
@@ -28,12 +27,12 @@ pub(crate) struct Flushing {
     deferred_until: Option<Duration>,
 }
 
-impl Flushing {
-    pub(crate) fn new(stream: &str, config: &Config) -> Self {
+impl Writes {
+    pub(crate) fn new(stream: &str, settings: &StreamSettings) -> Self {
         Self {
             stream: stream.into(),
-            patience: config.store_patience,
-            every: config.store_every,
+            patience: settings.store_patience,
+            every: settings.store_every,
             retry: Retry::default(),
             outage: Outage::default(),
             is_under_way: false,
@@ -146,12 +145,13 @@ impl Flushing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn flushing() -> (Flushing, fastrand::Rng) {
+    fn flushing() -> (Writes, fastrand::Rng) {
         let config = Config::new().store_every(100, SECOND);
-        (Flushing::new("orders", &config), fastrand::Rng::with_seed(1))
+        (Writes::new("orders", &config.stream_settings()), fastrand::Rng::with_seed(1))
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
         }
         let retry_at = flushing.retry_at.unwrap();
         let first = flushing.tick(SECOND.min(retry_at));
-        assert!(!first && flushing.wake() == Some(retry_at), "{flushing:?}");
+        assert!(!first && flushing.wake() == Some(retry_at), "{writes:?}");
         assert!(flushing.tick(retry_at) && flushing.wake().is_none());
     }
 

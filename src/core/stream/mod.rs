@@ -3,23 +3,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::claims::Claims;
-use crate::config::Config;
+use crate::core::event::{Action, Ending, Event, Proof};
+use crate::core::outage::Outage;
+use crate::core::retry::Retry;
+use crate::core::settings::{Plan, StreamSettings};
+use crate::core::stream::claims::Claims;
+use crate::core::stream::lineage::{Lineage, WaitingNews};
+use crate::core::stream::listing::{Listing, Next};
+use crate::core::stream::missing::Look;
+use crate::core::stream::stalls::Waiting;
+use crate::core::stream::writes::Writes;
 use crate::error::Error;
-use crate::error::client::ClientError;
 use crate::error::store::{StoreError, StoreErrorKind};
-use crate::flushing::Flushing;
-use crate::lineage::{Lineage, Plan, WaitingNews};
-use crate::listing::{Listing, Next};
-use crate::missing::Look;
-use crate::model::listed::{ShardPage, StreamStatus};
 use crate::model::position::Position;
 use crate::model::shard::Shard;
-use crate::outage::Outage;
-use crate::retry::Retry;
-use crate::start::Start;
-use crate::step::{Ending, Proof};
-use crate::watchdog::Waiting;
 
 /// First polls are spread over the interval, but no longer than this: a spread evens out load, which
 /// ten seconds do as well as an hour.
@@ -44,7 +41,7 @@ pub(crate) struct Coordinator {
     claims: Claims,
     load_retry: Retry,
     load_outage: Outage,
-    flushing: Flushing,
+    writes: Writes,
     /// When the store is read again.
     load_at: Option<Duration>,
     running: BTreeSet<String>,
@@ -75,64 +72,6 @@ enum Round {
     Rare(Duration),
 }
 
-/// What happened.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// The consumer is started.
-    Begun,
-    /// The store was read.
-    Loaded(Result<Vec<(String, Position)>, StoreError>),
-    /// A page of the stream's listing was read.
-    Listed(Result<ShardPage, ClientError>),
-    /// The stream was described.
-    Described(Result<StreamStatus, ClientError>),
-    /// A shard's thread asks whether the shard has ended.
-    Claimed { shard: String },
-    /// The last batch of a shard was sent.
-    Ended { shard: String, ending: Ending },
-    /// The thread of a shard has ended, for whatever reason.
-    Exited { shard: String },
-    /// The dispatcher has ended.
-    Dispatched,
-    /// A commit could not write its position, which waits in the shard's tracker.
-    Unstored { shard: String, error: StoreError },
-    /// A commit did not write its position, which may wait.
-    Deferred,
-    /// What waited in the trackers was written, or one of them failed.
-    Flushed(Result<(), (String, StoreError)>),
-    /// Something failed for good.
-    Failed(Error),
-    /// A thread panicked; the panic goes on in the caller when all has ended.
-    Panicked,
-    /// Reading was stopped by somebody else, who says how handling goes on.
-    Stopped,
-    /// The time that `wake` told has come.
-    Tick,
-}
-
-/// What to do.
-#[derive(Debug)]
-pub(crate) enum Action {
-    /// Read the store: `Loaded`.
-    Load,
-    /// Read this page of the stream's listing, `None` is the first: `Listed`.
-    List { page: Option<String> },
-    /// Describe the stream: `Described`.
-    Describe,
-    /// Read a shard, after a delay: `Ended` or `Failed`, then `Exited`.
-    Start { start: Start, delay: Duration },
-    /// Tell a shard's thread, which asked, what a listing proves that was made since.
-    Confirm { shard: String, proof: Proof },
-    /// Write what waits in the trackers: `Flushed`.
-    Flush,
-    /// No shard will start any more: when those that run have ended, so have the batches.
-    Close,
-    /// Stop every shard and the dispatcher.
-    Halt,
-    /// All is over.
-    Finish(Result<(), Error>),
-}
-
 /// What an event is handled with.
 struct Turn<'a> {
     now: Duration,
@@ -145,16 +84,16 @@ impl Coordinator {
     /// will come.
     pub(crate) fn new(
         plan: Plan,
-        config: &Config,
+        settings: &StreamSettings,
         listed: Option<Vec<Shard>>,
         is_dispatching: bool,
     ) -> Self {
-        let listing = Listing::new(&plan.stream, config.start_patience, config.max_outage);
-        let flushing = Flushing::new(&plan.stream, config);
+        let listing = Listing::new(&plan.stream, settings.start_patience, settings.max_outage);
+        let writes = Writes::new(&plan.stream, settings);
         Self {
             plan,
-            interval: config.interval,
-            store_patience: config.store_patience,
+            interval: settings.interval,
+            store_patience: settings.store_patience,
             lineage: None,
             listing,
             listed,
@@ -163,7 +102,7 @@ impl Coordinator {
             claims: Claims::default(),
             load_retry: Retry::default(),
             load_outage: Outage::default(),
-            flushing,
+            writes,
             load_at: None,
             running: BTreeSet::new(),
             has_started: false,
@@ -189,7 +128,7 @@ impl Coordinator {
             Round::Due(at) | Round::Rare(at) => Some(at),
             Round::Idle | Round::UnderWay => None,
         };
-        [self.load_at, list_at, self.flushing.wake()].into_iter().flatten().min()
+        [self.load_at, list_at, self.writes.wake()].into_iter().flatten().min()
     }
 
     /// What to do about an event. `now` counts from any fixed moment, and never falls.
@@ -221,7 +160,7 @@ impl Coordinator {
             }
             Event::Dispatched => self.is_dispatching = false,
             Event::Unstored { shard, error } => self.unstored(&mut turn, shard, error),
-            Event::Deferred => self.flushing.deferred(now),
+            Event::Deferred => self.writes.deferred(now),
             Event::Flushed(outcome) => self.flushed(&mut turn, outcome),
             Event::Failed(error) => self.fail(&mut turn, error),
             Event::Panicked => self.halt(&mut turn),
@@ -411,13 +350,13 @@ impl Coordinator {
     }
 
     fn unstored(&mut self, turn: &mut Turn, shard: String, error: StoreError) {
-        if let Err(error) = self.flushing.unstored(turn.now, turn.rng, shard, error) {
+        if let Err(error) = self.writes.unstored(turn.now, turn.rng, shard, error) {
             self.fail(turn, error);
         }
     }
 
     fn flushed(&mut self, turn: &mut Turn, outcome: Result<(), (String, StoreError)>) {
-        match self.flushing.flushed(turn.now, turn.rng, outcome) {
+        match self.writes.flushed(turn.now, turn.rng, outcome) {
             Ok(true) => turn.actions.push(Action::Flush),
             Ok(false) => {}
             Err(error) => self.fail(turn, error),
@@ -431,7 +370,7 @@ impl Coordinator {
         if matches!(self.round, Round::Due(at) | Round::Rare(at) if at <= turn.now) {
             self.list_on(turn);
         }
-        if self.flushing.tick(turn.now) {
+        if self.writes.tick(turn.now) {
             turn.actions.push(Action::Flush);
         }
     }
@@ -460,11 +399,11 @@ impl Coordinator {
     fn finish_if_over(&mut self, turn: &mut Turn) {
         let is_quiet = self.running.is_empty() && !self.is_dispatching;
         let is_last = self.phase == Phase::Ended && is_quiet;
-        if is_last && self.flushing.is_deferring() && self.flushing.begin() {
+        if is_last && self.writes.is_deferring() && self.writes.begin() {
             turn.actions.push(Action::Flush);
         }
         let is_over = match self.phase {
-            Phase::Ended => !self.flushing.is_storing(),
+            Phase::Ended => !self.writes.is_storing(),
             // What could not be stored is tried once more when all has finished.
             Phase::Stopped => true,
             Phase::Reading | Phase::Finished => false,
@@ -477,6 +416,14 @@ impl Coordinator {
     }
 }
 
+pub(crate) mod claims;
+pub(crate) mod lineage;
+pub(crate) mod listing;
+pub(crate) mod missing;
+pub(crate) mod pages;
+pub(crate) mod stalls;
+pub(crate) mod start;
 #[cfg(test)]
-#[path = "coordinator_tests.rs"]
 mod tests;
+pub(crate) mod tree;
+pub(crate) mod writes;

@@ -4,18 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::OnGap;
+use crate::core::event::{Proof, Start, StartAt};
+use crate::core::settings::{OnGap, Plan};
+use crate::core::stream::missing::{Look, Missing, Sought};
+use crate::core::stream::stalls::Waiting;
+use crate::core::stream::start::{Wishes, fresh_starts, misfit};
+use crate::core::stream::tree::{State, Tree};
 use crate::error::Error;
-use crate::missing::{Look, Missing, Sought};
 use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::shard::{ChildShard, HashKeyRange, Shard};
-use crate::start::{Wishes, fresh_starts, misfit};
-use crate::step::Proof;
-use crate::tree::{State, Tree};
-use crate::watchdog::Waiting;
-
-pub(crate) use crate::start::{Start, StartAt};
 
 /// A shard that was read, and that so many listings in a row have not shown, will not come back.
 const FORGOTTEN_AFTER: u64 = 3;
@@ -44,16 +42,6 @@ pub(crate) struct Lineage {
     /// A shard was not there any more when so many listings had begun: until a later one it may be that none is.
     doubt: Option<u64>,
     news: WaitingNews,
-}
-
-/// What the user asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) stream: String,
-    pub(crate) iterator_type: IteratorType,
-    /// `None`: all shards.
-    pub(crate) chosen: Option<BTreeSet<String>>,
-    pub(crate) on_gap: OnGap,
 }
 
 /// Who waits for parents, and who does not any more, since this was last asked.
@@ -467,5 +455,4 @@ impl Lineage {
 }
 
 #[cfg(test)]
-#[path = "lineage_tests.rs"]
 mod tests;

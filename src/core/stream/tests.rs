@@ -1,12 +1,14 @@
 //! Each decision about the consumer as a whole, event by event.
 
 use super::*;
-use crate::config::OnGap;
-use crate::error::client::ErrorClass;
-use crate::missing::PATIENCE;
+use crate::config::Config;
+use crate::core::event::Proof;
+use crate::core::settings::OnGap;
+use crate::core::stream::missing::PATIENCE;
+use crate::error::client::{ClientError, ErrorClass};
+use crate::model::listed::ShardPage;
 use crate::model::position::IteratorType;
 use crate::model::shard::{ChildShard, HashKeyRange};
-use crate::step::Proof;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HALF: u128 = u128::MAX / 2;
@@ -50,7 +52,7 @@ fn trial_with(config: Config, is_dispatching: bool) -> Trial {
         chosen: None,
         on_gap: OnGap::Fail,
     };
-    let coordinator = Coordinator::new(plan, &config, None, is_dispatching);
+    let coordinator = Coordinator::new(plan, &config.stream_settings(), None, is_dispatching);
     Trial { coordinator, rng: fastrand::Rng::with_seed(5), now: Duration::ZERO }
 }
 
@@ -431,7 +433,7 @@ fn an_outage_after_a_listing_made_before_the_start_is_not_bounded_by_start_patie
         on_gap: OnGap::Fail,
     };
     let listed = Some(vec![root(0)]);
-    let coordinator = Coordinator::new(plan, &Config::new(), listed, false);
+    let coordinator = Coordinator::new(plan, &Config::new().stream_settings(), listed, false);
     let mut trial = Trial { coordinator, ..trial() };
     trial.on(Event::Begun);
     trial.on(Event::Loaded(Ok(Vec::new())));

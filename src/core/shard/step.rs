@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::core::event::{Ending, Proof};
 use crate::error::Error;
 use crate::error::client::ClientError;
 use crate::error::store::StoreError;
 use crate::model::gap::Gap;
 use crate::model::listed::StreamStatus;
 use crate::model::position::{IteratorType, Position};
-use crate::model::shard::ChildShard;
 use crate::model::token::{ShardIterator, Token};
 use crate::record::Records;
 use crate::record::answer::Answer;
@@ -30,19 +30,6 @@ pub(crate) enum Outcome {
     Delivered,
     /// Of `Confirm`.
     Confirmed(Proof),
-}
-
-/// What a listing proves that was made after the question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Proof {
-    /// The shard is closed: it has an ending number, or children.
-    Closed,
-    /// The shard has left the stream.
-    Gone,
-    /// The shard is open.
-    Open,
-    /// There was no listing.
-    Unknown,
 }
 
 /// What to do next.
@@ -67,15 +54,6 @@ pub(crate) enum Step {
     End(Ending),
     /// The poller is done, and so is everything.
     Fail(Error),
-}
-
-/// How a shard came to its end.
-#[derive(Debug)]
-pub(crate) enum Ending {
-    /// It was read to its end, and these are its children, if the service told.
-    Read(Vec<ChildShard>),
-    /// It is not there any more: it has aged out, or all of its stream was replaced.
-    Vanished,
 }
 
 /// A batch to send.

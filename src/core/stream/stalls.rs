@@ -7,7 +7,7 @@ use crate::model::notice::{Notice, ShardState};
 
 /// Looks at all shards now and then, and tells of each stall once.
 #[derive(Debug)]
-pub(crate) struct Watchdog {
+pub(crate) struct Stalls {
     after: Duration,
     stalled: BTreeSet<String>,
 }
@@ -17,7 +17,7 @@ pub(crate) type Running = BTreeMap<String, (ShardState, Duration)>;
 /// A shard that waits, and the parents that hold it up.
 pub(crate) type Waiting = BTreeMap<String, Vec<String>>;
 
-impl Watchdog {
+impl Stalls {
     pub(crate) fn new(after: Duration) -> Self {
         Self { after, stalled: BTreeSet::new() }
     }
@@ -106,10 +106,10 @@ mod tests {
 
     #[test]
     fn a_stall_is_told_once_and_so_is_its_end() {
-        let mut watchdog = Watchdog::new(MINUTE * 5);
+        let mut stalls = Stalls::new(MINUTE * 5);
         let waiting = Waiting::new();
         let mut look =
-            |minute, shards: &[_]| watchdog.look(MINUTE * minute, &running(shards), &waiting);
+            |minute, shards: &[_]| stalls.look(MINUTE * minute, &running(shards), &waiting);
         let stuck = ("a", ShardState::Handling, 1);
         assert_eq!(look(5, &[stuck]), []);
         assert_eq!(look(6, &[stuck]), [stalled("a", ShardState::Handling, 5)]);
@@ -121,25 +121,25 @@ mod tests {
 
     #[test]
     fn who_has_nothing_to_do_does_not_stall() {
-        let mut watchdog = Watchdog::new(MINUTE * 5);
+        let mut stalls = Stalls::new(MINUTE * 5);
         let idle = [ShardState::Idle, ShardState::Paused, ShardState::Ended];
         let shards = [("a", idle[0], 0), ("b", idle[1], 0), ("c", idle[2], 0)];
-        assert_eq!(watchdog.look(MINUTE * 600, &running(&shards), &Waiting::new()), []);
+        assert_eq!(stalls.look(MINUTE * 600, &running(&shards), &Waiting::new()), []);
     }
 
     #[test]
     fn a_child_stalls_only_with_all_that_hold_it_up() {
-        let mut watchdog = Watchdog::new(MINUTE * 5);
+        let mut stalls = Stalls::new(MINUTE * 5);
         let waiting = Waiting::from([
             ("child".into(), vec!["a".into(), "b".into()]),
             ("grandchild".into(), vec!["child".into()]),
         ]);
         let a = ("a", ShardState::BackingOff, 0);
         let busy = running(&[a, ("b", ShardState::Calling, 9)]);
-        let told = watchdog.look(MINUTE * 10, &busy, &waiting);
+        let told = stalls.look(MINUTE * 10, &busy, &waiting);
         assert_eq!(told, [stalled("a", ShardState::BackingOff, 10)]);
         let stuck = running(&[a, ("b", ShardState::Calling, 9)]);
-        let told = watchdog.look(MINUTE * 14, &stuck, &waiting);
+        let told = stalls.look(MINUTE * 14, &stuck, &waiting);
         let for_parents = ShardState::WaitingForParents;
         assert_eq!(
             told,
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_was_split_and_merged_many_times_is_looked_at_in_no_time() {
-        let mut watchdog = Watchdog::new(MINUTE * 5);
+        let mut stalls = Stalls::new(MINUTE * 5);
         let mut waiting = Waiting::new();
         for round in 0..5_000 {
             let parent = format!("{round}");
@@ -163,8 +163,8 @@ mod tests {
             waiting.insert(format!("{}", round + 1), vec![left, right]);
         }
         let first = running(&[("0", ShardState::Handling, 0)]);
-        assert_eq!(watchdog.look(MINUTE * 6, &first, &waiting).len(), 1 + 3 * 5_000);
+        assert_eq!(stalls.look(MINUTE * 6, &first, &waiting).len(), 1 + 3 * 5_000);
         let first = running(&[("0", ShardState::Handling, 6)]);
-        assert_eq!(watchdog.look(MINUTE * 7, &first, &waiting).len(), 1 + 3 * 5_000);
+        assert_eq!(stalls.look(MINUTE * 7, &first, &waiting).len(), 1 + 3 * 5_000);
     }
 }

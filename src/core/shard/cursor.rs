@@ -2,10 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::core::event::StartAt;
 use crate::model::position::{IteratorType, Position};
 use crate::model::sequence::SequenceNumber;
 use crate::record::Records;
-use crate::start::StartAt;
 
 /// A place in a shard.
 #[derive(Clone, Debug)]

@@ -3,10 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::caught_up::CaughtUp;
-use crate::config::OnGap;
-use crate::cursor::{Cursor, Span};
-use crate::doubt::{Doubt, Doubts};
+use crate::core::event::{Ending, Proof};
+use crate::core::event::{Start, StartAt};
+use crate::core::outage::Trouble;
+use crate::core::retry::Retry;
+use crate::core::settings::OnGap;
+use crate::core::settings::ShardSettings;
+use crate::core::shard::caught_up::CaughtUp;
+use crate::core::shard::cursor::{Cursor, Span};
+use crate::core::shard::doubt::{Doubt, Doubts};
+use crate::core::shard::probing::Probing;
+use crate::core::shard::step::{Delivery, Outcome, Step};
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
 use crate::error::store::{StoreError, StoreErrorKind};
@@ -16,14 +23,8 @@ use crate::model::position::{IteratorType, MAX_SKEW, Position};
 use crate::model::sequence::SequenceNumber;
 use crate::model::shard::Shard;
 use crate::model::token::{ShardIterator, Token};
-use crate::outage::Trouble;
-use crate::pace::Pace;
-use crate::probing::Probing;
 use crate::record::Records;
 use crate::record::answer::Answer;
-use crate::retry::Retry;
-use crate::start::{Start, StartAt};
-use crate::step::{Delivery, Ending, Outcome, Proof, Step};
 
 /// Amazon's tokens live five minutes; older than this they are replaced before use.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(270);
@@ -37,7 +38,7 @@ const MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Poller {
     stream: Arc<str>,
     shard: Shard,
-    pace: Pace,
+    settings: ShardSettings,
     cursor: Cursor,
     token: Option<(Token, Duration)>,
     probing: Probing,
@@ -93,16 +94,21 @@ enum Call {
 }
 
 impl Poller {
-    pub(crate) fn new(stream: Arc<str>, start: Start, pace: Pace, delay: Duration) -> Self {
+    pub(crate) fn new(
+        stream: Arc<str>,
+        start: Start,
+        settings: ShardSettings,
+        delay: Duration,
+    ) -> Self {
         let reset = matches!(start.at, StartAt::Reset(_) | StartAt::Reopened(_));
         let unconfirmed = matches!(start.at, StartAt::Stored(_) | StartAt::Reopened(_));
         let mut poller = Self {
             stream,
             doubts: Doubts::new(start.shard.is_closed()),
             shard: start.shard,
-            limit: pace.limit,
+            limit: settings.limit,
             is_behind: false,
-            pace,
+            settings,
             cursor: Cursor::new(start.at),
             token: None,
             probing: Probing::default(),
@@ -240,8 +246,8 @@ impl Poller {
 
     /// The interval runs from the start of one call to the start of the next.
     fn wait_interval(&mut self, now: Duration) -> Step {
-        let shorter = self.pace.catch_up_interval.filter(|_| self.is_behind);
-        let interval = shorter.map_or(self.pace.interval, |it| it.min(self.pace.interval));
+        let shorter = self.settings.catch_up_interval.filter(|_| self.is_behind);
+        let interval = shorter.map_or(self.settings.interval, |it| it.min(self.settings.interval));
         match (self.called + interval).checked_sub(now) {
             Some(wait) if !wait.is_zero() => Step::Wait(wait),
             _ => self.call(now),
@@ -282,7 +288,7 @@ impl Poller {
     fn answered(&mut self, now: Duration, rng: &mut fastrand::Rng, answer: Answer) -> Step {
         self.recovered(now);
         self.unconfirmed = false;
-        self.limit = self.limit.saturating_mul(2).min(self.pace.limit);
+        self.limit = self.limit.saturating_mul(2).min(self.settings.limit);
         // User records that are left out were there all the same.
         let is_caught_up = answer.is_caught_up() && self.span.is_none();
         let Answer { mut records, next, behind_latest, children, server_time } = answer;
@@ -327,7 +333,7 @@ impl Poller {
     }
 
     fn nothing_new(&mut self, now: Duration) -> Step {
-        match self.probing.wait(now, self.pace.interval, self.is_behind) {
+        match self.probing.wait(now, self.settings.interval, self.is_behind) {
             Some(wait) => Step::Wait(wait),
             None => self.wait_interval(now),
         }
@@ -354,7 +360,7 @@ impl Poller {
             (Doubt::Vanished(_), Proof::Gone) if self.doubts.is_gone() => self.aged_out(now),
             // It may have aged out a moment ago.
             (Doubt::Vanished(error), Proof::Closed | Proof::Gone) => {
-                match self.retry.refused(now, rng, self.pace.max_outage) {
+                match self.retry.refused(now, rng, self.settings.max_outage) {
                     Some(wait) => self.backs_off(wait, error),
                     None => self.aged_out(now),
                 }
@@ -429,7 +435,7 @@ impl Poller {
             return Ok(());
         }
         let gap = Gap::Trimmed { shard: self.shard.id().into(), wanted, available };
-        if self.pace.fail_on_trim {
+        if self.settings.fail_on_trim {
             return Err(Error::Gap { stream: self.stream.to_string(), gap });
         }
         self.report(gap);
@@ -471,7 +477,7 @@ impl Poller {
             (ErrorClass::InvalidArgument, Call::GetIterator) => self.place_refused(now, rng, error),
             (ErrorClass::InvalidArgument, Call::GetRecords) => {
                 self.token = None;
-                match self.retry.refused(now, rng, self.pace.max_outage) {
+                match self.retry.refused(now, rng, self.settings.max_outage) {
                     Some(wait) => self.backs_off(wait, error),
                     None => Step::Fail(self.client_error(None, error)),
                 }
@@ -507,7 +513,7 @@ impl Poller {
             _ => None,
         };
         // It was good before, or is a time, which no service refuses for ever: one refusal is not final.
-        match (self.retry.refused(now, rng, self.pace.max_outage), time) {
+        match (self.retry.refused(now, rng, self.settings.max_outage), time) {
             (Some(wait), _) => self.backs_off(wait, error),
             (None, None) => self.foreign(now, wanted),
             (None, Some(time)) if self.may_be_ahead(time) => {
@@ -541,7 +547,7 @@ impl Poller {
     }
 
     fn again(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
-        match self.retry.failed(now, rng, &error, self.pace.max_outage) {
+        match self.retry.failed(now, rng, &error, self.settings.max_outage) {
             Some(wait) => self.backs_off(wait, error),
             None if error.class() == ErrorClass::NotFound && self.last == Call::Describe => {
                 let stream = self.stream.to_string();
@@ -589,7 +595,7 @@ impl Poller {
 
     /// The shard left the stream: nothing of it is left to read, whatever was chosen for positions of no use.
     fn aged_out(&mut self, now: Duration) -> Step {
-        let is_strict = self.unconfirmed && self.pace.on_gap == OnGap::Fail;
+        let is_strict = self.unconfirmed && self.settings.on_gap == OnGap::Fail;
         if let Some(wanted) = self.cursor.position().filter(|_| is_strict) {
             return self.foreign(now, wanted);
         }
@@ -604,7 +610,7 @@ impl Poller {
         let gap = Gap::Foreign { shard: self.shard.id().into(), wanted };
         // A number that was read in this run belongs to a stream that is no more: the one in its place may
         // have other shards, which a new start lists.
-        let on_gap = if self.unconfirmed { self.pace.on_gap } else { OnGap::Fail };
+        let on_gap = if self.unconfirmed { self.settings.on_gap } else { OnGap::Fail };
         let at = match on_gap {
             OnGap::Earliest => IteratorType::TrimHorizon,
             OnGap::Latest => IteratorType::Latest,
@@ -632,7 +638,7 @@ impl Poller {
     fn unstored(&mut self, now: Duration, rng: &mut fastrand::Rng, error: StoreError) -> Step {
         let wait = match error.kind() {
             StoreErrorKind::Retry => {
-                self.store_retry.wait(now, rng, Some(self.pace.store_patience))
+                self.store_retry.wait(now, rng, Some(self.settings.store_patience))
             }
             StoreErrorKind::Lost | StoreErrorKind::Fatal => None,
         };
@@ -654,6 +660,11 @@ impl Poller {
     }
 }
 
+pub(crate) mod caught_up;
+pub(crate) mod cursor;
+pub(crate) mod doubt;
+pub(crate) mod probing;
+pub(crate) mod step;
 #[cfg(test)]
-#[path = "poller_tests.rs"]
 mod tests;
+pub(crate) mod tracker;

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::config::Config;
+use crate::core::shard::probing::{MAX_QUIET, QUICK};
 use crate::model::shard::{ChildShard, HashKeyRange};
-use crate::probing::{MAX_QUIET, QUICK};
 use crate::record::builder::RecordsBuilder;
 
 const NOON: SystemTime = UNIX_EPOCH;
@@ -26,7 +26,7 @@ fn shard() -> Shard {
 
 fn trial_of(shard: Shard, at: StartAt, config: Config) -> Trial {
     let start = Start { shard, at, gap: None };
-    let poller = Poller::new("orders".into(), start, Pace::new(&config), Duration::ZERO);
+    let poller = Poller::new("orders".into(), start, config.shard_settings(), Duration::ZERO);
     Trial { poller, rng: fastrand::Rng::with_seed(3), now: Duration::ZERO }
 }
 

@@ -3,32 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::core::stream::tree::{Node, Tree};
 use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::shard::Shard;
-use crate::tree::{Node, Tree};
-
-/// A shard that may be read now.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Start {
-    pub(crate) shard: Shard,
-    pub(crate) at: StartAt,
-    /// What is missing before it, where the configuration chose to go on.
-    pub(crate) gap: Option<Gap>,
-}
-
-/// Where a shard starts.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum StartAt {
-    /// Resume what is stored.
-    Stored(Position),
-    /// An end is stored of a shard that is open: it is overwritten with this, or what is read on could not be stored.
-    Reopened(Position),
-    /// Nothing is stored.
-    Fresh(IteratorType),
-    /// Something is stored that is of no use, and is to be overwritten.
-    Reset(IteratorType),
-}
 
 /// What the user asked for, and what earlier runs left.
 pub(crate) struct Wishes<'a> {

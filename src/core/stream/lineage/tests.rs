@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::missing::PATIENCE;
+use crate::core::stream::missing::PATIENCE;
 
 const HALF: u128 = u128::MAX / 2;
 const NOW: Duration = Duration::from_secs(100);

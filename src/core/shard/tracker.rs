@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::core::settings::StoreEvery;
 use crate::model::position::Position;
 
 /// Numbers the batches of a shard, and knows how far they are committed without a hole.
@@ -28,13 +29,6 @@ pub(crate) struct Tracker {
     since: Duration,
     /// When the prefix last gained something.
     moved: Duration,
-}
-
-/// How often positions are stored: after so many batches, or so long after the first of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct StoreEvery {
-    pub(crate) batches: u32,
-    pub(crate) time: Duration,
 }
 
 /// Batches whose numbers end here: one, or several that are committed.
@@ -201,5 +195,4 @@ impl Tracker {
 }
 
 #[cfg(test)]
-#[path = "tracker_tests.rs"]
 mod tests;
