@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use crate::budget::Budget;
 use crate::core::settings::{OnGap, ShardSettings, StoreEvery, StreamSettings};
+use crate::delivery::on_error::OnError;
 use crate::error::Error;
 use crate::model::notice::Notice;
 use crate::model::position::IteratorType;
 use crate::observe::audience::Audience;
-use crate::on_error::OnError;
 use crate::record::aggregate::Deaggregation;
 
 /// The most records that Amazon gives in one answer.

@@ -102,36 +102,23 @@
 // On docs.rs, which has a nightly compiler, each item says which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod batch;
-mod batches;
 mod budget;
 mod client;
 mod config;
 mod control;
 mod core;
-mod dispatch;
+mod delivery;
 mod engine;
 mod error;
-mod handler;
-mod journal;
-mod ledger;
 mod listener;
 mod model;
-mod monitor;
 mod observe;
-mod on_error;
-mod parking;
-mod reader;
 mod record;
-mod refusals;
 #[cfg(test)]
 mod simulation;
-mod slots;
 mod store;
 mod stream;
 
-pub use crate::batch::{Batch, Commit};
-pub use crate::batches::{Batches, IntoBatches};
 pub use crate::budget::Budget;
 pub use crate::client::Client;
 pub use crate::client::aws::KinesisClient;
@@ -147,10 +134,14 @@ pub use crate::config::Config;
 pub use crate::control::call::Call;
 pub use crate::control::shutdown::Shutdown;
 pub use crate::core::settings::OnGap;
+pub use crate::delivery::batch::{Batch, Commit};
+pub use crate::delivery::batches::{Batches, IntoBatches};
+pub use crate::delivery::handler::Handler;
+pub use crate::delivery::on_error::{DeadLetter, OnError};
+pub use crate::engine::monitor::Monitor;
 pub use crate::error::client::{ClientError, ErrorClass};
 pub use crate::error::store::{StoreError, StoreErrorKind};
 pub use crate::error::{BoxError, Error};
-pub use crate::handler::Handler;
 pub use crate::listener::Listener;
 pub use crate::model::gap::Gap;
 pub use crate::model::listed::{ShardPage, StreamStatus};
@@ -159,9 +150,7 @@ pub use crate::model::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::model::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::model::shard::{ChildShard, HashKeyRange, Shard};
 pub use crate::model::token::{ShardIterator, Token};
-pub use crate::monitor::Monitor;
 pub use crate::observe::progress::{Progress, ShardProgress};
-pub use crate::on_error::{DeadLetter, OnError};
 #[cfg(feature = "kpl")]
 pub use crate::record::aggregate::Deaggregation;
 pub use crate::record::answer::Answer;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crate::control::shutdown::Shutdown;
+use crate::engine::monitor::Monitor;
 use crate::error::Error;
-use crate::monitor::Monitor;
 use crate::observe::progress::Progress;
 
 /// Owns a consumer that runs on threads of its own.

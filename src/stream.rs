@@ -6,21 +6,25 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Instant, SystemTime};
 
-use crate::batch::Batch;
-use crate::batches::{Batches, channel};
 use crate::client::Client;
 use crate::config::{Config, MAX_CAPACITY};
 use crate::control::call::Call;
+use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
 use crate::core::settings::Plan;
 use crate::core::stream::listing::{Listing, Next};
-use crate::engine::{Door, Engine, session};
+use crate::delivery::batch::Batch;
+use crate::delivery::batches::{Batches, channel};
+use crate::delivery::handler::Handler;
+use crate::engine::monitor::Monitor;
+use crate::engine::registry::Registry;
+use crate::engine::run::Door;
+use crate::engine::run::Engine;
+use crate::engine::session;
 use crate::error::{BoxError, Error};
-use crate::handler::Handler;
 use crate::listener::{Listener, Parting};
 use crate::model::position::IteratorType;
 use crate::model::shard::Shard;
-use crate::monitor::Monitor;
 use crate::store::Store;
 
 /// More threads than this would only wait for each other.
@@ -61,7 +65,8 @@ pub struct Stream {
     listed: Option<Vec<Shard>>,
     chosen: Option<BTreeSet<String>>,
     shutdown: Shutdown,
-    monitor: Monitor,
+    registry: Registry,
+    pauses: Pauses,
 }
 
 impl Stream {
@@ -88,7 +93,8 @@ impl Stream {
             listed: None,
             chosen: None,
             shutdown: Shutdown::new(),
-            monitor: Monitor::new(),
+            registry: Registry::default(),
+            pauses: Pauses::new(),
         })
     }
 
@@ -104,7 +110,7 @@ impl Stream {
 
     /// What tells how far it has come, and pauses it, to be handed out before a door is opened.
     pub fn monitor(&self) -> Monitor {
-        self.monitor.clone()
+        Monitor::new(self.registry.clone(), self.pauses.clone())
     }
 
     /// The shards, open and closed, in the order of their ids. Listed once, by the first call that
@@ -327,7 +333,8 @@ impl Stream {
             plan,
             listed: self.listed,
             shutdown: self.shutdown,
-            monitor: self.monitor,
+            registry: self.registry,
+            pauses: self.pauses,
         }
     }
 
@@ -370,7 +377,7 @@ impl Stream {
     fn list_now(&self) -> Result<Vec<Shard>, Error> {
         let (started, mut rng) = (Instant::now(), fastrand::Rng::new());
         let client = self.session();
-        let call = Call::new(self.shutdown.halted().clone());
+        let call = Call::new(self.shutdown.reading_stopped().clone());
         let mut listing = Listing::new(&self.name, self.config.start_patience, None);
         let mut next = Next::Page(listing.page(started.elapsed()));
         while !call.is_stopped() {
@@ -385,7 +392,7 @@ impl Stream {
                 }
                 Next::Again { wait, .. } => {
                     // Disconnected by a shutdown; nothing is ever sent.
-                    let _ = self.shutdown.halted().recv_timeout(wait);
+                    let _ = self.shutdown.reading_stopped().recv_timeout(wait);
                     Next::Page(listing.page(started.elapsed()))
                 }
                 Next::Done(shards) => return Ok(shards),

@@ -83,11 +83,11 @@ impl Budget {
         self.0.lock().queue.used()
     }
 
-    /// Takes so much, at most the limit, when it is this one's turn; `None` if `halted` was disconnected before.
+    /// Takes so much, at most the limit, when it is this one's turn; `None` if `reading_stopped` was disconnected before.
     pub(crate) fn reserve(
         &self,
         bytes: usize,
-        halted: &Receiver<Infallible>,
+        reading_stopped: &Receiver<Infallible>,
     ) -> Option<Reservation> {
         let (grant, granted) = bounded(1);
         let ticket = {
@@ -101,7 +101,7 @@ impl Budget {
         };
         let _withdraw = WithdrawOnDrop(self, ticket);
         select_biased! {
-            recv(halted) -> _ => None,
+            recv(reading_stopped) -> _ => None,
             recv(granted) -> reservation => reservation.ok(),
         }
     }

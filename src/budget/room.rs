@@ -41,10 +41,10 @@ impl Room {
         self.has_entered(self.budget.try_reserve(needed))
     }
 
-    /// The same, and waits for it: `false` if `halted` was disconnected before.
-    pub(crate) fn enter(&self, halted: &Receiver<Infallible>) -> bool {
+    /// The same, and waits for it: `false` if `reading_stopped` was disconnected before.
+    pub(crate) fn enter(&self, reading_stopped: &Receiver<Infallible>) -> bool {
         let needed = self.state.lock().needed;
-        self.has_entered(self.budget.reserve(needed, halted))
+        self.has_entered(self.budget.reserve(needed, reading_stopped))
     }
 
     fn has_entered(&self, reservation: Option<Reservation>) -> bool {

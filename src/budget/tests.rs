@@ -38,10 +38,10 @@ fn who_waits_gets_it_when_others_are_done() {
 fn a_stop_wakes_who_waits_and_lets_the_next_one_pass() {
     let budget = Budget::new(100);
     let held = budget.reserve(50, &never()).unwrap();
-    let (stop, halted) = bounded(0);
+    let (stop, reading_stopped) = bounded(0);
     let (told, ended) = bounded(1);
     let waiting = budget.clone();
-    thread::spawn(move || told.send(waiting.reserve(90, &halted).is_none()));
+    thread::spawn(move || told.send(waiting.reserve(90, &reading_stopped).is_none()));
     while !budget.0.lock().queue.is_wanted() {
         thread::yield_now();
     }

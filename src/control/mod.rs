@@ -2,4 +2,5 @@
 
 pub(crate) mod call;
 pub(crate) mod membership;
+pub(crate) mod pause;
 pub(crate) mod shutdown;

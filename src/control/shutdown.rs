@@ -21,15 +21,15 @@ pub struct Shutdown(Arc<Inner>);
 struct Inner {
     run: RunId,
     /// Closed when reading must stop.
-    halted: Receiver<Infallible>,
+    reading_stopped: Receiver<Infallible>,
     /// Closed when handling must stop too.
-    cut: Receiver<Infallible>,
+    handling_stopped: Receiver<Infallible>,
     state: Mutex<State>,
 }
 
 struct State {
     halt: Option<Sender<Infallible>>,
-    cut: Option<Sender<Infallible>>,
+    handling_stopped: Option<Sender<Infallible>>,
     drain: Drain,
     /// Dropped when `drain` changes.
     draining: Sender<Infallible>,
@@ -52,18 +52,23 @@ pub(crate) struct StopOnDrop(pub(crate) Shutdown);
 
 impl Shutdown {
     pub(crate) fn new() -> Self {
-        let (halt, halted) = bounded(0);
-        let (cut, was_cut) = bounded(0);
+        let (halt, reading_stopped) = bounded(0);
+        let (handling_stopped, was_handling_stopped) = bounded(0);
         let (draining, changed) = bounded(0);
         let state = State {
             halt: Some(halt),
-            cut: Some(cut),
+            handling_stopped: Some(handling_stopped),
             drain: Drain { until: None, changed },
             draining,
             hooks: Vec::new(),
         };
         let run = RunId::new();
-        Self(Arc::new(Inner { run, halted, cut: was_cut, state: Mutex::new(state) }))
+        Self(Arc::new(Inner {
+            run,
+            reading_stopped,
+            handling_stopped: was_handling_stopped,
+            state: Mutex::new(state),
+        }))
     }
 
     /// Stops as soon as the batch in hand is handled and committed.
@@ -71,7 +76,7 @@ impl Shutdown {
     /// What waits in the queue is not handled; it comes again at the next start. Calls in progress,
     /// waits and backoffs end at once. Returns at once; `listen` and `join` return when all is over.
     pub fn now(&self) {
-        self.stop(|state| drop(state.cut.take()));
+        self.stop(|state| drop(state.handling_stopped.take()));
     }
 
     /// Stops reading, and lets the handler work off the queue, at most for this long; the batch in hand is
@@ -97,13 +102,13 @@ impl Shutdown {
     }
 
     /// Disconnected when reading must stop. Carries nothing.
-    pub(crate) fn halted(&self) -> &Receiver<Infallible> {
-        &self.0.halted
+    pub(crate) fn reading_stopped(&self) -> &Receiver<Infallible> {
+        &self.0.reading_stopped
     }
 
     /// Disconnected when handling must stop. Carries nothing.
-    pub(crate) fn cut(&self) -> &Receiver<Infallible> {
-        &self.0.cut
+    pub(crate) fn handling_stopped(&self) -> &Receiver<Infallible> {
+        &self.0.handling_stopped
     }
 
     /// How long the queue may be worked off; from the start on, as there may be a limit at any time.
@@ -169,13 +174,17 @@ mod tests {
         let shutdown = Shutdown::new();
         let closed =
             |channel: &Receiver<Infallible>| channel.try_recv() == Err(TryRecvError::Disconnected);
-        assert!(!shutdown.is_stopped() && !closed(shutdown.halted()));
+        assert!(!shutdown.is_stopped() && !closed(shutdown.reading_stopped()));
         shutdown.drain(Duration::from_secs(5));
-        assert!(shutdown.is_stopped() && closed(shutdown.halted()) && !closed(shutdown.cut()));
+        assert!(
+            shutdown.is_stopped()
+                && closed(shutdown.reading_stopped())
+                && !closed(shutdown.handling_stopped())
+        );
         assert!(shutdown.drain_limit().until.is_some());
         shutdown.now();
         shutdown.now();
-        assert!(closed(shutdown.cut()));
+        assert!(closed(shutdown.handling_stopped()));
     }
 
     #[test]

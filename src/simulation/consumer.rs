@@ -13,7 +13,6 @@ use super::faults::{call, get_records, latency};
 use super::oddities;
 use super::truth::Truth;
 use super::world::{STREAM, World};
-use crate::batch::Batch;
 use crate::client::Client;
 use crate::control::call::Call;
 use crate::core::event::Ending;
@@ -23,27 +22,28 @@ use crate::core::settings::Plan;
 use crate::core::shard::Poller;
 use crate::core::shard::step::{Delivery, Outcome, Step};
 use crate::core::stream::Coordinator;
-use crate::dispatch::{Callback, Desk};
+use crate::delivery::batch::Batch;
+use crate::delivery::commits::{CommitContext, ShardCommits, flush_all};
+use crate::delivery::dispatch::{Callback, Dispatcher};
+use crate::delivery::in_flight::Slots;
+use crate::delivery::on_error::OnError;
+use crate::delivery::parked::{Parking, Time};
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
-use crate::ledger::{Books, Ledger, flush_all};
 use crate::model::listed::ShardPage;
 use crate::model::position::IteratorType;
-use crate::on_error::OnError;
-use crate::parking::{Parking, Time};
 #[cfg(feature = "kpl")]
 use crate::record::aggregate;
 #[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
 use crate::record::answer::Answer;
-use crate::slots::Slots;
 use crate::store::Store;
 
 /// One life of the consumer, from its start to its end or crash.
 pub(super) struct Consumer {
     coordinator: Coordinator,
     readers: BTreeMap<String, Reader>,
-    ledgers: Vec<Arc<Ledger>>,
+    all_commits: Vec<Arc<ShardCommits>>,
     events: (Sender<Event>, Receiver<Event>),
     queue: VecDeque<Batch>,
     /// Batches that wait for a slot and a place in the queue, with the shard whose thread waits.
@@ -67,7 +67,7 @@ pub(super) struct Consumer {
 
 struct Reader {
     poller: Poller,
-    ledger: Arc<Ledger>,
+    commits: Arc<ShardCommits>,
     slots: Slots,
     /// Its thread has sent the last batch, and waits until that is handled.
     ending: Option<Ending>,
@@ -102,16 +102,16 @@ pub(super) enum Task {
 
 impl Consumer {
     pub(super) fn new(world: &World) -> Self {
-        let config = &world.temper.config;
+        let config = &world.scenario.config;
         let plan = Plan {
             stream: STREAM.into(),
             iterator_type: config.iterator_type.clone(),
             chosen: world.truth.lock().chosen.clone(),
             on_gap: config.on_gap,
         };
-        let is_dispatching = world.temper.workers == 0;
+        let is_dispatching = world.scenario.workers == 0;
         // As `Stream::shards` does before a door is opened.
-        let listed = world.temper.lists_first.then(|| {
+        let listed = world.scenario.lists_first.then(|| {
             let mut truth = world.truth.lock();
             truth.lists();
             let mut shards = world.kinesis.shards(STREAM);
@@ -125,13 +125,13 @@ impl Consumer {
             lists_first: listed.is_some(),
             coordinator: Coordinator::new(plan, &config.stream_settings(), listed, is_dispatching),
             readers: BTreeMap::new(),
-            ledgers: Vec::new(),
+            all_commits: Vec::new(),
             events: unbounded(),
             queue: VecDeque::new(),
             blocked: Vec::new(),
             parking: Parking::new(on_error(world)),
             is_parkeds_turn: false,
-            workers: (0..world.temper.workers.max(1)).map(|_| None).collect(),
+            workers: (0..world.scenario.workers.max(1)).map(|_| None).collect(),
             uncommitted: Vec::new(),
             is_dispatching,
             is_stopping: false,
@@ -184,7 +184,7 @@ impl Consumer {
         self.settle(world);
     }
 
-    /// What follows at once from what was done: blocked sends, idle workers, events of ledgers.
+    /// What follows at once from what was done: blocked sends, idle workers, events of all_commits.
     fn settle(&mut self, world: &mut World) {
         while let Ok(event) = self.events.1.try_recv() {
             self.tell(world, event);
@@ -214,11 +214,11 @@ impl Consumer {
     fn unblock(&mut self, world: &mut World) {
         for (shard, delivery) in std::mem::take(&mut self.blocked) {
             let reader = &self.readers[&shard];
-            let has_place = self.queue.len() < world.temper.config.capacity;
+            let has_place = self.queue.len() < world.scenario.config.capacity;
             match Some(&reader.slots).filter(|_| has_place).and_then(Slots::try_take) {
                 None => self.blocked.push((shard, delivery)),
                 Some(slot) => {
-                    self.queue.push_back(Batch::new(&reader.ledger, delivery, slot));
+                    self.queue.push_back(Batch::new(&reader.commits, delivery, slot));
                     world.plan(Duration::ZERO, Task::Poll(shard, Box::new(Outcome::Delivered)));
                 }
             }
@@ -272,7 +272,7 @@ impl Consumer {
             Action::Load => {
                 let loaded = world.store.shard_iterators(STREAM);
                 if let Ok(positions) = &loaded {
-                    world.truth.lock().loaded(positions, world.temper.config.on_gap);
+                    world.truth.lock().loaded(positions, world.scenario.config.on_gap);
                     if std::mem::take(&mut self.lists_first) {
                         skip_for_latest(world);
                     }
@@ -284,8 +284,8 @@ impl Consumer {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
             Action::Flush => {
-                let flushed = Box::new(Event::Flushed(flush_all(&self.ledgers)));
-                let time = world.temper.flush_time.mul_f64(world.rng.f64());
+                let flushed = Box::new(Event::Flushed(flush_all(&self.all_commits)));
+                let time = world.scenario.flush_time.mul_f64(world.rng.f64());
                 return world.plan(time, Task::Tell(flushed));
             }
             Action::Start { start, delay } => {
@@ -302,7 +302,7 @@ impl Consumer {
                 return;
             }
             Action::Finish(result) => {
-                let flushed = flush_all(&self.ledgers);
+                let flushed = flush_all(&self.all_commits);
                 let flushed = flushed.map_err(|(shard, source)| Error::Store {
                     stream: STREAM.into(),
                     shard: Some(shard),
@@ -355,23 +355,23 @@ impl Consumer {
         }
         world.truth.lock().starts(&shard);
         let time = Arc::clone(&world.time);
-        let books = Books {
+        let context = CommitContext {
             stream: STREAM.into(),
             store: Arc::clone(&world.store) as Arc<dyn Store>,
             events: self.events.0.clone(),
-            halted: never(),
-            every: world.temper.config.store_every,
+            reading_stopped: never(),
+            every: world.scenario.config.store_every,
             clock: Arc::new(move || Duration::from_nanos(time.load(Ordering::Relaxed))),
         };
-        let ledger = Arc::new(Ledger::new(books, &shard));
+        let commits = Arc::new(ShardCommits::new(context, &shard));
         let parents =
-            self.ledgers.iter().filter(|it| start.shard.parents().contains(&it.shard().into()));
-        ledger.descends_from(parents.map(Arc::downgrade));
-        self.ledgers.push(Arc::clone(&ledger));
-        let settings = world.temper.config.shard_settings();
+            self.all_commits.iter().filter(|it| start.shard.parents().contains(&it.shard().into()));
+        commits.descends_from(parents.map(Arc::downgrade));
+        self.all_commits.push(Arc::clone(&commits));
+        let settings = world.scenario.config.shard_settings();
         let poller = Poller::new(STREAM.into(), start, settings, delay);
-        let slots = Slots::new(world.temper.workers == 0);
-        self.readers.insert(shard.clone(), Reader { poller, ledger, slots, ending: None });
+        let slots = Slots::new(world.scenario.workers == 0);
+        self.readers.insert(shard.clone(), Reader { poller, commits, slots, ending: None });
         self.poll(world, &shard, Outcome::Waited);
     }
 
@@ -415,7 +415,7 @@ impl Consumer {
             Step::Describe => Outcome::Status(call(world, "DescribeStreamSummary", |world| {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
-            Step::Store { to, reset } => Outcome::Stored(reader.ledger.begin(&to, reset)),
+            Step::Store { to, reset } => Outcome::Stored(reader.commits.begin(&to, reset)),
             Step::Confirm => return self.tell(world, Event::Claimed { shard: shard.into() }),
             Step::Deliver(delivery) => return self.blocked.push((shard.into(), *delivery)),
             Step::End(ending) if self.parking.on_error().parks() && self.is_dispatching => {
@@ -448,9 +448,9 @@ impl Consumer {
             let time = Duration::from_millis(world.rng.u64(0..2000));
             return world.plan(time, Task::Commit);
         }
-        let fails = world.is_chaotic && world.rng.f64() < world.temper.handler_faults;
+        let fails = world.is_chaotic && world.rng.f64() < world.scenario.handler_faults;
         let (truth, faults) = (Arc::clone(&world.truth), Cell::new(0));
-        let poison = world.temper.poison;
+        let poison = world.scenario.poison;
         let part = (world.rng.u8(0..8) == 0).then(|| world.rng.usize(1..=batch.len().max(1)));
         world.counts.faults_of("part committed", u64::from(part.is_some()));
         let handler: Callback<'_> = Box::new(|batch| {
@@ -467,7 +467,7 @@ impl Consumer {
         });
         let time = Time { now: world.now, wall: world.kinesis.now() };
         let (parking, rng) = (&mut self.parking, &mut world.rng);
-        let attended = Desk { handler, parking, rng, clock: &|| time }.attend(batch);
+        let attended = Dispatcher { handler, parking, rng, clock: &|| time }.attend(batch);
         world.counts.faults_of("handler refused", faults.get());
         if let Some(due) = self.parking.due() {
             world.plan(due.saturating_sub(world.now), Task::Due);
@@ -508,8 +508,8 @@ impl Consumer {
 
 /// What the seed's policy is, with the judge for a taker of dead letters.
 fn on_error(world: &World) -> OnError {
-    let on_error = world.temper.config.on_error.clone();
-    if world.temper.poison == 0 {
+    let on_error = world.scenario.config.on_error.clone();
+    if world.scenario.poison == 0 {
         return on_error;
     }
     let truth = Arc::clone(&world.truth);
@@ -542,7 +542,7 @@ fn skip_for_latest(world: &World) {
 /// What a reader does with aggregates.
 #[cfg(feature = "kpl")]
 fn take_apart(world: &World, poller: &mut Poller, mut answer: Answer) -> Answer {
-    let how = world.temper.config.deaggregation;
+    let how = world.scenario.config.deaggregation;
     if how != Deaggregation::Off {
         poller.spans(&answer.records);
         let found = aggregate::find(&answer.records);

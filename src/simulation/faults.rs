@@ -47,7 +47,7 @@ pub(super) fn call<T>(
     operation: &'static str,
     act: impl FnOnce(&mut World) -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
-    let is_hit = world.temper.outage_of.is_none_or(|only| only == operation);
+    let is_hit = world.scenario.outage_of.is_none_or(|only| only == operation);
     if world.is_chaotic && is_hit && world.outage.contains(&world.now) {
         world.counts.fault("service out");
         return Err(ClientError::new(Transient, operation, "the service is out"));
@@ -88,5 +88,5 @@ pub(super) fn get_records(
 }
 
 fn goes_wrong(world: &mut World) -> bool {
-    world.is_chaotic && world.rng.f64() < world.temper.call_faults
+    world.is_chaotic && world.rng.f64() < world.scenario.call_faults
 }

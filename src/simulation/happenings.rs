@@ -18,9 +18,9 @@ const OTHER: &str = "invoices";
 impl World {
     /// Creates the stream, and, where the seed says so, puts the positions of another one into the store.
     pub(super) fn create(&mut self) {
-        let lower = (self.temper.foreign == Some(false)).then(|| self.other_positions());
+        let lower = (self.scenario.foreign == Some(false)).then(|| self.other_positions());
         self.create_stream();
-        let higher = (self.temper.foreign == Some(true)).then(|| self.other_positions());
+        let higher = (self.scenario.foreign == Some(true)).then(|| self.other_positions());
         for (shard, position) in lower.or(higher).unwrap_or_default() {
             self.counts.fault("position of another stream");
             self.store.positions.update_shard_iterator(STREAM, &shard, &position).unwrap();
@@ -28,11 +28,11 @@ impl World {
     }
 
     fn create_stream(&mut self) {
-        self.kinesis.create_stream(STREAM, self.temper.shards);
+        self.kinesis.create_stream(STREAM, self.scenario.shards);
         self.choose();
-        self.kinesis.set_page_size(STREAM, self.temper.page_size);
-        self.kinesis.announce_children(STREAM, self.temper.announces_children);
-        self.kinesis.set_empty_answers(STREAM, self.temper.empty_answers);
+        self.kinesis.set_page_size(STREAM, self.scenario.page_size);
+        self.kinesis.announce_children(STREAM, self.scenario.announces_children);
+        self.kinesis.set_empty_answers(STREAM, self.scenario.empty_answers);
         self.truth.lock().created(&self.kinesis.shards(STREAM));
     }
 
@@ -40,13 +40,13 @@ impl World {
     fn choose(&mut self) {
         let shards = self.kinesis.shards(STREAM);
         let mut truth = self.truth.lock();
-        truth.starts_at = Some(self.temper.config.iterator_type.clone());
-        if self.temper.chosen > 0 {
-            let ids = shards.iter().take(self.temper.chosen).map(|shard| shard.id().to_owned());
+        truth.starts_at = Some(self.scenario.config.iterator_type.clone());
+        if self.scenario.chosen > 0 {
+            let ids = shards.iter().take(self.scenario.chosen).map(|shard| shard.id().to_owned());
             truth.chosen = Some(ids.collect());
             self.counts.fault("shards chosen");
         }
-        for shard in shards.iter().take(self.temper.own_starts) {
+        for shard in shards.iter().take(self.scenario.own_starts) {
             let own =
                 if self.rng.bool() { IteratorType::Latest } else { IteratorType::TrimHorizon };
             truth.own_starts.insert(shard.id().to_owned(), own);
@@ -70,7 +70,7 @@ impl World {
 
     /// Producers put, operators reshard, retention passes.
     pub(super) fn happen(&mut self) {
-        match self.rng.u8(0..if self.temper.has_disasters { 41 } else { 40 }) {
+        match self.rng.u8(0..if self.scenario.has_disasters { 41 } else { 40 }) {
             0..22 => self.put(),
             22..28 => self.split(),
             28..34 => self.merge(),
@@ -106,12 +106,12 @@ impl World {
     /// The stream is deleted, and another takes its name.
     fn recreate(&mut self) {
         self.kinesis.delete_stream(STREAM);
-        self.temper.shards = self.rng.usize(1..4);
+        self.scenario.shards = self.rng.usize(1..4);
         self.create_stream();
         self.was_recreated = true;
         self.counts.fault("stream created again");
         // A consumer that knows no number of a shard may not notice: its user restarts it.
-        self.plan(Duration::from_secs(1200).max(self.temper.config.interval * 20), Task::Crash);
+        self.plan(Duration::from_secs(1200).max(self.scenario.config.interval * 20), Task::Crash);
     }
 
     /// The service says what it still holds.
@@ -132,7 +132,7 @@ impl World {
     pub(super) fn put(&mut self) {
         for _ in 0..self.rng.u32(1..15) {
             let key = self.rng.u64(..).to_string();
-            let aggregates = self.temper.aggregates && self.rng.bool();
+            let aggregates = self.scenario.aggregates && self.rng.bool();
             let users = aggregates.then(|| self.rng.u64(1..6));
             let data = users.map(aggregate::of).unwrap_or_default();
             let put = self.kinesis.put(STREAM, &key, &data);
@@ -179,7 +179,7 @@ impl World {
     fn retire(&mut self) {
         let closed = self.kinesis.shards(STREAM).into_iter().find(Shard::is_closed);
         // A shard that was chosen must be listed at every start.
-        let may_leave = self.truth.lock().chosen.is_none() && self.temper.own_starts == 0;
+        let may_leave = self.truth.lock().chosen.is_none() && self.scenario.own_starts == 0;
         if let Some(shard) = closed.filter(|_| may_leave && pick(&mut self.rng, &[true, false])) {
             self.kinesis.retire(STREAM, shard.id());
             self.truth.lock().retired(shard.id());

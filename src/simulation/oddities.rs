@@ -55,20 +55,20 @@ const MAX_SKEW: Duration = Duration::from_secs(250);
 
 /// The time that the consumer's machine shows.
 pub(super) fn wall(world: &World) -> SystemTime {
-    let Oddities { has_date, skew, .. } = world.temper.oddities;
+    let Oddities { has_date, skew, .. } = world.scenario.oddities;
     let now = world.kinesis.now();
     // A service that does not tell its clock looks at signatures at least, or nobody can know where `Latest` was.
     let skew = if has_date { skew } else { skew.min(MAX_SKEW) };
-    if world.temper.oddities.is_behind { now - skew } else { now + skew }
+    if world.scenario.oddities.is_behind { now - skew } else { now + skew }
 }
 
 /// An iterator as the service gives it.
 pub(super) fn iterator(world: &mut World, mut given: ShardIterator) -> ShardIterator {
-    if !world.temper.oddities.has_date {
+    if !world.scenario.oddities.has_date {
         given.server_time = None;
         world.counts.fault("iterator without a date");
     }
-    if !world.temper.oddities.skew.is_zero() {
+    if !world.scenario.oddities.skew.is_zero() {
         world.counts.fault("iterator to a clock that is wrong");
     }
     given
@@ -76,23 +76,23 @@ pub(super) fn iterator(world: &mut World, mut given: ShardIterator) -> ShardIter
 
 /// An answer as the service gives it.
 pub(super) fn answer(world: &mut World, shard: &str, mut given: Answer) -> Answer {
-    if !world.temper.oddities.has_date {
+    if !world.scenario.oddities.has_date {
         given.server_time = None;
     }
-    if let Some(least) = world.temper.oddities.least_lag {
+    if let Some(least) = world.scenario.oddities.least_lag {
         world.counts.fault("lag that is never zero");
         given.behind_latest = given.behind_latest.max(Some(least));
     }
-    if world.temper.oddities.leaves_out && world.rng.u8(0..4) == 0 {
+    if world.scenario.oddities.leaves_out && world.rng.u8(0..4) == 0 {
         world.counts.fault("answer without a lag");
         given.behind_latest = None;
     }
-    if world.temper.oddities.names_children_only && !given.children.is_empty() {
+    if world.scenario.oddities.names_children_only && !given.children.is_empty() {
         world.counts.fault("children by their ids alone");
         let id = |child: &ChildShard| ChildShard::new(&*child.id, Vec::new(), HashKeyRange::ALL);
         given.children = given.children.iter().map(id).collect();
     }
-    if world.is_chaotic && world.temper.oddities.ends_without_proof && world.rng.u8(0..20) == 0 {
+    if world.is_chaotic && world.scenario.oddities.ends_without_proof && world.rng.u8(0..20) == 0 {
         end_without_proof(world, shard, &mut given);
     }
     given
@@ -118,7 +118,7 @@ fn open(world: &World, id: &str) -> bool {
 /// A page of a listing, which may lack a shard; of the first listing an open one, since a closed one that nothing
 /// else names is taken for one that has aged out.
 pub(super) fn listed(world: &mut World, mut page: ShardPage, is_first: bool) -> ShardPage {
-    let is_hit = world.is_chaotic && world.temper.oddities.has_holes && world.rng.u8(0..6) == 0;
+    let is_hit = world.is_chaotic && world.scenario.oddities.has_holes && world.rng.u8(0..6) == 0;
     // A stream that lists nothing at its first start has no shards.
     if is_hit && page.shards.len() > 1 {
         let place = world.rng.usize(0..page.shards.len());

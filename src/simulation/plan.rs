@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::core::settings::OnGap;
+use crate::delivery::on_error::OnError;
 use crate::model::position::IteratorType;
-use crate::on_error::OnError;
 
 use super::oddities::Oddities;
 use super::world::epoch;
 
 /// The temperament of one simulated world.
 #[derive(Debug)]
-pub(super) struct Temper {
+pub(super) struct Scenario {
     pub(super) config: Config,
     pub(super) shards: usize,
     /// How long things go wrong.
@@ -55,7 +55,7 @@ pub(super) struct Temper {
     pub(super) quiet: Option<Duration>,
 }
 
-impl Temper {
+impl Scenario {
     pub(super) fn new(rng: &mut fastrand::Rng) -> Self {
         let interval = pick(rng, &[100, 250, 1000, 1000, 5000, 400_000]);
         let interval = Duration::from_millis(interval);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use super::shard_truth::ShardTruth;
-use crate::batch::Batch;
 use crate::core::settings::OnGap;
+use crate::delivery::batch::Batch;
 use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::sequence::SequenceNumber;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::consumer::{Consumer, Task};
 use super::counts::Counts;
-use super::plan::{Temper, pick};
+use super::plan::{Scenario, pick};
 use super::store::{Faults, FaultyStore};
 use super::truth::Truth;
 use crate::client::memory::MemoryKinesis;
@@ -39,7 +39,7 @@ pub(super) fn epoch() -> SystemTime {
 /// One simulated world.
 pub(super) struct World {
     pub(super) rng: fastrand::Rng,
-    pub(super) temper: Temper,
+    pub(super) scenario: Scenario,
     pub(super) kinesis: MemoryKinesis,
     pub(super) store: Arc<FaultyStore>,
     pub(super) truth: Arc<Mutex<Truth>>,
@@ -68,11 +68,11 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let temper = Temper::new(&mut rng);
+        let scenario = Scenario::new(&mut rng);
         let kinesis = MemoryKinesis::with_manual_clock(epoch());
         let truth = Arc::new(Mutex::new(Truth::default()));
         let faults =
-            Faults { rng: rng.fork(), rate: temper.store_faults, refused: 0, unanswered: 0 };
+            Faults { rng: rng.fork(), rate: scenario.store_faults, refused: 0, unanswered: 0 };
         let store = FaultyStore {
             positions: crate::store::local::LocalStore::new(),
             truth: Arc::clone(&truth),
@@ -80,7 +80,7 @@ impl World {
         };
         let mut world = Self {
             rng,
-            temper,
+            scenario,
             kinesis,
             store: Arc::new(store),
             truth,
@@ -103,24 +103,24 @@ impl World {
 
     /// Lets everything happen, then judges.
     pub(super) fn run(mut self) -> Counts {
-        for _ in 0..self.temper.history {
+        for _ in 0..self.scenario.history {
             let time = Duration::from_millis(self.rng.u64(1..2000));
             self.pass(time);
             self.happen();
         }
-        if let IteratorType::AtTimestamp(time) = self.temper.config.iterator_type {
+        if let IteratorType::AtTimestamp(time) = self.scenario.config.iterator_type {
             // A time in the future is refused.
             let early = time.duration_since(self.kinesis.now()).unwrap_or_default();
             self.pass(early);
             self.truth.lock().starts_at(time);
         }
         // The last consumer lives on when nothing goes wrong any more.
-        let end = self.now + self.temper.chaos;
-        let calm = end + self.temper.config.interval * 5;
-        let (from, length) = self.temper.outage;
-        let from = self.now + self.temper.chaos.mul_f64(from);
+        let end = self.now + self.scenario.chaos;
+        let calm = end + self.scenario.config.interval * 5;
+        let (from, length) = self.scenario.outage;
+        let from = self.now + self.scenario.chaos.mul_f64(from);
         self.outage = from..from + length;
-        for _ in 0..self.temper.happenings {
+        for _ in 0..self.scenario.happenings {
             let at = self.now + (calm - self.now).mul_f64(self.rng.f64());
             self.plan_for(0, at, Task::Happening);
         }
@@ -145,11 +145,11 @@ impl World {
         self.truth.lock().begins();
         let began_in_chaos = self.is_chaotic;
         let mut consumer = Consumer::new(self);
-        let polls = self.temper.config.interval * 1000;
+        let polls = self.scenario.config.interval * 1000;
         let limit = end.unwrap_or(self.now + PATIENCE + polls);
         if end.is_some() {
             let (crash, stop) =
-                (self.some_time(self.temper.crashes), self.some_time(self.temper.stops));
+                (self.some_time(self.scenario.crashes), self.some_time(self.scenario.stops));
             self.plan(crash, Task::Crash);
             let drains = self.rng.u8(0..3) == 0;
             self.plan(stop, if drains { Task::Drain } else { Task::Stop });
@@ -159,7 +159,7 @@ impl World {
         while !consumer.is_over() {
             let is_calm = !self.is_chaotic && !consumer.is_stopping();
             if is_calm && self.is_complete() {
-                match self.temper.quiet.take() {
+                match self.scenario.quiet.take() {
                     Some(quiet) => self.be_quiet(quiet),
                     None if self.is_quiet => {}
                     None => {
@@ -206,7 +206,7 @@ impl World {
         self.remedy(consumer.result());
         let pause = Duration::from_millis(self.rng.u64(1..5000));
         self.pass(pause);
-        if self.is_chaotic && self.temper.has_disasters && self.rng.u8(0..4) == 0 {
+        if self.is_chaotic && self.scenario.has_disasters && self.rng.u8(0..4) == 0 {
             self.be_absent();
         }
     }
@@ -216,7 +216,7 @@ impl World {
         self.counts.fault("quiet for longer than the retention");
         self.is_quiet = true;
         // Where no answer says that there is nothing left to read, nobody knows.
-        self.truth.lock().is_calm = self.temper.oddities.tells_the_tip();
+        self.truth.lock().is_calm = self.scenario.oddities.tells_the_tip();
         for hour in (6..=time.as_secs() / 3600).step_by(6) {
             self.plan_for(0, self.now + Duration::from_secs(hour * 3600), Task::Retain);
         }
@@ -227,14 +227,14 @@ impl World {
     /// positions.
     fn remedy(&mut self, error: Option<&Error>) {
         let is_gap = matches!(error, Some(Error::Gap { .. }));
-        if !is_gap || self.temper.config.on_gap != OnGap::Fail {
+        if !is_gap || self.scenario.config.on_gap != OnGap::Fail {
             return;
         }
-        let is_latest = self.temper.config.iterator_type == IteratorType::Latest;
+        let is_latest = self.scenario.config.iterator_type == IteratorType::Latest;
         let on_gap = pick(&mut self.rng, &[OnGap::Fail, OnGap::Earliest, OnGap::Latest]);
         if on_gap != OnGap::Fail || is_latest {
             let on_gap = if on_gap == OnGap::Fail { OnGap::Earliest } else { on_gap };
-            self.temper.config.on_gap = on_gap;
+            self.scenario.config.on_gap = on_gap;
             return;
         }
         for (shard, _) in self.store.positions.shard_iterators(STREAM).unwrap() {
@@ -266,7 +266,7 @@ impl World {
             Some(Error::Gap {
                 gap: Gap::Foreign { shard, .. } | Gap::Recreated { shard, .. },
                 ..
-            }) if self.temper.config.on_gap == OnGap::Fail
+            }) if self.scenario.config.on_gap == OnGap::Fail
                 && self.truth.lock().is_misfit(shard) => {}
             Some(Error::Gap { .. } | Error::StreamNotFound { .. }) if self.was_recreated => {}
             // Patience ended by chance, before the first listing that was whole.
@@ -274,8 +274,8 @@ impl World {
             // For a minute by chance.
             Some(Error::Client { lasted: Some(lasted), source, .. })
                 if in_chaos && *lasted >= REFUSAL_PATIENCE && is_refusal(source.class()) => {}
-            Some(Error::StreamNotFound { .. }) if in_chaos && self.temper.call_faults > 0.0 => {}
-            Some(Error::Store { .. }) if in_chaos && self.temper.store_faults > 0.0 => {}
+            Some(Error::StreamNotFound { .. }) if in_chaos && self.scenario.call_faults > 0.0 => {}
+            Some(Error::Store { .. }) if in_chaos && self.scenario.store_faults > 0.0 => {}
             Some(error) => panic!("no reason to fail: {error:?}"),
         }
     }

@@ -149,35 +149,35 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn flushing() -> (Writes, fastrand::Rng) {
+    fn fresh() -> (Writes, fastrand::Rng) {
         let config = Config::new().store_every(100, SECOND);
         (Writes::new("orders", &config.stream_settings()), fastrand::Rng::with_seed(1))
     }
 
     #[test]
     fn what_is_due_behind_a_failed_write_waits_for_its_retry() {
-        let (mut flushing, mut rng) = flushing();
-        flushing.deferred(Duration::ZERO);
-        assert_eq!(flushing.wake(), Some(SECOND));
+        let (mut writes, mut rng) = fresh();
+        writes.deferred(Duration::ZERO);
+        assert_eq!(writes.wake(), Some(SECOND));
         for _ in 0..9 {
-            assert!(!flushing.is_under_way);
+            assert!(!writes.is_under_way);
             let error = StoreError::retry("busy");
-            flushing.unstored(SECOND, &mut rng, "a".into(), error).unwrap();
+            writes.unstored(SECOND, &mut rng, "a".into(), error).unwrap();
         }
-        let retry_at = flushing.retry_at.unwrap();
-        let first = flushing.tick(SECOND.min(retry_at));
-        assert!(!first && flushing.wake() == Some(retry_at), "{writes:?}");
-        assert!(flushing.tick(retry_at) && flushing.wake().is_none());
+        let retry_at = writes.retry_at.unwrap();
+        let first = writes.tick(SECOND.min(retry_at));
+        assert!(!first && writes.wake() == Some(retry_at), "{first} {retry_at:?}");
+        assert!(writes.tick(retry_at) && writes.wake().is_none());
     }
 
     #[test]
     fn what_is_due_or_fails_while_a_round_is_under_way_is_written_in_another() {
-        let (mut flushing, mut rng) = flushing();
-        assert!(flushing.begin() && !flushing.begin());
-        assert!(flushing.flushed(SECOND, &mut rng, Ok(())).unwrap());
+        let (mut writes, mut rng) = fresh();
+        assert!(writes.begin() && !writes.begin());
+        assert!(writes.flushed(SECOND, &mut rng, Ok(())).unwrap());
         let error = StoreError::retry("busy");
-        flushing.unstored(SECOND, &mut rng, "a".into(), error).unwrap();
-        assert!(!flushing.flushed(SECOND, &mut rng, Ok(())).unwrap());
-        assert!(flushing.is_storing() && flushing.wake().is_some());
+        writes.unstored(SECOND, &mut rng, "a".into(), error).unwrap();
+        assert!(!writes.flushed(SECOND, &mut rng, Ok(())).unwrap());
+        assert!(writes.is_storing() && writes.wake().is_some());
     }
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::core::shard::step::Delivery;
+use crate::delivery::commits::ShardCommits;
+use crate::delivery::in_flight::Slot;
 use crate::error::Error;
-use crate::ledger::Ledger;
 use crate::model::gap::Gap;
 use crate::model::position::Position;
 use crate::record::{Record, Records};
-use crate::slots::Slot;
 
 /// The new records of one answer for one shard, in sequence order.
 ///
@@ -35,7 +35,7 @@ pub struct Batch {
 /// See [`Batch::into_parts`].
 #[must_use = "a batch that is dropped uncommitted holds the position of its shard"]
 pub struct Commit {
-    ledger: Arc<Ledger>,
+    commits: Arc<ShardCommits>,
     number: u64,
     through: Position,
     /// When the last record arrived.
@@ -46,12 +46,12 @@ pub struct Commit {
 }
 
 impl Batch {
-    pub(crate) fn new(ledger: &Arc<Ledger>, delivery: Delivery, slot: Slot) -> Self {
+    pub(crate) fn new(commits: &Arc<ShardCommits>, delivery: Delivery, slot: Slot) -> Self {
         let Delivery { records, through, behind_latest, gap } = delivery;
         let ends_shard = through.is_end();
         let commit = Commit {
-            ledger: Arc::clone(ledger),
-            number: ledger.hand_out(through.clone()),
+            commits: Arc::clone(commits),
+            number: commits.hand_out(through.clone()),
             through,
             arrival: arrival(&records),
             is_part: false,
@@ -60,8 +60,8 @@ impl Batch {
         Self { records, ends_shard, behind_latest, gap, commit, slot }
     }
 
-    pub(crate) fn ledger(&self) -> &Ledger {
-        &self.commit.ledger
+    pub(crate) fn commits(&self) -> &ShardCommits {
+        &self.commit.commits
     }
 
     /// Whether what comes after it in the same answer is another batch, which follows.
@@ -76,7 +76,7 @@ impl Batch {
         let through = std::mem::replace(&mut self.commit.through, last.position());
         let commit = Commit {
             arrival: std::mem::replace(&mut self.commit.arrival, last.approximate_arrival()),
-            ledger: Arc::clone(&self.commit.ledger),
+            commits: Arc::clone(&self.commit.commits),
             number: self.commit.number,
             through,
             is_part: std::mem::replace(&mut self.commit.is_part, true),
@@ -167,9 +167,9 @@ impl Batch {
         if self.records.last().is_some_and(|last| position >= last.position()) {
             return self.commit();
         }
-        let ledger = &self.commit.ledger;
-        ledger.status().done_until(record.approximate_arrival());
-        ledger.commit(self.commit.number, Some(&position))
+        let commits = &self.commit.commits;
+        commits.status().done_until(record.approximate_arrival());
+        commits.commit(self.commit.number, Some(&position))
     }
 
     /// The records, and a [`Commit`] that stands for them.
@@ -181,12 +181,12 @@ impl Batch {
 impl Commit {
     /// The stream's name.
     pub fn stream(&self) -> &str {
-        self.ledger.stream()
+        self.commits.stream()
     }
 
     /// The id of the batch's shard.
     pub fn shard(&self) -> &str {
-        self.ledger.shard()
+        self.commits.shard()
     }
 
     /// Says that the batch is done; the same as [`Batch::commit`].
@@ -195,8 +195,8 @@ impl Commit {
     /// [`Error::Store`] if the position could not be stored.
     pub fn commit(&self) -> Result<(), Error> {
         self.is_done.store(true, Ordering::Relaxed);
-        self.ledger.status().done_until(self.arrival);
-        self.ledger.commit(self.number, self.is_part.then_some(&self.through))
+        self.commits.status().done_until(self.arrival);
+        self.commits.commit(self.number, self.is_part.then_some(&self.through))
     }
 }
 
@@ -209,7 +209,7 @@ impl Drop for Commit {
     fn drop(&mut self) {
         // Without its first part, the rest will never be committed either.
         if !*self.is_done.get_mut() {
-            self.ledger.dropped(self.number);
+            self.commits.dropped(self.number);
         }
     }
 }
@@ -232,24 +232,24 @@ mod tests {
     use crossbeam_channel::{never, unbounded};
 
     use super::*;
-    use crate::ledger::Books;
+    use crate::delivery::commits::CommitContext;
+    use crate::delivery::in_flight::Slots;
     use crate::record::builder::RecordsBuilder;
-    use crate::slots::Slots;
     use crate::store::Store;
     use crate::store::local::LocalStore;
 
     #[test]
     fn the_last_record_is_the_whole_batch_where_that_ends_beyond_it() {
         let store = Arc::new(LocalStore::new());
-        let books = Books {
+        let context = CommitContext {
             stream: "orders".into(),
             store: Arc::clone(&store) as Arc<dyn Store>,
             events: unbounded().0,
-            halted: never(),
+            reading_stopped: never(),
             every: None,
             clock: Arc::new(|| Duration::ZERO),
         };
-        let ledger = Arc::new(Ledger::new(books, "shard"));
+        let commits = Arc::new(ShardCommits::new(context, "shard"));
         // As of aggregates whose last user records belong to another shard.
         let batch = |numbers: [u64; 2], through: u64| {
             let mut records = RecordsBuilder::default();
@@ -259,7 +259,7 @@ mod tests {
             let through = Position::after(through.to_string().parse().unwrap());
             let records = records.build();
             let delivery = Delivery { records, through, behind_latest: None, gap: None };
-            Batch::new(&ledger, delivery, Slots::new(false).take(&never()).unwrap())
+            Batch::new(&commits, delivery, Slots::new(false).take(&never()).unwrap())
         };
         let stored = || store.get_shard_iterator("orders", "shard").unwrap().unwrap();
         for (numbers, through) in [([1, 2], 3), ([4, 5], 6)] {

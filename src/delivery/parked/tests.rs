@@ -5,30 +5,30 @@ use crossbeam_channel::{never, unbounded};
 
 use super::*;
 use crate::core::shard::step::Delivery;
-use crate::ledger::{Books, Ledger};
+use crate::delivery::commits::{CommitContext, ShardCommits};
+use crate::delivery::in_flight::Slots;
 use crate::record::builder::RecordsBuilder;
-use crate::slots::Slots;
 use crate::store::Store;
 use crate::store::local::LocalStore;
 
 /// Records arrive at their number's second.
 struct Shard {
-    ledger: Arc<Ledger>,
+    commits: Arc<ShardCommits>,
     store: Arc<LocalStore>,
 }
 
 impl Shard {
     fn new(id: &str) -> Self {
         let store = Arc::new(LocalStore::new());
-        let books = Books {
+        let context = CommitContext {
             stream: "orders".into(),
             store: Arc::clone(&store) as Arc<dyn Store>,
             events: unbounded().0,
-            halted: never(),
+            reading_stopped: never(),
             every: None,
             clock: Arc::new(|| Duration::ZERO),
         };
-        Self { ledger: Arc::new(Ledger::new(books, id)), store }
+        Self { commits: Arc::new(ShardCommits::new(context, id)), store }
     }
 
     fn batch(&self, numbers: std::ops::Range<u64>) -> Batch {
@@ -48,11 +48,11 @@ impl Shard {
         let records = records.build();
         let through = records.last().unwrap().position();
         let delivery = Delivery { records, through, behind_latest: None, gap: None };
-        Batch::new(&self.ledger, delivery, Slots::new(false).take(&never()).unwrap())
+        Batch::new(&self.commits, delivery, Slots::new(false).take(&never()).unwrap())
     }
 
     fn stored(&self) -> Option<String> {
-        let stored = self.store.get_shard_iterator("orders", self.ledger.shard()).unwrap();
+        let stored = self.store.get_shard_iterator("orders", self.commits.shard()).unwrap();
         Some(stored?.sequence()?.to_string())
     }
 }

@@ -1,6 +1,6 @@
 //! Who takes the batches.
 
-use crate::batch::Batch;
+use crate::delivery::batch::Batch;
 use crate::error::BoxError;
 
 /// Takes batches, one at a time; for types, where a closure is not enough.

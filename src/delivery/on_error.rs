@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::batch::Batch;
+use crate::delivery::batch::Batch;
 use crate::error::BoxError;
 
 /// What [`listen`](crate::Stream::listen) and [`spawn`](crate::Stream::spawn) do when the handler fails.

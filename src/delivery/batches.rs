@@ -10,8 +10,8 @@ use crossbeam_channel::{
     Iter, Receiver, RecvError, RecvTimeoutError, Sender, TryIter, TryRecvError, bounded,
 };
 
-use crate::batch::Batch;
 use crate::control::shutdown::Shutdown;
+use crate::delivery::batch::Batch;
 
 /// Yields the batches of a consumer that was opened with [`Stream::receiver`](crate::Stream::receiver) or
 /// [`Stream::receivers`](crate::Stream::receivers), as an iterator or by its methods.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use crate::batch::Batch;
 use crate::core::retry::Retry;
+use crate::delivery::batch::Batch;
+use crate::delivery::on_error::OnError;
+use crate::delivery::refusals::Refusals;
 use crate::error::BoxError;
 use crate::model::notice::ShardState;
-use crate::on_error::OnError;
-use crate::refusals::Refusals;
 
 /// The shards whose batches wait, and what waits behind them.
 #[derive(Debug)]
@@ -93,8 +93,8 @@ impl Parking {
         mut batch: Batch,
         error: &BoxError,
     ) -> Verdict {
-        batch.ledger().handles(Some(ShardState::Parked));
-        batch.ledger().status().refused();
+        batch.commits().handles(Some(ShardState::Parked));
+        batch.commits().status().refused();
         batch.stream().clone_into(&mut self.stream);
         let limit = self.on_error.max_record_age.zip(age(&batch, time));
         let is_old = limit.is_some_and(|(limit, age)| age > limit);
@@ -151,7 +151,7 @@ impl Parking {
         attempts: u32,
     ) {
         let (stream, shard, what) = (batch.stream(), batch.shard(), named(batch));
-        batch.ledger().status().put_aside(batch.len());
+        batch.commits().status().put_aside(batch.len());
         log::log!(
             self.refusals.put_aside(now, shard, batch.len()),
             "stream {stream:?}, shard {shard:?}: put aside after attempt {attempts}: {what}: {error}"
@@ -214,5 +214,4 @@ fn age(batch: &Batch, time: Time) -> Option<Duration> {
 }
 
 #[cfg(test)]
-#[path = "parking_tests.rs"]
 mod tests;

@@ -6,19 +6,19 @@ use std::time::{Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, at, never, select_biased};
 
-use crate::batch::Batch;
 use crate::control::shutdown::Shutdown;
+use crate::delivery::batch::Batch;
+use crate::delivery::on_error::{DeadLetter, OnError};
+use crate::delivery::parked::{Parking, Time, Verdict};
 use crate::error::store::StoreErrorKind;
 use crate::error::{BoxError, Error};
 use crate::model::notice::ShardState;
-use crate::on_error::{DeadLetter, OnError};
-use crate::parking::{Parking, Time, Verdict};
 
 /// The user's handler, boxed.
 pub(crate) type Callback<'a> = Box<dyn FnMut(&Batch) -> Result<(), BoxError> + 'a>;
 
 /// Hands batches over, one at a time.
-pub(crate) struct Desk<'a> {
+pub(crate) struct Dispatcher<'a> {
     pub(crate) handler: Callback<'a>,
     pub(crate) parking: &'a mut Parking,
     pub(crate) rng: &'a mut fastrand::Rng,
@@ -36,14 +36,15 @@ pub(crate) fn dispatch(
     let started = Instant::now();
     let clock = || Time { now: started.elapsed(), wall: SystemTime::now() };
     let mut rng = fastrand::Rng::new();
-    let mut desk = Desk { handler, parking: &mut parking, rng: &mut rng, clock: &clock };
+    let mut dispatcher =
+        Dispatcher { handler, parking: &mut parking, rng: &mut rng, clock: &clock };
     // All stops before what is parked is dropped: it was not forgotten.
-    let result = desk.run(batches, shutdown, started).inspect_err(|_| shutdown.now());
-    desk.parking.say_rest();
+    let result = dispatcher.run(batches, shutdown, started).inspect_err(|_| shutdown.now());
+    dispatcher.parking.say_rest();
     result
 }
 
-impl Desk<'_> {
+impl Dispatcher<'_> {
     fn run(
         &mut self,
         batches: &Receiver<Batch>,
@@ -60,7 +61,7 @@ impl Desk<'_> {
             let (before, after) = if is_parkeds_turn { (&due, &idle) } else { (&idle, &due) };
             let limit = drain.until.map_or_else(never, at);
             let next = select_biased! {
-                recv(shutdown.cut()) -> _ => return Ok(()),
+                recv(shutdown.handling_stopped()) -> _ => return Ok(()),
                 recv(drain.changed) -> _ => {
                     drain = shutdown.drain_limit();
                     continue;
@@ -89,14 +90,14 @@ impl Desk<'_> {
     /// Hands over a batch, and commits it if the handler returned `Ok`, or if somebody else took it.
     /// A batch that this cannot be said of is left in `parking`.
     pub(crate) fn attend(&mut self, batch: Batch) -> Result<(), Error> {
-        batch.ledger().handles(Some(ShardState::Handling));
+        batch.commits().handles(Some(ShardState::Handling));
         let begun = (self.clock)().now;
         let handled = match self.parking.on_error().catch_panics {
             false => (self.handler)(&batch),
             true => catch_unwind(AssertUnwindSafe(|| (self.handler)(&batch)))
                 .unwrap_or_else(|panic| Err(told(&*panic).into())),
         };
-        batch.ledger().status().handled((self.clock)().now.saturating_sub(begun));
+        batch.commits().status().handled((self.clock)().now.saturating_sub(begun));
         let Err(error) = handled else {
             self.parking.done((self.clock)().now, &batch);
             return self.commit(&batch);
@@ -126,8 +127,8 @@ impl Desk<'_> {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
-        batch.ledger().handles(None);
-        batch.ledger().progresses();
+        batch.commits().handles(None);
+        batch.commits().progresses();
         match batch.commit() {
             // The coordinator knows too: it tries again, and stops when patience ends.
             Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Retry => {

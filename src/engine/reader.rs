@@ -6,18 +6,19 @@ use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, select_biased};
 
-use crate::batch::Batch;
 use crate::budget::room::Room;
 use crate::control::call::Call;
 use crate::core::event::Event;
 use crate::core::event::{Ending, Proof};
 use crate::core::shard::Poller;
 use crate::core::shard::step::{Delivery, Outcome, Step};
+use crate::delivery::batch::Batch;
+use crate::delivery::commits::ShardCommits;
+use crate::delivery::in_flight::Slots;
 use crate::engine::Run;
 use crate::error::client::ClientError;
 #[cfg(feature = "kpl")]
 use crate::error::client::ErrorClass;
-use crate::ledger::Ledger;
 use crate::model::notice::{Notice, ShardState};
 use crate::model::position::Position;
 use crate::model::token::Token;
@@ -28,14 +29,13 @@ use crate::record::aggregate;
 #[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
 use crate::record::answer::Answer;
-use crate::slots::Slots;
 
 /// What a shard's thread works with. It lies on the heap: what stands on the stack below a call stays in memory for
 /// each shard, even while nothing happens.
 pub(crate) struct Reader<'a> {
     run: &'a Run<'a>,
     poller: Poller,
-    ledger: Arc<Ledger>,
+    commits: Arc<ShardCommits>,
     batches: Arc<Sender<Batch>>,
     room: Arc<Room>,
     call: Call,
@@ -53,19 +53,20 @@ impl<'a> Reader<'a> {
     pub(crate) fn new(
         run: &'a Run<'a>,
         poller: Poller,
-        ledger: Arc<Ledger>,
+        commits: Arc<ShardCommits>,
         batches: Arc<Sender<Batch>>,
         confirmed: Receiver<Proof>,
     ) -> Self {
         let room = Arc::new(Room::new(run.budget.clone()));
-        let call = Call::new(run.engine.shutdown.halted().clone()).with_room(Arc::clone(&room));
+        let call =
+            Call::new(run.engine.shutdown.reading_stopped().clone()).with_room(Arc::clone(&room));
         let (slots, rng) = (Slots::new(run.door.has_slots()), fastrand::Rng::new());
         #[cfg(feature = "kpl")]
         let left_out = aggregate::Watch::new(poller.shard());
         Self {
             run,
             poller,
-            ledger,
+            commits,
             batches,
             room,
             call,
@@ -81,7 +82,7 @@ impl<'a> Reader<'a> {
 
     /// Reads until the shard ends, something fails, or the consumer stops.
     pub(crate) fn read(&mut self) {
-        let _farewell = self.run.farewell(self.ledger.shard());
+        let _exit_notice = self.run.exit_notice(self.commits.shard());
         let mut outcome = Some(Outcome::Waited);
         while let Some(outcome_now) = outcome.take_if(|_| !self.call.is_stopped()) {
             let step = self.next(outcome_now);
@@ -90,14 +91,14 @@ impl<'a> Reader<'a> {
         // The last batch may have found its place when whoever takes them had just gone.
         self.run.clear_leftovers();
         let now = self.run.now();
-        self.ledger.status().leaves(now);
-        self.run.journal.leaves(now, self.ledger.shard());
+        self.commits.status().leaves(now);
+        self.run.journal.leaves(now, self.commits.shard());
     }
 
     /// What to do next, which is told.
     #[inline(never)]
     fn next(&mut self, outcome: Outcome) -> Step {
-        let (now, status) = (self.run.now(), self.ledger.status());
+        let (now, status) = (self.run.now(), self.commits.status());
         let has_failed = match &outcome {
             Outcome::Records(Ok(_)) | Outcome::Delivered => {
                 status.progresses(now);
@@ -117,7 +118,7 @@ impl<'a> Reader<'a> {
         }
         status.reads(now, doing(&step, self.poller.is_failing()));
         if let Some(trouble) = self.poller.take_trouble() {
-            self.run.journal.told(now, self.ledger.shard(), trouble);
+            self.run.journal.told(now, self.commits.shard(), trouble);
         }
         if let Some(gap) = self.poller.take_news() {
             self.run.notify(&Notice::Gap(gap));
@@ -127,7 +128,7 @@ impl<'a> Reader<'a> {
 
     /// Does it; `None` at the end, or if the consumer stops before.
     fn act(&mut self, step: Step) -> Option<Outcome> {
-        let (stream, shard) = (self.ledger.stream(), self.ledger.shard());
+        let (stream, shard) = (self.commits.stream(), self.commits.shard());
         match step {
             Step::GetIterator(_) | Step::GetRecords { .. } if self.was_paused() => {
                 Some(Outcome::Waited)
@@ -157,31 +158,31 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn wait(&self, time: Duration) -> Outcome {
         // Disconnected when the consumer stops; nothing is ever sent.
-        let _ = self.halted().recv_timeout(time);
+        let _ = self.reading_stopped().recv_timeout(time);
         Outcome::Waited
     }
 
     #[inline(never)]
     fn store(&self, to: &Position, reset: bool) -> Outcome {
-        Outcome::Stored(self.ledger.begin(to, reset))
+        Outcome::Stored(self.commits.begin(to, reset))
     }
 
-    fn halted(&self) -> &Receiver<Infallible> {
-        self.run.engine.shutdown.halted()
+    fn reading_stopped(&self) -> &Receiver<Infallible> {
+        self.run.engine.shutdown.reading_stopped()
     }
 
     fn tells(&self, state: ShardState) {
-        self.ledger.reads(state);
+        self.commits.reads(state);
     }
 
     /// Waits while the shard is paused: whether it was.
     fn was_paused(&self) -> bool {
         let mut was_paused = false;
-        while let Some(opened) = self.run.engine.monitor.paused(self.ledger.shard()) {
+        while let Some(opened) = self.run.engine.pauses.paused(self.commits.shard()) {
             was_paused = true;
             self.tells(ShardState::Paused);
             select_biased! {
-                recv(self.halted()) -> _ => break,
+                recv(self.reading_stopped()) -> _ => break,
                 recv(opened) -> _ => {}
             }
         }
@@ -194,7 +195,7 @@ impl<'a> Reader<'a> {
         loop {
             if !self.room.try_enter() {
                 self.tells(ShardState::WaitingForBudget);
-                if !self.room.enter(self.halted()) {
+                if !self.room.enter(self.reading_stopped()) {
                     return None;
                 }
                 self.poller.calls(self.run.now());
@@ -223,7 +224,7 @@ impl<'a> Reader<'a> {
         let answer = answer.and_then(|answer| self.deaggregate(answer));
         let answer = self.leave_room(answer)?;
         if let Ok(answer) = &answer {
-            let status = self.ledger.status();
+            let status = self.commits.status();
             status.answered(answered, answered.saturating_sub(begun), answer.behind_latest);
             if is_caught_up {
                 status.caught_up(answered);
@@ -280,7 +281,7 @@ impl<'a> Reader<'a> {
         let wanted = aggregate::Wanted { shard, read: self.poller.read() };
         let (users, left_out) =
             aggregate::expand(&records, &found, &wanted, Some(&self.run.budget));
-        self.ledger.status().left_out(left_out.records);
+        self.commits.status().left_out(left_out.records);
         self.tells_of_aggregates(&records, &found, left_out, answer.next.is_none());
         drop(records);
         self.room.fill(users.memory());
@@ -297,7 +298,7 @@ impl<'a> Reader<'a> {
         left_out: aggregate::LeftOut,
         is_last: bool,
     ) {
-        let (stream, shard) = (self.ledger.stream(), self.ledger.shard());
+        let (stream, shard) = (self.commits.stream(), self.commits.shard());
         if let Some((record, why)) = found.broken(records).filter(|_| !self.has_told_of_broken) {
             self.has_told_of_broken = true;
             let number = record.sequence_number();
@@ -316,16 +317,16 @@ impl<'a> Reader<'a> {
     #[expect(clippy::boxed_local, reason = "unboxed, it would stand on the stack of `act`")]
     fn deliver(&self, delivery: Box<Delivery>) -> Option<Outcome> {
         let (records, bytes) = (delivery.records.len(), delivery.records.data_len());
-        let batch = Batch::new(&self.ledger, *delivery, self.slots.take(self.halted())?);
+        let batch = Batch::new(&self.commits, *delivery, self.slots.take(self.reading_stopped())?);
         select_biased! {
-            recv(self.halted()) -> _ => None,
+            recv(self.reading_stopped()) -> _ => None,
             send(self.batches, batch) -> sent => {
                 if sent.is_err() {
                     // The dispatcher is gone: nobody wants more.
                     self.run.engine.shutdown.now();
                     return None;
                 }
-                self.ledger.status().sent(records, bytes);
+                self.commits.status().sent(records, bytes);
                 Some(Outcome::Delivered)
             }
         }
@@ -334,9 +335,9 @@ impl<'a> Reader<'a> {
     /// Asks whether the shard has ended; `None` if the consumer stops before.
     #[inline(never)]
     fn confirm(&self) -> Option<Outcome> {
-        self.run.tell(Event::Claimed { shard: self.ledger.shard().into() });
+        self.run.tell(Event::Claimed { shard: self.commits.shard().into() });
         select_biased! {
-            recv(self.halted()) -> _ => None,
+            recv(self.reading_stopped()) -> _ => None,
             // The coordinator keeps a sender until it stops the consumer.
             recv(self.confirmed) -> proof => proof.ok().map(Outcome::Confirmed),
         }
@@ -347,10 +348,10 @@ impl<'a> Reader<'a> {
     fn end(&self, ending: Ending) -> Option<Outcome> {
         // What is parked, or in another worker's hands, holds back the shards that descend from this one.
         let holds_back = self.run.engine.config.on_error.parks() || self.run.door.has_workers();
-        if !holds_back || self.slots.take_all(self.halted()) {
+        if !holds_back || self.slots.take_all(self.reading_stopped()) {
             self.tells(ShardState::Ended);
-            self.run.journal.ended(self.run.now(), self.ledger.shard(), &ending);
-            self.run.tell(Event::Ended { shard: self.ledger.shard().into(), ending });
+            self.run.journal.ended(self.run.now(), self.commits.shard(), &ending);
+            self.run.tell(Event::Ended { shard: self.commits.shard().into(), ending });
         }
         None
     }

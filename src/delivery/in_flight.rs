@@ -22,18 +22,18 @@ impl Slots {
         Self(are_bounded.then(|| bounded(SLOTS)))
     }
 
-    /// Waits for a slot; `None` if `halted` was disconnected before.
-    pub(crate) fn take(&self, halted: &Receiver<Infallible>) -> Option<Slot> {
+    /// Waits for a slot; `None` if `reading_stopped` was disconnected before.
+    pub(crate) fn take(&self, reading_stopped: &Receiver<Infallible>) -> Option<Slot> {
         let Some((taken, taking)) = &self.0 else { return Some(Slot(None)) };
         select_biased! {
-            recv(halted) -> _ => None,
+            recv(reading_stopped) -> _ => None,
             send(taken, ()) -> _ => Some(Slot(Some(taking.clone()))),
         }
     }
 
-    /// Waits until every batch of the shard was handled: whether that came before `halted`.
-    pub(crate) fn take_all(&self, halted: &Receiver<Infallible>) -> bool {
-        let all: Vec<_> = (0..SLOTS).map_while(|_| self.take(halted)).collect();
+    /// Waits until every batch of the shard was handled: whether that came before `reading_stopped`.
+    pub(crate) fn take_all(&self, reading_stopped: &Receiver<Infallible>) -> bool {
+        let all: Vec<_> = (0..SLOTS).map_while(|_| self.take(reading_stopped)).collect();
         all.len() == SLOTS
     }
 

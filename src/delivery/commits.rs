@@ -21,7 +21,7 @@ use crate::observe::status::Status;
 use crate::store::Store;
 
 /// What the batches of a shard share, and what outlives the consumer as long as one of them does.
-pub(crate) struct Ledger {
+pub(crate) struct ShardCommits {
     stream: Arc<str>,
     shard: Arc<str>,
     store: Arc<dyn Store>,
@@ -29,12 +29,12 @@ pub(crate) struct Ledger {
     tracker: Mutex<Tracker>,
     /// The parents that were read in this run, until the store holds their ends: nothing of this shard is stored
     /// before. Old records of a parent would come again after a restart, and newer ones of the same key would not.
-    parents: Mutex<Vec<Weak<Ledger>>>,
+    parents: Mutex<Vec<Weak<ShardCommits>>>,
     /// Whether a child waits for the end to be stored.
     is_awaited: AtomicBool,
     /// Tells the consumer of a failed write. Nobody listens after its end.
     events: Sender<Event>,
-    halted: Receiver<Infallible>,
+    reading_stopped: Receiver<Infallible>,
     every: Option<StoreEvery>,
     clock: Clock,
     warned: AtomicBool,
@@ -46,20 +46,20 @@ pub(crate) struct Ledger {
 /// The time since the consumer began.
 pub(crate) type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// What the ledgers of one consumer have in common.
+/// What the all_commits of one consumer have in common.
 #[derive(Clone)]
-pub(crate) struct Books {
+pub(crate) struct CommitContext {
     pub(crate) stream: Arc<str>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) events: Sender<Event>,
-    pub(crate) halted: Receiver<Infallible>,
+    pub(crate) reading_stopped: Receiver<Infallible>,
     pub(crate) every: Option<StoreEvery>,
     pub(crate) clock: Clock,
 }
 
-impl Ledger {
-    pub(crate) fn new(books: Books, shard: &str) -> Self {
-        let Books { stream, store, events, halted, every, clock } = books;
+impl ShardCommits {
+    pub(crate) fn new(context: CommitContext, shard: &str) -> Self {
+        let CommitContext { stream, store, events, reading_stopped, every, clock } = context;
         let (tracker, warned) = (Mutex::default(), AtomicBool::new(false));
         let (parents, is_awaited) = (Mutex::default(), AtomicBool::new(false));
         let status = Status::new(clock(), Meter::new(&stream, shard));
@@ -73,7 +73,7 @@ impl Ledger {
             parents,
             is_awaited,
             events,
-            halted,
+            reading_stopped,
             every,
             clock,
             warned,
@@ -239,7 +239,7 @@ impl Ledger {
     pub(crate) fn dropped(&self, number: u64) {
         self.tracker.lock().give_up(number);
         // Stopping drops what was not handled: that is as it should be.
-        let is_halted = self.halted.try_recv() == Err(TryRecvError::Disconnected);
+        let is_halted = self.reading_stopped.try_recv() == Err(TryRecvError::Disconnected);
         let is_stopping = is_halted || std::thread::panicking();
         if !is_stopping && !self.warned.swap(true, Ordering::Relaxed) {
             log::warn!(
@@ -254,10 +254,10 @@ impl Ledger {
 
 /// Stores what waits in each of them: the first failure, with its shard. It does not keep the others
 /// from being stored.
-pub(crate) fn flush_all(ledgers: &[Arc<Ledger>]) -> Result<(), (String, StoreError)> {
+pub(crate) fn flush_all(all_commits: &[Arc<ShardCommits>]) -> Result<(), (String, StoreError)> {
     let mut result = Ok(());
-    for ledger in ledgers {
-        let flushed = ledger.flush().map_err(|error| (ledger.shard().to_owned(), error));
+    for commits in all_commits {
+        let flushed = commits.flush().map_err(|error| (commits.shard().to_owned(), error));
         result = result.and(flushed);
     }
     result

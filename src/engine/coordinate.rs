@@ -1,0 +1,322 @@
+//! The coordinator's loop: it turns decisions into threads, calls and writes, and what comes of them into events.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::thread::Scope;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased, tick};
+
+use crate::control::shutdown::StopOnDrop;
+use crate::core::event::{Action, Event, Proof, Start, StartAt};
+use crate::core::shard::Poller;
+use crate::core::stream::Coordinator;
+use crate::core::stream::lineage::WaitingNews;
+use crate::core::stream::stalls::{Running, Stalls};
+use crate::delivery::batch::Batch;
+use crate::delivery::commits::{CommitContext, ShardCommits, flush_all};
+use crate::engine::reader::Reader;
+use crate::engine::run::{Run, thread_name};
+use crate::error::Error;
+use crate::error::client::{ClientError, ErrorClass};
+use crate::model::shard::Shard;
+use crate::store::Store;
+
+/// What the thread of the store is to do: it reports with an event.
+#[derive(Clone, Copy)]
+enum Errand {
+    Load,
+    Flush,
+}
+
+/// The shards that were started.
+#[derive(Default)]
+struct Shards {
+    /// To the threads that run: whether their shard has ended.
+    confirmed: BTreeMap<String, Sender<Proof>>,
+    all_commits: BTreeMap<String, Weak<ShardCommits>>,
+}
+
+/// How often gauges are refreshed, as long as a scrape may wait at most.
+const REFRESH: Duration = Duration::from_secs(1);
+/// How often stalls are looked for in the time after which it tells.
+const LOOKS: u32 = 4;
+
+/// The coordinator, and what it acts with.
+struct Loop<'scope, 'env, 'run> {
+    run: &'scope Run<'run>,
+    scope: &'scope Scope<'scope, 'env>,
+    coordinator: Coordinator,
+    rng: fastrand::Rng,
+    /// To each worker; every shard holds a clone of one.
+    workers: Vec<Arc<Sender<Batch>>>,
+    shards: Shards,
+    stalls: Option<Stalls>,
+    /// To the thread of the store.
+    errands: Sender<Errand>,
+}
+
+impl Run<'_> {
+    /// Does what the coordinator says until it says that all is over.
+    pub(super) fn coordinate<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        events: Receiver<Event>,
+        batches: Vec<Sender<Batch>>,
+    ) -> Result<(), Error> {
+        let engine = self.engine;
+        let _stop = StopOnDrop(engine.shutdown.clone());
+        let mut acting = Loop {
+            run: self,
+            scope,
+            coordinator: Coordinator::new(
+                engine.plan.clone(),
+                &engine.config.stream_settings(),
+                engine.listed.clone(),
+                self.door.is_dispatching(),
+            ),
+            rng: fastrand::Rng::new(),
+            workers: batches.into_iter().map(Arc::new).collect(),
+            shards: Shards::default(),
+            stalls: engine.config.stall_after.map(Stalls::new),
+            errands: self.keep_store(scope)?,
+        };
+        let result = acting.run(&events);
+        // From here on a commit stores at once: nobody would do it later.
+        drop(events);
+        let (is_stopped, result) = (engine.shutdown.is_stopped(), result.and(self.flush_last()));
+        self.journal.ends(result.as_ref().copied(), is_stopped);
+        result
+    }
+
+    /// Starts the thread that calls the store for the coordinator, until the sender is dropped.
+    fn keep_store<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Result<Sender<Errand>, Error> {
+        // The coordinator waits for the one before it has the next one done.
+        let (errands, to_do) = bounded(1);
+        let keep = move || to_do.iter().for_each(|errand| self.tell(self.run_errand(errand)));
+        match self.try_spawn(scope, "kc-store", keep) {
+            Ok(()) => Ok(errands),
+            Err(source) => Err(self.no_thread("kc-store", source)),
+        }
+    }
+
+    /// Tells what changes by itself.
+    fn refresh(&self) {
+        let now = self.now();
+        self.journal.tick(now);
+        self.engine.registry.retire(now);
+        self.meter.shards(&self.engine.registry.refresh(now));
+        self.meter.budget(self.budget.used());
+    }
+
+    fn run_errand(&self, errand: Errand) -> Event {
+        match errand {
+            Errand::Load => {
+                let loaded = self.engine.store.shard_iterators(&self.engine.stream);
+                Event::Loaded(loaded.inspect_err(|_| self.meter.store_failures.increment(1)))
+            }
+            Errand::Flush => Event::Flushed(flush_all(&self.engine.registry.all_commits())),
+        }
+    }
+
+    /// Reads a page on a thread of its own, so that the coordinator never waits.
+    fn list<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, page: Option<String>) {
+        let list = move || {
+            let (client, stream) = (self.client, &self.engine.stream);
+            let listed = client.list_shards(stream, page.as_deref(), &self.call());
+            self.tell(Event::Listed(self.counted(listed)));
+        };
+        if let Err(source) = self.try_spawn(scope, "kc-list", list) {
+            self.tell(Event::Listed(Err(threadless("ListShards", source))));
+        }
+    }
+
+    /// As `list`.
+    fn describe<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let describe = move || {
+            let stream = &self.engine.stream;
+            let status = self.client.describe_stream(stream, &self.call());
+            self.tell(Event::Described(self.counted(status)));
+        };
+        if let Err(source) = self.try_spawn(scope, "kc-list", describe) {
+            self.tell(Event::Described(Err(threadless("DescribeStreamSummary", source))));
+        }
+    }
+
+    /// Counts a failure, unless it is that of a call which was stopped.
+    fn counted<T>(&self, outcome: Result<T, ClientError>) -> Result<T, ClientError> {
+        if outcome.is_err() && !self.engine.shutdown.is_stopped() {
+            self.meter.listing_failures.increment(1);
+        }
+        outcome
+    }
+
+    /// The last attempt to store what could not be stored before.
+    fn flush_last(&self) -> Result<(), Error> {
+        flush_all(&self.engine.registry.all_commits()).map_err(|(shard, source)| {
+            let stream = self.engine.stream.to_string();
+            Error::Store { stream, shard: Some(shard), source }
+        })
+    }
+}
+
+impl Loop<'_, '_, '_> {
+    /// Until all is over.
+    fn run(&mut self, events: &Receiver<Event>) -> Result<(), Error> {
+        let engine = self.run.engine;
+        let mut reading_stopped = engine.shutdown.reading_stopped().clone();
+        let look = engine.config.stall_after.map_or_else(never, |after| tick(after / LOOKS));
+        let refresh = tick(REFRESH);
+        let mut event = Event::Begun;
+        loop {
+            self.shards.see(&event);
+            let actions = self.coordinator.on(self.run.now(), &mut self.rng, event);
+            self.announce(&actions);
+            for action in actions {
+                if let Action::Finish(result) = action {
+                    return result;
+                }
+                self.act(action);
+            }
+            self.tell_who_waits();
+            let due = self.coordinator.wake().and_then(|wake| self.run.started.checked_add(wake));
+            let timer = due.map_or_else(never, at);
+            event = select_biased! {
+                recv(reading_stopped) -> _ => {
+                    reading_stopped = never();
+                    Event::Stopped
+                }
+                recv(events) -> event => event.expect("`run` keeps a sender"),
+                recv(timer) -> _ => Event::Tick,
+                recv(look) -> _ => {
+                    self.look_for_stalls();
+                    Event::Tick // which may come early
+                }
+                recv(refresh) -> _ => {
+                    self.run.refresh();
+                    Event::Tick // as above
+                }
+            };
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let (run, scope) = (self.run, self.scope);
+        match action {
+            Action::Start { start, delay } => self.start(start, delay),
+            Action::Confirm { shard, proof } => self.shards.confirm(&shard, proof),
+            Action::Close => self.workers.clear(),
+            Action::Halt => run.engine.shutdown.now(),
+            Action::Load => self.store(Errand::Load),
+            Action::Flush => {
+                run.engine.registry.retire(run.now());
+                self.store(Errand::Flush);
+            }
+            Action::List { page } => run.list(scope, page),
+            Action::Describe => run.describe(scope),
+            Action::Finish(_) => unreachable!("the loop ends with it"),
+        }
+    }
+
+    fn store(&self, errand: Errand) {
+        // After its thread has ended by a panic nobody needs the outcome any more.
+        let _ = self.errands.send(errand);
+    }
+
+    /// Starts a shard's thread.
+    fn start(&mut self, start: Start, delay: Duration) {
+        let run = self.run;
+        // To the one with the fewest shards now.
+        let fewest = self.workers.iter().min_by_key(|worker| Arc::strong_count(worker));
+        let batches = Arc::clone(fewest.expect("no shard starts after `Close`"));
+        let (commits, confirmed) = self.shards.start(&start.shard, &run.context);
+        let shard = start.shard.id().to_owned();
+        if let StartAt::Stored(position) = &start.at {
+            commits.resumes(position);
+        }
+        run.engine.registry.starts(Arc::clone(&commits));
+        let (stream, settings) =
+            (Arc::clone(&run.engine.stream), run.engine.config.shard_settings());
+        let poller = Poller::new(stream, start, settings, delay);
+        let mut reader = Box::new(Reader::new(run, poller, commits, batches, confirmed));
+        let is_spawned = run.spawn(self.scope, thread_name(&shard), move || reader.read());
+        if !is_spawned {
+            run.tell(Event::Exited { shard });
+        }
+    }
+
+    /// Says which shards start.
+    fn announce(&self, actions: &[Action]) {
+        let starts = actions.iter().filter_map(|action| match action {
+            Action::Start { start, .. } => Some(start),
+            _ => None,
+        });
+        let starts: Vec<_> = starts.collect();
+        if !starts.is_empty() {
+            let run = self.run;
+            run.journal.starts(run.now(), &starts, || self.coordinator.waiting().len());
+        }
+    }
+
+    fn tell_who_waits(&mut self) {
+        let WaitingNews { begun, over } = self.coordinator.take_news();
+        if !begun.is_empty() || !over.is_empty() {
+            self.run.engine.registry.waits(begun, &over);
+        }
+    }
+
+    /// Tells of stalls, and of their ends.
+    fn look_for_stalls(&mut self) {
+        let Some(stalls) = &mut self.stalls else { return };
+        let all_commits = self.run.engine.registry.all_commits();
+        let status = |commits: &Arc<ShardCommits>| {
+            let status = commits.status();
+            (commits.shard().to_owned(), (status.state(), status.progressed()))
+        };
+        let running: Running = all_commits.iter().map(status).collect();
+        for notice in stalls.look(self.run.now(), &running, &self.coordinator.waiting()) {
+            self.run.notify(&notice);
+        }
+    }
+}
+
+/// The system has no thread for a call now; it may have one when the listing is tried again.
+fn threadless(operation: &'static str, source: std::io::Error) -> ClientError {
+    let message = "the system has no thread for it";
+    ClientError::new(ErrorClass::Transient, operation, message).with_source(source)
+}
+
+impl Shards {
+    /// What the thread of a shard commits with, and is answered by.
+    fn start(
+        &mut self,
+        shard: &Shard,
+        context: &CommitContext,
+    ) -> (Arc<ShardCommits>, Receiver<Proof>) {
+        let (tell, told) = bounded(1);
+        self.confirmed.insert(shard.id().to_owned(), tell);
+        let commits = Arc::new(ShardCommits::new(context.clone(), shard.id()));
+        let parents = shard.parents().iter().filter_map(|parent| self.all_commits.get(parent));
+        commits.descends_from(parents.cloned());
+        self.all_commits.insert(shard.id().to_owned(), Arc::downgrade(&commits));
+        (commits, told)
+    }
+
+    fn confirm(&self, shard: &str, proof: Proof) {
+        // It asked, and takes the answer before it asks again; or it has exited.
+        let _ = self.confirmed.get(shard).map(|tell| tell.try_send(proof));
+    }
+
+    /// Forgets who is not there any more.
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::Exited { shard } => drop(self.confirmed.remove(shard)),
+            // Now and then.
+            Event::Listed(_) => self.all_commits.retain(|_, commits| commits.strong_count() > 0),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The shards of a run: those that something may still come of, what had come of the others, and who waits.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::budget::Budget;
+use crate::delivery::commits::ShardCommits;
+use crate::model::notice::ShardState;
+use crate::observe::progress::{Progress, ShardProgress};
+
+/// What a run writes and looks at; it outlives the run, for those who look later. A clone is the same one.
+#[derive(Clone, Default)]
+pub(crate) struct Registry(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    started: Option<Instant>,
+    budget: Option<Budget>,
+    /// The commits of the shards that something may still come of.
+    all_commits: Vec<Arc<ShardCommits>>,
+    /// What had come of the others, and when that was seen.
+    ended: Vec<(ShardProgress, Duration)>,
+    /// The shards that wait for their parents.
+    waiting: BTreeSet<String>,
+}
+
+impl Registry {
+    /// How far the consumer has come: empty before a run, and its last state after one.
+    pub(crate) fn progress(&self) -> Progress {
+        let state = self.0.lock();
+        let now = state.started.map(|started| started.elapsed()).unwrap_or_default();
+        let ended = state.ended.iter().map(|(last, seen)| last.after(now.saturating_sub(*seen)));
+        let mut shards: Vec<_> = ended.collect();
+        let (all_commits, waiting) = (state.all_commits.clone(), state.waiting.clone());
+        let budget = state.budget.clone();
+        drop(state);
+        let waiting =
+            waiting.iter().map(|id| ShardProgress::new(id, ShardState::WaitingForParents));
+        let started = all_commits.iter().map(|commits| commits.progress(now));
+        shards.extend(started.chain(waiting));
+        shards.sort_by(|one, other| one.shard.cmp(&other.shard));
+        // A shard that was started while this looked.
+        shards.dedup_by(|one, other| one.shard == other.shard);
+        Progress { shards, budget_used: budget.map_or(0, |budget| budget.used()) }
+    }
+
+    /// A run begins.
+    pub(crate) fn begins(&self, started: Instant, budget: Budget) {
+        let mut state = self.0.lock();
+        (state.started, state.budget) = (Some(started), Some(budget));
+    }
+
+    pub(crate) fn starts(&self, commits: Arc<ShardCommits>) {
+        self.0.lock().all_commits.push(commits);
+    }
+
+    /// Some shards wait for their parents from now on, and some do not any more.
+    pub(crate) fn waits(&self, begun: Vec<String>, over: &[String]) {
+        let mut state = self.0.lock();
+        state.waiting.extend(begun);
+        over.iter().for_each(|shard| drop(state.waiting.take(shard)));
+    }
+
+    /// The all_commits of the shards that something may still come of.
+    pub(crate) fn all_commits(&self) -> Vec<Arc<ShardCommits>> {
+        self.0.lock().all_commits.clone()
+    }
+
+    /// Of shards that nothing will come of any more the last look at them is kept alone: a stream may have been
+    /// resharded ten thousand times. One thread does this, and refreshes, so that a gauge's last value is its last.
+    pub(crate) fn retire(&self, now: Duration) {
+        let mut state = self.0.lock();
+        let State { all_commits, ended, .. } = &mut *state;
+        all_commits.retain(|commits| {
+            let is_settled = commits.is_settled();
+            if is_settled {
+                commits.status().ends();
+                ended.push((commits.progress(now), now));
+            }
+            !is_settled
+        });
+    }
+
+    /// Has the meters of the shards told what changes by itself: how many shards are in each state.
+    pub(crate) fn refresh(&self, now: Duration) -> [u32; ShardState::ALL.len()] {
+        let mut counts = [0; ShardState::ALL.len()];
+        for commits in self.all_commits() {
+            commits.status().refresh(now, commits.uncommitted(now));
+            counts[commits.status().state() as usize] += 1;
+        }
+        let state = self.0.lock();
+        counts[ShardState::WaitingForParents as usize] += state.waiting.len() as u32;
+        counts[ShardState::Ended as usize] += state.ended.len() as u32;
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::{never, unbounded};
+
+    use super::*;
+    use crate::delivery::commits::{CommitContext, flush_all};
+    use crate::model::position::Position;
+    use crate::store::local::LocalStore;
+
+    fn commits(id: &str) -> Arc<ShardCommits> {
+        let context = CommitContext {
+            stream: "orders".into(),
+            store: Arc::new(LocalStore::new()),
+            events: unbounded().0,
+            reading_stopped: never(),
+            every: None,
+            clock: Arc::new(|| Duration::ZERO),
+        };
+        Arc::new(ShardCommits::new(context, id))
+    }
+
+    /// A shard that was read to its end, which is stored or not.
+    fn ended(id: &str, is_stored: bool) -> Arc<ShardCommits> {
+        let commits = commits(id);
+        commits.status().sent(7, 70);
+        commits.reads(ShardState::Ended);
+        let batch = commits.hand_out(Position::End { sequence: "9".parse().unwrap() });
+        if is_stored {
+            commits.commit(batch, None).unwrap();
+        }
+        commits
+    }
+
+    #[test]
+    fn shards_that_have_ended_are_shown_and_not_walked_any_more() {
+        let registry = Registry::default();
+        registry.begins(Instant::now(), Budget::new(Budget::DEFAULT));
+        let all: Vec<_> = (0..2_000).map(|at| ended(&format!("{at:04}"), true)).collect();
+        all.iter().for_each(|commits| registry.starts(Arc::clone(commits)));
+        registry.starts(commits("open"));
+        registry.starts(ended("unstored", false));
+        registry.retire(Duration::ZERO);
+        let walked = registry.all_commits();
+        let ids: Vec<_> = walked.iter().map(|commits| commits.shard()).collect();
+        assert_eq!(ids, ["open", "unstored"]);
+        assert!(flush_all(&walked).is_ok());
+        assert!(all.iter().all(|commits| Arc::strong_count(commits) == 1), "they are not kept");
+
+        let progress = registry.progress();
+        assert_eq!((progress.shards.len(), progress.records()), (2_002, 7 * 2_001));
+        let shard = progress.shard("1999").unwrap();
+        assert_eq!(shard.state, ShardState::Ended);
+        assert!(shard.stored.as_ref().is_some_and(Position::is_end));
+        let counts = registry.refresh(Duration::ZERO);
+        assert_eq!(counts[ShardState::Ended as usize], 2_001);
+        assert_eq!(counts[ShardState::Idle as usize], 1);
+    }
+
+    #[test]
+    fn what_is_read_and_not_committed_grows_old_and_a_silent_shard_does_not() {
+        let commits = commits("a");
+        let seconds = Duration::from_secs;
+        assert_eq!(commits.uncommitted(seconds(3_600)), Duration::ZERO);
+        let after = |number: &str| Position::after(number.parse().unwrap());
+        let [first, second] = ["1", "2"].map(|number| commits.hand_out(after(number)));
+        assert_eq!(commits.uncommitted(seconds(60)), seconds(60));
+        commits.commit(second, None).unwrap();
+        assert_eq!(commits.uncommitted(seconds(60)), seconds(60), "the position has not moved");
+        commits.commit(first, None).unwrap();
+        assert_eq!(commits.uncommitted(seconds(3_600)), Duration::ZERO);
+        commits.dropped(commits.hand_out(after("3")));
+        assert_eq!(commits.uncommitted(seconds(60)), seconds(60), "nobody will commit it");
+    }
+
+    #[test]
+    fn what_was_seen_of_a_shard_that_has_ended_grows_older() {
+        let registry = Registry::default();
+        let ago = Duration::from_secs(1);
+        registry.begins(Instant::now() - ago, Budget::new(Budget::DEFAULT));
+        registry.starts(ended("a", true));
+        registry.retire(Duration::from_millis(100));
+        assert!(registry.all_commits().is_empty());
+        let progress = registry.progress();
+        assert!(progress.shard("a").unwrap().committed.unwrap() >= ago);
+    }
+}

@@ -1,0 +1,275 @@
+//! What the threads of a run share, and how each is made and reports its end.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
+
+use crate::budget::Budget;
+use crate::client::Client;
+use crate::config::Config;
+use crate::control::call::Call;
+use crate::control::pause::Pauses;
+use crate::control::shutdown::Shutdown;
+use crate::core::event::Event;
+use crate::core::outage::spoken;
+use crate::core::settings::Plan;
+use crate::delivery::batches::Leftovers;
+use crate::delivery::commits::CommitContext;
+use crate::engine::journal::Journal;
+use crate::engine::registry::Registry;
+use crate::error::Error;
+use crate::model::notice::Notice;
+use crate::model::shard::Shard;
+use crate::observe::metrics::StreamMeter;
+use crate::store::Store;
+
+/// One run of a consumer.
+pub(crate) struct Engine {
+    pub(crate) stream: Arc<str>,
+    /// Its session with the client: see [`session`].
+    pub(crate) client: Arc<dyn Client>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) config: Config,
+    pub(crate) plan: Plan,
+    /// The shards, if they were listed before.
+    pub(crate) listed: Option<Vec<Shard>>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) registry: Registry,
+    pub(crate) pauses: Pauses,
+}
+
+/// What the threads of a run share.
+pub(crate) struct Run<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) client: &'a dyn Client,
+    pub(super) started: Instant,
+    events: Sender<Event>,
+    /// The first panic of a thread, which goes on in the caller when all threads have ended.
+    panic: Mutex<Option<Panic>>,
+    pub(super) context: CommitContext,
+    pub(crate) door: Door,
+    /// Of each channel that the user has.
+    leftovers: Vec<Leftovers>,
+    /// Of this stream, or of several.
+    pub(crate) budget: Budget,
+    pub(crate) journal: Journal,
+    pub(crate) meter: StreamMeter,
+}
+
+/// Who takes the batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// A dispatcher.
+    Handler,
+    /// Several, each of which has its own shards.
+    Handlers,
+    /// The user.
+    Receiver,
+    /// The user, with a receiver for each worker, which has its own shards.
+    Receivers,
+}
+
+type Panic = Box<dyn Any + Send>;
+
+/// Tells the coordinator when a thread ends, also by a panic.
+pub(crate) struct ExitNotice<'a>(&'a Sender<Event>, Option<Event>);
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        engine: &'a Engine,
+        door: Door,
+        leftovers: Vec<Leftovers>,
+    ) -> (Self, Receiver<Event>) {
+        let client = &*engine.client;
+        let (events, incoming) = unbounded();
+        let started = Instant::now();
+        let context = CommitContext {
+            stream: Arc::clone(&engine.stream),
+            store: Arc::clone(&engine.store),
+            events: events.clone(),
+            reading_stopped: engine.shutdown.reading_stopped().clone(),
+            every: engine.config.store_every,
+            clock: Arc::new(move || started.elapsed()),
+        };
+        let panic = Mutex::default();
+        let budget = engine.config.budget.clone();
+        let budget = budget.unwrap_or_else(|| Budget::new(Budget::DEFAULT));
+        engine.registry.begins(started, budget.clone());
+        let journal = Journal::new(Arc::clone(&engine.stream));
+        journal.begins(client.place().as_deref());
+        let meter = StreamMeter::new(&engine.stream);
+        let run = Self {
+            engine,
+            client,
+            started,
+            events,
+            panic,
+            context,
+            door,
+            leftovers,
+            budget,
+            journal,
+            meter,
+        };
+        (run, incoming)
+    }
+
+    /// Every thread has ended: goes on with the panic of one, if there was one.
+    pub(super) fn conclude(self, result: Result<(), Error>) -> Result<(), Error> {
+        self.clear_leftovers();
+        match self.panic.lock().take() {
+            Some(panic) => resume_unwind(panic),
+            None => result,
+        }
+    }
+
+    pub(crate) fn notify(&self, notice: &Notice) {
+        let stream = &self.engine.stream;
+        match notice {
+            Notice::Gap(gap) => self.meter.gap(gap), // the poller logs it where it is noticed
+            Notice::Stalled { shard, state, age } => {
+                self.meter.stalls.increment(1);
+                let age = spoken(*age);
+                log::warn!("stream {stream:?}, shard {shard:?}: no progress for {age}, {state}");
+            }
+            Notice::LeftOut { shard, records } => {
+                log::warn!(
+                    "stream {stream:?}, shard {shard:?}: {records} user records were left out that belong to other \
+                     shards: unless KPL itself put them there, choose Deaggregation::All"
+                );
+            }
+            Notice::Resumed { shard } => {
+                log::warn!("stream {stream:?}, shard {shard:?}: makes progress again");
+            }
+        }
+        self.engine.config.audience.tell(notice);
+    }
+
+    /// Whether there was a thread; if not, that is told, and ends the run.
+    pub(super) fn spawn<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        name: String,
+        act: impl FnOnce() + Send + 'scope,
+    ) -> bool {
+        match self.try_spawn(scope, &name, act) {
+            Ok(()) => true,
+            Err(source) => {
+                self.tell(Event::Failed(self.no_thread(&name, source)));
+                false
+            }
+        }
+    }
+
+    pub(super) fn try_spawn<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        name: &str,
+        act: impl FnOnce() + Send + 'scope,
+    ) -> std::io::Result<()> {
+        let act = move || {
+            let _member = self.engine.shutdown.run().enter();
+            // The values are not used after a panic, which ends the run.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
+                // Others are of threads that the first one stopped.
+                self.panic.lock().get_or_insert(panic);
+                self.tell(Event::Panicked);
+            }
+        };
+        // Its end is seen by the scope, which joins it.
+        thread::Builder::new().name(name.into()).spawn_scoped(scope, act).map(drop)
+    }
+
+    pub(super) fn no_thread(&self, thread: &str, source: std::io::Error) -> Error {
+        Error::Thread { stream: self.engine.stream.to_string(), thread: thread.into(), source }
+    }
+
+    /// Tells, when it is dropped, that every dispatcher has ended.
+    pub(super) fn dispatch_notice(&self) -> ExitNotice<'_> {
+        ExitNotice(&self.events, Some(Event::Dispatched))
+    }
+
+    /// Tells, when it is dropped, that a shard's thread has ended. On the heap as [`Reader`] is.
+    pub(crate) fn exit_notice(&self, shard: &str) -> Box<ExitNotice<'_>> {
+        Box::new(ExitNotice(&self.events, Some(Event::Exited { shard: shard.into() })))
+    }
+
+    /// Drops what is in a channel that nobody takes batches from any more.
+    pub(crate) fn clear_leftovers(&self) {
+        self.leftovers.iter().for_each(Leftovers::clear);
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        // Nobody listens when the coordinator has finished, or panicked.
+        let _ = self.events.send(event);
+    }
+
+    pub(super) fn call(&self) -> Call {
+        Call::new(self.engine.shutdown.reading_stopped().clone())
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        // No gauge is to stand still at what was true once.
+        for commits in self.engine.registry.all_commits() {
+            commits.status().ends();
+        }
+        self.meter.shards(&Default::default());
+        self.meter.budget(0);
+    }
+}
+
+impl Door {
+    /// Whether dispatchers take the batches, not the user.
+    pub(super) fn is_dispatching(self) -> bool {
+        matches!(self, Self::Handler | Self::Handlers)
+    }
+
+    /// Whether a shard may have only so many batches on their way that one cannot fill the channel.
+    pub(crate) fn has_slots(self) -> bool {
+        self != Self::Receiver
+    }
+
+    /// Whether the next batch of a shard's child may come to somebody else.
+    pub(crate) fn has_workers(self) -> bool {
+        matches!(self, Self::Handlers | Self::Receivers)
+    }
+}
+
+impl Drop for ExitNotice<'_> {
+    fn drop(&mut self) {
+        if let Some(event) = self.1.take() {
+            // As in `Run::tell`.
+            let _ = self.0.send(event);
+        }
+    }
+}
+
+/// At most 15 bytes, which is what Linux shows: the twelve digits of a shard's id differ.
+pub(super) fn thread_name(shard: &str) -> String {
+    let tail = shard.char_indices().rev().nth(11).map_or(shard, |(from, _)| &shard[from..]);
+    let ascii = tail.chars().map(|char| if char.is_ascii_graphic() { char } else { '_' });
+    format!("kc-{}", ascii.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thread_names_fit_and_differ() {
+        assert_eq!(thread_name("shardId-000000000042"), "kc-000000000042");
+        assert_eq!(thread_name("x"), "kc-x");
+        assert_eq!(thread_name("\0größe größe größe").len(), 15);
+    }
+}
