@@ -102,6 +102,7 @@
 // On docs.rs, which has a nightly compiler, each item says which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod aws;
 mod budget;
 mod client;
 mod config;
@@ -119,11 +120,11 @@ mod simulation;
 mod store;
 mod stream;
 
+pub use crate::aws::credentials::Credentials;
 pub use crate::budget::Budget;
 pub use crate::client::Client;
-pub use crate::client::aws::KinesisClient;
-pub use crate::client::aws::builder::ClientBuilder;
-pub use crate::client::aws::credentials::Credentials;
+pub use crate::client::kinesis::KinesisClient;
+pub use crate::client::kinesis::builder::ClientBuilder;
 #[cfg(any(test, feature = "testing"))]
 pub use crate::client::memory::fault::Operation;
 #[cfg(any(test, feature = "testing"))]

@@ -1,6 +1,6 @@
 //! The four calls that a consumer makes, as a trait.
 
-pub(crate) mod aws;
+pub(crate) mod kinesis;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
 

@@ -1,0 +1,128 @@
+//! Credentials of a container, from the agent that runs it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rusoto_core::credential::AwsCredentials;
+use ureq::http::Uri;
+
+use crate::aws::credentials::metadata::{self, Metadata};
+use crate::aws::credentials::unavailable::Unavailable;
+use crate::aws::environment::{self, Lookup};
+
+const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+
+/// What the text says where a container is looked for and none is set up.
+pub(crate) const NONE: &str =
+    "the container: neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor _FULL_URI is set";
+
+/// The agents of ECS and EKS, to which a token may go in plain text.
+const ECS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2));
+const EKS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23));
+const EKS_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23));
+
+/// Where the keys of this container are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Container {
+    url: String,
+    token: Option<String>,
+}
+
+impl Container {
+    /// The one that the environment sets up.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub(crate) fn of(lookup: Lookup<'_>) -> Result<Option<Self>, String> {
+        if environment::first(lookup, &[TOKEN_FILE]).is_some() {
+            let remedy = "use ClientBuilder::credentials_fn, which may block";
+            return Err(format!("{TOKEN_FILE} (EKS Pod Identity) is not supported: {remedy}"));
+        }
+        let token = environment::first(lookup, &[TOKEN]);
+        if let Some(path) = environment::first(lookup, &[RELATIVE]) {
+            if !path.starts_with('/') {
+                return Err(format!("{RELATIVE} must begin with /"));
+            }
+            return Ok(Some(Self { url: format!("http://{ECS}{path}"), token }));
+        }
+        let Some(url) = environment::first(lookup, &[FULL]) else { return Ok(None) };
+        check(&url)?;
+        Ok(Some(Self { url, token }))
+    }
+
+    pub(crate) async fn keys(&self) -> Result<AwsCredentials, Unavailable> {
+        let text = Metadata::new().get(&self.url, self.token.as_deref()).await?;
+        metadata::keys(&text)
+    }
+}
+
+/// Whether keys may come from there, and a token go there: encrypted, or not far.
+fn check(url: &str) -> Result<(), String> {
+    let uri = url.parse::<Uri>().map_err(|_| format!("{FULL} is no URL"))?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_near = host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback() || [ECS, EKS, EKS_6].contains(&address));
+    match uri.scheme_str() {
+        Some("https") if !host.is_empty() => Ok(()),
+        Some("http") if is_near => Ok(()),
+        Some("http") => Err(format!(
+            "{FULL}: plain http goes only to localhost, loopback addresses, {ECS}, {EKS} and \
+             [{EKS_6}], and not to {host:?}: use https"
+        )),
+        _ => Err(format!("{FULL} is no http:// or https:// URL")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_goes_to_this_machine_and_to_amazons_agents_alone() {
+        for url in [
+            "http://localhost:1/x",
+            "http://127.9.9.9/",
+            "http://[::1]:80/x?y",
+            "http://169.254.170.2/v2",
+            "http://169.254.170.23/v1/credentials",
+            "http://[fd00:ec2::23]/v1/credentials",
+            "https://example.com/keys",
+        ] {
+            assert_eq!(check(url), Ok(()), "{url}");
+        }
+        for url in [
+            "http://example.com/",
+            "http://169.254.170.3/",
+            "http://169.254.169.254/",
+            "http://10.0.0.1/",
+            "http://[fd00:ec2::24]/",
+            "http://127.0.0.1.example.com/",
+            "http://localhost@example.com/",
+            "ftp://localhost/",
+            "localhost",
+            "not a url",
+        ] {
+            let error = check(url).unwrap_err();
+            assert!(error.contains(FULL), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_goes_to_the_agent_of_ecs_and_counts_first() {
+        let lookup = |name: &str| match name {
+            RELATIVE => Some("/v2/credentials".to_owned()),
+            FULL => Some("http://example.com".to_owned()),
+            TOKEN => Some("let me in".to_owned()),
+            _ => None,
+        };
+        let container = Container::of(&lookup).unwrap().unwrap();
+        assert_eq!(container.url, "http://169.254.170.2/v2/credentials");
+        let lookup = |name: &str| (name == RELATIVE).then(|| ".example.com".to_owned());
+        assert!(Container::of(&lookup).unwrap_err().contains("must begin with /"));
+        assert_eq!(Container::of(&|_| None), Ok(None));
+    }
+}

@@ -1,0 +1,136 @@
+//! Credentials that a service on the network of the machine gives, in JSON over HTTP.
+
+use std::time::Duration;
+
+use rusoto_core::credential::AwsCredentials;
+use serde_json::Value;
+use ureq::Agent;
+
+use crate::aws::credentials::unavailable::Unavailable;
+use crate::aws::http::tls;
+use crate::aws::text::{cut, with_sources};
+
+/// How long an answer may take, which comes in milliseconds where there is any.
+pub(crate) const LIMIT: Duration = Duration::from_secs(2);
+
+/// Longer than any answer.
+const MAX_ANSWER: u64 = 64 << 10;
+
+/// A client of such services, without a proxy: theirs is another network.
+pub(crate) struct Metadata(Agent);
+
+/// Ends the call when nobody waits for it any more.
+struct EndOnDrop(Agent);
+
+/// An answer that is none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// With a status that is an error, and what it says about that.
+    Status(u16, String),
+    /// There was no answer.
+    None(String),
+}
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.clone().shutdown();
+    }
+}
+
+impl Metadata {
+    pub(crate) fn new() -> Self {
+        let config = Agent::config_builder()
+            .tls_config(tls::config(None))
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_idle_connections(0)
+            .timeout_global(Some(LIMIT));
+        Self(config.build().new_agent())
+    }
+
+    /// What this address answers.
+    pub(crate) async fn get(&self, url: &str, token: Option<&str>) -> Result<String, Failure> {
+        let mut request = self.0.get(url);
+        if let Some(token) = token {
+            request = request.header("authorization", token);
+        }
+        let end = EndOnDrop(self.0.clone());
+        let answer = tokio::task::spawn_blocking(move || {
+            let mut answer = request.call()?;
+            let status = answer.status().as_u16();
+            let text = answer.body_mut().with_config().limit(MAX_ANSWER).lossy_utf8(true);
+            Ok::<_, ureq::Error>((status, text.read_to_string()?))
+        });
+        let answer = answer.await;
+        std::mem::forget(end); // it has ended
+        match answer {
+            Ok(Ok((200, text))) => Ok(text),
+            Ok(Ok((status, text))) => Err(Failure::Status(status, said(&text))),
+            Ok(Err(ureq::Error::Timeout(_))) => {
+                Err(Failure::None(format!("no answer within {LIMIT:?}")))
+            }
+            Ok(Err(error)) => Err(Failure::None(with_sources(&error))),
+            Err(_) => Err(Failure::None("the call panicked".to_owned())),
+        }
+    }
+}
+
+impl From<Failure> for Unavailable {
+    fn from(failure: Failure) -> Self {
+        Self::for_now(match failure {
+            Failure::Status(status, said) if said.is_empty() => format!("HTTP status {status}"),
+            Failure::Status(status, said) => format!("HTTP status {status}: {said}"),
+            Failure::None(why) => why,
+        })
+    }
+}
+
+/// Reads keys, without showing what else there is.
+pub(crate) fn keys(text: &str) -> Result<AwsCredentials, Unavailable> {
+    let said = serde_json::from_str::<Value>(text).unwrap_or_default();
+    if let Some(code) = said["Code"].as_str().filter(|code| *code != "Success") {
+        let message = said["Message"].as_str().unwrap_or_default();
+        return Err(Unavailable::for_now(cut(&format!("{code} {message}"))));
+    }
+    serde_json::from_value(said)
+        .map_err(|_| Unavailable::for_now("it answered no JSON object with a key"))
+}
+
+/// What an error says of itself, unless it is a page for people.
+fn said(text: &str) -> String {
+    let said = serde_json::from_str::<Value>(text).unwrap_or_default();
+    let fields = ["code", "Code", "message", "Message"].into_iter();
+    let texts: Vec<_> = fields.filter_map(|field| said[field].as_str()).collect();
+    cut(&texts.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_key_is_an_error_that_shows_nothing_of_it() {
+        for text in [
+            "",
+            "<html>hush</html>",
+            "[]",
+            "{}",
+            r#"{"AccessKeyId":"hush"}"#,
+            r#"{"Token":"hush"}"#,
+        ] {
+            let error = keys(text).unwrap_err();
+            assert_eq!(error.reason, "it answered no JSON object with a key");
+        }
+        let failed = r#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"no trust"}"#;
+        assert_eq!(keys(failed).unwrap_err().reason, "AssumeRoleUnauthorizedAccess no trust");
+        let good = r#"{"Code":"Success","AccessKeyId":"k","SecretAccessKey":"s","Token":"t"}"#;
+        assert_eq!(keys(good).unwrap().token().as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn an_error_tells_its_reason_but_no_page() {
+        assert_eq!(said(r#"{"code":"AccessDenied","message":"no"}"#), "AccessDenied no");
+        assert_eq!(said("<html>Forbidden</html>"), "");
+    }
+}

@@ -1,0 +1,158 @@
+//! Keys that sign requests.
+
+pub(crate) mod cache;
+pub(crate) mod chain;
+pub(crate) mod container;
+pub(crate) mod instance;
+pub(crate) mod metadata;
+pub(crate) mod process;
+pub(crate) mod source;
+pub(crate) mod unavailable;
+use std::fmt;
+use std::time::SystemTime;
+
+use rusoto_core::credential::{AwsCredentials, StaticProvider};
+
+/// An access key, with what belongs to it. `Debug` shows none of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+    expires: Option<SystemTime>,
+}
+
+impl Credentials {
+    /// A key that does not expire.
+    pub fn new(access_key_id: impl Into<String>, secret_access_key: impl Into<String>) -> Self {
+        Self {
+            access_key_id: access_key_id.into(),
+            secret_access_key: secret_access_key.into(),
+            session_token: None,
+            expires: None,
+        }
+    }
+
+    /// The same with the token that temporary keys come with.
+    #[must_use]
+    pub fn with_session_token(mut self, token: impl Into<String>) -> Self {
+        self.session_token = Some(token.into());
+        self
+    }
+
+    /// The same, replaced before this time: new ones are asked for five minutes earlier.
+    ///
+    /// Defaults to never; then they are replaced when the service refuses them.
+    #[must_use]
+    pub fn with_expiry(mut self, expires: SystemTime) -> Self {
+        self.expires = Some(expires);
+        self
+    }
+
+    /// What rusoto calls credentials. Not `From`, which would be for everybody.
+    pub(crate) fn from_rusoto(from: &AwsCredentials) -> Self {
+        Self {
+            access_key_id: from.aws_access_key_id().to_owned(),
+            secret_access_key: from.aws_secret_access_key().to_owned(),
+            // An empty token stands for none in profile files.
+            session_token: from.token().clone().filter(|token| !token.is_empty()),
+            expires: from.expires_at().map(SystemTime::from),
+        }
+    }
+
+    pub(crate) fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    pub(crate) fn secret_access_key(&self) -> &str {
+        &self.secret_access_key
+    }
+
+    pub(crate) fn session_token(&self) -> Option<&str> {
+        self.session_token.as_deref()
+    }
+
+    pub(crate) fn expires(&self) -> Option<SystemTime> {
+        self.expires
+    }
+
+    /// Whether both sign alike; they may expire at different times.
+    pub(crate) fn sign_like(&self, other: &Self) -> bool {
+        self.access_key_id == other.access_key_id
+            && self.secret_access_key == other.secret_access_key
+            && self.session_token == other.session_token
+    }
+
+    /// Whether a request can be signed with them: they go into headers.
+    ///
+    /// # Errors
+    /// What is wrong, without the text itself.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.access_key_id.is_empty() || self.secret_access_key.is_empty() {
+            return Err("the access key or its secret is empty");
+        }
+        let token = self.session_token.as_deref().unwrap_or_default();
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !plain(&self.access_key_id) || !plain(&self.secret_access_key) || !plain(token) {
+            return Err("a key or token holds a blank, a line break or another strange character");
+        }
+        Ok(())
+    }
+
+    /// The same in rusoto's form, without the expiry, which is ours to watch.
+    #[cfg(test)]
+    pub(crate) fn to_rusoto(&self) -> AwsCredentials {
+        let (key, secret) = (self.access_key_id.as_str(), self.secret_access_key.as_str());
+        AwsCredentials::new(key, secret, self.session_token.clone(), None)
+    }
+
+    /// A provider of rusoto's kind that gives them at once.
+    pub(crate) fn to_provider(&self) -> StaticProvider {
+        let (key, secret) = (self.access_key_id.clone(), self.secret_access_key.clone());
+        StaticProvider::new(key, secret, self.session_token.clone(), None)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_part_of_the_keys() {
+        let credentials = Credentials::new("AKIDVISIBLE", "hush").with_session_token("token");
+        let shown = format!("{credentials:?}");
+        assert!(!["AKID", "hush", "token"].iter().any(|part| shown.contains(part)), "{shown}");
+    }
+
+    #[test]
+    fn keys_that_cannot_stand_in_a_header_are_refused() {
+        assert!(Credentials::new("AKID", "se/cr+et=").check().is_ok());
+        for (key, secret, token) in [
+            ("", "s", "t"),
+            ("k", "", "t"),
+            ("k\n", "s", "t"),
+            ("k", "s ", "t"),
+            ("k", "s", "\u{e9}"),
+        ] {
+            let credentials = Credentials::new(key, secret).with_session_token(token);
+            assert!(credentials.check().is_err(), "{key:?} {secret:?} {token:?}");
+        }
+    }
+
+    #[test]
+    fn rusotos_credentials_come_across_whole() {
+        let soon = SystemTime::now();
+        let token = Some("t".to_owned());
+        let rusoto = AwsCredentials::new("k", "s", token, Some(soon.into()));
+        let wanted = Credentials::new("k", "s").with_session_token("t").with_expiry(soon);
+        assert_eq!(Credentials::from_rusoto(&rusoto), wanted);
+        let empty = AwsCredentials::new("k", "s", Some(String::new()), None);
+        assert_eq!(Credentials::from_rusoto(&empty), Credentials::new("k", "s"));
+    }
+}

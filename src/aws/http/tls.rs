@@ -1,0 +1,133 @@
+//! Whose certificates are trusted.
+
+use std::sync::Arc;
+
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+
+use crate::aws::endpoint::Endpoint;
+use crate::aws::environment::{self, Lookup};
+use crate::aws::profile;
+use crate::error::Error;
+
+const BUNDLE: &str = "AWS_CA_BUNDLE";
+const SETTING: &str = "ca_bundle";
+
+/// Certificates that are trusted instead of the system's.
+pub(crate) type Roots = Arc<Vec<Certificate<'static>>>;
+
+/// TLS of the system's library. It trusts these certificates, or else those of the system.
+pub(crate) fn config(roots: Option<Roots>) -> TlsConfig {
+    let roots = roots.map_or(RootCerts::PlatformVerifier, RootCerts::Specific);
+    TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build()
+}
+
+/// The certificates in `AWS_CA_BUNDLE`, else in the profile's `ca_bundle`; `None` if neither is set, or nothing is encrypted.
+///
+/// # Errors
+/// If the file cannot be read, or holds none.
+pub(crate) fn roots(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Roots>, Error> {
+    if endpoint.uri().scheme_str() != Some("https") {
+        return Ok(None);
+    }
+    let set = environment::first(lookup, &[BUNDLE]).map(|path| (BUNDLE, path));
+    let set = set.or_else(|| Some((SETTING, profile::setting(lookup, SETTING)?)));
+    let Some((setting, path)) = set else { return Ok(None) };
+    let invalid = |why: String| Error::InvalidSetting { setting, reason: format!("{path}: {why}") };
+    let text = std::fs::read(&path).map_err(|error| invalid(error.to_string()))?;
+    let mut roots = Vec::new();
+    for item in parse_pem(&text) {
+        if let PemItem::Certificate(root) = item.map_err(|error| invalid(error.to_string()))? {
+            roots.push(root);
+        }
+    }
+    if roots.is_empty() {
+        Err(invalid("no certificate in it".to_owned()))
+    } else {
+        Ok(Some(Arc::new(roots)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread;
+
+    use openssl::asn1::Asn1Time;
+    use openssl::bn::BigNum;
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::{PKey, Private};
+    use openssl::rsa::Rsa;
+    use openssl::ssl::{SslAcceptor, SslMethod};
+    use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+    use openssl::x509::{X509, X509NameBuilder};
+
+    use crate::client::Client;
+    use crate::client::kinesis::builder::ClientBuilder;
+    use crate::control::call::Call;
+    use crate::error::client::ClientError;
+
+    /// A certificate for this machine that signs itself.
+    fn certificate() -> (X509, PKey<Private>) {
+        let key = PKey::from_rsa(Rsa::generate(2_048).unwrap()).unwrap();
+        let mut name = X509NameBuilder::new().unwrap();
+        name.append_entry_by_text("CN", "nobody trusts this").unwrap();
+        let (name, mut builder) = (name.build(), X509::builder().unwrap());
+        builder.set_version(2).unwrap();
+        let serial = BigNum::from_u32(7).unwrap().to_asn1_integer().unwrap();
+        builder.set_serial_number(&serial).unwrap();
+        builder.set_subject_name(&name).unwrap();
+        builder.set_issuer_name(&name).unwrap();
+        builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        builder.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
+        let host = SubjectAlternativeName::new()
+            .ip("127.0.0.1")
+            .build(&builder.x509v3_context(None, None));
+        builder.append_extension(host.unwrap()).unwrap();
+        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        (builder.build(), key)
+    }
+
+    /// Answers two connections with an empty listing, as far as they are trusted.
+    fn serve(certificate: &X509, key: &PKey<Private>) -> (SocketAddr, thread::JoinHandle<()>) {
+        let mut acceptor = SslAcceptor::mozilla_intermediate(SslMethod::tls()).unwrap();
+        acceptor.set_certificate(certificate).unwrap();
+        acceptor.set_private_key(key).unwrap();
+        let (acceptor, listener) = (acceptor.build(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = listener.local_addr().unwrap();
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming().take(2) {
+                // Who does not trust us breaks off.
+                let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
+                let mut request = [0; 4_096];
+                if stream.read(&mut request).unwrap_or(0) > 0 {
+                    let said = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 13\r\n\r\n";
+                    let _ = stream.write_all(format!("{said}{{\"Shards\":[]}}").as_bytes());
+                }
+            }
+        });
+        (address, thread)
+    }
+
+    #[test]
+    fn a_bundle_of_certificates_is_trusted_instead_of_the_systems() {
+        let ((own, key), (other, _)) = (certificate(), certificate());
+        let (address, server) = serve(&own, &key);
+        let list = |trusted: &X509| -> Result<usize, ClientError> {
+            let bundle = std::env::temp_dir().join(format!("kc-roots-{}", std::process::id()));
+            std::fs::write(&bundle, trusted.to_pem().unwrap()).unwrap();
+            let path = bundle.display().to_string();
+            let lookup = move |name: &str| (name == "AWS_CA_BUNDLE").then(|| path.clone());
+            let builder = ClientBuilder::new().endpoint(format!("https://{address}"));
+            let client = builder.credentials("k", "s").build_in(&lookup).unwrap();
+            std::fs::remove_file(bundle).unwrap();
+            client.list_shards("s", None, &Call::unbounded()).map(|page| page.shards.len())
+        };
+        let error = list(&other).unwrap_err().to_string();
+        assert!(error.contains("SSL_CERT_FILE or AWS_CA_BUNDLE"), "{error}");
+        assert_eq!(list(&own).unwrap(), 0);
+        server.join().unwrap();
+    }
+}

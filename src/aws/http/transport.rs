@@ -1,0 +1,341 @@
+//! Signed requests over a blocking HTTP client.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use ureq::http::{HeaderMap, Request, Response};
+use ureq::{Agent, Body, Timeout};
+
+use crate::aws::http::body::{self, MAX_BODY, Unread};
+use crate::aws::http::bounds::Bounds;
+use crate::aws::http::connector::SharedTls;
+use crate::aws::http::malformed::Malformed;
+use crate::aws::http::proxy::Route;
+use crate::aws::http::refusal::{Dialect, Refusal};
+use crate::aws::http::request::Outgoing;
+use crate::aws::http::resolver::CachingResolver;
+use crate::aws::http::tls::{self, Roots};
+use crate::aws::text::{cut, with_sources};
+use crate::error::client::{ClientError, ErrorClass};
+
+/// A connect in progress is the one thing that cannot be interrupted, so it is kept short.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Retries at once, uncounted: a server that has just closed a kept connection loses the request.
+const RETRIES: usize = 3;
+
+/// Smaller buffers cost a fifth to a third of the CPU time of reading; larger ones gain nothing.
+const INPUT_BUFFER: usize = 64 << 10;
+
+/// Room for the headers, of which a session token may be several KiB.
+const OUTPUT_BUFFER: usize = 32 << 10;
+
+/// An answer that is an error is a line of JSON; what is longer is no answer of Kinesis.
+const MAX_REFUSAL: u64 = 64 << 10;
+
+/// How much later than its deadline a call may end.
+///
+/// ureq copies all its settings for a request that has one of its own. Most have as much time left as the agent
+/// gives each.
+const GRAIN: Duration = Duration::from_millis(5);
+
+const USER_AGENT: &str =
+    concat!("kinesis-consumer/", env!("CARGO_PKG_VERSION"), " (+rusoto 0.48; sync)");
+
+/// Connections to one server. A clone shares them.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    agent: Agent,
+    resolver: CachingResolver,
+    deadline: Duration,
+    /// The name of the one on the way.
+    proxy: Option<Arc<str>>,
+    ended: Arc<AtomicBool>,
+    dialect: &'static Dialect,
+}
+
+/// What is between here and the server.
+pub(crate) struct Network {
+    pub(crate) proxy: Option<Route>,
+    /// Who is trusted instead of those that the system trusts.
+    pub(crate) roots: Option<Roots>,
+}
+
+/// What stands before the body of a good answer.
+pub(crate) struct Head<'a>(&'a HeaderMap);
+
+impl Head<'_> {
+    /// The server's clock, if it gave it.
+    pub(crate) fn date(&self) -> Option<SystemTime> {
+        date(self.0)
+    }
+}
+
+impl Transport {
+    /// Connections of its own, of which it keeps up to `calls` open between calls.
+    pub(crate) fn new(
+        network: &Network,
+        resolver: &CachingResolver,
+        deadline: Duration,
+        calls: usize,
+        dialect: &'static Dialect,
+    ) -> Self {
+        let config = Agent::config_builder()
+            .tls_config(tls::config(network.roots.clone()))
+            .proxy(network.proxy.as_ref().map(|route| route.proxy.clone()))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(USER_AGENT)
+            .accept_encoding("")
+            .input_buffer_size(INPUT_BUFFER)
+            .output_buffer_size(OUTPUT_BUFFER)
+            .max_idle_connections(calls)
+            .max_idle_connections_per_host(calls)
+            .timeout_global(Some(deadline))
+            .timeout_resolve(Some(CONNECT))
+            .timeout_connect(Some(CONNECT));
+        let agent = Agent::with_parts(config.build(), SharedTls::default(), resolver.clone());
+        let proxy = network.proxy.as_ref().map(|route| Arc::from(route.name.as_str()));
+        Self { agent, resolver: resolver.clone(), deadline, proxy, ended: Arc::default(), dialect }
+    }
+
+    /// Ends every call in progress and fails every later one, of all clones.
+    pub(crate) fn end(&self) {
+        // Before the connections break, or a call that sees one break tries again.
+        self.ended.store(true, Ordering::SeqCst);
+        self.agent.clone().shutdown();
+    }
+
+    /// Sends a signed request and reads its answer.
+    ///
+    /// # Errors
+    /// Whatever goes wrong, classified.
+    pub(crate) fn exchange<T>(
+        &self,
+        request: &impl Outgoing,
+        bounds: &Bounds,
+        decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, ClientError> {
+        let (head, body) = self.send(request, bounds)?.into_parts();
+        let status = head.status;
+        if !status.is_success() {
+            return body::read(body, MAX_REFUSAL, bounds.call(), |body, end| {
+                let refusal = self.refusal(bounds, status.as_u16(), &head.headers, body);
+                match end {
+                    // Only the body tells a throttled call from one that is not allowed.
+                    Err(error) if refusal.code().is_none() && status.is_client_error() => {
+                        Err(broken_refusal(bounds, status.as_u16(), &error))
+                    }
+                    _ => Err(refusal),
+                }
+            });
+        }
+        body::read(body, MAX_BODY, bounds.call(), |body, end| {
+            end.map_err(|unread| broken_body(bounds, &unread))?;
+            decode(&Head(&head.headers), body)
+                .map_err(|reason| self.malformed(bounds, &head.headers, &reason))
+        })
+    }
+
+    fn malformed(&self, bounds: &Bounds, headers: &HeaderMap, reason: &Malformed) -> ClientError {
+        let kind = header(headers, "content-type").unwrap_or_else(|| "no content type".to_owned());
+        let class = if reason.is_cut() { ErrorClass::TooLarge } else { ErrorClass::Transient };
+        let (kind, advice) = (cut(&kind), self.dialect.stranger);
+        bounds.error(class, format!("the answer ({kind}) makes no sense: {reason}; {advice}"))
+    }
+
+    fn refusal(
+        &self,
+        bounds: &Bounds,
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> ClientError {
+        let header = header(headers, "x-amzn-errortype");
+        let (operation, date) = (bounds.operation(), date(headers));
+        let refusal = Refusal { operation, status, header: header.as_deref(), date, body };
+        refusal.into_error(self.dialect)
+    }
+
+    fn send(&self, signed: &impl Outgoing, bounds: &Bounds) -> Result<Response<Body>, ClientError> {
+        let mut retries = 0;
+        loop {
+            let left = bounds.check()?;
+            if self.ended.load(Ordering::SeqCst) {
+                return Err(bounds.stopped());
+            }
+            let error = match self.attempt(signed, left) {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            if is_connect_failure(&error) {
+                self.resolver.distrust();
+            }
+            if retries == RETRIES || !may_pass(&error) {
+                return Err(unanswered(bounds, signed, self.proxy.as_deref(), &error));
+            }
+            retries += 1;
+            log::debug!("{} is sent again: {error}", bounds.operation());
+        }
+    }
+
+    fn attempt(
+        &self,
+        signed: &impl Outgoing,
+        left: Duration,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = signed.to_http()?;
+        if left + GRAIN < self.deadline {
+            return self.run_within(left, request);
+        }
+        self.agent.run(request)
+    }
+
+    /// Seldom, and out of line for the sake of the stack of the others.
+    #[cold]
+    fn run_within(
+        &self,
+        left: Duration,
+        request: Request<&[u8]>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = self.agent.configure_request(request).timeout_global(Some(left)).build();
+        self.agent.run(request)
+    }
+}
+
+/// Whether the same request may pass at once: the connection broke, the server's answer did not.
+fn may_pass(error: &ureq::Error) -> bool {
+    use ErrorKind::{NotConnected, TimedOut, WouldBlock};
+    match error {
+        ureq::Error::Io(error) => !matches!(error.kind(), NotConnected | TimedOut | WouldBlock),
+        ureq::Error::ConnectionFailed => true,
+        _ => false,
+    }
+}
+
+fn is_connect_failure(error: &ureq::Error) -> bool {
+    use ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable,
+    };
+    match error {
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            ConnectionRefused
+                | HostUnreachable
+                | NetworkUnreachable
+                | NetworkDown
+                | AddrNotAvailable
+        ),
+        ureq::Error::Timeout(Timeout::Connect)
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::NativeTls(_) => true,
+        _ => false,
+    }
+}
+
+/// There was no status line.
+fn unanswered(
+    bounds: &Bounds,
+    signed: &impl Outgoing,
+    proxy: Option<&str>,
+    error: &ureq::Error,
+) -> ClientError {
+    let server = signed.server();
+    bounds.transient(match (error, proxy) {
+        // Whose connection was to be made.
+        (ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve), proxy) => {
+            let advice = "check the endpoint, the network and any proxy";
+            let first = proxy.unwrap_or(&server);
+            format!("no connection to {first} within {CONNECT:?}; {advice}")
+        }
+        (ureq::Error::Timeout(_), _) => return bounds.late(),
+        (ureq::Error::ConnectProxyFailed(said), Some(proxy)) => {
+            let said = cut(said);
+            format!("{proxy} leads not to {server}: {said}; check what it allows, and whom")
+        }
+        (error, Some(proxy)) if is_unreached(error) => {
+            let said = with_sources(error);
+            format!("no connection to {proxy}: {said}; check that it is up, or set NO_PROXY")
+        }
+        (error, proxy) => {
+            let (said, advice) = (with_sources(error), unanswered_advice(error));
+            let by = proxy.map_or_else(String::new, |proxy| format!(" by {proxy}"));
+            format!("no answer from {server}{by}: {said}; {advice}")
+        }
+    })
+}
+
+/// There was no connection to the first host on the way.
+fn is_unreached(error: &ureq::Error) -> bool {
+    let is_tls = matches!(error, ureq::Error::NativeTls(_));
+    matches!(error, ureq::Error::HostNotFound) || is_connect_failure(error) && !is_tls
+}
+
+/// What to do about a request that nobody answered.
+fn unanswered_advice(error: &ureq::Error) -> &'static str {
+    match error {
+        ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            "check that the server is up, and the endpoint"
+        }
+        ureq::Error::Io(error) if is_out_of_files(error) => "raise the limit of open files",
+        // Of the resolver.
+        ureq::Error::Io(error) if error.kind() == ErrorKind::QuotaExceeded => {
+            "raise the limit of threads"
+        }
+        ureq::Error::HostNotFound => "check the endpoint and the region",
+        ureq::Error::NativeTls(_) => {
+            "check the endpoint, and that its certificate is trusted here: SSL_CERT_FILE or \
+             AWS_CA_BUNDLE names a file of others"
+        }
+        _ => "check the endpoint, the network and any proxy",
+    }
+}
+
+/// `EMFILE` and `ENFILE`, which have no kind of their own.
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
+}
+
+/// The body ended before its end.
+fn broken_body(bounds: &Bounds, unread: &Unread) -> ClientError {
+    let error = match unread {
+        Unread::Broken(error) => error,
+        Unread::OverBudget => {
+            return bounds.error(ErrorClass::OverBudget, "no room for the answer in the budget");
+        }
+    };
+    match error {
+        ureq::Error::Timeout(_) => bounds.late(),
+        ureq::Error::BodyExceedsLimit(limit) => {
+            let message = format!("an answer of more than {} MiB", limit >> 20);
+            bounds.error(ErrorClass::TooLarge, message)
+        }
+        ureq::Error::Io(error) => {
+            bounds.error(ErrorClass::TooLarge, format!("the answer was cut: {error}"))
+        }
+        error => bounds.transient(format!("the answer makes no sense: {}", with_sources(error))),
+    }
+}
+
+/// The answer was an error, and was cut before it told which.
+fn broken_refusal(bounds: &Bounds, status: u16, unread: &Unread) -> ClientError {
+    match unread {
+        Unread::OverBudget | Unread::Broken(ureq::Error::Timeout(_)) => bounds.late(),
+        Unread::Broken(error) => {
+            bounds.transient(format!("HTTP status {status}, and the answer was cut: {error}"))
+        }
+    }
+}
+
+/// The server's clock, if it tells it.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(&header(headers, "date")?).ok()
+}
+
+/// A header's text; what is no UTF-8 in it is replaced.
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}

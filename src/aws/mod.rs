@@ -1,0 +1,13 @@
+//! Speaks to AWS: credentials, region, endpoint, signature and HTTP. It knows no Kinesis.
+
+pub(crate) mod credentials;
+pub(crate) mod endpoint;
+pub(crate) mod environment;
+pub(crate) mod http;
+pub(crate) mod ini;
+pub(crate) mod partition;
+pub(crate) mod profile;
+pub(crate) mod region;
+pub(crate) mod sign;
+pub(crate) mod text;
+pub(crate) mod variants;

@@ -1,0 +1,203 @@
+//! Profiles: sections of the two files that Amazon's tools share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::aws::environment::{self, Lookup};
+use crate::aws::ini;
+
+/// The settings of one profile, by their names in lower case. An empty one counts as not set.
+pub(crate) type Settings = HashMap<String, String>;
+
+const CONFIG: &str = "AWS_CONFIG_FILE";
+/// The second name is that of Amazon's oldest tools.
+const PROFILE: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
+const CREDENTIALS: &str = "AWS_SHARED_CREDENTIALS_FILE";
+
+/// What both files say of the chosen profile.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    pub(crate) name: String,
+    /// `AWS_PROFILE` names it.
+    pub(crate) is_chosen: bool,
+    pub(crate) config: Section,
+    pub(crate) credentials: Section,
+}
+
+/// What one file says of a profile.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// `None` if no home directory is known.
+    path: Option<PathBuf>,
+    /// A variable names the file.
+    is_chosen: bool,
+    said: Said,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    NoFile,
+    Unreadable(String),
+    NoProfile,
+    Settings(Settings),
+}
+
+/// The name of the profile that is meant.
+pub(crate) fn name(lookup: Lookup<'_>) -> String {
+    environment::first(lookup, &PROFILE).unwrap_or_else(|| "default".to_owned())
+}
+
+/// The file of settings; `None` if no home directory is known.
+pub(crate) fn config_file(lookup: Lookup<'_>) -> Option<PathBuf> {
+    file(CONFIG, "config", lookup)
+}
+
+/// What the file of settings says under this name for the chosen profile.
+pub(crate) fn setting(lookup: Lookup<'_>, setting: &str) -> Option<String> {
+    let path = config_file(lookup)?;
+    let Said::Settings(mut settings) = read(&path, &name(lookup)) else { return None };
+    settings.remove(setting)
+}
+
+/// Whether the part of the file of settings with this name says something under another.
+pub(crate) fn has(lookup: Lookup<'_>, part: &str, setting: &str) -> bool {
+    let said = config_file(lookup).map(|path| read(&path, part));
+    matches!(said, Some(Said::Settings(settings)) if settings.contains_key(setting))
+}
+
+/// What a file says of a profile.
+///
+/// Read here, since rusoto panics on a file that it cannot open and on a line that it does not
+/// expect, and cuts session tokens at their first `=`.
+pub(crate) fn read(path: &Path, profile: &str) -> Said {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Said::NoFile,
+        Err(error) => return Said::Unreadable(error.to_string()),
+        // How one says that there is to be none.
+        Ok(_) if path == Path::new("/dev/null") || path == Path::new("NUL") => {
+            return Said::NoProfile;
+        }
+        // Reading a pipe might wait for ever.
+        Ok(data) if !data.is_file() => return Said::Unreadable("it is no regular file".to_owned()),
+        Ok(_) => {}
+    }
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Said::Unreadable(error.to_string()),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    ini::section(&text, profile).map_or(Said::NoProfile, Said::Settings)
+}
+
+fn file(variable: &str, name: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
+    if let Some(path) = environment::first(lookup, &[variable]) {
+        return Some(path.into());
+    }
+    let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    let home = PathBuf::from(environment::first(lookup, &[home])?);
+    Some(home.join(".aws").join(name))
+}
+
+impl Profile {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// If a file that a variable names cannot be read.
+    pub(crate) fn read(lookup: Lookup<'_>) -> Result<Self, String> {
+        let name = name(lookup);
+        let section = |variable: &str, usual: &str| {
+            let path = file(variable, usual, lookup);
+            let said = path.as_deref().map_or(Said::NoFile, |path| read(path, &name));
+            let is_chosen = environment::first(lookup, &[variable]).is_some();
+            let section = Section { path, is_chosen, said };
+            section.check().map_err(|why| format!("{variable}: {why}")).map(|()| section)
+        };
+        Ok(Self {
+            config: section(CONFIG, "config")?,
+            credentials: section(CREDENTIALS, "credentials")?,
+            is_chosen: environment::first(lookup, &PROFILE).is_some(),
+            name,
+        })
+    }
+
+    /// Whether either file knows it.
+    pub(crate) fn is_known(&self) -> bool {
+        [&self.config, &self.credentials].iter().any(|it| matches!(it.said, Said::Settings(_)))
+    }
+
+    /// A setting; the file of keys counts first.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.credentials.get(name).or_else(|| self.config.get(name))
+    }
+}
+
+impl Section {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let Said::Settings(settings) = &self.said else { return None };
+        settings.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The path of the file.
+    pub(crate) fn place(&self) -> String {
+        self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+
+    /// A file at the usual place may be out of reach without harm: of another user, say.
+    fn check(&self) -> Result<(), String> {
+        match &self.said {
+            Said::NoFile | Said::Unreadable(_) if self.is_chosen => Err(self.to_string()),
+            Said::Unreadable(_) => {
+                // Each question for credentials comes by here.
+                static IS_SAID: AtomicBool = AtomicBool::new(false);
+                if !IS_SAID.swap(true, Ordering::Relaxed) {
+                    log::warn!("a file of profiles cannot be read, and is passed over: {self}");
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where it was looked, and what came of it.
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(path) = &self.path else { return f.write_str("no home directory is known") };
+        write!(f, "{}: ", path.display())?;
+        f.write_str(match &self.said {
+            Said::NoFile => "no such file",
+            Said::Unreadable(why) => why,
+            Said::NoProfile => "no such profile",
+            Said::Settings(_) => "no keys",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_of_profiles_is_no_profile() {
+        assert_eq!(read(Path::new("/no/such/file"), "default"), Said::NoFile);
+        assert!(matches!(read(Path::new("/"), "default"), Said::Unreadable(_)));
+        assert_eq!(read(Path::new("/dev/null"), "default"), Said::NoProfile);
+    }
+
+    #[test]
+    fn a_file_that_a_variable_names_must_be_there() {
+        for path in ["/no/such/file", "/"] {
+            for variable in [CONFIG, CREDENTIALS] {
+                let lookup = |name: &str| (name == variable).then(|| path.to_owned());
+                let error = Profile::read(&lookup).unwrap_err();
+                assert!(error.starts_with(&format!("{variable}: {path}: ")), "{error}");
+            }
+        }
+        let none = |name: &str| (name == CONFIG || name == CREDENTIALS).then(|| "/dev/null".into());
+        assert!(!Profile::read(&none).unwrap().is_known());
+        assert!(!Profile::read(&|name| (name == "HOME").then(|| "/no".into())).unwrap().is_known());
+    }
+}

@@ -1,0 +1,165 @@
+//! Which region is meant.
+
+use crate::aws::environment::{self, Lookup};
+use crate::aws::partition;
+use crate::aws::profile;
+use crate::error::Error;
+
+/// Asked in this order, as Amazon's newer SDKs do.
+const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// The name of the region: the one that was set, else the environment's, else the profile's.
+/// `fallback` stands in for all three.
+///
+/// # Errors
+/// If there is none, or it cannot be the name of a region.
+pub(crate) fn find(
+    set: Option<&str>,
+    fallback: Option<String>,
+    lookup: Lookup<'_>,
+) -> Result<String, Error> {
+    let name = set
+        .map(str::to_owned)
+        .or_else(|| environment::first(lookup, &VARIABLES))
+        .or_else(|| profile::setting(lookup, "region"))
+        .or(fallback)
+        .ok_or_else(|| invalid(nowhere(lookup)))?;
+    // The name becomes part of a host name and of the signature.
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if name.is_empty() || name.len() > 60 || !name.bytes().all(is_name) {
+        let shown: String = name.chars().take(60).collect();
+        return Err(invalid(format!(
+            "{shown:?} is no name of a region: letters, digits and dashes, such as eu-central-1"
+        )));
+    }
+    Ok(name.to_ascii_lowercase())
+}
+
+/// The endpoint of Kinesis in a region.
+///
+/// Built from the name, so that regions newer than rusoto work as well.
+///
+/// # Errors
+/// If the region is in an isolated partition that is not known.
+pub(crate) fn endpoint(region: &str) -> Result<String, Error> {
+    let suffix = partition::suffix(region).ok_or_else(|| {
+        invalid(format!(
+            "{region:?} is in an isolated partition that is not known here: set the endpoint"
+        ))
+    })?;
+    Ok(format!("https://kinesis.{region}.{suffix}"))
+}
+
+/// Checks that an endpoint of Amazon's is in this region.
+///
+/// # Errors
+/// If it is in another, whose service refuses what is signed for this one.
+pub(crate) fn check(region: &str, host: &str) -> Result<(), Error> {
+    match partition::region_of(host) {
+        Some(other) if other != region => Err(invalid(format!(
+            "{region:?} is not that of the endpoint {host}, which is in {other}: set one of them \
+             by the other"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn nowhere(lookup: Lookup<'_>) -> String {
+    let file = profile::config_file(lookup).map(|path| path.display().to_string());
+    format!(
+        "none is set: neither by ClientBuilder::region, nor by {} or {}, nor for profile {:?} in {}",
+        VARIABLES[0],
+        VARIABLES[1],
+        profile::name(lookup),
+        file.as_deref().unwrap_or("a profile file (no home directory is known)"),
+    )
+}
+
+fn invalid(reason: String) -> Error {
+    Error::InvalidSetting { setting: "region", reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn what_is_set_goes_before_the_environment_and_that_before_the_fallback() {
+        let both = |name: &str| name.starts_with("AWS_").then(|| format!("of-{}", name.len()));
+        let second = |name: &str| match name {
+            "AWS_REGION" => Some(String::new()),
+            "AWS_DEFAULT_REGION" => Some("eu-west-9".to_owned()),
+            _ => None,
+        };
+        assert_eq!(find(Some("eu-central-1"), None, &both).unwrap(), "eu-central-1");
+        assert_eq!(find(None, Some("x-1".to_owned()), &both).unwrap(), "of-10");
+        assert_eq!(find(None, Some("x-1".to_owned()), &second).unwrap(), "eu-west-9");
+        assert_eq!(find(None, Some("x-1".to_owned()), &none).unwrap(), "x-1");
+    }
+
+    #[test]
+    fn a_region_comes_from_the_chosen_profile() {
+        let file = std::env::temp_dir().join(format!("kc-config-{}", std::process::id()));
+        std::fs::write(&file, "[default]\nregion = eu-a-1\n[profile other]\nregion=eu-b-1\n")
+            .unwrap();
+        let with = |profile: &'static str| {
+            let path = file.display().to_string();
+            move |name: &str| match name {
+                "AWS_CONFIG_FILE" => Some(path.clone()),
+                "AWS_PROFILE" => Some(profile.to_owned()),
+                _ => None,
+            }
+        };
+        assert_eq!(find(None, None, &with("")).unwrap(), "eu-a-1");
+        assert_eq!(find(None, None, &with("other")).unwrap(), "eu-b-1");
+        assert!(find(None, None, &with("third")).is_err());
+        std::fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn without_a_region_the_error_names_every_place_that_was_looked_at() {
+        let home = |name: &str| (name == "HOME" || name == "USERPROFILE").then(|| "/no".to_owned());
+        let error = find(None, None, &home).unwrap_err().to_string();
+        for place in
+            ["ClientBuilder::region", "AWS_REGION", "AWS_DEFAULT_REGION", "default", ".aws"]
+        {
+            assert!(error.contains(place), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_profile_file_that_is_none_is_no_panic() {
+        for path in ["/", "/dev/null", "/no/such/file"] {
+            let lookup = |name: &str| (name == "AWS_CONFIG_FILE").then(|| path.to_owned());
+            assert!(find(None, None, &lookup).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_part_of_a_host_name_are_refused() {
+        assert_eq!(find(Some("EU-Central-1"), None, &none).unwrap(), "eu-central-1");
+        for name in ["", "eu central", "eu.central", "eu/central", "é", "a\nb", &"x".repeat(61)] {
+            assert!(find(Some(name), None, &none).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_built_for_every_region_of_a_known_partition() {
+        assert_eq!(endpoint("eu-west-1").unwrap(), "https://kinesis.eu-west-1.amazonaws.com");
+        assert_eq!(endpoint("cn-north-1").unwrap(), "https://kinesis.cn-north-1.amazonaws.com.cn");
+        let error = endpoint("us-isox-east-1").unwrap_err().to_string();
+        assert!(error.contains("us-isox-east-1") && error.contains("set the endpoint"), "{error}");
+    }
+
+    #[test]
+    fn a_region_that_contradicts_the_endpoint_is_an_error() {
+        let host = "kinesis-fips.us-gov-west-1.amazonaws.com";
+        assert!(check("us-gov-west-1", host).is_ok() && check("eu-west-1", "localhost").is_ok());
+        let error = check("eu-west-1", host).unwrap_err().to_string();
+        assert!(error.contains("\"eu-west-1\"") && error.contains(host), "{error}");
+    }
+}

@@ -1,0 +1,45 @@
+//! Text from outside, made fit for an error and a log.
+
+use std::error::Error;
+
+/// Longer text is cut.
+const MAX: usize = 300;
+
+/// At most the first 300 characters.
+pub(crate) fn cut(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// What an error and its sources say.
+pub(crate) fn with_sources(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    cut(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::client::{ClientError, ErrorClass};
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(cut(" short "), "short");
+        assert_eq!(cut(&"é".repeat(1_000)).chars().count(), MAX + 1);
+    }
+
+    #[test]
+    fn the_sources_are_said_after_the_error() {
+        let error = ClientError::new(ErrorClass::Transient, "GetRecords", "lost");
+        let error = error.with_source(std::io::Error::other("no route"));
+        assert_eq!(with_sources(&error), "GetRecords failed: lost: no route");
+    }
+}

@@ -1,0 +1,324 @@
+//! What a client is made from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusoto_core::credential::ProvideAwsCredentials;
+
+use crate::aws::credentials::Credentials;
+use crate::aws::credentials::source::Source;
+use crate::aws::endpoint::{self, Endpoint};
+use crate::aws::environment::{self, Lookup};
+use crate::aws::http::proxy;
+use crate::aws::http::tls;
+use crate::aws::http::transport::Network;
+use crate::aws::partition;
+use crate::aws::region;
+use crate::aws::variants;
+use crate::client::kinesis::KinesisClient;
+use crate::error::{BoxError, Error};
+
+/// What a call may take if nothing else is said.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Settings of a [`KinesisClient`], from [`KinesisClient::builder`].
+///
+/// What is not set comes from the environment, as in Amazon's own tools; each setter says how.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ClientBuilder {
+    region: Option<String>,
+    endpoint: Option<String>,
+    allow_plain_http: bool,
+    deadline: Duration,
+    source: Source,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            region: None,
+            endpoint: None,
+            allow_plain_http: false,
+            deadline: DEADLINE,
+            source: Source::Chain,
+        }
+    }
+
+    /// The region, by name, such as `eu-central-1`; one that this crate has never heard of works too.
+    ///
+    /// Defaults to `AWS_REGION`, else `AWS_DEFAULT_REGION`, else the region of the profile
+    /// (`AWS_PROFILE`, or `default`) in `AWS_CONFIG_FILE`, or `~/.aws/config`. With an endpoint and
+    /// none of these: the region that the endpoint's host names if it is Amazon's, else `us-east-1`. A region that
+    /// contradicts such a host is an error.
+    pub fn region(mut self, name: impl Into<String>) -> Self {
+        self.region = Some(name.into());
+        self
+    }
+
+    /// The address of the server: scheme and host, perhaps a port, such as `http://localhost:4567`
+    /// for a server for tests, or that of a VPC endpoint.
+    ///
+    /// Defaults to `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`, else `endpoint_url` of the profile, unless
+    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`; else `https://kinesis.<region>.amazonaws.com`, or the name
+    /// that it has in the region's partition (China, the European Sovereign Cloud, the isolated ones). Where
+    /// `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT` is `true`, or the profile says so, it must be set.
+    ///
+    /// A proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `HTTP_PROXY`; not SOCKS) is used, but not on
+    /// the way to `localhost`, `127.0.0.0/8` or `::1`, nor to what `NO_PROXY` names: domains with their subdomains,
+    /// addresses, ranges such as `10.0.0.0/8`, each perhaps with a port, or `*` for all.
+    ///
+    /// Certificates are trusted that the system trusts (`SSL_CERT_FILE`), or instead those in `AWS_CA_BUNDLE`, or in
+    /// `ca_bundle` of the profile.
+    pub fn endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Whether records may go unencrypted to and from another machine.
+    ///
+    /// Defaults to `false`: `http://` is for `localhost`, `127.0.0.0/8` and `::1` alone.
+    pub fn allow_plain_http(mut self, allow: bool) -> Self {
+        self.allow_plain_http = allow;
+        self
+    }
+
+    /// What a call may take altogether, from connecting to the last byte of the answer.
+    ///
+    /// From 100 ms to 5 minutes, which is as long as a shard iterator lives; less than a second is for
+    /// tests. The system may round it up by an eighth. Connecting takes at most 3 s of it. Defaults to
+    /// 30 s; an answer of 10 MiB, the largest, takes 5 s at the 2 MB/s that a shard gives.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = limit;
+        self
+    }
+
+    /// An access key that does not expire.
+    ///
+    /// Without this or one of the next three, credentials are looked for in this order:
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the environment; the
+    /// `credential_process` of the profile, then its keys in `AWS_SHARED_CREDENTIALS_FILE` or
+    /// `~/.aws/credentials`, then those in its config file; the container's metadata (without a token file);
+    /// the instance's metadata (version 1 only), at `AWS_EC2_METADATA_SERVICE_ENDPOINT` if that is set, and not
+    /// if `AWS_EC2_METADATA_DISABLED` is `true`. The first that is set up counts. If it fails, or needs what is
+    /// not supported (a role, SSO, a web identity, a token file), that is the error of each call: of class
+    /// [`Fatal`](crate::ErrorClass::Fatal) if only another setting can help, else
+    /// [`Transient`](crate::ErrorClass::Transient). [`credentials_fn`](Self::credentials_fn) does the rest.
+    pub fn credentials(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.source = Source::Static(Arc::new(Credentials::new(key, secret)));
+        self
+    }
+
+    /// A temporary access key with its session token. Once it has expired, every call fails.
+    pub fn session_credentials(
+        mut self,
+        key: impl Into<String>,
+        secret: impl Into<String>,
+        token: impl Into<String>,
+    ) -> Self {
+        let credentials = Credentials::new(key, secret).with_session_token(token);
+        self.source = Source::Static(Arc::new(credentials));
+        self
+    }
+
+    /// A provider of rusoto's kind, such as `rusoto_sts::StsAssumeRoleSessionCredentialsProvider`.
+    ///
+    /// It is asked on a thread and in a tokio runtime of its own, one question at a time, for at most
+    /// 10 s. Its answer is kept until five minutes before it expires, or until the service refuses
+    /// it; it need not keep it itself. An error is not kept.
+    pub fn credentials_provider(
+        mut self,
+        provider: impl ProvideAwsCredentials + Send + Sync + 'static,
+    ) -> Self {
+        self.source = Source::Provider(Arc::new(provider));
+        self
+    }
+
+    /// A closure that gets credentials, and may block.
+    ///
+    /// It is called like a provider, but cannot be given up: a call that needs its answer fails at
+    /// its deadline, while dropping the last clone of the client waits until the closure returns.
+    pub fn credentials_fn(
+        mut self,
+        function: impl Fn() -> Result<Credentials, BoxError> + Send + Sync + 'static,
+    ) -> Self {
+        self.source = Source::Function(Arc::new(function));
+        self
+    }
+
+    /// Checks the settings and makes the client. Nothing is sent yet, and no credentials are asked
+    /// for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] with the name of the setter, also for what the environment set.
+    pub fn build(self) -> Result<KinesisClient, Error> {
+        self.build_in(&environment::process)
+    }
+
+    pub(crate) fn build_in(self, lookup: Lookup<'_>) -> Result<KinesisClient, Error> {
+        self.check()?;
+        let endpoint = endpoint::find(self.endpoint.as_deref(), lookup)?;
+        let endpoint =
+            endpoint.map(|url| Endpoint::parse(&url, self.allow_plain_http)).transpose()?;
+        variants::check(endpoint.is_some(), lookup)?;
+        let fallback = endpoint.as_ref().map(|endpoint| {
+            partition::region_of(endpoint.host()).unwrap_or("us-east-1").to_owned()
+        });
+        let region = region::find(self.region.as_deref(), fallback, lookup)?;
+        let endpoint = match endpoint {
+            Some(endpoint) => endpoint,
+            None => Endpoint::parse(&region::endpoint(&region)?, false)?,
+        };
+        region::check(&region, endpoint.host())?;
+        let network = Network {
+            proxy: proxy::find(&endpoint, lookup)?,
+            roots: tls::roots(&endpoint, lookup)?,
+        };
+        Ok(KinesisClient::with(region, endpoint, network, self.deadline, self.source))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let invalid = |setting, reason: &str| {
+            Err(Error::InvalidSetting { setting, reason: reason.to_owned() })
+        };
+        if !(Duration::from_millis(100)..=Duration::from_secs(300)).contains(&self.deadline) {
+            return invalid("deadline", "it must be from 100 ms to 5 minutes");
+        }
+        match &self.source {
+            Source::Static(credentials) => {
+                credentials.check().or_else(|reason| invalid("credentials", reason))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
+    fn setting(builder: ClientBuilder) -> &'static str {
+        match builder.build_in(&none).unwrap_err() {
+            Error::InvalidSetting { setting, .. } => setting,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn endpoint_and_region_complete_each_other() {
+        let place = |builder: ClientBuilder, lookup: Lookup<'_>| {
+            let client = builder.build_in(lookup).unwrap();
+            (client.region().to_owned(), client.endpoint().to_owned())
+        };
+        let own =
+            |region: &str| (region.to_owned(), format!("https://kinesis.{region}.amazonaws.com"));
+        let new = ClientBuilder::new;
+        assert_eq!(place(new().region("eu-x-1"), &none), own("eu-x-1"));
+        let vpc = "https://v.kinesis.eu-x-1.vpce.amazonaws.com";
+        assert_eq!(place(new().endpoint(vpc), &none), ("eu-x-1".to_owned(), vpc.to_owned()));
+        let local = "http://127.0.0.1:4567";
+        assert_eq!(place(new().endpoint(local), &none), ("us-east-1".to_owned(), local.to_owned()));
+        let all = |name: &str| match name {
+            "AWS_REGION" => Some("eu-env-1".to_owned()),
+            "AWS_ENDPOINT_URL" => Some(local.to_owned()),
+            _ => None,
+        };
+        assert_eq!(place(new(), &all), ("eu-env-1".to_owned(), local.to_owned()));
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let good = || ClientBuilder::new().region("eu-central-1");
+        assert_eq!(setting(ClientBuilder::new()), "region");
+        assert_eq!(setting(good().region("a b")), "region");
+        assert_eq!(setting(good().endpoint("http://example.com")), "endpoint");
+        assert_eq!(setting(good().credentials("", "s")), "credentials");
+        assert_eq!(setting(good().session_credentials("k", "s", "\n")), "credentials");
+        assert_eq!(setting(good().deadline(Duration::from_millis(99))), "deadline");
+        assert_eq!(setting(good().deadline(Duration::from_secs(301))), "deadline");
+        assert!(
+            good().endpoint("http://example.com").allow_plain_http(true).build_in(&none).is_ok()
+        );
+    }
+
+    /// A lookup of one variable.
+    fn only(variable: &'static str, value: &str) -> impl Fn(&str) -> Option<String> + use<> {
+        let value = value.to_owned();
+        move |name| (name == variable).then(|| value.clone())
+    }
+
+    #[test]
+    fn an_endpoint_of_another_kind_that_is_demanded_must_be_set() {
+        let good = || ClientBuilder::new().region("us-east-1");
+        for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
+            let error = good().build_in(&only(variable, "true")).unwrap_err().to_string();
+            assert!(error.starts_with("endpoint: ") && error.contains(variable), "{error}");
+            let error = good().build_in(&only(variable, "1")).unwrap_err().to_string();
+            assert!(error.contains("neither true nor false"), "{error}");
+            assert!(good().build_in(&only(variable, "false")).is_ok());
+            let fips = "https://kinesis-fips.us-east-1.amazonaws.com";
+            assert!(good().endpoint(fips).build_in(&only(variable, "TRUE")).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_profile_may_demand_it_and_may_name_the_endpoint() {
+        let path = std::env::temp_dir().join(format!("kc-endpoint-{}", std::process::id()));
+        let built = |text: &str| {
+            std::fs::write(&path, format!("[default]\nregion = eu-x-1\n{text}\n")).unwrap();
+            let lookup = only("AWS_CONFIG_FILE", &path.display().to_string());
+            let client = ClientBuilder::new().build_in(&lookup);
+            client.map(|client| client.endpoint().to_owned()).map_err(|error| error.to_string())
+        };
+        let demanded = built("use_fips_endpoint = true").unwrap_err();
+        assert!(demanded.contains("use_fips_endpoint of profile \"default\""), "{demanded}");
+        assert!(built("use_fips_endpoint = false").is_ok());
+        let local = "http://127.0.0.1:4566";
+        assert_eq!(built(&format!("endpoint_url = {local}")).unwrap(), local);
+        let services = "services = mine\n[services mine]\nkinesis =\n  endpoint_url = http://x\n";
+        assert!(built(services).unwrap_err().contains("[services mine]"));
+        let other = "services = mine\n[services mine]\ns3 =\n  endpoint_url = http://x\n";
+        assert_eq!(built(other).unwrap(), "https://kinesis.eu-x-1.amazonaws.com");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_region_that_contradicts_the_endpoint_is_an_error() {
+        let endpoint = "https://kinesis.us-gov-west-1.amazonaws.com";
+        let builder = || ClientBuilder::new().endpoint(endpoint);
+        assert_eq!(builder().build_in(&none).unwrap().region(), "us-gov-west-1");
+        assert_eq!(setting(builder().region("eu-west-1")), "region");
+        assert!(builder().build_in(&only("AWS_REGION", "eu-west-1")).is_err());
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_read_are_an_error() {
+        let empty = std::env::temp_dir().join(format!("kc-bundle-{}", std::process::id()));
+        std::fs::write(&empty, "no certificate").unwrap();
+        let good = || ClientBuilder::new().region("eu-x-1");
+        for path in ["/no/such/bundle", empty.to_str().unwrap()] {
+            let lookup = only("AWS_CA_BUNDLE", path);
+            let error = good().build_in(&lookup).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("AWS_CA_BUNDLE: {path}: ")), "{error}");
+            assert!(good().endpoint("http://127.0.0.1:1").build_in(&lookup).is_ok(), "no TLS");
+        }
+        std::fs::remove_file(&empty).unwrap();
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let good = || ClientBuilder::new().region("eu-central-1");
+        for builder in [
+            good().session_credentials("visible1", "visible2", "visible3"),
+            good().credentials_fn(|| Ok(Credentials::new("visible1", "visible2"))),
+        ] {
+            let shown = format!("{builder:?} ");
+            let shown = shown + &format!("{:?}", builder.build_in(&none).unwrap());
+            assert!(shown.contains("eu-central-1") && !shown.contains("visible"), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The client for Amazon Kinesis: rusoto's types and signatures over a blocking HTTP client.
+
+pub(crate) mod builder;
+mod decode;
+mod lenient;
+mod listing;
+mod refusals;
+#[cfg(test)]
+mod variables_tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusoto_core::Region;
+use rusoto_kinesis::GetShardIteratorInput;
+use serde::Serialize;
+use ureq::http::{self, HeaderMap, Uri};
+
+use crate::aws::credentials::Credentials;
+use crate::aws::credentials::cache::CredentialsCache;
+use crate::aws::credentials::source::Source;
+use crate::aws::endpoint::Endpoint;
+use crate::aws::http::bounds::Bounds;
+use crate::aws::http::malformed::Malformed;
+use crate::aws::http::request::Outgoing;
+use crate::aws::http::request::SHARED;
+use crate::aws::http::resolver::CachingResolver;
+use crate::aws::http::transport::{Head, Network, Transport};
+use crate::aws::sign::Signer;
+use crate::client::Client;
+use crate::client::kinesis::builder::ClientBuilder;
+use crate::client::kinesis::listing::Listing;
+use crate::client::kinesis::refusals::KINESIS;
+use crate::control::call::Call;
+use crate::error::Error;
+use crate::error::client::{ClientError, ErrorClass};
+use crate::model::listed::{ShardPage, StreamStatus};
+use crate::model::position::IteratorType;
+use crate::model::token::{ShardIterator, Token};
+use crate::record::answer::Answer;
+
+/// How many connections a client keeps that is used by hand.
+const CONNECTIONS: usize = 8;
+/// A consumer keeps one connection for each shard, whose number is not known when it begins: this is
+/// more shards than a process has threads for.
+const SESSION_CONNECTIONS: usize = 20_000;
+/// The client for Amazon Kinesis Data Streams, and for servers that speak like it.
+///
+/// It needs no runtime, and works inside one's threads as well as anywhere else. A clone shares the
+/// connections. Every call ends at its deadline, which covers connecting, headers and body.
+///
+/// Interrupting a session ends its calls at once, save one that is looking up or connecting to the
+/// server, which takes at most 3 s each. Answers are limited to 32 MiB, three times Amazon's largest.
+/// At level `debug` the crates below log every request, and rusoto logs listings, but nobody logs
+/// credentials or records, save a provider of rusoto's that was given. At `trace` `ureq_proto` logs both.
+///
+/// ```
+/// use kinesis_consumer::KinesisClient;
+///
+/// // A server for tests on this machine; without an endpoint it is Amazon's.
+/// let client = KinesisClient::builder()
+///     .region("eu-central-1")
+///     .endpoint("http://localhost:4567")
+///     .credentials("key", "secret")
+///     .build()?;
+/// assert_eq!(client.region(), "eu-central-1");
+/// # Ok::<(), kinesis_consumer::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct KinesisClient {
+    shared: Arc<Shared>,
+    transport: Transport,
+}
+
+/// What `GetRecords` is asked.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RecordsInput<'a> {
+    limit: u32,
+    shard_iterator: &'a str,
+}
+
+/// A request that is signed when it is sent.
+struct Post<'a> {
+    shared: &'a Shared,
+    credentials: &'a Credentials,
+    target: &'static str,
+    body: &'a [u8],
+}
+
+/// What a client and its sessions have in common.
+struct Shared {
+    region: Region,
+    endpoint: Endpoint,
+    network: Network,
+    deadline: Duration,
+    credentials: CredentialsCache,
+    signer: Signer,
+    resolver: CachingResolver,
+}
+
+impl KinesisClient {
+    /// A client with settings of its own.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// A client with all its settings from the environment, as [`ClientBuilder`] describes.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] if there is no region, or a variable holds what cannot be right.
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// The name of the region.
+    pub fn region(&self) -> &str {
+        self.shared.region.name()
+    }
+
+    /// The address of the server.
+    pub fn endpoint(&self) -> &str {
+        self.shared.endpoint.url()
+    }
+
+    fn with(
+        region: String,
+        endpoint: Endpoint,
+        network: Network,
+        deadline: Duration,
+        source: Source,
+    ) -> Self {
+        let resolver = CachingResolver::new();
+        let transport = Transport::new(&network, &resolver, deadline, CONNECTIONS, &KINESIS);
+        let signer = Signer::new(endpoint.host_header(), region.clone());
+        let region = Region::Custom { name: region, endpoint: endpoint.url().to_owned() };
+        let credentials = CredentialsCache::new(source);
+        let shared = Shared { region, endpoint, network, deadline, credentials, signer, resolver };
+        Self { shared: Arc::new(shared), transport }
+    }
+
+    fn bounds(&self, operation: &'static str, call: &Call) -> Bounds {
+        Bounds::new(operation, call, self.shared.deadline)
+    }
+
+    /// Runs a call that needs credentials, and has them replaced if the service refuses them.
+    fn signed<T>(
+        &self,
+        bounds: &Bounds,
+        call: impl FnOnce(&Credentials) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        bounds.check()?;
+        let credentials = self.shared.credentials.get(bounds)?;
+        let cache = &self.shared.credentials;
+        call(&credentials).inspect(|_| cache.accepted(&credentials)).map_err(|error| {
+            let is_refused = error.class() == ErrorClass::Credentials;
+            match is_refused && cache.refused(&credentials) {
+                true => error.with_new_keys_refused(),
+                false => error,
+            }
+        })
+    }
+
+    /// One call without rusoto's generated client, which copies answers several times.
+    fn post<T>(
+        &self,
+        bounds: &Bounds,
+        target: &'static str,
+        input: &impl Serialize,
+        decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, ClientError> {
+        self.signed(bounds, |credentials| {
+            let mut body = Vec::with_capacity(SHARED);
+            serde_json::to_writer(&mut body, input).expect("inputs are plain strings and numbers");
+            let request = Post { shared: &self.shared, credentials, target, body: &body };
+            self.transport.exchange(&request, bounds, decode)
+        })
+    }
+
+    fn list<T>(
+        &self,
+        bounds: Bounds,
+        call: impl FnOnce(&Listing) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        self.signed(&bounds, |credentials| {
+            let (transport, region) = (self.transport.clone(), self.shared.region.clone());
+            call(&Listing::new(transport, credentials, region, bounds.clone()))
+        })
+    }
+}
+
+impl Client for KinesisClient {
+    fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
+        self.list(self.bounds("DescribeStreamSummary", call), |listing| listing.describe(stream))
+    }
+
+    fn list_shards(
+        &self,
+        stream: &str,
+        token: Option<&str>,
+        call: &Call,
+    ) -> Result<ShardPage, ClientError> {
+        self.list(self.bounds("ListShards", call), |listing| listing.list(stream, token))
+    }
+
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        at: &IteratorType,
+        call: &Call,
+    ) -> Result<ShardIterator, ClientError> {
+        let input = iterator_input(stream, shard, at);
+        let bounds = self.bounds("GetShardIterator", call);
+        self.post(&bounds, "Kinesis_20131202.GetShardIterator", &input, |head, body| {
+            Ok(ShardIterator::new(decode::shard_iterator(body)?, head.date()))
+        })
+    }
+
+    fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
+        let input = RecordsInput { limit, shard_iterator: token.as_str() };
+        let bounds = self.bounds("GetRecords", call);
+        self.post(&bounds, "Kinesis_20131202.GetRecords", &input, |head, body| {
+            let answer = decode::records(body, call.budget())?;
+            Ok(answer.with_server_time(head.date()))
+        })
+    }
+
+    fn place(&self) -> Option<String> {
+        Some(format!("region {}, {}", self.region(), self.endpoint()))
+    }
+
+    fn session(&self) -> Option<Arc<dyn Client>> {
+        let shared = self.shared.clone();
+        let transport = Transport::new(
+            &shared.network,
+            &shared.resolver,
+            shared.deadline,
+            SESSION_CONNECTIONS,
+            &KINESIS,
+        );
+        Some(Arc::new(Self { shared, transport }))
+    }
+
+    fn interrupt(&self) {
+        self.transport.end();
+    }
+}
+
+impl Outgoing for Post<'_> {
+    fn uri(&self) -> Result<Uri, http::Error> {
+        Ok(self.shared.endpoint.uri().clone())
+    }
+
+    fn headers(&self) -> Result<HeaderMap, http::Error> {
+        let now = SystemTime::now();
+        Ok(self.shared.signer.sign(self.credentials, self.target, self.body, now))
+    }
+
+    fn body(&self) -> &[u8] {
+        self.body
+    }
+}
+
+impl fmt::Debug for KinesisClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KinesisClient")
+            .field("region", &self.region())
+            .field("endpoint", &self.endpoint())
+            .field("deadline", &self.shared.deadline)
+            .field("credentials", self.shared.credentials.source())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// Reads the JSON that `GetRecords` answers with, for a [`Client`] over another HTTP library.
+    ///
+    /// # Errors
+    /// [`ErrorClass::TooLarge`] if it ends too early, [`ErrorClass::Transient`] if it makes no sense. The
+    /// text never holds a part of the answer.
+    pub fn from_json(body: &[u8]) -> Result<Self, ClientError> {
+        answer(body)
+    }
+}
+
+/// What `GetRecords` answered.
+pub(crate) fn answer(body: &[u8]) -> Result<Answer, ClientError> {
+    decode::records(body, None).map_err(|reason| {
+        let class = if reason.is_cut() { ErrorClass::TooLarge } else { ErrorClass::Transient };
+        ClientError::new(class, "GetRecords", format!("the answer makes no sense: {reason}"))
+    })
+}
+
+fn iterator_input(stream: &str, shard: &str, at: &IteratorType) -> GetShardIteratorInput {
+    use IteratorType::{AfterSequenceNumber, AtSequenceNumber, AtTimestamp, Latest, TrimHorizon};
+    let (kind, number, time) = match at {
+        AtSequenceNumber(number) => ("AT_SEQUENCE_NUMBER", Some(number), None),
+        AfterSequenceNumber(number) => ("AFTER_SEQUENCE_NUMBER", Some(number), None),
+        AtTimestamp(time) => ("AT_TIMESTAMP", None, Some(seconds(*time))),
+        TrimHorizon => ("TRIM_HORIZON", None, None),
+        Latest => ("LATEST", None, None),
+    };
+    GetShardIteratorInput {
+        stream_name: stream.to_owned(),
+        shard_id: shard.to_owned(),
+        shard_iterator_type: kind.to_owned(),
+        starting_sequence_number: number.map(|number| number.as_str().to_owned()),
+        timestamp: time,
+    }
+}
+
+/// Seconds since 1970 in whole milliseconds, as the service counts; earlier times are 1970, before
+/// which there is no record.
+fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_iterator_type_is_sent_with_its_argument() {
+        let json = |at| serde_json::to_string(&iterator_input("s", "shard", &at)).unwrap();
+        let rest = |kind: &str, more: &str| {
+            format!(r#"{{"ShardId":"shard","ShardIteratorType":"{kind}",{more}"StreamName":"s""#)
+        };
+        let number = || "42".parse().unwrap();
+        let starting = r#""StartingSequenceNumber":"42","#;
+        let at = json(IteratorType::AtSequenceNumber(number()));
+        assert_eq!(at, rest("AT_SEQUENCE_NUMBER", starting) + "}");
+        let after = json(IteratorType::AfterSequenceNumber(number()));
+        assert_eq!(after, rest("AFTER_SEQUENCE_NUMBER", starting) + "}");
+        assert_eq!(json(IteratorType::TrimHorizon), rest("TRIM_HORIZON", "") + "}");
+        assert_eq!(json(IteratorType::Latest), rest("LATEST", "") + "}");
+        let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_999_999);
+        let time = json(IteratorType::AtTimestamp(time));
+        assert_eq!(time, rest("AT_TIMESTAMP", "") + r#","Timestamp":1700000000.123}"#);
+        let before = json(IteratorType::AtTimestamp(UNIX_EPOCH - Duration::from_secs(1)));
+        assert!(before.ends_with(r#""Timestamp":0.0}"#), "{before}");
+    }
+
+    #[test]
+    fn a_stopped_client_and_a_stopped_call_answer_at_once() {
+        // No server is there: only what is stopped before it connects can answer like this.
+        let client = KinesisClient::builder()
+            .endpoint("http://127.0.0.1:1")
+            .credentials("k", "s")
+            .build()
+            .unwrap();
+        let session = client.session().unwrap();
+        session.interrupt();
+        let error = session.describe_stream("s", &Call::unbounded()).unwrap_err();
+        assert!(error.to_string().contains("has stopped"), "{error}");
+
+        let (stop, stopped) = crossbeam_channel::bounded(0);
+        drop(stop);
+        let error = client.list_shards("s", None, &Call::new(stopped)).unwrap_err();
+        assert!(error.to_string().contains("has stopped"), "{error}");
+        let error = client.list_shards("s", None, &Call::unbounded()).unwrap_err();
+        assert!(error.to_string().contains("http://127.0.0.1:1"), "{error}");
+    }
+}
