@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::model::notice::Notice;
 use crate::model::position::IteratorType;
 use crate::observe::audience::Audience;
+#[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
 
 /// The most records that Amazon gives in one answer.

@@ -1,4 +1,4 @@
-//! The form of the files of profiles. Pure.
+//! The form of the files of profiles.
 
 use crate::aws::profile::Settings;
 

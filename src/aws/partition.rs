@@ -1,4 +1,4 @@
-//! Amazon's partitions: from a region to the names of its hosts, and back. Pure.
+//! Amazon's partitions: from a region to the names of its hosts, and back.
 
 /// Regions under one set of names.
 struct Partition {

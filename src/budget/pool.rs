@@ -1,4 +1,4 @@
-//! Buffers that are kept for the next answers. Pure.
+//! Buffers that are kept for the next answers.
 
 #[cfg(feature = "kpl")]
 use std::any::Any;

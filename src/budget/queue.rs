@@ -1,4 +1,4 @@
-//! Who may have how much of a budget, and who waits. Pure.
+//! Who may have how much of a budget, and who waits.
 
 use std::collections::VecDeque;
 

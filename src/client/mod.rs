@@ -73,13 +73,13 @@ pub trait Client: Send + Sync {
     /// The state of a stream (`DescribeStreamSummary`).
     ///
     /// # Errors
-    /// [`ErrorClass::NotFound`] if there is no such stream.
+    /// [`ErrorClass::NotFound`](crate::ErrorClass::NotFound) if there is no such stream.
     fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError>;
 
     /// One page of a stream's shards (`ListShards`): the first, or the one that `token` names.
     ///
     /// # Errors
-    /// [`ErrorClass::ExpiredNextToken`] makes the caller start again at the first page.
+    /// [`ErrorClass::ExpiredNextToken`](crate::ErrorClass::ExpiredNextToken) makes the caller start again at the first page.
     fn list_shards(
         &self,
         stream: &str,
@@ -90,8 +90,8 @@ pub trait Client: Send + Sync {
     /// A token for reading a shard (`GetShardIterator`).
     ///
     /// # Errors
-    /// [`ErrorClass::InvalidArgument`] for a number that the shard does not know,
-    /// [`ErrorClass::NotFound`] if there is no such stream or shard.
+    /// [`ErrorClass::InvalidArgument`](crate::ErrorClass::InvalidArgument) for a number that the shard does not know,
+    /// [`ErrorClass::NotFound`](crate::ErrorClass::NotFound) if there is no such stream or shard.
     fn get_shard_iterator(
         &self,
         stream: &str,
@@ -103,7 +103,7 @@ pub trait Client: Send + Sync {
     /// The next records of a shard (`GetRecords`), at most `limit`.
     ///
     /// # Errors
-    /// [`ErrorClass::ExpiredIterator`] for a token older than five minutes.
+    /// [`ErrorClass::ExpiredIterator`](crate::ErrorClass::ExpiredIterator) for a token older than five minutes.
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError>;
 
     /// Where it reads, for people: the region and the endpoint, say, and never a credential. It is logged when a

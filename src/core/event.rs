@@ -1,4 +1,4 @@
-//! What passes between those who decide and the threads that do it. Pure.
+//! What passes between those who decide and the threads that do it.
 
 use std::time::Duration;
 

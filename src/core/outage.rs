@@ -1,4 +1,4 @@
-//! What a failure that many shards share is worth in the log: one warning, however many they are. Pure.
+//! What a failure that many shards share is worth in the log: one warning, however many they are.
 
 use std::collections::BTreeMap;
 use std::fmt;

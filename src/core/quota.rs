@@ -1,4 +1,4 @@
-//! How many lines of one kind the log gets in one go. Pure.
+//! How many lines of one kind the log gets in one go.
 
 use std::time::Duration;
 

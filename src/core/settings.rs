@@ -1,4 +1,4 @@
-//! The settings that decisions are made by: plain values, without anybody to call. Pure.
+//! The settings that decisions are made by: plain values, without anybody to call.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use crate::model::position::IteratorType;
 /// What to do when a stored position is [`Gap::Foreign`](crate::Gap::Foreign) or
 /// [`Gap::Recreated`](crate::Gap::Recreated) at the start.
 ///
-/// A stream that is deleted and created again while it is read always stops with [`Error::Gap`]: the new
+/// A stream that is deleted and created again while it is read always stops with [`Error::Gap`](crate::Error::Gap): the new
 /// one may have other shards. The next start decides by this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnGap {
-    /// Stop with [`Error::Gap`].
+    /// Stop with [`Error::Gap`](crate::Error::Gap).
     #[default]
     Fail,
     /// Forget the position, and read the shard from its oldest record.

@@ -1,4 +1,4 @@
-//! Batches that wait until the handler is to have them again. Pure.
+//! Batches that wait until the handler is to have them again.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};

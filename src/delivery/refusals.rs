@@ -1,4 +1,4 @@
-//! How loudly it is said that the handler fails: few lines, however often it does. Pure.
+//! How loudly it is said that the handler fails: few lines, however often it does.
 
 use std::fmt;
 use std::time::Duration;

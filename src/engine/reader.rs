@@ -8,17 +8,14 @@ use crossbeam_channel::{Receiver, Sender, select_biased};
 
 use crate::budget::room::Room;
 use crate::control::call::Call;
-use crate::core::event::Event;
-use crate::core::event::{Ending, Proof};
+use crate::core::event::{Ending, Event, Proof};
 use crate::core::shard::Poller;
 use crate::core::shard::step::{Delivery, Outcome, Step};
 use crate::delivery::batch::Batch;
 use crate::delivery::commits::ShardCommits;
 use crate::delivery::in_flight::Slots;
-use crate::engine::Run;
-use crate::error::client::ClientError;
-#[cfg(feature = "kpl")]
-use crate::error::client::ErrorClass;
+use crate::engine::run::Run;
+use crate::error::client::{ClientError, ErrorClass};
 use crate::model::notice::{Notice, ShardState};
 use crate::model::position::Position;
 use crate::model::token::Token;

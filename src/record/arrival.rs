@@ -1,4 +1,4 @@
-//! When a record arrived, if that is known. Pure.
+//! When a record arrived, if that is known.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

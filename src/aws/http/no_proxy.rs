@@ -1,4 +1,4 @@
-//! Which hosts are reached without the proxy. Pure.
+//! Which hosts are reached without the proxy.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Until when nothing of a shard can be missing. Pure.
+//! Until when nothing of a shard can be missing.
 
 use std::time::{Duration, SystemTime};
 

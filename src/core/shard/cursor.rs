@@ -1,4 +1,4 @@
-//! How far a shard has been read, and where its next token starts. Pure.
+//! How far a shard has been read, and where its next token starts.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! What the answers for a shard claim and nothing proves yet. Pure.
+//! What the answers for a shard claim and nothing proves yet.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What one shard's thread does next. Pure.
+//! What one shard's thread does next.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

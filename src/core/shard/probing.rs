@@ -1,4 +1,4 @@
-//! Reading on quickly after a token was replaced. Pure.
+//! Reading on quickly after a token was replaced.
 
 use std::time::Duration;
 

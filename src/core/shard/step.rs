@@ -1,4 +1,4 @@
-//! What a poller asks for, and what comes of it. Pure.
+//! What a poller asks for, and what comes of it.
 
 use std::time::{Duration, SystemTime};
 

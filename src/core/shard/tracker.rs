@@ -1,4 +1,4 @@
-//! The committed prefix of one shard: what may be stored. Pure.
+//! The committed prefix of one shard: what may be stored.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Ends of shards that are claimed, until a listing tells whether they are true. Pure.
+//! Ends of shards that are claimed, until a listing tells whether they are true.
 
 use std::collections::BTreeSet;
 

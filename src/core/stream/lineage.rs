@@ -1,4 +1,4 @@
-//! Which shards may be read now, and from what position. Pure.
+//! Which shards may be read now, and from what position.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

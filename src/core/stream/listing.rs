@@ -1,4 +1,4 @@
-//! Listing a stream's shards: what to do about each outcome. Pure.
+//! Listing a stream's shards: what to do about each outcome.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What must be there and no listing has shown yet, and since when it is looked for. Pure.
+//! What must be there and no listing has shown yet, and since when it is looked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

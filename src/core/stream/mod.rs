@@ -1,4 +1,4 @@
-//! What the consumer as a whole does next. Pure.
+//! What the consumer as a whole does next.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The pages of one listing, from the first to the last. Pure.
+//! The pages of one listing, from the first to the last.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

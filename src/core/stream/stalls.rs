@@ -1,4 +1,4 @@
-//! Which shards have made no progress for too long. Pure.
+//! Which shards have made no progress for too long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Where a shard starts. Pure.
+//! Where a shard starts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The family tree of a stream's shards, as far as it is listed. Pure.
+//! The family tree of a stream's shards, as far as it is listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! When the positions that wait in the trackers are written. Pure.
+//! When the positions that wait in the trackers are written.
 
 use std::time::Duration;
 

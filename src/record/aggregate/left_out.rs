@@ -1,4 +1,4 @@
-//! Whether user records are left out though nothing was split or merged. Pure.
+//! Whether user records are left out though nothing was split or merged.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! An aggregate: keys, and user records that name them by their places. It is read where it stands. Pure.
+//! An aggregate: keys, and user records that name them by their places. It is read where it stands.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Records that Amazon's producer library has aggregated, taken apart. Pure.
+//! Records that Amazon's producer library has aggregated, taken apart.
 //!
 //! An aggregate is one record whose data is a magic number, a message of protocol buffers, and the MD5 of the
 //! message. Nothing of it is copied but its keys: user records share the data of the answer.

@@ -1,4 +1,4 @@
-//! The fields of a message of protocol buffers, one after the other, without a copy. Pure.
+//! The fields of a message of protocol buffers, one after the other, without a copy.
 
 /// How deep groups may stand in each other, as with prost.
 const DEPTH: u32 = 100;

@@ -49,10 +49,10 @@ use crate::store::sqlite::builder::SqliteStoreBuilder;
 ///
 /// # Errors
 /// Each names the file and what to do. A file that another connection keeps locked, a full disk and a
-/// failed read or write may pass, so the consumer tries again ([`Retry`](super::StoreErrorKind::Retry)), at
+/// failed read or write may pass, so the consumer tries again ([`Retry`](crate::StoreErrorKind::Retry)), at
 /// the start as well as later;
 /// a file that is damaged, read-only, moved away, not SQLite's, another program's or written by a newer
-/// version of this library stops it ([`Fatal`](super::StoreErrorKind::Fatal)).
+/// version of this library stops it ([`Fatal`](crate::StoreErrorKind::Fatal)).
 #[derive(Debug)]
 pub struct SqliteStore {
     application: String,
