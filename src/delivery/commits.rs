@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::core::event::Event;
 use crate::core::settings::StoreEvery;
+use crate::core::shard::step::Write;
 use crate::core::shard::tracker::Tracker;
 use crate::error::Error;
 use crate::error::store::StoreError;
@@ -173,11 +174,10 @@ impl ShardCommits {
             return Ok(());
         }
         self.flush().map_err(|source| {
-            let (stream, shard) = (self.stream.to_string(), self.shard.to_string());
-            let unstored = Event::Unstored { shard: shard.clone(), error: source.clone() };
+            let unstored = Event::Unstored { shard: self.shard.to_string(), error: source.clone() };
             // After the consumer's end the caller alone learns of it, and may commit again.
             let _ = self.events.send(unstored);
-            Error::Store { stream, shard: Some(shard), source }
+            Error::of_store(&self.stream, Some(&self.shard), source)
         })
     }
 
@@ -218,12 +218,12 @@ impl ShardCommits {
     }
 
     /// Stores a position that no commit stands behind: where reading starts.
-    pub(crate) fn begin(&self, at: &Position, reset: bool) -> Result<(), StoreError> {
-        self.begins(at, reset).inspect_err(|_| self.status.unstored())
+    pub(crate) fn begin(&self, at: &Position, how: Write) -> Result<(), StoreError> {
+        self.begins(at, how).inspect_err(|_| self.status.unstored())
     }
 
-    fn begins(&self, at: &Position, reset: bool) -> Result<(), StoreError> {
-        if !reset {
+    fn begins(&self, at: &Position, how: Write) -> Result<(), StoreError> {
+        if how == Write::Forward {
             self.store.update_shard_iterator(&self.stream, &self.shard, at)?;
             self.tracker.lock().stored(at.clone());
             return Ok(());

@@ -156,10 +156,8 @@ impl Run<'_> {
 
     /// The last attempt to store what could not be stored before.
     fn flush_last(&self) -> Result<(), Error> {
-        flush_all(&self.engine.registry.all_commits()).map_err(|(shard, source)| {
-            let stream = self.engine.stream.to_string();
-            Error::Store { stream, shard: Some(shard), source }
-        })
+        flush_all(&self.engine.registry.all_commits())
+            .map_err(|(shard, source)| Error::of_store(&self.engine.stream, Some(&shard), source))
     }
 }
 

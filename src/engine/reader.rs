@@ -10,7 +10,7 @@ use crate::budget::room::Room;
 use crate::control::call::Call;
 use crate::core::event::{Ending, Event, Proof};
 use crate::core::shard::Poller;
-use crate::core::shard::step::{Delivery, Outcome, Step};
+use crate::core::shard::step::{Delivery, News, Outcome, Read, Step, Write};
 use crate::delivery::batch::Batch;
 use crate::delivery::commits::ShardCommits;
 use crate::delivery::in_flight::Slots;
@@ -97,11 +97,11 @@ impl<'a> Reader<'a> {
     fn next(&mut self, outcome: Outcome) -> Step {
         let (now, status) = (self.run.now(), self.commits.status());
         let has_failed = match &outcome {
-            Outcome::Records(Ok(_)) | Outcome::Delivered => {
+            Outcome::Records { read: Ok(_), .. } | Outcome::Delivered => {
                 status.progresses(now);
                 false
             }
-            Outcome::Records(Err(error))
+            Outcome::Records { read: Err(error), .. }
             | Outcome::Iterator(Err(error), _)
             | Outcome::Status(Err(error)) => {
                 status.failed(now, error.class());
@@ -114,11 +114,13 @@ impl<'a> Reader<'a> {
             status.retries();
         }
         status.reads(now, doing(&step, self.poller.is_failing()));
-        if let Some(trouble) = self.poller.take_trouble() {
-            self.run.journal.told(now, self.commits.shard(), trouble);
-        }
-        if let Some(gap) = self.poller.take_news() {
-            self.run.notify(&Notice::Gap(gap));
+        for news in self.poller.take_news() {
+            match news {
+                News::Trouble(trouble) => {
+                    self.run.journal.told(now, self.commits.shard(), trouble);
+                }
+                News::Gap(gap) => self.run.notify(&Notice::Gap(gap)),
+            }
         }
         step
     }
@@ -135,11 +137,11 @@ impl<'a> Reader<'a> {
                 let answer = self.run.client.get_shard_iterator(stream, shard, &at, &self.call);
                 Some(Outcome::Iterator(answer, SystemTime::now()))
             }
-            Step::GetRecords { token, limit } => self.get(&token, limit).map(Outcome::Records),
+            Step::GetRecords { token, limit } => self.get(&token, limit),
             Step::Describe => {
                 Some(Outcome::Status(self.run.client.describe_stream(stream, &self.call)))
             }
-            Step::Store { to, reset } => Some(self.store(&to, reset)),
+            Step::Store { to, how } => Some(self.store(&to, how)),
             Step::Deliver(delivery) => self.deliver(delivery),
             Step::Confirm => self.confirm(),
             Step::End(ending) => self.end(ending),
@@ -160,8 +162,8 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(never)]
-    fn store(&self, to: &Position, reset: bool) -> Outcome {
-        Outcome::Stored(self.commits.begin(to, reset))
+    fn store(&self, to: &Position, how: Write) -> Outcome {
+        Outcome::Stored(self.commits.begin(to, how))
     }
 
     fn reading_stopped(&self) -> &Receiver<Infallible> {
@@ -188,21 +190,19 @@ impl<'a> Reader<'a> {
 
     /// Makes a call when there is room for its answer, again where the room was too small; `None` if the
     /// consumer stops before.
-    fn get(&mut self, token: &Token, limit: u32) -> Option<Result<Answer, ClientError>> {
+    fn get(&mut self, token: &Token, limit: u32) -> Option<Outcome> {
         loop {
             if !self.room.try_enter() {
                 self.tells(ShardState::WaitingForBudget);
                 if !self.room.enter(self.reading_stopped()) {
                     return None;
                 }
-                self.poller.calls(self.run.now());
                 self.tells(ShardState::Calling);
             }
             let begun = self.run.now();
             let answer = self.run.client.get_records(token, limit, &self.call);
-            let answered = self.run.now();
-            if let Some(answer) = self.take_in(answer, begun, answered) {
-                return Some(answer);
+            if let Some(read) = self.take_in(answer, begun) {
+                return Some(Outcome::Records { begun, read });
             }
         }
     }
@@ -213,14 +213,15 @@ impl<'a> Reader<'a> {
         &mut self,
         answer: Result<Answer, ClientError>,
         begun: Duration,
-        answered: Duration,
-    ) -> Option<Result<Answer, ClientError>> {
+    ) -> Option<Result<Read, ClientError>> {
+        let answered = self.run.now();
         // Before user records are left out.
         let is_caught_up = answer.as_ref().is_ok_and(Answer::is_caught_up);
+        let read = answer.map(Read::from);
         #[cfg(feature = "kpl")]
-        let answer = answer.and_then(|answer| self.deaggregate(answer));
-        let answer = self.leave_room(answer)?;
-        if let Ok(answer) = &answer {
+        let read = read.and_then(|read| self.deaggregate(read));
+        let read = self.leave_room(read)?;
+        if let Ok(Read { answer, .. }) = &read {
             let status = self.commits.status();
             status.answered(answered, answered.saturating_sub(begun), answer.behind_latest);
             if is_caught_up {
@@ -228,22 +229,20 @@ impl<'a> Reader<'a> {
             }
             self.run.meter.budget(self.run.budget.used());
         }
-        Some(answer)
+        Some(read)
     }
 
     /// After a call: the records hold what they take of its room, and the rest is given back. `None` if the call is to
     /// be made again, with more room.
-    fn leave_room(
-        &self,
-        answer: Result<Answer, ClientError>,
-    ) -> Option<Result<Answer, ClientError>> {
+    fn leave_room(&self, read: Result<Read, ClientError>) -> Option<Result<Read, ClientError>> {
         let (reservation, needed) = self.room.leave();
         let limit = self.run.budget.limit();
-        match answer {
-            Ok(mut answer) => {
-                self.room.held(answer.records.memory());
-                answer.records.hold(reservation);
-                Some(Ok(answer))
+        match read {
+            Ok(mut read) => {
+                let records = &mut read.answer.records;
+                self.room.held(records.memory());
+                records.hold(reservation);
+                Some(Ok(read))
             }
             Err(error) if error.class() == ErrorClass::OverBudget && needed > limit => {
                 self.room.begin_anew();
@@ -261,17 +260,17 @@ impl<'a> Reader<'a> {
 
     /// Puts user records in the place of aggregated ones, if there is room for them.
     #[cfg(feature = "kpl")]
-    fn deaggregate(&mut self, mut answer: Answer) -> Result<Answer, ClientError> {
+    fn deaggregate(&mut self, mut read: Read) -> Result<Read, ClientError> {
         let how = self.run.engine.config.deaggregation;
         if how == Deaggregation::Off {
-            return Ok(answer);
+            return Ok(read);
         }
+        let answer = &mut read.answer;
         let found = aggregate::find(&answer.records);
         if !self.room.try_take_apart(found.needed()) {
             let message = "no room for the user records in the budget";
             return Err(ClientError::new(ErrorClass::OverBudget, "GetRecords", message));
         }
-        self.poller.spans(&answer.records);
         let records = std::mem::take(&mut answer.records);
         let shard = Some(self.poller.shard().hash_keys());
         let shard = shard.filter(|_| how == Deaggregation::WithinShard);
@@ -283,7 +282,7 @@ impl<'a> Reader<'a> {
         drop(records);
         self.room.fill(users.memory());
         answer.records = users;
-        Ok(answer)
+        Ok(read)
     }
 
     /// Tells, once each, of what is left out and what is handed over as it is.

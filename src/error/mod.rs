@@ -217,6 +217,11 @@ impl Error {
             _ => None,
         }
     }
+
+    /// A store's failure, of this stream, and of this shard if it is about one.
+    pub(crate) fn of_store(stream: &str, shard: Option<&str>, source: StoreError) -> Self {
+        Self::Store { stream: stream.to_owned(), shard: shard.map(str::to_owned), source }
+    }
 }
 
 fn of_shard(shard: &Option<String>) -> String {

@@ -15,12 +15,10 @@ use super::truth::Truth;
 use super::world::{STREAM, World};
 use crate::client::Client;
 use crate::control::call::Call;
-use crate::core::event::Ending;
-use crate::core::event::Start;
-use crate::core::event::{Action, Event};
+use crate::core::event::{Action, Ending, Event, Start};
 use crate::core::settings::Plan;
 use crate::core::shard::Poller;
-use crate::core::shard::step::{Delivery, Outcome, Step};
+use crate::core::shard::step::{Delivery, Outcome, Read, Step};
 use crate::core::stream::Coordinator;
 use crate::delivery::batch::Batch;
 use crate::delivery::commits::{CommitContext, ShardCommits, flush_all};
@@ -303,11 +301,8 @@ impl Consumer {
             }
             Action::Finish(result) => {
                 let flushed = flush_all(&self.all_commits);
-                let flushed = flushed.map_err(|(shard, source)| Error::Store {
-                    stream: STREAM.into(),
-                    shard: Some(shard),
-                    source,
-                });
+                let flushed = flushed
+                    .map_err(|(shard, source)| Error::of_store(STREAM, Some(&shard), source));
                 self.result = Some(result.and(flushed));
                 return;
             }
@@ -410,12 +405,13 @@ impl Consumer {
                     let tells = !answer.records.is_empty() || answer.next.is_none();
                     world.truth.lock().reads(shard, tells);
                 }
-                Outcome::Records(answer.map(|answer| take_apart(world, &mut reader.poller, answer)))
+                let read = answer.map(|answer| take_apart(world, &reader.poller, answer));
+                Outcome::Records { begun: world.now, read }
             }
             Step::Describe => Outcome::Status(call(world, "DescribeStreamSummary", |world| {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
-            Step::Store { to, reset } => Outcome::Stored(reader.commits.begin(&to, reset)),
+            Step::Store { to, how } => Outcome::Stored(reader.commits.begin(&to, how)),
             Step::Confirm => return self.tell(world, Event::Claimed { shard: shard.into() }),
             Step::Deliver(delivery) => return self.blocked.push((shard.into(), *delivery)),
             Step::End(ending) if self.parking.on_error().parks() && self.is_dispatching => {
@@ -540,19 +536,16 @@ fn skip_for_latest(world: &World) {
 }
 
 /// What a reader does with aggregates.
-#[cfg(feature = "kpl")]
-fn take_apart(world: &World, poller: &mut Poller, mut answer: Answer) -> Answer {
-    let how = world.scenario.config.deaggregation;
-    if how != Deaggregation::Off {
-        poller.spans(&answer.records);
-        let found = aggregate::find(&answer.records);
+fn take_apart(world: &World, poller: &Poller, answer: Answer) -> Read {
+    let mut read = Read::from(answer);
+    #[cfg(feature = "kpl")]
+    if world.scenario.config.deaggregation != Deaggregation::Off {
+        let records = &read.answer.records;
+        let found = aggregate::find(records);
         let wanted = aggregate::Wanted { shard: None, read: poller.read() };
-        (answer.records, _) = aggregate::expand(&answer.records, &found, &wanted, None);
+        (read.answer.records, _) = aggregate::expand(records, &found, &wanted, None);
     }
-    answer
-}
-
-#[cfg(not(feature = "kpl"))]
-fn take_apart(_: &World, _: &mut Poller, answer: Answer) -> Answer {
-    answer
+    #[cfg(not(feature = "kpl"))]
+    let _ = (world, poller);
+    read
 }

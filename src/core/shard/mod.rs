@@ -1,25 +1,34 @@
 //! What one shard's thread does next.
 
+mod begin;
+pub(crate) mod caught_up;
+pub(crate) mod cursor;
+pub(crate) mod doubt;
+mod failures;
+mod gaps;
+pub(crate) mod probing;
+mod proofs;
+pub(crate) mod step;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tracker;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::core::event::{Ending, Proof};
-use crate::core::event::{Start, StartAt};
+use crate::core::event::{Ending, Start, StartAt};
 use crate::core::outage::Trouble;
 use crate::core::retry::Retry;
-use crate::core::settings::OnGap;
 use crate::core::settings::ShardSettings;
+use crate::core::shard::begin::Begin;
 use crate::core::shard::caught_up::CaughtUp;
 use crate::core::shard::cursor::{Cursor, Span};
 use crate::core::shard::doubt::{Doubt, Doubts};
 use crate::core::shard::probing::Probing;
-use crate::core::shard::step::{Delivery, Outcome, Step};
-use crate::error::Error;
-use crate::error::client::{ClientError, ErrorClass};
-use crate::error::store::{StoreError, StoreErrorKind};
+use crate::core::shard::step::{Delivery, News, Outcome, Read, Step};
+use crate::error::client::ClientError;
 use crate::model::gap::Gap;
-use crate::model::listed::StreamStatus;
-use crate::model::position::{IteratorType, MAX_SKEW, Position};
+use crate::model::position::{MAX_SKEW, Position};
 use crate::model::sequence::SequenceNumber;
 use crate::model::shard::Shard;
 use crate::model::token::{ShardIterator, Token};
@@ -52,40 +61,32 @@ pub(crate) struct Poller {
     /// Whether the service refused a time as later than its own.
     is_ahead: bool,
     doubts: Doubts,
-    /// What the answer that comes next spans, where user records have taken the place of its own.
-    span: Option<Span>,
-    /// What must be stored before the next call.
-    to_store: Option<Position>,
-    /// Whether that overwrites a position which is of no use.
-    reset: bool,
+    begin: Begin,
     /// Whether the store's position was not confirmed by an answer yet.
     unconfirmed: bool,
     /// What is missing before the next batch.
     gap: Option<Gap>,
-    /// The same until it was asked for.
-    news: Option<Gap>,
     limit: u32,
     /// Whether the last answer said that there is more to read.
     is_behind: bool,
     /// How long the first read waits, so that shards do not all begin at once.
     delay: Duration,
+    /// When the last call for records began.
     called: Duration,
-    last: Call,
     retry: Retry,
-    store_retry: Retry,
     /// Why the last token, or the last wish for one, was of no use: its stream, or shard, was not found.
     missing: Option<ClientError>,
     /// How often in a row a fresh token was refused.
     refused: u32,
-    /// Whether a failure was reported, so that the recovery is too.
-    warned: bool,
-    /// What is to be said of that until it was asked for.
-    trouble: Option<Trouble>,
+    /// Whether a failure was told, so that the recovery is too.
+    has_warned: bool,
+    /// What is to be told until it was asked for.
+    news: Vec<News>,
     /// Whether the end was sent last.
     ended: Option<Ending>,
 }
 
-/// What the last step was, for those outcomes that do not tell.
+/// Which call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     GetIterator,
@@ -102,6 +103,7 @@ impl Poller {
     ) -> Self {
         let reset = matches!(start.at, StartAt::Reset(_) | StartAt::Reopened(_));
         let unconfirmed = matches!(start.at, StartAt::Stored(_) | StartAt::Reopened(_));
+        let begin = Begin::new(settings.store_patience);
         let mut poller = Self {
             stream,
             doubts: Doubts::new(start.shard.is_closed()),
@@ -118,28 +120,23 @@ impl Poller {
             service: None,
             wall: None,
             is_ahead: false,
-            span: None,
-            to_store: None,
-            reset: false,
+            begin,
             unconfirmed,
             gap: None,
-            news: None,
             delay,
             called: Duration::ZERO,
-            last: Call::GetIterator,
             retry: Retry::default(),
-            store_retry: Retry::default(),
             missing: None,
             refused: 0,
-            warned: false,
-            trouble: None,
+            has_warned: false,
+            news: Vec::new(),
             ended: None,
         };
         if let Some(gap) = start.gap {
             poller.report(gap);
         }
         if reset {
-            poller.overwrite();
+            poller.begin.overwrite(&poller.cursor);
         }
         poller
     }
@@ -156,17 +153,20 @@ impl Poller {
             Outcome::Iterator(Ok(iterator), wall) => self.begun(now, iterator, wall),
             Outcome::Iterator(Err(error), wall) => {
                 self.wall = Some(wall);
-                self.failed(now, rng, error)
+                self.failed(now, rng, Call::GetIterator, error)
             }
-            Outcome::Records(Ok(answer)) => self.answered(now, rng, answer),
+            Outcome::Records { begun, read } => {
+                self.called = begun;
+                match read {
+                    Ok(read) => self.answered(now, rng, read),
+                    Err(error) => self.failed(now, rng, Call::GetRecords, error),
+                }
+            }
             Outcome::Status(Ok(status)) => self.described(now, rng, status),
-            Outcome::Records(Err(error)) | Outcome::Status(Err(error)) => {
-                self.failed(now, rng, error)
-            }
+            Outcome::Status(Err(error)) => self.failed(now, rng, Call::Describe, error),
             Outcome::Stored(Ok(())) => {
-                (self.to_store, self.reset) = (None, false);
-                if self.store_retry.succeeded(now).is_some() {
-                    self.trouble = Some(Trouble::Stored);
+                if self.begin.stored(now) {
+                    self.news.push(News::Trouble(Trouble::Stored));
                 }
                 self.call(now)
             }
@@ -180,14 +180,9 @@ impl Poller {
         }
     }
 
-    /// A gap that was passed over since this was last asked.
-    pub(crate) fn take_news(&mut self) -> Option<Gap> {
-        self.news.take()
-    }
-
-    /// A failure, or a recovery, since this was last asked.
-    pub(crate) fn take_trouble(&mut self) -> Option<Trouble> {
-        self.trouble.take()
+    /// What is to be told since this was last asked.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
     }
 
     /// How far the shard was read.
@@ -202,26 +197,14 @@ impl Poller {
         &self.shard
     }
 
-    /// The records of the answer that comes next, before user records take their place: some of those may be left
-    /// out, which were read all the same.
-    #[cfg(feature = "kpl")]
-    pub(crate) fn spans(&mut self, records: &Records) {
-        self.span = Span::of(records);
-    }
-
-    /// The call that was asked for begins only now.
-    pub(crate) fn calls(&mut self, now: Duration) {
-        self.called = now;
-    }
-
     /// Whether the last call, or write, failed.
     pub(crate) fn is_failing(&self) -> bool {
-        self.retry.is_failing() || self.store_retry.is_failing() || self.doubts.is_failing()
+        self.retry.is_failing() || self.begin.is_failing() || self.doubts.is_failing()
     }
 
     fn call(&mut self, now: Duration) -> Step {
-        if let Some(to) = &self.to_store {
-            return Step::Store { to: to.clone(), reset: self.reset };
+        if let Some(store) = self.begin.step() {
+            return store;
         }
         // What arrives from now on is the latest, not what arrives after the delay.
         if !self.delay.is_zero() && !self.cursor.is_latest() {
@@ -229,18 +212,13 @@ impl Poller {
         }
         match &self.token {
             Some((token, made)) if now.saturating_sub(*made) < TOKEN_LIFE => {
-                self.last = Call::GetRecords;
-                self.called = now;
                 // The record resumed at is not new: with a limit of one nothing else would come. But two may be too
                 // much for one answer.
                 let resumes = self.expected.is_some() && !self.retry.is_failing();
                 let limit = self.limit.max(if resumes { 2 } else { 1 });
                 Step::GetRecords { token: token.clone(), limit }
             }
-            _ => {
-                self.last = Call::GetIterator;
-                Step::GetIterator(self.cursor.iterator_type())
-            }
+            _ => Step::GetIterator(self.cursor.iterator_type()),
         }
     }
 
@@ -267,12 +245,14 @@ impl Poller {
             // A service that looks at signatures is no further from this machine's clock. One that was seen to be may
             // be as far as any: what is stored lies in its future then, and is overwritten.
             let skew = if self.is_ahead { MAX_AHEAD } else { MAX_SKEW };
-            self.reset |= self.is_ahead;
+            if self.is_ahead {
+                self.begin.overwrites();
+            }
             let (time, doubt) =
                 iterator.server_time.map_or((wall, skew), |service| (service, CLOCK_GRAIN));
             let time = time.checked_sub(doubt).unwrap_or(UNIX_EPOCH);
             self.cursor = Cursor::Time(time);
-            self.to_store = Some(Position::From(time));
+            self.begin.write(Position::From(time));
         }
         match self.missing.take() {
             // The shard is there again, and no number can tell whether it is the same: another stream may have taken
@@ -285,16 +265,16 @@ impl Poller {
         }
     }
 
-    fn answered(&mut self, now: Duration, rng: &mut fastrand::Rng, answer: Answer) -> Step {
+    fn answered(&mut self, now: Duration, rng: &mut fastrand::Rng, read: Read) -> Step {
         self.recovered(now);
         self.unconfirmed = false;
         self.limit = self.limit.saturating_mul(2).min(self.settings.limit);
+        let Read { answer, span } = read;
         // User records that are left out were there all the same.
-        let is_caught_up = answer.is_caught_up() && self.span.is_none();
+        let is_caught_up = answer.is_caught_up() && span.is_none();
         let Answer { mut records, next, behind_latest, children, server_time } = answer;
         self.is_behind = behind_latest.is_some_and(|behind| !behind.is_zero());
         self.service = server_time;
-        let span = self.span.take().or_else(|| Span::of(&records));
         // One that is behind, does not say, or lacks the record that it was to begin with may be followed by more.
         let lacks = self.expected.is_some() && span.is_none();
         let is_at_tip = behind_latest == Some(Duration::ZERO) && !lacks;
@@ -339,113 +319,8 @@ impl Poller {
         }
     }
 
-    /// Asks for a proof of what was claimed, unless the shard is known to be closed: then it is read once more.
-    fn ask(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
-        if !self.doubts.is_closed() {
-            return Step::Confirm;
-        }
-        self.doubts.take();
-        self.read_on(now, rng)
-    }
-
-    fn confirmed(&mut self, now: Duration, rng: &mut fastrand::Rng, proof: Proof) -> Step {
-        let Some(doubt) = self.doubts.take() else { return self.call(now) };
-        match (doubt, proof) {
-            // It may have been closed after it was read: one more answer, made since, tells the end.
-            (Doubt::End, Proof::Closed | Proof::Gone) => {
-                self.doubts.close();
-                self.call(now)
-            }
-            (Doubt::End, Proof::Open | Proof::Unknown) => self.read_on(now, rng),
-            (Doubt::Vanished(_), Proof::Gone) if self.doubts.is_gone() => self.aged_out(now),
-            // It may have aged out a moment ago.
-            (Doubt::Vanished(error), Proof::Closed | Proof::Gone) => {
-                match self.retry.refused(now, rng, self.settings.max_outage) {
-                    Some(wait) => self.backs_off(wait, error),
-                    None => self.aged_out(now),
-                }
-            }
-            (Doubt::Vanished(error), Proof::Open) => {
-                self.last = Call::GetIterator;
-                self.again(now, rng, error)
-            }
-            // The listing would have failed if the stream were another.
-            (Doubt::Replaced(_), Proof::Closed | Proof::Gone | Proof::Open) => self.call(now),
-            // That there is no listing says nothing about the shard.
-            (Doubt::Vanished(_), Proof::Unknown) => Step::Wait(self.doubts.wait(now, rng)),
-            (Doubt::Replaced(error), Proof::Unknown) => {
-                self.missing = Some(error);
-                self.token = None;
-                Step::Wait(self.doubts.wait(now, rng))
-            }
-        }
-    }
-
     fn warn(&self, what: &str) {
         log::warn!("stream {:?}, shard {:?}: {what}", self.stream, self.shard.id());
-    }
-
-    /// An end was claimed and not proved: the shard is read on after its last record.
-    fn read_on(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
-        if self.doubts.is_strange(now) {
-            self.warn(
-                "answers have no next shard iterator, as if the shard had ended, which no listing shows; it is read on",
-            );
-        }
-        let wait = self.doubts.wait(now, rng);
-        Step::Wait(wait)
-    }
-
-    /// Leaves out what was read before, and notices what is missing.
-    fn resume(
-        &mut self,
-        now: Duration,
-        records: &mut Records,
-        span: Option<&Span>,
-        ends: bool,
-    ) -> Result<(), Error> {
-        // Without a record the answer tells nothing, unless it is the last.
-        if span.is_none() && !ends {
-            return Ok(());
-        }
-        let Some(wanted) = self.expected.take() else { return Ok(()) };
-        let available = span.map(|span| span.first.clone());
-        if available.as_ref() != Some(&wanted) {
-            let arrival = records.first().and_then(|first| first.approximate_arrival());
-            self.trimmed(now, Some(wanted), available, arrival)?;
-        }
-        self.cursor.skip_read(records);
-        Ok(())
-    }
-
-    /// What was wanted has left the stream, and so may have others that were not read.
-    fn trimmed(
-        &mut self,
-        now: Duration,
-        wanted: Option<SequenceNumber>,
-        available: Option<SequenceNumber>,
-        arrival: Option<SystemTime>,
-    ) -> Result<(), Error> {
-        if wanted.is_some() && self.caught_up.vouches(now, self.service, arrival) {
-            log::debug!(
-                "stream {:?}, shard {:?}: the last record that was read has left the stream; none is missing",
-                self.stream,
-                self.shard.id(),
-            );
-            return Ok(());
-        }
-        let gap = Gap::Trimmed { shard: self.shard.id().into(), wanted, available };
-        if self.settings.fail_on_trim {
-            return Err(Error::Gap { stream: self.stream.to_string(), gap });
-        }
-        self.report(gap);
-        Ok(())
-    }
-
-    fn report(&mut self, gap: Gap) {
-        log::warn!("stream {:?}: {gap}", self.stream);
-        self.news = Some(gap.clone());
-        self.gap = Some(gap);
     }
 
     fn deliver_end(
@@ -461,210 +336,4 @@ impl Poller {
         let gap = self.gap.take();
         Step::Deliver(Box::new(Delivery { records, through, behind_latest, gap }))
     }
-
-    fn failed(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
-        match (error.class(), self.last) {
-            (ErrorClass::ExpiredIterator, Call::GetRecords) => self.renew(now, rng, error),
-            (ErrorClass::NotFound, Call::GetRecords) => {
-                let step = self.renew(now, rng, error.clone());
-                self.missing = Some(error);
-                step
-            }
-            // The service made the token: if it does not know it, the stream may be another.
-            (ErrorClass::InvalidArgument, Call::GetRecords) if self.refused == 0 => {
-                self.renew(now, rng, error)
-            }
-            (ErrorClass::InvalidArgument, Call::GetIterator) => self.place_refused(now, rng, error),
-            (ErrorClass::InvalidArgument, Call::GetRecords) => {
-                self.token = None;
-                match self.retry.refused(now, rng, self.settings.max_outage) {
-                    Some(wait) => self.backs_off(wait, error),
-                    None => Step::Fail(self.client_error(None, error)),
-                }
-            }
-            (ErrorClass::InvalidArgument, _) => Step::Fail(self.client_error(None, error)),
-            // The stream, or the shard alone?
-            (ErrorClass::NotFound, Call::GetIterator) => {
-                self.missing = Some(error);
-                self.last = Call::Describe;
-                Step::Describe
-            }
-            (ErrorClass::TooLarge, Call::GetRecords) => {
-                self.limit = (self.limit / 2).max(1);
-                self.again(now, rng, error)
-            }
-            _ => self.again(now, rng, error),
-        }
-    }
-
-    /// The service refused the place where reading is to begin.
-    fn place_refused(
-        &mut self,
-        now: Duration,
-        rng: &mut fastrand::Rng,
-        error: ClientError,
-    ) -> Step {
-        let Some(wanted) = self.cursor.position() else {
-            return Step::Fail(self.client_error(None, error));
-        };
-        let time = match &self.cursor {
-            Cursor::Time(time) => Some(*time),
-            _ if self.unconfirmed => return self.foreign(now, wanted),
-            _ => None,
-        };
-        // It was good before, or is a time, which no service refuses for ever: one refusal is not final.
-        match (self.retry.refused(now, rng, self.settings.max_outage), time) {
-            (Some(wait), _) => self.backs_off(wait, error),
-            (None, None) => self.foreign(now, wanted),
-            (None, Some(time)) if self.may_be_ahead(time) => {
-                self.warn(&format!(
-                    "the service refused to begin at {wanted}, so that its clock is behind; reading begins at what \
-                     arrives from now on: check this machine's clock"
-                ));
-                self.cursor = Cursor::Fresh(IteratorType::Latest);
-                self.is_ahead = true;
-                self.call(now)
-            }
-            (None, Some(_)) => {
-                let lasted = self.retry.lasted(now, &error);
-                Step::Fail(self.client_error(lasted, error))
-            }
-        }
-    }
-
-    /// Whether the time may be later than the service's own, which is all that it refuses of a time: then what comes
-    /// from now on is all of it.
-    fn may_be_ahead(&self, time: SystemTime) -> bool {
-        let early = self.wall.and_then(|wall| wall.checked_sub(MAX_AHEAD));
-        early.is_none_or(|early| time > early)
-    }
-
-    /// A new token, at once; if new tokens are refused too, with a backoff.
-    fn renew(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
-        self.token = None;
-        self.refused += 1;
-        if self.refused > 1 { self.again(now, rng, error) } else { self.call(now) }
-    }
-
-    fn again(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
-        match self.retry.failed(now, rng, &error, self.settings.max_outage) {
-            Some(wait) => self.backs_off(wait, error),
-            None if error.class() == ErrorClass::NotFound && self.last == Call::Describe => {
-                let stream = self.stream.to_string();
-                Step::Fail(Error::StreamNotFound { stream, source: error })
-            }
-            None => {
-                let lasted = self.retry.lasted(now, &error);
-                Step::Fail(self.client_error(lasted, error))
-            }
-        }
-    }
-
-    fn backs_off(&mut self, wait: Duration, error: ClientError) -> Step {
-        self.warned = true;
-        self.trouble = Some(Trouble::Failed { error, wait });
-        Step::Wait(wait)
-    }
-
-    fn recovered(&mut self, now: Duration) {
-        self.refused = 0;
-        self.retry.succeeded(now);
-        if std::mem::take(&mut self.warned) {
-            self.trouble = Some(Trouble::Recovered);
-        }
-    }
-
-    /// A shard was not found: what about its stream?
-    fn described(&mut self, now: Duration, rng: &mut fastrand::Rng, status: StreamStatus) -> Step {
-        match status {
-            StreamStatus::Deleting => {
-                Step::Fail(Error::StreamDeleting { stream: self.stream.to_string() })
-            }
-            StreamStatus::Creating => {
-                let message = "the stream is being created again";
-                let error = ClientError::new(ErrorClass::InUse, "GetShardIterator", message);
-                self.again(now, rng, error)
-            }
-            StreamStatus::Active | StreamStatus::Updating => {
-                let Some(error) = self.missing.take() else { return self.call(now) };
-                self.doubts.open(Doubt::Vanished(error));
-                Step::Confirm
-            }
-        }
-    }
-
-    /// The shard left the stream: nothing of it is left to read, whatever was chosen for positions of no use.
-    fn aged_out(&mut self, now: Duration) -> Step {
-        let is_strict = self.unconfirmed && self.settings.on_gap == OnGap::Fail;
-        if let Some(wanted) = self.cursor.position().filter(|_| is_strict) {
-            return self.foreign(now, wanted);
-        }
-        match self.trimmed(now, self.cursor.sequence().cloned(), None, None) {
-            Ok(()) => self.deliver_end(Records::empty(), None, Ending::Vanished),
-            Err(error) => Step::Fail(error),
-        }
-    }
-
-    /// The service does not know where the shard is to be resumed.
-    fn foreign(&mut self, now: Duration, wanted: Position) -> Step {
-        let gap = Gap::Foreign { shard: self.shard.id().into(), wanted };
-        // A number that was read in this run belongs to a stream that is no more: the one in its place may
-        // have other shards, which a new start lists.
-        let on_gap = if self.unconfirmed { self.settings.on_gap } else { OnGap::Fail };
-        let at = match on_gap {
-            OnGap::Earliest => IteratorType::TrimHorizon,
-            OnGap::Latest => IteratorType::Latest,
-            OnGap::Fail => {
-                return Step::Fail(Error::Gap { stream: self.stream.to_string(), gap });
-            }
-        };
-        self.report(gap);
-        self.cursor = Cursor::Fresh(at);
-        self.overwrite();
-        self.call(now)
-    }
-
-    /// The store's position is of no use: it is overwritten before anything is read.
-    fn overwrite(&mut self) {
-        self.reset = true;
-        self.to_store = match &self.cursor {
-            Cursor::Fresh(IteratorType::Latest) => None,
-            // Everything: a store knows times, and no record is older than this one.
-            Cursor::Fresh(_) => Some(Position::From(UNIX_EPOCH)),
-            Cursor::Time(_) | Cursor::After { .. } => self.cursor.position(),
-        };
-    }
-
-    fn unstored(&mut self, now: Duration, rng: &mut fastrand::Rng, error: StoreError) -> Step {
-        let wait = match error.kind() {
-            StoreErrorKind::Retry => {
-                self.store_retry.wait(now, rng, Some(self.settings.store_patience))
-            }
-            StoreErrorKind::Lost | StoreErrorKind::Fatal => None,
-        };
-        match wait {
-            Some(wait) => {
-                self.trouble = Some(Trouble::Unstored { error, wait });
-                Step::Wait(wait)
-            }
-            None => {
-                let (stream, shard) = (self.stream.to_string(), Some(self.shard.id().into()));
-                Step::Fail(Error::Store { stream, shard, source: error })
-            }
-        }
-    }
-
-    fn client_error(&self, lasted: Option<Duration>, source: ClientError) -> Error {
-        let (stream, shard) = (self.stream.to_string(), Some(self.shard.id().into()));
-        Error::Client { stream, shard, lasted, source }
-    }
 }
-
-pub(crate) mod caught_up;
-pub(crate) mod cursor;
-pub(crate) mod doubt;
-pub(crate) mod probing;
-pub(crate) mod step;
-#[cfg(test)]
-mod tests;
-pub(crate) mod tracker;

@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use crate::core::event::{Ending, Proof};
+use crate::core::outage::Trouble;
+use crate::core::shard::cursor::Span;
 use crate::error::Error;
 use crate::error::client::ClientError;
 use crate::error::store::StoreError;
@@ -20,8 +22,8 @@ pub(crate) enum Outcome {
     Waited,
     /// Of `GetIterator`, with this machine's clock when it came.
     Iterator(Result<ShardIterator, ClientError>, SystemTime),
-    /// Of `GetRecords`.
-    Records(Result<Answer, ClientError>),
+    /// Of `GetRecords`, with when the call began: it may have waited for room.
+    Records { begun: Duration, read: Result<Read, ClientError> },
     /// Of `Describe`.
     Status(Result<StreamStatus, ClientError>),
     /// Of `Store`.
@@ -30,6 +32,33 @@ pub(crate) enum Outcome {
     Delivered,
     /// Of `Confirm`.
     Confirmed(Proof),
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) answer: Answer,
+    /// What the answer spans as the service gave it, before user records took the place of its own: some of those
+    /// may be left out, which were read all the same.
+    pub(crate) span: Option<Span>,
+}
+
+/// What a write does where the store holds a later position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// It leaves that.
+    Forward,
+    /// It replaces that, which is of no use.
+    Overwrite,
+}
+
+/// What somebody should know.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Something is missing, and reading resumes after it.
+    Gap(Gap),
+    /// A failure, or the end of one.
+    Trouble(Trouble),
 }
 
 /// What to do next.
@@ -44,7 +73,7 @@ pub(crate) enum Step {
     Describe,
     Store {
         to: Position,
-        reset: bool,
+        how: Write,
     },
     /// Boxed, as most steps are another, and each stands on the stack of a thread.
     Deliver(Box<Delivery>),
@@ -64,4 +93,10 @@ pub(crate) struct Delivery {
     pub(crate) through: Position,
     pub(crate) behind_latest: Option<Duration>,
     pub(crate) gap: Option<Gap>,
+}
+
+impl From<Answer> for Read {
+    fn from(answer: Answer) -> Self {
+        Self { span: Span::of(&answer.records), answer }
+    }
 }

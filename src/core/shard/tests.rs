@@ -4,7 +4,15 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::config::Config;
+use crate::core::event::Proof;
+use crate::core::settings::OnGap;
 use crate::core::shard::probing::{MAX_QUIET, QUICK};
+use crate::core::shard::step::Write;
+use crate::error::Error;
+use crate::error::client::ErrorClass;
+use crate::error::store::StoreError;
+use crate::model::listed::StreamStatus;
+use crate::model::position::IteratorType;
 use crate::model::shard::{ChildShard, HashKeyRange};
 use crate::record::builder::RecordsBuilder;
 
@@ -14,6 +22,9 @@ struct Trial {
     poller: Poller,
     rng: fastrand::Rng,
     now: Duration,
+    /// The last call that was asked for, and when the last one for records was.
+    last: Call,
+    called: Duration,
 }
 
 fn number(value: u64) -> SequenceNumber {
@@ -27,7 +38,13 @@ fn shard() -> Shard {
 fn trial_of(shard: Shard, at: StartAt, config: Config) -> Trial {
     let start = Start { shard, at, gap: None };
     let poller = Poller::new("orders".into(), start, config.shard_settings(), Duration::ZERO);
-    Trial { poller, rng: fastrand::Rng::with_seed(3), now: Duration::ZERO }
+    Trial {
+        poller,
+        rng: fastrand::Rng::with_seed(3),
+        now: Duration::ZERO,
+        last: Call::GetIterator,
+        called: Duration::ZERO,
+    }
 }
 
 fn trial_with(at: StartAt, config: Config) -> Trial {
@@ -70,14 +87,40 @@ fn numbers(delivery: &Delivery) -> Vec<u64> {
 
 impl Trial {
     fn step(&mut self, outcome: Outcome) -> Step {
-        self.poller.step(self.now, &mut self.rng, outcome)
+        let step = self.poller.step(self.now, &mut self.rng, outcome);
+        match &step {
+            Step::GetIterator(_) => self.last = Call::GetIterator,
+            Step::GetRecords { .. } => (self.last, self.called) = (Call::GetRecords, self.now),
+            Step::Describe => self.last = Call::Describe,
+            _ => {}
+        }
+        step
+    }
+
+    fn troubles(&mut self) -> Vec<Trouble> {
+        let news = self.poller.take_news().into_iter();
+        news.filter_map(|news| match news {
+            News::Trouble(trouble) => Some(trouble),
+            News::Gap(_) => None,
+        })
+        .collect()
+    }
+
+    fn answers(&mut self, answer: Answer) -> Step {
+        self.reads(answer.into())
+    }
+
+    fn reads(&mut self, read: Read) -> Step {
+        self.step(Outcome::Records { begun: self.called, read: Ok(read) })
     }
 
     fn fails(&mut self, class: ErrorClass) -> Step {
         let error = ClientError::new(class, "GetRecords", "");
-        match self.poller.last {
+        match self.last {
             Call::GetIterator => self.step(Outcome::Iterator(Err(error), wall())),
-            Call::GetRecords => self.step(Outcome::Records(Err(error))),
+            Call::GetRecords => {
+                self.step(Outcome::Records { begun: self.called, read: Err(error) })
+            }
             Call::Describe => self.step(Outcome::Status(Err(error))),
         }
     }
@@ -92,26 +135,26 @@ impl Trial {
     }
 
     fn gets(&mut self, numbers: &[u64]) -> Step {
-        self.step(Outcome::Records(Ok(answer(numbers, Some("next")))))
+        self.answers(answer(numbers, Some("next")))
     }
 
     /// The answer that ends the shard, with its children.
     fn gets_last(&mut self, numbers: &[u64]) -> Step {
         let child = ChildShard::new("shardId-000000000001", Vec::new(), HashKeyRange::ALL);
         let answer = answer(numbers, None).with_children([child]);
-        self.step(Outcome::Records(Ok(answer)))
+        self.answers(answer)
     }
 
     /// An answer that claims the shard's end, and names no children.
     fn gets_claim(&mut self, numbers: &[u64]) -> Step {
         let answer = answer(numbers, None).with_behind_latest(Duration::ZERO);
-        self.step(Outcome::Records(Ok(answer)))
+        self.answers(answer)
     }
 
     /// An answer without records that is not behind, at this time of the service.
     fn catches_up(&mut self, server_time: SystemTime) -> Step {
         let answer = answer(&[], Some("next")).with_behind_latest(Duration::ZERO);
-        self.step(Outcome::Records(Ok(answer.with_server_time(server_time))))
+        self.answers(answer.with_server_time(server_time))
     }
 
     fn is_told(&mut self, proof: Proof) -> Step {
@@ -172,7 +215,7 @@ fn a_shard_that_is_behind_may_be_read_at_a_shorter_interval() {
     let mut wait_when = |behind: u64| {
         let behind_latest = Some(millis(behind));
         let answer = Answer { behind_latest, ..answer(&[], Some("next")) };
-        let Step::Wait(wait) = trial.step(Outcome::Records(Ok(answer))) else { panic!() };
+        let Step::Wait(wait) = trial.answers(answer) else { panic!() };
         trial.now += wait;
         assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
         wait
@@ -280,7 +323,7 @@ fn latest_is_stored_as_the_servers_time_before_the_first_read() {
     let time = UNIX_EPOCH + Duration::from_secs(49);
     let step = trial.gets_iterator();
     assert!(
-        matches!(&step, Step::Store { to: Position::From(at), reset: false } if *at == time),
+        matches!(&step, Step::Store { to: Position::From(at), how: Write::Forward } if *at == time),
         "{step:?}"
     );
     // The store fails once: the same time is stored, no later one.
@@ -420,7 +463,7 @@ fn a_position_that_the_service_refuses_fails_unless_a_new_start_was_chosen() {
     let mut earliest = trial_with(resumed(105), Config::new().on_gap(OnGap::Earliest));
     earliest.step(Outcome::Waited);
     let step = earliest.fails(ErrorClass::InvalidArgument);
-    assert!(matches!(step, Step::Store { to: Position::From(UNIX_EPOCH), reset: true }));
+    assert!(matches!(step, Step::Store { to: Position::From(UNIX_EPOCH), how: Write::Overwrite }));
     let step = earliest.step(Outcome::Stored(Ok(())));
     assert_eq!(earliest.iterator_of(&step), IteratorType::TrimHorizon);
 
@@ -428,7 +471,7 @@ fn a_position_that_the_service_refuses_fails_unless_a_new_start_was_chosen() {
     latest.step(Outcome::Waited);
     let step = latest.fails(ErrorClass::InvalidArgument);
     assert_eq!(latest.iterator_of(&step), IteratorType::Latest);
-    assert!(matches!(latest.gets_iterator(), Step::Store { reset: true, .. }));
+    assert!(matches!(latest.gets_iterator(), Step::Store { how: Write::Overwrite, .. }));
     assert!(matches!(latest.step(Outcome::Stored(Ok(()))), Step::GetRecords { .. }));
     assert!(matches!(delivered(latest.gets(&[200])).gap, Some(Gap::Foreign { .. })));
 }
@@ -592,22 +635,21 @@ fn a_store_that_fails_for_good_stops_the_shard() {
     assert!(matches!(step, Step::Fail(Error::Store { .. })));
 }
 
-#[cfg(feature = "kpl")]
 #[test]
 fn what_is_left_out_was_read_all_the_same() {
     let mut trial = trial(resumed(105)).begun();
-    let spanned = |numbers: &[u64]| answer(numbers, None).records;
-    // Of another shard, all of them.
-    trial.poller.spans(&spanned(&[105, 106]));
-    assert!(matches!(trial.gets(&[]), Step::Wait(_)));
+    // The others are of another shard.
+    let read = |spanned: &[u64], left: &[u64]| Read {
+        answer: answer(left, Some("next")),
+        span: Span::of(&answer(spanned, None).records),
+    };
+    assert!(matches!(trial.reads(read(&[105, 106], &[])), Step::Wait(_)));
     trial.step(Outcome::Waited);
-    trial.poller.spans(&spanned(&[107, 108]));
-    let delivery = delivered(trial.gets(&[107]));
+    let delivery = delivered(trial.reads(read(&[107, 108], &[107])));
     assert_eq!((delivery.gap, delivery.through), (None, Position::after(number(108))));
     trial.step(Outcome::Delivered);
     trial.step(Outcome::Waited);
-    trial.poller.spans(&spanned(&[109]));
-    trial.gets(&[]);
+    trial.reads(read(&[109], &[]));
     trial.step(Outcome::Waited);
     let step = trial.fails(ErrorClass::ExpiredIterator);
     assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(109)));
@@ -669,7 +711,7 @@ fn a_shard_that_was_listed_closed_ends_without_another_listing() {
     let mut trial = closed_trial().begun();
     // One that says that there is more contradicts itself, and is read again.
     let behind = answer(&[101], None).with_behind_latest(Duration::from_millis(9));
-    assert!(!delivered(trial.step(Outcome::Records(Ok(behind)))).through.is_end());
+    assert!(!delivered(trial.answers(behind)).through.is_end());
     assert!(matches!(trial.step(Outcome::Delivered), Step::Wait(_)));
     assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
     trial.gets_iterator();
@@ -680,13 +722,13 @@ fn a_shard_that_was_listed_closed_ends_without_another_listing() {
 fn a_lag_that_is_never_zero_does_not_keep_a_closed_shard_open_for_ever() {
     let mut trial = trial(fresh()).begun();
     let behind = || answer(&[], None).with_behind_latest(Duration::from_millis(1500));
-    assert!(matches!(trial.step(Outcome::Records(Ok(behind()))), Step::Confirm));
+    assert!(matches!(trial.answers(behind()), Step::Confirm));
     assert!(matches!(trial.is_told(Proof::Closed), Step::GetIterator(_)));
     let mut calls = 1;
     loop {
         trial.gets_iterator();
         calls += 1;
-        match trial.step(Outcome::Records(Ok(behind()))) {
+        match trial.answers(behind()) {
             Step::Wait(_) => assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_))),
             step => break assert!(delivered(step).through.is_end()),
         }
@@ -723,7 +765,7 @@ fn quiet_for_longer_than_the_retention_is_no_loss() {
     let mut records = RecordsBuilder::default();
     records.push(&number(150), "key", UNIX_EPOCH + trial.now, b"data");
     let answer = Answer::new(records.build(), Some(Token::new("next")));
-    let delivery = delivered(trial.step(Outcome::Records(Ok(answer))));
+    let delivery = delivered(trial.answers(answer));
     assert_eq!((numbers(&delivery), delivery.gap), (vec![150], None));
 }
 
@@ -762,7 +804,7 @@ fn a_time_that_the_service_refuses_is_no_position_of_another_stream() {
     // What is stored lies in the service's future, and would skip what arrives until then.
     let step = trial.gets_iterator_at(None);
     let time = Position::From(wall() - Duration::from_secs(24 * 60 * 60));
-    assert!(matches!(&step, Step::Store { to, reset: true } if *to == time), "{step:?}");
+    assert!(matches!(&step, Step::Store { to, how: Write::Overwrite } if *to == time), "{step:?}");
     trial.step(Outcome::Stored(Ok(())));
     assert_eq!(delivered(trial.gets(&[101])).gap, None);
 }
@@ -789,19 +831,19 @@ fn a_row_of_failures_is_said_each_time_and_its_end_once() {
     let mut trial = trial(fresh());
     trial.step(Outcome::Waited);
     trial.gets_iterator();
-    assert!(trial.poller.take_trouble().is_none());
+    assert!(trial.troubles().is_empty());
     for _ in 0..2 {
         let Step::Wait(wait) = trial.fails(ErrorClass::Throttled) else { panic!("it waits") };
-        let trouble = trial.poller.take_trouble();
+        let trouble = trial.troubles().pop();
         assert!(matches!(trouble, Some(Trouble::Failed { wait: told, .. }) if told == wait));
         trial.step(Outcome::Waited);
     }
     trial.gets(&[101]);
-    assert!(matches!(trial.poller.take_trouble(), Some(Trouble::Recovered)));
+    assert!(matches!(trial.troubles()[..], [Trouble::Recovered]));
     trial.step(Outcome::Delivered);
     trial.step(Outcome::Waited);
     trial.gets(&[102]);
-    assert!(trial.poller.take_trouble().is_none());
+    assert!(trial.troubles().is_empty());
 }
 
 #[test]
@@ -810,10 +852,10 @@ fn a_start_that_cannot_be_stored_is_said_each_time_and_its_end_once() {
     trial.step(Outcome::Waited);
     trial.gets_iterator();
     trial.step(Outcome::Stored(Err(StoreError::retry("busy"))));
-    assert!(matches!(trial.poller.take_trouble(), Some(Trouble::Unstored { .. })));
+    assert!(matches!(trial.troubles()[..], [Trouble::Unstored { .. }]));
     trial.step(Outcome::Waited);
     trial.step(Outcome::Stored(Ok(())));
-    assert!(matches!(trial.poller.take_trouble(), Some(Trouble::Stored)));
+    assert!(matches!(trial.troubles()[..], [Trouble::Stored]));
 }
 
 #[test]
@@ -834,7 +876,7 @@ fn a_time_of_long_ago_that_is_refused_once_is_asked_for_again_and_never_skipped(
 #[test]
 fn a_closed_shard_that_does_not_say_how_far_it_is_behind_is_read_again_before_it_ends() {
     let mut trial = closed_trial().begun();
-    let step = trial.step(Outcome::Records(Ok(answer(&[101], None))));
+    let step = trial.answers(answer(&[101], None));
     assert!(!delivered(step).through.is_end());
     assert!(matches!(trial.step(Outcome::Delivered), Step::Wait(_)));
     trial.step(Outcome::Waited);
@@ -861,7 +903,7 @@ fn an_end_of_an_open_shard_is_overwritten_before_the_shard_is_read_on() {
     let mut trial = trial(StartAt::Reopened(Position::after(number(110))));
     let step = trial.step(Outcome::Waited);
     let after = Position::after(number(110));
-    assert!(matches!(&step, Step::Store { to, reset: true } if *to == after), "{step:?}");
+    assert!(matches!(&step, Step::Store { to, how: Write::Overwrite } if *to == after), "{step:?}");
     let step = trial.step(Outcome::Stored(Ok(())));
     assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(110)));
 }

@@ -201,8 +201,7 @@ impl Coordinator {
                     log::log!(level, "stream {stream:?}: the positions could not be read: {error}");
                 }
                 None => {
-                    let stream = self.plan.stream.clone();
-                    self.fail(turn, Error::Store { stream, shard: None, source: error });
+                    self.fail(turn, Error::of_store(&self.plan.stream, None, error));
                 }
             },
         }

@@ -89,8 +89,7 @@ impl Writes {
         }
         let wait = may_pass.then(|| self.retry.wait(now, rng, Some(self.patience))).flatten();
         let Some(wait) = wait else {
-            let stream = self.stream.clone();
-            return Err(Error::Store { stream, shard: Some(shard), source: error });
+            return Err(Error::of_store(&self.stream, Some(&shard), error));
         };
         self.retry_at = Some(now + wait);
         Ok(())

@@ -1,0 +1,65 @@
+//! What was claimed of a shard, and what a listing proves of it.
+
+use std::time::Duration;
+
+use crate::core::event::Proof;
+use crate::core::shard::Poller;
+use crate::core::shard::doubt::Doubt;
+use crate::core::shard::step::Step;
+
+impl Poller {
+    /// Asks for a proof of what was claimed, unless the shard is known to be closed: then it is read once more.
+    pub(super) fn ask(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
+        if !self.doubts.is_closed() {
+            return Step::Confirm;
+        }
+        self.doubts.take();
+        self.read_on(now, rng)
+    }
+
+    pub(super) fn confirmed(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        proof: Proof,
+    ) -> Step {
+        let Some(doubt) = self.doubts.take() else { return self.call(now) };
+        match (doubt, proof) {
+            // It may have been closed after it was read: one more answer, made since, tells the end.
+            (Doubt::End, Proof::Closed | Proof::Gone) => {
+                self.doubts.close();
+                self.call(now)
+            }
+            (Doubt::End, Proof::Open | Proof::Unknown) => self.read_on(now, rng),
+            (Doubt::Vanished(_), Proof::Gone) if self.doubts.is_gone() => self.aged_out(now),
+            // It may have aged out a moment ago.
+            (Doubt::Vanished(error), Proof::Closed | Proof::Gone) => {
+                match self.retry.refused(now, rng, self.settings.max_outage) {
+                    Some(wait) => self.backs_off(wait, error),
+                    None => self.aged_out(now),
+                }
+            }
+            (Doubt::Vanished(error), Proof::Open) => self.again(now, rng, error),
+            // The listing would have failed if the stream were another.
+            (Doubt::Replaced(_), Proof::Closed | Proof::Gone | Proof::Open) => self.call(now),
+            // That there is no listing says nothing about the shard.
+            (Doubt::Vanished(_), Proof::Unknown) => Step::Wait(self.doubts.wait(now, rng)),
+            (Doubt::Replaced(error), Proof::Unknown) => {
+                self.missing = Some(error);
+                self.token = None;
+                Step::Wait(self.doubts.wait(now, rng))
+            }
+        }
+    }
+
+    /// An end was claimed and not proved: the shard is read on after its last record.
+    pub(super) fn read_on(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
+        if self.doubts.is_strange(now) {
+            self.warn(
+                "answers have no next shard iterator, as if the shard had ended, which no listing shows; it is read on",
+            );
+        }
+        let wait = self.doubts.wait(now, rng);
+        Step::Wait(wait)
+    }
+}
