@@ -4,22 +4,20 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use crate::client::Client;
 use crate::config::{Config, MAX_CAPACITY};
-use crate::control::call::Call;
 use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
 use crate::core::settings::Plan;
-use crate::core::stream::listing::{Listing, Next};
 use crate::delivery::batch::Batch;
 use crate::delivery::batches::{Batches, channel};
 use crate::delivery::handler::Handler;
+use crate::engine::list::list_now;
 use crate::engine::monitor::Monitor;
 use crate::engine::registry::Registry;
-use crate::engine::run::Door;
-use crate::engine::run::Engine;
+use crate::engine::run::{Door, Engine};
 use crate::engine::session;
 use crate::error::{BoxError, Error};
 use crate::listener::{Listener, Parting};
@@ -368,38 +366,12 @@ impl Stream {
     fn list(&mut self) -> Result<&mut Vec<Shard>, Error> {
         let shards = match self.listed.take() {
             Some(shards) => shards,
-            None => self.list_now()?,
+            None => {
+                let client = self.session();
+                list_now(&*client, &self.name, self.config.start_patience, &self.shutdown)?
+            }
         };
         Ok(self.listed.insert(shards))
-    }
-
-    /// What the coordinator does at its start, on this thread.
-    fn list_now(&self) -> Result<Vec<Shard>, Error> {
-        let (started, mut rng) = (Instant::now(), fastrand::Rng::new());
-        let client = self.session();
-        let call = Call::new(self.shutdown.reading_stopped().clone());
-        let mut listing = Listing::new(&self.name, self.config.start_patience, None);
-        let mut next = Next::Page(listing.page(started.elapsed()));
-        while !call.is_stopped() {
-            next = match next {
-                Next::Page(page) => {
-                    let page = client.list_shards(&self.name, page.as_deref(), &call);
-                    listing.listed(started.elapsed(), &mut rng, page)
-                }
-                Next::Describe => {
-                    let status = client.describe_stream(&self.name, &call);
-                    listing.described(started.elapsed(), &mut rng, status)
-                }
-                Next::Again { wait, .. } => {
-                    // Disconnected by a shutdown; nothing is ever sent.
-                    let _ = self.shutdown.reading_stopped().recv_timeout(wait);
-                    Next::Page(listing.page(started.elapsed()))
-                }
-                Next::Done(shards) => return Ok(shards),
-                Next::Fail(error) => return Err(error),
-            };
-        }
-        Err(Error::Stopped { stream: self.name.to_string() })
     }
 }
 

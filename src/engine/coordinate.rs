@@ -18,7 +18,6 @@ use crate::delivery::commits::{CommitContext, ShardCommits, flush_all};
 use crate::engine::reader::Reader;
 use crate::engine::run::{Run, thread_name};
 use crate::error::Error;
-use crate::error::client::{ClientError, ErrorClass};
 use crate::model::shard::Shard;
 use crate::store::Store;
 
@@ -120,38 +119,6 @@ impl Run<'_> {
             }
             Errand::Flush => Event::Flushed(flush_all(&self.engine.registry.all_commits())),
         }
-    }
-
-    /// Reads a page on a thread of its own, so that the coordinator never waits.
-    fn list<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, page: Option<String>) {
-        let list = move || {
-            let (client, stream) = (self.client, &self.engine.stream);
-            let listed = client.list_shards(stream, page.as_deref(), &self.call());
-            self.tell(Event::Listed(self.counted(listed)));
-        };
-        if let Err(source) = self.try_spawn(scope, "kc-list", list) {
-            self.tell(Event::Listed(Err(threadless("ListShards", source))));
-        }
-    }
-
-    /// As `list`.
-    fn describe<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        let describe = move || {
-            let stream = &self.engine.stream;
-            let status = self.client.describe_stream(stream, &self.call());
-            self.tell(Event::Described(self.counted(status)));
-        };
-        if let Err(source) = self.try_spawn(scope, "kc-list", describe) {
-            self.tell(Event::Described(Err(threadless("DescribeStreamSummary", source))));
-        }
-    }
-
-    /// Counts a failure, unless it is that of a call which was stopped.
-    fn counted<T>(&self, outcome: Result<T, ClientError>) -> Result<T, ClientError> {
-        if outcome.is_err() && !self.engine.shutdown.is_stopped() {
-            self.meter.listing_failures.increment(1);
-        }
-        outcome
     }
 
     /// The last attempt to store what could not be stored before.
@@ -279,12 +246,6 @@ impl Loop<'_, '_, '_> {
             self.run.notify(&notice);
         }
     }
-}
-
-/// The system has no thread for a call now; it may have one when the listing is tried again.
-fn threadless(operation: &'static str, source: std::io::Error) -> ClientError {
-    let message = "the system has no thread for it";
-    ClientError::new(ErrorClass::Transient, operation, message).with_source(source)
 }
 
 impl Shards {

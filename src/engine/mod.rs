@@ -2,6 +2,7 @@
 
 pub(crate) mod coordinate;
 pub(crate) mod journal;
+pub(crate) mod list;
 pub(crate) mod monitor;
 pub(crate) mod reader;
 pub(crate) mod registry;

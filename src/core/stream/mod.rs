@@ -1,16 +1,28 @@
 //! What the consumer as a whole does next.
 
+pub(crate) mod claims;
+pub(crate) mod lineage;
+pub(crate) mod listing;
+pub(crate) mod missing;
+pub(crate) mod pages;
+mod rounds;
+pub(crate) mod stalls;
+pub(crate) mod start;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tree;
+pub(crate) mod writes;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::core::event::{Action, Ending, Event, Proof};
+use crate::core::event::{Action, Ending, Event};
 use crate::core::outage::Outage;
 use crate::core::retry::Retry;
 use crate::core::settings::{Plan, StreamSettings};
 use crate::core::stream::claims::Claims;
 use crate::core::stream::lineage::{Lineage, WaitingNews};
-use crate::core::stream::listing::{Listing, Next};
-use crate::core::stream::missing::Look;
+use crate::core::stream::listing::Listing;
 use crate::core::stream::stalls::Waiting;
 use crate::core::stream::writes::Writes;
 use crate::error::Error;
@@ -216,101 +228,6 @@ impl Coordinator {
         }
     }
 
-    fn list(&mut self, turn: &mut Turn) {
-        if matches!(self.round, Round::Idle | Round::Rare(_)) {
-            self.list_on(turn);
-        }
-    }
-
-    /// Begins a listing, or continues one with the page that was refused.
-    fn list_on(&mut self, turn: &mut Turn) {
-        let page = self.listing.page(turn.now);
-        self.ask(turn, page);
-    }
-
-    fn ask(&mut self, turn: &mut Turn, page: Option<String>) {
-        self.round = Round::UnderWay;
-        if page.is_none() {
-            self.claims.listing_begins();
-            self.lineage.iter_mut().for_each(Lineage::listing_begins);
-        }
-        turn.actions.push(Action::List { page });
-    }
-
-    fn list_for_claims(&mut self, turn: &mut Turn) {
-        if self.phase == Phase::Reading && self.claims.must_list() {
-            self.list(turn);
-        }
-    }
-
-    /// A listing is over, and was complete or not: answers those who asked before it began.
-    fn confirm(&mut self, turn: &mut Turn, is_complete: bool) {
-        let (Some(lineage), Phase::Reading) = (&self.lineage, self.phase) else { return };
-        for shard in self.claims.take_asked() {
-            let proof = match is_complete {
-                true => lineage.proof(&shard),
-                false => Proof::Unknown,
-            };
-            turn.actions.push(Action::Confirm { shard, proof });
-        }
-        self.list_for_claims(turn);
-    }
-
-    fn listing_went(&mut self, turn: &mut Turn, next: Next) {
-        if self.lineage.is_none() || self.phase != Phase::Reading {
-            return;
-        }
-        match next {
-            Next::Page(page) => self.ask(turn, page),
-            Next::Describe => {
-                self.confirm(turn, false);
-                turn.actions.push(Action::Describe);
-            }
-            Next::Again { wait, has_failed } => {
-                self.round = Round::Due(turn.now + wait);
-                if has_failed {
-                    self.confirm(turn, false);
-                }
-            }
-            Next::Fail(error) => self.fail(turn, error),
-            Next::Done(shards) => {
-                self.round = Round::Idle;
-                self.take_in(turn, shards);
-                self.confirm(turn, true);
-            }
-        }
-    }
-
-    fn take_in(&mut self, turn: &mut Turn, shards: Vec<Shard>) {
-        let Some(lineage) = &mut self.lineage else { return };
-        if let Err(error) = lineage.listed(turn.now, shards) {
-            return self.fail(turn, error);
-        }
-        lineage.give_up(turn.now);
-        self.advance(turn);
-        self.look_on(turn);
-    }
-
-    /// A complete listing did not show all that must be there: again later.
-    fn look_on(&mut self, turn: &mut Turn) {
-        let look = self.lineage.as_ref().and_then(Lineage::look);
-        if self.phase != Phase::Reading {
-            return;
-        }
-        let wait = match look {
-            Some(Look::Soon) => self.looking.wait(turn.now, turn.rng, None),
-            Some(Look::Rarely) | None => {
-                self.looking = Retry::default();
-                None
-            }
-        };
-        self.round = match (wait, look) {
-            (Some(wait), _) => Round::Due(turn.now + wait),
-            (None, Some(_)) => Round::Rare(turn.now + RARELY),
-            (None, None) => Round::Idle,
-        };
-    }
-
     fn ended(&mut self, turn: &mut Turn, shard: &str, ending: &Ending) {
         let (Some(lineage), Phase::Reading) = (&mut self.lineage, self.phase) else { return };
         match ending {
@@ -414,15 +331,3 @@ impl Coordinator {
         }
     }
 }
-
-pub(crate) mod claims;
-pub(crate) mod lineage;
-pub(crate) mod listing;
-pub(crate) mod missing;
-pub(crate) mod pages;
-pub(crate) mod stalls;
-pub(crate) mod start;
-#[cfg(test)]
-mod tests;
-pub(crate) mod tree;
-pub(crate) mod writes;

@@ -16,15 +16,21 @@ pub(crate) struct Writes {
     every: Option<StoreEvery>,
     retry: Retry,
     outage: Outage,
-    is_under_way: bool,
-    /// What became due while a round was under way, which may have passed it.
-    must_go_again: bool,
+    round: Round,
     /// A write failed while others were tried again, perhaps after its turn.
     missed: Option<(String, StoreError)>,
     /// When what failed is tried again. All that waits is written with it.
     retry_at: Option<Duration>,
     /// When what was left for later is written.
     deferred_until: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    Idle,
+    UnderWay,
+    /// It is to be followed by another: it may have passed what became due since it began.
+    UnderWayAndAgain,
 }
 
 impl Writes {
@@ -35,8 +41,7 @@ impl Writes {
             every: settings.store_every,
             retry: Retry::default(),
             outage: Outage::default(),
-            is_under_way: false,
-            must_go_again: false,
+            round: Round::Idle,
             missed: None,
             retry_at: None,
             deferred_until: None,
@@ -55,7 +60,7 @@ impl Writes {
 
     /// Whether something is being written, or failed and will be tried again.
     pub(crate) fn is_storing(&self) -> bool {
-        self.is_under_way || self.retry_at.is_some()
+        self.round != Round::Idle || self.retry_at.is_some()
     }
 
     /// A commit did not write its position, which may wait.
@@ -76,7 +81,7 @@ impl Writes {
         error: StoreError,
     ) -> Result<(), Error> {
         let may_pass = error.kind() == StoreErrorKind::Retry;
-        if may_pass && self.is_under_way {
+        if may_pass && self.round != Round::Idle {
             self.missed = Some((shard, error));
             return Ok(());
         }
@@ -105,8 +110,7 @@ impl Writes {
         rng: &mut fastrand::Rng,
         outcome: Result<(), (String, StoreError)>,
     ) -> Result<bool, Error> {
-        self.is_under_way = false;
-        let must_go_again = std::mem::take(&mut self.must_go_again);
+        let round = std::mem::replace(&mut self.round, Round::Idle);
         let missed = self.missed.take();
         if let Err((shard, error)) = outcome {
             return self.unstored(now, rng, shard, error).map(|()| false);
@@ -118,7 +122,7 @@ impl Writes {
         }
         match missed {
             Some((shard, error)) => self.unstored(now, rng, shard, error).map(|()| false),
-            None => Ok(must_go_again && self.begin()),
+            None => Ok(round == Round::UnderWayAndAgain && self.begin()),
         }
     }
 
@@ -135,9 +139,9 @@ impl Writes {
     /// will be followed by another.
     pub(crate) fn begin(&mut self) -> bool {
         (self.retry_at, self.deferred_until) = (None, None);
-        let was_under_way = std::mem::replace(&mut self.is_under_way, true);
-        self.must_go_again |= was_under_way;
-        !was_under_way
+        let was_idle = self.round == Round::Idle;
+        self.round = if was_idle { Round::UnderWay } else { Round::UnderWayAndAgain };
+        was_idle
     }
 }
 
@@ -159,7 +163,7 @@ mod tests {
         writes.deferred(Duration::ZERO);
         assert_eq!(writes.wake(), Some(SECOND));
         for _ in 0..9 {
-            assert!(!writes.is_under_way);
+            assert!(writes.round == Round::Idle);
             let error = StoreError::retry("busy");
             writes.unstored(SECOND, &mut rng, "a".into(), error).unwrap();
         }
