@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::budget::Budget;
-use crate::core::settings::{OnGap, ShardSettings, StoreEvery, StreamSettings};
+use crate::core::settings::{ChildrenStart, OnGap, ShardSettings, StoreEvery, StreamSettings};
 use crate::delivery::on_error::OnError;
 use crate::error::Error;
 use crate::model::notice::Notice;
@@ -226,8 +226,9 @@ impl Config {
         }
     }
 
-    /// What a poller needs of it.
-    pub(crate) fn shard_settings(&self) -> ShardSettings {
+    /// What a poller needs of it, where a shard's batches and those of its children may come to different workers, or
+    /// not.
+    pub(crate) fn shard_settings(&self, has_workers: bool) -> ShardSettings {
         ShardSettings {
             interval: self.interval,
             catch_up_interval: self.catch_up_interval,
@@ -236,6 +237,7 @@ impl Config {
             store_patience: self.store_patience,
             on_gap: self.on_gap,
             fail_on_trim: self.fail_on_trim,
+            children_start: ChildrenStart::after(self.on_error.parks(), has_workers),
         }
     }
 

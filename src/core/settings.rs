@@ -42,6 +42,23 @@ pub(crate) struct StreamSettings {
     pub(crate) store_every: Option<StoreEvery>,
 }
 
+/// When the children of a shard may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChildrenStart {
+    /// When its last batch was sent.
+    Sent,
+    /// When its last batch was handled.
+    Handled,
+}
+
+impl ChildrenStart {
+    /// A batch that waits for another attempt (`parks`), or is in another worker's hands (`has_workers`), would come
+    /// after what its children hold.
+    pub(crate) fn after(parks: bool, has_workers: bool) -> Self {
+        if parks || has_workers { Self::Handled } else { Self::Sent }
+    }
+}
+
 /// How one shard is read.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardSettings {
@@ -52,6 +69,7 @@ pub(crate) struct ShardSettings {
     pub(crate) store_patience: Duration,
     pub(crate) on_gap: OnGap,
     pub(crate) fail_on_trim: bool,
+    pub(crate) children_start: ChildrenStart,
 }
 
 /// How often positions are stored: after so many batches, or so long after the first of them.

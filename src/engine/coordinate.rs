@@ -203,8 +203,10 @@ impl Loop<'_, '_, '_> {
             commits.resumes(position);
         }
         run.engine.registry.starts(Arc::clone(&commits));
-        let (stream, settings) =
-            (Arc::clone(&run.engine.stream), run.engine.config.shard_settings());
+        let (stream, settings) = (
+            Arc::clone(&run.engine.stream),
+            run.engine.config.shard_settings(run.door.has_workers()),
+        );
         let poller = Poller::new(stream, start, settings, delay);
         let mut reader = Box::new(Reader::new(run, poller, commits, batches, confirmed));
         let is_spawned = run.spawn(self.scope, thread_name(&shard), move || reader.read());

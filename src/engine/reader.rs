@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, select_biased};
 use crate::budget::room::Room;
 use crate::control::call::Call;
 use crate::core::event::{Ending, Event, Proof};
+use crate::core::settings::ChildrenStart;
 use crate::core::shard::Poller;
 use crate::core::shard::step::{Delivery, News, Outcome, Read, Step, Write};
 use crate::delivery::batch::Batch;
@@ -144,7 +145,7 @@ impl<'a> Reader<'a> {
             Step::Store { to, how } => Some(self.store(&to, how)),
             Step::Deliver(delivery) => self.deliver(delivery),
             Step::Confirm => self.confirm(),
-            Step::End(ending) => self.end(ending),
+            Step::End { ending, told } => self.end(ending, told),
             Step::Fail(error) => {
                 self.run.tell(Event::Failed(error));
                 None
@@ -341,10 +342,8 @@ impl<'a> Reader<'a> {
 
     /// Tells that the shard has come to its end. There is no outcome.
     #[inline(never)]
-    fn end(&self, ending: Ending) -> Option<Outcome> {
-        // What is parked, or in another worker's hands, holds back the shards that descend from this one.
-        let holds_back = self.run.engine.config.on_error.parks() || self.run.door.has_workers();
-        if !holds_back || self.slots.take_all(self.reading_stopped()) {
+    fn end(&self, ending: Ending, told: ChildrenStart) -> Option<Outcome> {
+        if told == ChildrenStart::Sent || self.slots.take_all(self.reading_stopped()) {
             self.tells(ShardState::Ended);
             self.run.journal.ended(self.run.now(), self.commits.shard(), &ending);
             self.run.tell(Event::Ended { shard: self.commits.shard().into(), ending });
@@ -360,7 +359,7 @@ fn doing(step: &Step, is_failing: bool) -> ShardState {
         Step::Wait(_) => ShardState::Idle,
         Step::GetIterator(_) | Step::GetRecords { .. } | Step::Describe => ShardState::Calling,
         Step::Store { .. } => ShardState::Storing,
-        Step::Deliver(_) | Step::End(_) => ShardState::WaitingForChannel,
+        Step::Deliver(_) | Step::End { .. } => ShardState::WaitingForChannel,
         Step::Confirm => ShardState::ConfirmingEnd,
         Step::Fail(_) => ShardState::Ended,
     }

@@ -16,7 +16,7 @@ use super::world::{STREAM, World};
 use crate::client::Client;
 use crate::control::call::Call;
 use crate::core::event::{Action, Ending, Event, Start};
-use crate::core::settings::Plan;
+use crate::core::settings::{ChildrenStart, Plan};
 use crate::core::shard::Poller;
 use crate::core::shard::step::{Delivery, Outcome, Read, Step};
 use crate::core::stream::Coordinator;
@@ -363,7 +363,7 @@ impl Consumer {
             self.all_commits.iter().filter(|it| start.shard.parents().contains(&it.shard().into()));
         commits.descends_from(parents.map(Arc::downgrade));
         self.all_commits.push(Arc::clone(&commits));
-        let settings = world.scenario.config.shard_settings();
+        let settings = world.scenario.config.shard_settings(false);
         let poller = Poller::new(STREAM.into(), start, settings, delay);
         let slots = Slots::new(world.scenario.workers == 0);
         self.readers.insert(shard.clone(), Reader { poller, commits, slots, ending: None });
@@ -414,11 +414,12 @@ impl Consumer {
             Step::Store { to, how } => Outcome::Stored(reader.commits.begin(&to, how)),
             Step::Confirm => return self.tell(world, Event::Claimed { shard: shard.into() }),
             Step::Deliver(delivery) => return self.blocked.push((shard.into(), *delivery)),
-            Step::End(ending) if self.parking.on_error().parks() && self.is_dispatching => {
+            // Where the user takes the batches, nobody knows when they are handled.
+            Step::End { ending, told: ChildrenStart::Handled } if self.is_dispatching => {
                 reader.ending = Some(ending);
                 return;
             }
-            Step::End(ending) => {
+            Step::End { ending, .. } => {
                 self.exit(shard);
                 return self.tell(world, Event::Ended { shard: shard.into(), ending });
             }

@@ -172,7 +172,7 @@ impl Poller {
             }
             Outcome::Stored(Err(error)) => self.unstored(now, rng, error),
             Outcome::Delivered => match self.ended.take() {
-                Some(ending) => Step::End(ending),
+                Some(ending) => Step::End { ending, told: self.settings.children_start },
                 None if self.doubts.is_open() => self.ask(now, rng),
                 None => self.wait_interval(now),
             },

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::core::event::{Ending, Proof};
 use crate::core::outage::Trouble;
+use crate::core::settings::ChildrenStart;
 use crate::core::shard::cursor::Span;
 use crate::error::Error;
 use crate::error::client::ClientError;
@@ -79,8 +80,11 @@ pub(crate) enum Step {
     Deliver(Box<Delivery>),
     /// Ask whether a listing shows that the shard has ended.
     Confirm,
-    /// The last batch was sent; the poller is done.
-    End(Ending),
+    /// The last batch was sent; the poller is done. This says when that may be told, and the children start.
+    End {
+        ending: Ending,
+        told: ChildrenStart,
+    },
     /// The poller is done, and so is everything.
     Fail(Error),
 }

@@ -37,7 +37,7 @@ fn shard() -> Shard {
 
 fn trial_of(shard: Shard, at: StartAt, config: Config) -> Trial {
     let start = Start { shard, at, gap: None };
-    let poller = Poller::new("orders".into(), start, config.shard_settings(), Duration::ZERO);
+    let poller = Poller::new("orders".into(), start, config.shard_settings(false), Duration::ZERO);
     Trial {
         poller,
         rng: fastrand::Rng::with_seed(3),
@@ -396,7 +396,10 @@ fn the_last_answer_ends_the_shard_with_a_number() {
     let mut with_records = trial(fresh()).begun();
     let delivery = delivered(with_records.gets_last(&[101, 107]));
     assert_eq!(delivery.through, Position::End { sequence: number(107) });
-    assert!(matches!(with_records.step(Outcome::Delivered), Step::End(Ending::Read(_))));
+    assert!(matches!(
+        with_records.step(Outcome::Delivered),
+        Step::End { ending: Ending::Read(_), .. }
+    ));
 
     let mut without = trial(fresh()).begun();
     let delivery = delivered(without.gets_last(&[]));
@@ -423,7 +426,7 @@ fn a_shard_that_aged_out_while_it_waited_ends_and_says_so() {
     let delivery = delivered(trial.is_told(Proof::Gone));
     assert!(delivery.through.is_end());
     assert!(matches!(delivery.gap, Some(Gap::Trimmed { wanted: None, available: None, .. })));
-    assert!(matches!(trial.step(Outcome::Delivered), Step::End(Ending::Vanished)));
+    assert!(matches!(trial.step(Outcome::Delivered), Step::End { ending: Ending::Vanished, .. }));
 }
 
 #[test]
@@ -703,7 +706,9 @@ fn an_end_that_a_listing_proves_is_read_once_more() {
     assert_eq!(numbers(&delivery), [111]);
     assert_eq!(delivery.through, Position::End { sequence: number(111) });
     let step = trial.step(Outcome::Delivered);
-    assert!(matches!(step, Step::End(Ending::Read(ref children)) if children.is_empty()));
+    assert!(
+        matches!(step, Step::End { ending: Ending::Read(ref children), .. } if children.is_empty())
+    );
 }
 
 #[test]
