@@ -241,6 +241,7 @@ impl Config {
         }
     }
 
+    // long: one check for each setting.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let invalid = |setting, reason: String| Err(Error::InvalidSetting { setting, reason });
         if !(1..=MAX_LIMIT).contains(&self.limit) {

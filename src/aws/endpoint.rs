@@ -53,6 +53,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// Unless it is one, and encrypted, or on this machine, or `allow_plain_http`.
+    // long: one check of an address after the other, each with its text.
     pub(crate) fn parse(url: &str, allow_plain_http: bool) -> Result<Self, Error> {
         let invalid = |reason: &str| {
             // What stands before an @ may be a password.

@@ -6,6 +6,7 @@ use crate::aws::profile::Settings;
 ///
 /// As Amazon's tools read them: what stands behind ` #` or ` ;` is a comment, and a line that is indented further than
 /// the setting above it belongs to that one.
+// long: a reader of lines: each kind of line is a branch.
 pub(crate) fn section(text: &str, profile: &str) -> Option<Settings> {
     let text = text.trim_start_matches('\u{feff}');
     let (mut settings, mut is_ours) = (None, false);

@@ -68,6 +68,7 @@ impl Signer {
     ///
     /// Hashes what is signed piece by piece: a thread keeps the memory of what it has allocated, which was a
     /// quarter of what a shard took in which nothing happens.
+    // long: the steps of a signature, in the order of its specification.
     pub(crate) fn sign(
         &self,
         credentials: &Credentials,

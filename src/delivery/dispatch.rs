@@ -45,6 +45,7 @@ pub(crate) fn dispatch(
 }
 
 impl Dispatcher<'_> {
+    // long: one select over all that a dispatcher waits for.
     fn run(
         &mut self,
         batches: &Receiver<Batch>,

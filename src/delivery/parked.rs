@@ -86,6 +86,7 @@ impl Parking {
     }
 
     /// The handler refused a batch.
+    // long: a batch is halved, given up or tried again, and each is told.
     pub(crate) fn failed(
         &mut self,
         time: Time,

@@ -57,6 +57,7 @@ struct Loop<'scope, 'env, 'run> {
 
 impl Run<'_> {
     /// Does what the coordinator says until it says that all is over.
+    // long: what the loop acts with is made here, and dropped in this order.
     pub(super) fn coordinate<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -130,6 +131,7 @@ impl Run<'_> {
 
 impl Loop<'_, '_, '_> {
     /// Until all is over.
+    // long: one select over all that the coordinator waits for.
     fn run(&mut self, events: &Receiver<Event>) -> Result<(), Error> {
         let engine = self.run.engine;
         let mut reading_stopped = engine.shutdown.reading_stopped().clone();

@@ -107,6 +107,7 @@ impl Journal {
     }
 
     /// What a shard's poller has to say.
+    // long: one text for each kind of trouble.
     pub(crate) fn told(&self, now: Duration, shard: &str, trouble: Trouble) {
         let stream = &self.stream;
         match trouble {

@@ -17,6 +17,7 @@ use crate::model::shard::Shard;
 ///
 /// # Errors
 /// If the listing fails for longer than `patience`, or for good, or is stopped.
+// long: one branch for each step of a listing.
 pub(crate) fn list_now(
     client: &dyn Client,
     stream: &str,

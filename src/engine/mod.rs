@@ -25,6 +25,7 @@ use crate::error::Error;
 
 impl Engine {
     /// Runs on this thread, which hands the batches to the handler, until all is over.
+    // long: the scope shows what is dropped before what.
     pub(crate) fn listen(self, handler: Callback<'_>) -> Result<(), Error> {
         let _member = self.shutdown.run().enter();
         let (batches, queue) = bounded(self.config.capacity);
@@ -54,6 +55,7 @@ impl Engine {
     }
 
     /// Runs on this thread, while workers hand the batches to their handlers, until all is over.
+    // long: the scope shows what is dropped before what.
     pub(crate) fn listen_workers<'h>(
         self,
         workers: usize,

@@ -48,6 +48,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    // long: one line for each field.
     pub(crate) fn new(
         run: &'a Run<'a>,
         poller: Poller,
@@ -95,6 +96,7 @@ impl<'a> Reader<'a> {
 
     /// What to do next, which is told.
     #[inline(never)]
+    // long: what is told of an outcome, before and after its step.
     fn next(&mut self, outcome: Outcome) -> Step {
         let (now, status) = (self.run.now(), self.commits.status());
         let has_failed = match &outcome {

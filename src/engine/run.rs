@@ -80,6 +80,7 @@ type Panic = Box<dyn Any + Send>;
 pub(crate) struct ExitNotice<'a>(&'a Sender<Event>, Option<Event>);
 
 impl<'a> Run<'a> {
+    // long: one line for each field.
     pub(super) fn new(
         engine: &'a Engine,
         door: Door,

@@ -56,6 +56,7 @@ const NOWHERE: u8 = u8::MAX;
 const USUAL: Duration = Duration::from_secs(1);
 
 impl Status {
+    // long: one line for each field.
     pub(crate) fn new(now: Duration, meter: Meter) -> Self {
         let never = || AtomicU64::new(NEVER);
         Self {

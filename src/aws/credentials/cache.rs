@@ -73,6 +73,7 @@ impl CredentialsCache {
     ///
     /// # Errors
     /// If the source gave none, the consumer stops, or the deadline passes.
+    // long: under one lock it is decided who asks, who waits and who is served.
     pub(crate) fn get(&self, bounds: &Bounds) -> Result<Arc<Credentials>, ClientError> {
         if let Source::Static(credentials) = &self.source {
             return Ok(credentials.clone());

@@ -74,6 +74,7 @@ pub(crate) async fn find() -> Result<AwsCredentials, Unavailable> {
 }
 
 /// Whatever is set up and cannot be used ends it: who comes later is somebody else.
+// long: one place after the other, in the order in which they count.
 fn choose(lookup: Lookup<'_>) -> Result<Place, String> {
     let token = environment::first(lookup, &["AWS_SESSION_TOKEN"]);
     if token.is_none() && environment::first(lookup, &[OLD_TOKEN]).is_some() {

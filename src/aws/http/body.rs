@@ -55,6 +55,7 @@ fn keep(buffer: Buffer, call: &Call) {
 }
 
 /// Reads a body into a buffer of this length, if that of the body is known.
+// long: the loop works on the buffer that is being filled.
 fn read_into(
     buffer: &mut Buffer,
     body: Body,

@@ -25,6 +25,7 @@ pub(crate) struct Route {
 ///
 /// # Errors
 /// If a variable names one that cannot be used.
+// long: one variable after the other, in the order in which they count.
 pub(crate) fn find(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Route>, Error> {
     let is_https = endpoint.uri().scheme_str() == Some("https");
     let port = endpoint.uri().port_u16().unwrap_or(if is_https { 443 } else { 80 });

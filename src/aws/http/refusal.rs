@@ -80,6 +80,7 @@ fn bare(code: &str) -> Option<&str> {
 
 /// Names come with and without "Exception" at their end, depending on who in front of the service
 /// refuses.
+// long: a table of codes.
 fn classify(dialect: &Dialect, code: Option<&str>, status: u16) -> ErrorClass {
     let name = short(code.unwrap_or_default());
     (dialect.class)(name).unwrap_or_else(|| match name {
@@ -156,6 +157,7 @@ fn by_status(status: u16) -> ErrorClass {
 }
 
 /// What to do about it, where that is known.
+// long: a table of codes.
 fn advice(
     dialect: &Dialect,
     operation: &str,

@@ -95,6 +95,7 @@ impl CachingResolver {
 }
 
 impl Resolver for CachingResolver {
+    // long: one way out for each state of a kept address.
     fn resolve(
         &self,
         uri: &Uri,

@@ -112,6 +112,7 @@ impl Transport {
     ///
     /// # Errors
     /// Whatever goes wrong, classified.
+    // long: what a bad status and a good one mean for the same body.
     pub(crate) fn exchange<T>(
         &self,
         request: &impl Outgoing,
@@ -236,6 +237,7 @@ fn is_connect_failure(error: &ureq::Error) -> bool {
 }
 
 /// There was no status line.
+// long: one text for each way in which no answer comes.
 fn unanswered(
     bounds: &Bounds,
     signed: &impl Outgoing,

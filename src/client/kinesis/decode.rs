@@ -110,6 +110,7 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
         f.write_str("an answer with records")
     }
 
+    // long: one branch for each field.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawAnswer, A::Error> {
         let mut records = None;
         let (mut next_shard_iterator, mut millis_behind_latest, mut children) = <_>::default();

@@ -79,6 +79,7 @@ impl Number {
 }
 
 impl<'de> Deserialize<'de> for Number {
+    // long: one method for each kind of value.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Any;
 

@@ -166,6 +166,7 @@ impl Cloud {
 }
 
 /// Where reading begins, as the lowest counter that is to be read.
+// long: one branch for each type of iterator.
 fn cursor(
     stream: &StreamState,
     index: usize,

@@ -14,6 +14,7 @@ use crate::model::listed::StreamStatus;
 use crate::model::position::IteratorType;
 
 impl Poller {
+    // long: a table of class and call.
     pub(super) fn failed(
         &mut self,
         now: Duration,
@@ -64,6 +65,7 @@ impl Poller {
     }
 
     /// The service refused the place where reading is to begin.
+    // long: a table of patience and place.
     pub(super) fn place_refused(
         &mut self,
         now: Duration,

@@ -95,6 +95,7 @@ enum Call {
 }
 
 impl Poller {
+    // long: one line for each field.
     pub(crate) fn new(
         stream: Arc<str>,
         start: Start,
@@ -142,6 +143,7 @@ impl Poller {
     }
 
     /// The next step. `now` counts from any fixed moment, and never falls.
+    // long: one branch for each outcome.
     pub(crate) fn step(
         &mut self,
         now: Duration,
@@ -232,6 +234,7 @@ impl Poller {
         }
     }
 
+    // long: what is stored of the latest must be decided before the first read.
     fn begun(&mut self, now: Duration, iterator: ShardIterator, wall: SystemTime) -> Step {
         self.token = Some((iterator.token, now));
         self.doubts.is_there();
@@ -265,6 +268,7 @@ impl Poller {
         }
     }
 
+    // long: the order matters: what is missing is noticed before the cursor moves, the end after it.
     fn answered(&mut self, now: Duration, rng: &mut fastrand::Rng, read: Read) -> Step {
         self.recovered(now);
         self.unconfirmed = false;

@@ -17,6 +17,7 @@ impl Poller {
         self.read_on(now, rng)
     }
 
+    // long: a table of doubt and proof.
     pub(super) fn confirmed(
         &mut self,
         now: Duration,

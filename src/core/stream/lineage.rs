@@ -82,6 +82,7 @@ impl Lineage {
 
     /// Takes a complete listing, which adds to what was known. It is an error if a shard is another one
     /// than before: the stream was deleted and created again.
+    // long: the order matters: each step needs what the one before it has marked.
     pub(crate) fn listed(&mut self, now: Duration, shards: Vec<Shard>) -> Result<(), Error> {
         self.listings += 1;
         let is_done =
@@ -259,6 +260,7 @@ impl Lineage {
     }
 
     /// Where the shard starts; `None` if it need not be read.
+    // long: one branch for each kind of stored position.
     fn start(&self, id: &str) -> Result<Option<Start>, Error> {
         let node = self.tree.get(id).expect("it waits");
         let shard = node.shard.clone();

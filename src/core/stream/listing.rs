@@ -88,6 +88,7 @@ impl Listing {
     }
 
     /// A page was read, or could not be.
+    // long: one branch for each outcome of a page.
     pub(crate) fn listed(
         &mut self,
         now: Duration,
@@ -222,6 +223,7 @@ impl Listing {
         self.limit.is_some_and(|limit| self.lasted(now) >= limit)
     }
 
+    // long: one branch for each class of failure.
     fn failed(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Next {
         let stream = self.stream.clone();
         let is_final = self.is_first()

@@ -138,6 +138,7 @@ impl Missing {
 
     /// After a listing: what patience has ended for. `has_ended` says whether the listing proves that a shard
     /// that it does not show open has ended, and `is_gone` whether an announced child has.
+    // long: one clause for each kind of what is missing.
     pub(crate) fn give_up(
         &mut self,
         now: Duration,
@@ -185,6 +186,7 @@ impl Missing {
 
 impl GivenUp {
     /// Says so, once for each kind, however many shards there are.
+    // long: one text for each kind of what is missing.
     pub(crate) fn warn(&self, stream: &str) {
         let tell = |shards: &[Arc<str>], what: &str| {
             if let Some(first) = shards.first() {

@@ -94,6 +94,7 @@ struct Turn<'a> {
 impl Coordinator {
     /// `listed` are the shards if they were listed before; `is_dispatching` says whether `Dispatched`
     /// will come.
+    // long: one line for each field.
     pub(crate) fn new(
         plan: Plan,
         settings: &StreamSettings,
@@ -144,6 +145,7 @@ impl Coordinator {
     }
 
     /// What to do about an event. `now` counts from any fixed moment, and never falls.
+    // long: one branch for each event.
     pub(crate) fn on(
         &mut self,
         now: Duration,
@@ -183,6 +185,7 @@ impl Coordinator {
         turn.actions
     }
 
+    // long: one branch for each outcome of the store.
     fn loaded(&mut self, turn: &mut Turn, outcome: Result<Vec<(String, Position)>, StoreError>) {
         if self.phase != Phase::Reading {
             return;

@@ -23,6 +23,7 @@ impl Stalls {
     }
 
     /// What is to be told now.
+    // long: shards that run, shards that wait, and shards that are gone.
     pub(crate) fn look(
         &mut self,
         now: Duration,
@@ -60,6 +61,7 @@ impl Stalls {
 ///
 /// Each is looked at once: through splits and merges there are more ways up than shards, twice as many after each
 /// merge. And without recursion: a stream may have been resharded ten thousand times.
+// long: a walk without recursion keeps its path itself.
 fn progressed<'a>(
     shard: &'a str,
     now: Duration,

@@ -59,6 +59,7 @@ impl Own {
 
 /// Where each of these shards starts if nothing is stored for it. Every ancestor is looked at once, and without
 /// recursion: a stream may have been resharded ten thousand times.
+// long: the walk upwards shares what it has learned.
 pub(crate) fn fresh_starts(
     tree: &Tree,
     wishes: &Wishes<'_>,
@@ -89,6 +90,7 @@ pub(crate) fn fresh_starts(
 }
 
 /// Learns what a shard hands down, and all that it needs for that.
+// long: a walk without recursion keeps its path itself.
 fn climb<'a>(
     tree: &'a Tree,
     wishes: &Wishes<'_>,

@@ -73,6 +73,7 @@ impl Writes {
     ///
     /// # Errors
     /// If it failed for good, or patience has ended.
+    // long: what a failed write means depends on the round that it meets.
     pub(crate) fn unstored(
         &mut self,
         now: Duration,

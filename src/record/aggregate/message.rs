@@ -67,6 +67,7 @@ impl Counts {
         is_one.then(|| Self::of_message(message))
     }
 
+    // long: one branch for each field.
     fn of_message(message: &[u8]) -> Result<Self, Broken> {
         let (mut counts, mut entries, mut keys_named) = (Self::default(), 0, 0);
         let mut fields = Fields::of(message);

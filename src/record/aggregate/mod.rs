@@ -83,6 +83,7 @@ struct Splitter<'a> {
 }
 
 /// Looks for aggregates.
+// long: one pass over the records sums what taking them apart needs.
 pub(crate) fn find(records: &Records) -> Found {
     let mut found = Found { each: Vec::new(), broken: None, users: 0, text: 0, needed: 0 };
     if !records.iter().any(|record| message::is_marked(record.data())) {

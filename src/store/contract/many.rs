@@ -9,6 +9,7 @@ use crate::store::Store;
 use crate::store::export::Import;
 
 /// What is ahead, behind, new, or not named.
+// long: a story of imports, told in order.
 pub(super) fn importing(store: &impl Store) {
     let before = [("ahead", after(9)), ("behind", after(3)), ("other", end(1))];
     let given = [("ahead", after(5)), ("behind", after(5)), ("new", from(5, 5)), ("end", end(5))];

@@ -180,6 +180,7 @@ fn isolation(store: &impl Store) {
 }
 
 /// Eight writers of one shard, each with every eighth position of a rising line.
+// long: a story of several threads, told in order.
 fn concurrency(store: &impl Store) {
     const WRITERS: u64 = 8;
     const ROUNDS: u64 = 30;

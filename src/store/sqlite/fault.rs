@@ -53,6 +53,7 @@ impl From<rusqlite::Error> for Fault {
 }
 
 impl Fault {
+    // long: one text for each kind of fault.
     pub(super) fn into_store_error(self, path: &Path, busy_timeout: Duration) -> StoreError {
         let told = |what: &str| format!("positions in {}: {what}", path.display());
         let fatal = |what: &str| StoreError::fatal(told(what));
@@ -89,6 +90,7 @@ impl Fault {
     }
 }
 
+// long: a table of codes.
 fn classify(
     error: rusqlite::Error,
     told: impl Fn(&str) -> String,

@@ -12,6 +12,7 @@ use crate::model::shard::Shard;
 
 impl Lineage {
     /// The ids of those that were not known.
+    // long: known shards, new ones, and then the children of both.
     pub(super) fn take_in(&mut self, shards: Vec<Shard>) -> Result<Vec<Arc<str>>, Error> {
         let (mut born, mut touched) = (Vec::new(), BTreeSet::new());
         for shard in shards {
@@ -123,6 +124,7 @@ impl Lineage {
     }
 
     /// Counts who holds up these shards, and the children of those that are new.
+    // long: the same look at a shard that waits and at one that does not.
     pub(super) fn count_parents(&mut self, born: &[Arc<str>], wanted: &[Arc<str>]) {
         let mut changed: BTreeSet<Arc<str>> = wanted.iter().cloned().collect();
         for id in born.iter().chain(wanted) {
