@@ -32,6 +32,21 @@ fn no_room_names_one_above_it() {
     }
 }
 
+#[test]
+fn the_page_shows_every_room() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    for room in ROOMS {
+        let (folder, file) = (format!("`{}/", room.name), format!("`{}.rs`", room.name));
+        let is_shown = page.contains(&folder) || page.contains(&file);
+        assert!(is_shown, "ARCHITECTURE.md says nothing of {}", room.name);
+        let is_there = ["", ".rs"]
+            .iter()
+            .any(|end| root.join("src").join(room.name.to_owned() + end).exists());
+        assert!(is_there, "there is no {} in src", room.name);
+    }
+}
+
 fn read(folder: &Path, name: &str, texts: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -43,7 +43,6 @@ pub(crate) const ROOMS: &[Room] = &[
     ),
     room("listener", "the handle of a consumer", ABOVE_THREADS),
     room("stream", "the doors", ABOVE_ALL),
-    room("testing", "what others test with", ABOVE_ALL),
 ];
 
 const ABOVE_THREADS: &[&str] = &[
