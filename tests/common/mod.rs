@@ -2,7 +2,12 @@
 
 #![allow(dead_code, reason = "each binary of tests uses a part")]
 
+pub(crate) mod children;
 pub(crate) mod logs;
+pub(crate) mod loopback;
+pub(crate) mod promptly;
+#[path = "../../examples/support/mod.rs"]
+pub(crate) mod support;
 
 use std::convert::Infallible;
 use std::sync::Arc;
