@@ -1,4 +1,5 @@
-//! Stopping: how long it takes wherever the consumer is, and what is left of it, which is nothing.
+//! Alone in its process, whose threads it counts: how long a stop takes wherever the consumer is, and that nothing is
+//! left of it.
 
 // The threads of a process, and what they do, are to be seen there alone.
 #![cfg(target_os = "linux")]

@@ -14,7 +14,7 @@ use crate::common::{SOON, STREAM, id, logs, quick, until};
 
 /// What Amazon's aggregator for Python has made: each aggregate, with the data of its user records.
 fn golden() -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
-    let golden: Value = serde_json::from_str(include_str!("../kpl/golden.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../golden/kpl.json")).unwrap();
     let bytes = |text: &Value| {
         let digits = text.as_str().unwrap().as_bytes();
         let byte =

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
-use super::modules::Modules;
 use super::surface::Surface;
+use crate::modules::Modules;
 
 const HOW: &str =
     "If it is meant, say so in CHANGELOG.md, and run `UPDATE_API=1 cargo test --test page`.";

@@ -1,9 +1,7 @@
 //! What every public type can do: be sent, be shared, be shown.
 
 mod changes;
-mod modules;
 mod surface;
-mod text;
 
 use std::error::Error as StdError;
 use std::fmt::Debug;

@@ -5,8 +5,8 @@ use std::fmt;
 
 use syn::{ImplItem, Item, ItemImpl, TraitItem, Type};
 
-use super::modules::{Import, Module, Modules, Path, imports, is_for_tests, name_of};
-use super::text::{
+use crate::modules::{Import, Module, Modules, Path, imports, is_for_tests, name_of};
+use crate::text::{
     attributes, bounds, conditions, derived, field, fields, is_public, last, parameters, signature,
     text,
 };

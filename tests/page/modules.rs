@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use syn::{Attribute, Item, UseTree};
 
-use super::text::conditions;
+use crate::text::conditions;
 
 /// A module or an item, from the root of the crate on.
 pub(crate) type Path = Vec<String>;

@@ -1,6 +1,6 @@
-"""Makes golden.json anew, with Amazon's own aggregator for Python, and reads it back with its deaggregator:
+"""Makes kpl.json anew, with Amazon's own aggregator for Python, and reads it back with its deaggregator:
 
-    pip install aws-kinesis-agg==1.2.3 six && python tests/kpl/golden.py > tests/kpl/golden.json
+    pip install aws-kinesis-agg==1.2.3 six && python tests/golden/kpl.py > tests/golden/kpl.json
 """
 
 import base64
