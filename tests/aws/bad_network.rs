@@ -6,9 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kinesis_consumer::{Config, Error, ErrorClass, KinesisClient, LocalStore, Stream};
 
+use crate::common::SOON;
 use crate::common::loopback::{Server, answer, chain, refusal, says, stream_of};
 
-const SOON: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What ends reading a stream at this endpoint, and its class; not before `PATIENCE` if it is one

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use kinesis_consumer::{Call, Client, ClientBuilder, Credentials, KinesisClient};
 use rusoto_credential::{InstanceMetadataProvider, StaticProvider};
 
+use crate::common::SOON;
 use crate::common::children::test_of;
+use crate::common::directory::Directory;
 use crate::common::loopback::{ACTIVE, Server, answer, chain, ok, says};
-
-const SOON: Duration = Duration::from_secs(20);
 
 /// Tells `child` that it is one.
 const MARK: &str = "KC_TEST_CHILD";
@@ -40,16 +40,12 @@ fn child() {
 /// A server, and files that a child may be pointed to.
 struct Trial {
     server: Server,
-    folder: PathBuf,
+    folder: Directory,
 }
 
 impl Trial {
     fn new(name: &str) -> Self {
-        // Another run may be under way.
-        let own = format!("credentials-{}", std::process::id());
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(own).join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self { server: Server::saying(ok(ACTIVE)), folder }
+        Self { server: Server::saying(ok(ACTIVE)), folder: Directory::new(name) }
     }
 
     fn file(&self, name: &str, text: &str) -> String {
@@ -63,7 +59,11 @@ impl Trial {
         let mut child = Command::new(std::env::current_exe().unwrap());
         let test = test_of(module_path!(), "child");
         child.args(["--exact", &test, "--ignored", "--nocapture", "--test-threads=1"]);
-        child.env_clear().env(MARK, "1").env("HOME", &self.folder).env("PATH", "/usr/bin:/bin");
+        child
+            .env_clear()
+            .env(MARK, "1")
+            .env("HOME", self.folder.path())
+            .env("PATH", "/usr/bin:/bin");
         child.env("AWS_ENDPOINT_URL_KINESIS", self.server.url());
         child.env("AWS_EC2_METADATA_DISABLED", "true");
         child.envs(variables.iter().copied());
@@ -141,7 +141,7 @@ fn keys_come_from_the_home_directory_and_strange_files_are_no_panic() {
     std::fs::create_dir_all(trial.folder.join(".aws")).unwrap();
     trial.file(".aws/credentials", "[default]\naws_access_key_id=home\naws_secret_access_key=s\n");
     assert_eq!(trial.signs(&[]), pair("home", None));
-    let folder = trial.folder.display().to_string();
+    let folder = trial.folder.path().display().to_string();
     let half = trial.file("half", "[default]\naws_access_key_id\naws_secret_access_key = s\n");
     let gone = trial.folder.join("gone").display().to_string();
     for (file, fact) in [
@@ -351,7 +351,7 @@ fn a_web_identity_is_never_the_nodes_role() {
 fn a_profile_that_is_nowhere_is_never_somebody_else() {
     let (trial, others) = (Trial::new("gone"), Others::new());
     let error = others.are_not_asked(&trial, &[("AWS_PROFILE", "gone")]);
-    let home = trial.folder.display().to_string();
+    let home = trial.folder.path().display().to_string();
     let facts = [
         "AWS_PROFILE names \"gone\"",
         &format!("{home}/.aws/config: no such file"),
@@ -475,7 +475,7 @@ fn an_instance_that_answers_nonsense_is_an_error_that_says_what() {
 fn without_any_the_error_names_every_place_that_was_looked_at() {
     let trial = Trial::new("none");
     let error = trial.fails(&[]);
-    let home = trial.folder.display().to_string();
+    let home = trial.folder.path().display().to_string();
     says(
         &error,
         &[

@@ -8,9 +8,8 @@ use kinesis_consumer::{
     Call, Client, Config, Credentials, Error, ErrorClass, KinesisClient, LocalStore, Stream, Token,
 };
 
+use crate::common::SOON;
 use crate::common::loopback::{Server, chain, ok, refusal, says, stream_of};
-
-const SOON: Duration = Duration::from_secs(20);
 
 /// Reads from a server with keys from a closure that is told how often it was asked before; stops
 /// when a call signed with `until` comes, or something fails.

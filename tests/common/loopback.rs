@@ -37,6 +37,19 @@ impl Request {
         self.header("x-amz-target").unwrap().rsplit('.').next().unwrap()
     }
 
+    /// A text of the body.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        let value = self.body.split(&format!(r#""{name}":""#)).nth(1)?;
+        Some(value.split('"').next().unwrap().to_owned())
+    }
+
+    /// The shard and the place that its token names, of a read whose tokens are `shard/place`.
+    pub(crate) fn place(&self) -> Option<(String, usize)> {
+        let token = self.field("ShardIterator").filter(|_| self.operation() == "GetRecords")?;
+        let (shard, from) = token.split_once('/')?;
+        Some((shard.to_owned(), from.parse().unwrap()))
+    }
+
     /// The access key id that it is signed with.
     pub(crate) fn key(&self) -> &str {
         let signature = self.header("authorization").unwrap();

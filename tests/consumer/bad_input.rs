@@ -11,9 +11,9 @@ use kinesis_consumer::{
     MemoryKinesis, Operation, Position, Store, StoreError, Stream,
 };
 
+use crate::common::SOON;
 use crate::common::loopback::{self, Server, chain, described, ok, refusal, says, stream_of};
 
-const SOON: Duration = Duration::from_secs(20);
 const FIRST: &str = "shardId-000000000000";
 
 fn config() -> Config {

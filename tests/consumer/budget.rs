@@ -8,10 +8,9 @@ use kinesis_consumer::{
     Batches, Budget, Config, Deaggregation, KinesisClient, Listener, LocalStore, Notice,
     ShardProgress, ShardState, Stream,
 };
-use md5::{Digest, Md5};
 
 use crate::common::loopback::{self, Request, Server, stream_of};
-use crate::common::{SOON, until};
+use crate::common::{SOON, aggregate_of, until};
 
 const MIB: usize = 1 << 20;
 
@@ -31,10 +30,10 @@ fn server(shards: usize, records: usize, size: usize, body: Body) -> Server {
 fn serving(shards: usize, records: usize, data: String, body: Body) -> Server {
     let stream = stream_of(shards);
     Server::new(move |request| {
-        if let Some(shard) = field(request, "ShardId") {
+        if let Some(shard) = request.field("ShardId") {
             return Some(loopback::ok(&format!(r#"{{"ShardIterator":"{shard}/0"}}"#)));
         }
-        let Some((shard, from)) = place(request) else { return Some(stream(request)) };
+        let Some((shard, from)) = request.place() else { return Some(stream(request)) };
         let to = records.min(from + limit(request));
         let found: Vec<_> = (from..to)
             .map(|number| {
@@ -54,21 +53,9 @@ fn serving(shards: usize, records: usize, data: String, body: Body) -> Server {
     })
 }
 
-/// The shard and the place that a token names.
-fn place(request: &Request) -> Option<(String, usize)> {
-    let token = field(request, "ShardIterator").filter(|_| request.operation() == "GetRecords")?;
-    let (shard, from) = token.split_once('/')?;
-    Some((shard.to_owned(), from.parse().unwrap()))
-}
-
 fn limit(request: &Request) -> usize {
     let limit = request.body.split(r#""Limit":"#).nth(1).unwrap();
     limit.split([',', '}']).next().unwrap().parse().unwrap()
-}
-
-fn field(request: &Request, name: &str) -> Option<String> {
-    let value = request.body.split(&format!(r#""{name}":""#)).nth(1)?;
-    Some(value.split('"').next().unwrap().to_owned())
 }
 
 fn open(server: &Server, config: Config) -> (Batches, Listener) {
@@ -172,8 +159,7 @@ fn an_answer_above_the_budget_is_asked_for_in_parts_also_while_records_are_kept(
 /// An aggregate, in base64, of so many user records without data, each of which takes much more than its part of it.
 fn aggregate(users: usize) -> String {
     let message = [&b"\x0a\x01k"[..], &b"\x1a\x04\x08\x00\x1a\x00".repeat(users)].concat();
-    let digest = Md5::digest(&message);
-    STANDARD.encode_to_string([&b"\xf3\x89\x9a\xc2"[..], &message, &digest].concat())
+    STANDARD.encode_to_string(aggregate_of(&message))
 }
 
 #[test]

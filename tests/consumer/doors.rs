@@ -7,32 +7,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{bounded, unbounded};
 use kinesis_consumer::{
-    Batch, BoxError, Config, Error, Handler, LocalStore, MemoryKinesis, Position, Store, Stream,
+    Batch, BoxError, Error, Handler, LocalStore, MemoryKinesis, Position, Store, Stream,
 };
 
-const SOON: Duration = Duration::from_secs(10);
-
-fn config() -> Config {
-    Config::new().interval(Duration::from_millis(2))
-}
-
-fn kinesis(shards: usize, records: usize) -> MemoryKinesis {
-    let kinesis = MemoryKinesis::new();
-    kinesis.create_stream("orders", shards);
-    for record in 0..records {
-        kinesis.put("orders", &format!("key-{record}"), record.to_string().as_bytes());
-    }
-    kinesis
-}
+use crate::common::{SOON, kinesis, numbers, quick};
 
 fn stream(kinesis: &MemoryKinesis, store: &Arc<LocalStore>) -> Stream {
-    Stream::new(kinesis.clone(), "orders", Arc::clone(store), config()).unwrap()
-}
-
-/// Closes every open shard, so that reading comes to an end: what it had is read first.
-fn numbers(batch: &Batch) -> Vec<usize> {
-    let text = |data: &[u8]| String::from_utf8(data.to_vec()).unwrap();
-    batch.records().iter().map(|record| text(record.data()).parse().unwrap()).collect()
+    Stream::new(kinesis.clone(), "orders", Arc::clone(store), quick()).unwrap()
 }
 
 #[test]
@@ -155,7 +136,7 @@ fn a_panic_of_the_store_reaches_the_caller() {
             panic!("broken store")
         }
     }
-    let stream = Stream::new(kinesis(1, 1), "orders", Broken, config()).unwrap();
+    let stream = Stream::new(kinesis(1, 1), "orders", Broken, quick()).unwrap();
     let panic =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stream.listen(|_| Ok(()))));
     assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"broken store"));
@@ -329,7 +310,7 @@ fn chosen_shards_alone_are_read_and_their_descendants() {
         .unwrap();
     assert_eq!(seen, [1, 3]);
 
-    let mut wrong = Stream::new(kinesis, "orders", LocalStore::new(), config()).unwrap();
+    let mut wrong = Stream::new(kinesis, "orders", LocalStore::new(), quick()).unwrap();
     let error = wrong.choose(["shardId-000000000042"]).unwrap_err();
     assert!(matches!(error, Error::UnknownShard { .. }), "{error}");
 }
@@ -354,17 +335,17 @@ fn a_type_may_handle_batches() {
 #[test]
 fn a_name_or_setting_out_of_range_is_refused_before_any_call() {
     for name in ["", "a b", "arn:aws:kinesis:eu-west-1:1:stream/x", &"x".repeat(129)] {
-        let error = Stream::new(MemoryKinesis::new(), name, LocalStore::new(), config());
+        let error = Stream::new(MemoryKinesis::new(), name, LocalStore::new(), quick());
         assert!(matches!(error, Err(Error::InvalidSetting { setting: "name", .. })));
     }
-    let config = config().limit(0);
+    let config = quick().limit(0);
     assert!(Stream::new(MemoryKinesis::new(), "orders", LocalStore::new(), config).is_err());
 }
 
 /// The receiver of a stream of one shard with so many batches of three records, numbered from 0.
 fn triples(batches: usize) -> (MemoryKinesis, Arc<LocalStore>, Stream) {
     let (kinesis, store) = (kinesis(1, 3 * batches), Arc::new(LocalStore::new()));
-    let stream = Stream::new(kinesis.clone(), "orders", Arc::clone(&store), config().limit(3));
+    let stream = Stream::new(kinesis.clone(), "orders", Arc::clone(&store), quick().limit(3));
     (kinesis, store, stream.unwrap())
 }
 
@@ -381,7 +362,7 @@ fn a_batch_whose_records_are_committed_one_by_one_is_committed_as_a_whole() {
     }
     drop(listener);
     kinesis.put("orders", "key", b"9");
-    let again = Stream::new(kinesis, "orders", Arc::clone(&store), config()).unwrap();
+    let again = Stream::new(kinesis, "orders", Arc::clone(&store), quick()).unwrap();
     let (batches, _listener) = again.receiver().unwrap();
     assert_eq!(numbers(&batches.recv_timeout(SOON).unwrap()), [9]);
 }
@@ -427,7 +408,7 @@ fn a_committed_part_of_a_batch_that_is_dropped_is_stored_when_those_before_are_c
 #[test]
 fn positions_may_wait_but_are_stored_at_the_shutdown() {
     let (kinesis, store) = (kinesis(1, 10), Arc::new(LocalStore::new()));
-    let config = config().store_every(100, Duration::from_secs(3600));
+    let config = quick().store_every(100, Duration::from_secs(3600));
     let stream = Stream::new(kinesis.clone(), "orders", Arc::clone(&store), config).unwrap();
     let stored = || store.get_shard_iterator("orders", "shardId-000000000000").unwrap();
     let (batches, listener) = stream.receiver().unwrap();

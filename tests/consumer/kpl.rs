@@ -7,10 +7,9 @@ use crossbeam_channel::{Receiver, unbounded};
 use kinesis_consumer::{
     Batch, Config, Deaggregation, LocalStore, MemoryKinesis, Notice, Position, Store, Stream,
 };
-use md5::{Digest, Md5};
 use serde_json::Value;
 
-use crate::common::{SOON, STREAM, id, logs, quick, until};
+use crate::common::{SOON, STREAM, aggregate_of, id, logs, quick, until};
 
 /// What Amazon's aggregator for Python has made: each aggregate, with the data of its user records.
 fn golden() -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
@@ -259,7 +258,7 @@ fn an_aggregate_that_cannot_be_taken_apart_comes_as_it_is_and_is_told_once_with_
     let kinesis = MemoryKinesis::new();
     kinesis.create_stream(stream, 1);
     let message = b"\x0a\x03key\x1a\x02\x08\x00"; // a user record without data
-    let broken = [&b"\xf3\x89\x9a\xc2"[..], message, &Md5::digest(message)].concat();
+    let broken = aggregate_of(message);
     let first = kinesis.put(stream, "outer", &broken).sequence;
     kinesis.put(stream, "outer", &broken);
     let consumer = Stream::new(kinesis, stream, LocalStore::new(), config().limit(1)).unwrap();
@@ -279,7 +278,7 @@ fn an_aggregate_whose_hash_key_is_no_number_is_taken_apart_all_the_same() {
     let kinesis = MemoryKinesis::new();
     kinesis.create_stream(STREAM, 1);
     let message = b"\x0a\x03key\x12\x09undefined\x1a\x08\x08\x00\x10\x00\x1a\x02hi";
-    let aggregate = [&b"\xf3\x89\x9a\xc2"[..], message, &Md5::digest(message)].concat();
+    let aggregate = aggregate_of(message);
     kinesis.put(STREAM, "outer", &aggregate);
     for how in [Deaggregation::WithinShard, Deaggregation::All] {
         let store = Arc::new(LocalStore::new());

@@ -4,7 +4,6 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{env, fs};
 
@@ -14,31 +13,7 @@ use kinesis_consumer::{
 };
 
 use crate::common::children::test_of;
-
-/// A directory of its own, gone at the end.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("stores-{}-{count}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("positions.db")
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What is left behind under target harms nobody.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::common::directory::Directory;
 
 /// How long a disk that is busy may take for those who write before one.
 const SOON: Duration = Duration::from_secs(60);
@@ -60,13 +35,13 @@ fn the_local_store_keeps_the_contract() {
 
 #[test]
 fn the_sqlite_store_keeps_the_contract() {
-    let directory = Directory::new();
-    store_contract(|name| open(&directory.0.join(name), "billing"));
+    let directory = Directory::new("stores");
+    store_contract(|name| open(&directory.join(name), "billing"));
 }
 
 #[test]
 fn the_sqlite_store_keeps_the_contract_beside_other_applications_in_the_file() {
-    let directory = Directory::new();
+    let directory = Directory::new("stores");
     store_contract(|name| {
         let builder = SqliteStore::builder(directory.file()).durability(Durability::Normal);
         builder.busy_timeout(SOON).open(name).unwrap()
@@ -75,7 +50,7 @@ fn the_sqlite_store_keeps_the_contract_beside_other_applications_in_the_file() {
 
 #[test]
 fn positions_move_from_store_to_store_and_back() {
-    let directory = Directory::new();
+    let directory = Directory::new("stores");
     let (local, sqlite) = (LocalStore::new(), SqliteStore::open(directory.file(), "a").unwrap());
     for number in 0..100 {
         local.update_shard_iterator("orders", &format!("shard-{number}"), &at(number)).unwrap();
@@ -119,7 +94,7 @@ fn processes_share_a_file() {
         }
         return;
     }
-    let directory = Directory::new();
+    let directory = Directory::new("stores");
     let children: Vec<_> =
         (0..CHILDREN).map(|it| spawn("processes_share_a_file", it, &directory.file())).collect();
     for mut child in children {
@@ -146,7 +121,7 @@ fn what_was_stored_survives_a_killed_process() {
             println!("\nstored {number}");
         }
     }
-    let directory = Directory::new();
+    let directory = Directory::new("stores");
     let (file, mut said) = (directory.file(), 0);
     for round in 1..=5 {
         let mut child = spawn("what_was_stored_survives_a_killed_process", said + 1, &file);
@@ -172,7 +147,7 @@ fn what_was_stored_survives_a_killed_process() {
 
 #[test]
 fn a_consumer_goes_on_where_the_last_one_stopped() {
-    let directory = Directory::new();
+    let directory = Directory::new("stores");
     let kinesis = MemoryKinesis::new();
     kinesis.create_stream("orders", 3);
     let mut read = Vec::new();
@@ -203,7 +178,7 @@ fn a_consumer_goes_on_where_the_last_one_stopped() {
 
 #[test]
 fn a_consumer_says_which_file_stopped_it() {
-    let directory = Directory::new();
+    let directory = Directory::new("stores");
     let kinesis = MemoryKinesis::new();
     kinesis.create_stream("orders", 1);
     kinesis.put("orders", "key", b"record");
@@ -213,7 +188,7 @@ fn a_consumer_says_which_file_stopped_it() {
     let error = stream
         .listen(|_| {
             for suffix in ["", "-wal", "-shm"] {
-                fs::remove_file(directory.0.join(format!("positions.db{suffix}")))?;
+                fs::remove_file(directory.join(&format!("positions.db{suffix}")))?;
             }
             Ok(())
         })

@@ -3,8 +3,6 @@
 //! Each case runs in a child process with little of either: this binary again, with one test alone.
 #![cfg(target_os = "linux")]
 
-use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,6 +14,7 @@ use kinesis_consumer::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::common::children::test_of;
+use crate::common::directory::Directory;
 use crate::common::loopback::{Server, chain, says, stream_of};
 
 /// Tells a child that it is one, and where its server is.
@@ -160,15 +159,12 @@ impl Store for Asked {
 
 #[test]
 fn a_disk_that_is_full_at_the_start_is_told_as_such_and_waited_for() {
-    let directory =
-        PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("full-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let file = directory.join("positions.db");
+    let directory = Directory::new("full");
+    let file = directory.file();
     // It exists, as after a restart; then no file may be made longer than a block of 512 bytes.
     drop(SqliteStore::open(&file, "billing").unwrap());
     let said =
         run("child_of_a_full_disk", "trap '' XFSZ; ulimit -S -f 1", "", file.to_str().unwrap());
-    fs::remove_dir_all(&directory).unwrap();
     let impatient = said.lines().find(|line| line.starts_with("impatient: ")).unwrap();
     says(impatient, &["\"orders\"", "positions.db", "the disk is full: free some space"]);
     says(&said, &["read: 1", "stored: 1"]);

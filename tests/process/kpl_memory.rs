@@ -16,11 +16,10 @@ use base64_simd::STANDARD;
 use kinesis_consumer::{
     Budget, Config, Deaggregation, KinesisClient, LocalStore, ShardProgress, ShardState, Stream,
 };
-use md5::{Digest, Md5};
 
-use crate::common::SOON;
 use crate::common::children::test_of;
-use crate::common::loopback::{self, Request, Server, stream_of};
+use crate::common::loopback::{self, Server, stream_of};
+use crate::common::{SOON, aggregate_of};
 
 const MIB: usize = 1 << 20;
 /// User records of one byte that fit into an aggregate of a mebibyte.
@@ -72,17 +71,16 @@ fn formula(shards: usize, budget: usize) -> usize {
 /// An aggregate in base64: one key, and user records of one byte.
 fn aggregate() -> String {
     let message = [&b"\x0a\x01k"[..], &b"\x1a\x05\x08\x00\x1a\x01u".repeat(USERS)].concat();
-    let digest = Md5::digest(&message);
-    STANDARD.encode_to_string([&b"\xf3\x89\x9a\xc2"[..], &message, &digest].concat())
+    STANDARD.encode_to_string(aggregate_of(&message))
 }
 
 fn serving(shards: usize) -> Server {
     let (data, stream) = (aggregate(), stream_of(shards));
     Server::new(move |request| {
-        if let Some(shard) = field(request, "ShardId") {
+        if let Some(shard) = request.field("ShardId") {
             return Some(loopback::ok(&format!(r#"{{"ShardIterator":"{shard}/0"}}"#)));
         }
-        let Some((shard, from)) = place(request) else { return Some(stream(request)) };
+        let Some((shard, from)) = request.place() else { return Some(stream(request)) };
         let next = (from + 1).min(ANSWERS);
         let record = (from < ANSWERS).then(|| {
             format!(r#"{{"SequenceNumber":"{next}","PartitionKey":"key","Data":"{data}"}}"#)
@@ -91,18 +89,6 @@ fn serving(shards: usize) -> Server {
         let text = format!(r#"{{"Records":[{record}],"NextShardIterator":"{shard}/{next}"}}"#);
         Some(loopback::ok(&text))
     })
-}
-
-/// The shard and the place that a token names.
-fn place(request: &Request) -> Option<(String, usize)> {
-    let token = field(request, "ShardIterator").filter(|_| request.operation() == "GetRecords")?;
-    let (shard, from) = token.split_once('/')?;
-    Some((shard.to_owned(), from.parse().unwrap()))
-}
-
-fn field(request: &Request, name: &str) -> Option<String> {
-    let value = request.body.split(&format!(r#""{name}":""#)).nth(1)?;
-    Some(value.split('"').next().unwrap().to_owned())
 }
 
 /// Reads all of it, and says what the process took at most.

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 
 use super::server::Cloud;
 use super::{all, read, sorted, up_to};
+use crate::common::directory::Directory;
 use crate::common::{STREAM, numbers, quick, until};
 
 const BUSY: Duration = Duration::from_millis(50);
@@ -18,21 +19,19 @@ const BUSY: Duration = Duration::from_millis(50);
 /// A stream with the records 0 to 4, and a directory for the file.
 struct Trial {
     cloud: Cloud,
-    directory: PathBuf,
+    directory: Directory,
 }
 
 impl Trial {
     fn new(name: &str) -> Self {
         let cloud = Cloud::new(1);
         cloud.put(0..5);
-        let name = format!("{name}-{}", std::process::id());
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&directory).unwrap();
+        let directory = Directory::new(name);
         Self { cloud, directory }
     }
 
     fn file(&self) -> PathBuf {
-        self.directory.join("positions.db")
+        self.directory.file()
     }
 
     fn store(&self) -> Result<SqliteStore, kinesis_consumer::StoreError> {
@@ -41,13 +40,6 @@ impl Trial {
 
     fn open(&self, store: SqliteStore, config: Config) -> Stream {
         Stream::new(self.cloud.client(), STREAM, store, config).unwrap()
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        // What is left behind under target harms nobody.
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 

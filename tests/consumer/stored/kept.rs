@@ -8,7 +8,8 @@ use kinesis_consumer::{
     Import, LocalStore, Position, SqliteStore, Store, export_positions, import_positions,
 };
 
-use super::{Directory, kept_file, positions};
+use super::{copy, kept_file, positions};
+use crate::common::directory::Directory;
 
 const STREAM: &str = "orders";
 /// Of another application, and of another stream: what must not be mixed up.
@@ -32,8 +33,8 @@ fn the_key_of_every_kind_of_position_is_written_and_read_as_ever() {
 
 #[test]
 fn a_file_of_the_first_version_is_read_whole_and_written_on() {
-    let directory = Directory::new();
-    let file = directory.copy("positions-v1.db");
+    let directory = Directory::new("stored");
+    let file = copy("positions-v1.db", &directory);
     let store = SqliteStore::open(&file, "billing").unwrap();
     let wanted: BTreeMap<_, _> = positions().into_iter().collect();
     assert_eq!(sorted(&store, STREAM), wanted);

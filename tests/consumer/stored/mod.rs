@@ -8,37 +8,17 @@ mod newer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use kinesis_consumer::Position;
 
-/// A directory of its own, gone at the end.
-struct Directory(PathBuf);
+use crate::common::directory::Directory;
 
-impl Directory {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("stored-{}-{count}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    /// A copy of the kept file, which opening would change.
-    fn copy(&self, name: &str) -> PathBuf {
-        let copy = self.0.join(name);
-        fs::copy(kept_file(name), &copy).unwrap();
-        copy
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // What is left behind under target harms nobody.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// A copy of the kept file, which opening would change.
+fn copy(name: &str, to: &Directory) -> PathBuf {
+    let copy = to.join(name);
+    fs::copy(kept_file(name), &copy).unwrap();
+    copy
 }
 
 fn kept_file(name: &str) -> PathBuf {

@@ -8,7 +8,8 @@ use kinesis_consumer::{
 };
 use rusqlite::Connection;
 
-use super::{Directory, kept_file};
+use super::{copy, kept_file};
+use crate::common::directory::Directory;
 
 /// A fatal error that names the file, holds this part, and does not call for a deletion.
 #[track_caller]
@@ -25,8 +26,8 @@ fn change(file: &std::path::Path, sql: &str) {
 
 #[test]
 fn a_file_of_a_later_version_is_refused_and_stays_as_it_was() {
-    let directory = Directory::new();
-    let file = directory.copy("positions-v1.db");
+    let directory = Directory::new("stored");
+    let file = copy("positions-v1.db", &directory);
     change(&file, "ALTER TABLE positions ADD COLUMN owner BLOB; PRAGMA user_version = 2");
     let before = fs::read(&file).unwrap();
     let error = SqliteStore::open(&file, "billing").unwrap_err();
@@ -36,8 +37,8 @@ fn a_file_of_a_later_version_is_refused_and_stays_as_it_was() {
 
 #[test]
 fn a_file_that_becomes_one_of_a_later_version_under_an_open_store_is_refused() {
-    let directory = Directory::new();
-    let file = directory.copy("positions-v1.db");
+    let directory = Directory::new("stored");
+    let file = copy("positions-v1.db", &directory);
     let store = SqliteStore::open(&file, "billing").unwrap();
     store.shard_iterators("orders").unwrap();
     change(&file, "ALTER TABLE positions ADD COLUMN owner BLOB; PRAGMA user_version = 2");
@@ -63,8 +64,8 @@ fn a_file_that_becomes_one_of_a_later_version_under_an_open_store_is_refused() {
 
 #[test]
 fn a_position_in_a_later_form_is_refused_and_not_called_damage() {
-    let directory = Directory::new();
-    let file = directory.copy("positions-v1.db");
+    let directory = Directory::new("stored");
+    let file = copy("positions-v1.db", &directory);
     change(
         &file,
         "UPDATE positions SET position = '4002.42.7' WHERE shard = CAST('after' AS BLOB)",
