@@ -1,12 +1,11 @@
-//! Stopping: how long it takes wherever the consumer is, and what is left of it, which is nothing.
+//! Alone in its process, whose threads it counts: how long a stop takes wherever the consumer is, and that nothing is
+//! left of it.
 
 // The threads of a process, and what they do, are to be seen there alone.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
 
 mod common;
-#[path = "../examples/support/mod.rs"]
-mod support;
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -24,8 +23,8 @@ use kinesis_consumer::{
 };
 use parking_lot::Mutex;
 
+use self::common::support::{Admin, REGION, Server};
 use self::common::{HOUR, Hooked, SOON, STREAM, StoreCall, Watched, id, kinesis, until};
-use self::support::{Admin, REGION, Server};
 
 const ROUNDS: usize = 216;
 /// What the machine may add to a stop that waits for nothing, beside what it adds to all of them.

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Runs test binaries again and again beside busy loops, since a test must not need a machine of its own:
+# Runs tests again and again beside busy loops, since a test must not need a machine of its own:
 #
-#     tests/stress.sh RUNS [BINARY|timing|rest|all]...
+#     tests/stress.sh RUNS [NAME|timing|rest|all]...
+#
+# A NAME is a binary of tests, `consumer`, all of whose tests then run in one process, as Cargo runs them; or a subject
+# of one, `consumer::budget`, which then has a process for itself. `timing` are the subjects below, each by itself,
+# `rest` the others, and `all` both.
 #
 # All is built first, so that only the tests run beside the loops. Each run appends a line to a log: commit,
-# binary, number of the run, `ok` or `failed`, seconds, and what failed. Started again, it goes on where it was
-# stopped: what the log has of this commit and this many loops counts. It ends with a table of binaries and
+# name, number of the run, `ok` or `failed`, seconds, and what failed. Started again, it goes on where it was
+# stopped: what the log has of this commit and this many loops counts. It ends with a table of names and
 # failures, and fails if there was one.
 #
 # From the environment: STRESS_LOG (target/stress.log), STRESS_LOOPS (8), and STRESS_TIME, the seconds
@@ -15,32 +19,34 @@ cd "$(dirname "$0")/.."
 
 # Those whose tests measure a time, or wait a while for what must not come, or need a state that passes:
 #
-# alerts              rates and ages over seconds that stand for minutes
-# aws_client          deadlines of calls, and how soon a stop ends them
-# bad_input           how soon a stop ends hundreds of threads; patiences that end
-# bad_network         patiences that end, and deadlines of calls
-# batches             queues that are to fill up
-# budget              a slow reader; a channel and a budget that are to fill up
-# conformance         stored ends within a second, iterators that expire, servers that count in seconds
-# corners             iterators that expire while a shard waits; outages and patiences that end
-# crash               kills at a random time
-# credentials         a process that is killed at its time limit
-# credentials_renewal keys that expire
-# doors               drains with a limit; queues that are to fill up
-# drains              limits that pass
-# ends                threads that are to be blocked when the end comes
-# exhaustion          calls that hang until their deadline
-# faults              deadlines, backoffs, and the service's limits for a second
-# listeners           ends that are to come
-# metrics             gauges that grow with time
-# notices             stalls, which are told after a time
-# on_error            retries, which come after a time
-# progress            states that pass, and ages
-# stops               how soon each stop is done, and threads that are to be asleep
-# tail                a table that is drawn again as time passes; rates
-# workers             several workers that are all to get something
-readonly TIMING="alerts aws_client bad_input bad_network batches budget conformance corners crash credentials
-credentials_renewal doors drains ends exhaustion faults listeners metrics notices on_error progress stops tail workers"
+# aws::bad_network      patiences that end, and deadlines of calls
+# aws::client           deadlines of calls, and how soon a stop ends them
+# aws::credentials      a process that is killed at its time limit
+# aws::renewal          keys that expire
+# consumer::bad_input   how soon a stop ends hundreds of threads; patiences that end
+# consumer::batches     queues that are to fill up
+# consumer::budget      a slow reader; a channel and a budget that are to fill up
+# consumer::corners     iterators that expire while a shard waits; outages and patiences that end
+# consumer::doors       drains with a limit; queues that are to fill up
+# consumer::drains      limits that pass
+# consumer::ends        threads that are to be blocked when the end comes
+# consumer::listeners   ends that are to come
+# consumer::notices     stalls, which are told after a time
+# consumer::on_error    retries, which come after a time
+# consumer::progress    states that pass, and ages
+# consumer::workers     several workers that are all to get something
+# metrics::alerts       rates and ages over seconds that stand for minutes
+# metrics::exported     gauges that grow with time
+# process::crash        kills at a random time
+# process::exhaustion   calls that hang until their deadline
+# process::tail         a table that is drawn again as time passes; rates
+# service::conformance  stored ends within a second, iterators that expire, servers that count in seconds
+# service::faults       deadlines, backoffs, and the service's limits for a second
+# stops                 how soon each stop is done, and threads that are to be asleep
+readonly TIMING="aws::bad_network aws::client aws::credentials aws::renewal consumer::bad_input consumer::batches
+consumer::budget consumer::corners consumer::doors consumer::drains consumer::ends consumer::listeners
+consumer::notices consumer::on_error consumer::progress consumer::workers metrics::alerts metrics::exported
+process::crash process::exhaustion process::tail service::conformance service::faults stops"
 
 readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 readonly LOG=${STRESS_LOG:-$TARGET/stress.log} LOOPS=${STRESS_LOOPS:-8} TIME=${STRESS_TIME:-1200}
@@ -48,11 +54,12 @@ readonly LOG=${STRESS_LOG:-$TARGET/stress.log} LOOPS=${STRESS_LOOPS:-8} TIME=${S
 loops=() # the ids of the busy loops
 
 main() {
-    [[ ${1-} =~ ^[1-9][0-9]*$ ]] || fail "usage: tests/stress.sh RUNS [BINARY|timing|rest|all]..."
-    local runs=$1 built chosen commit
+    [[ ${1-} =~ ^[1-9][0-9]*$ ]] || fail "usage: tests/stress.sh RUNS [NAME|timing|rest|all]..."
+    local runs=$1 built known chosen commit
     shift
     built=$(build)
-    chosen=$(choose "$built" "${@:-timing}")
+    known=$(subjects <<<"$built")
+    chosen=$(choose "$known" "${@:-timing}")
     commit=$(commit)
     mkdir -p "$(dirname "$LOG")"
     touch "$LOG"
@@ -75,27 +82,43 @@ build() {
     done | sort
 }
 
-# The lines of those that are asked for. A name that is none is an error, lest nothing is run in silence.
+# From lines of name and path, lines of name, path and kind: each binary, and its subjects, which are its modules. The
+# kind `whole` is for a binary whose tests are all in subjects, the kind `unit` for the others and for those subjects:
+# the units hold each test once. The kind `part` is for modules of a unit.
+subjects() {
+    local name path
+    while read -r name path; do
+        "$path" --list --format terse </dev/null | awk -v name="$name" -v path="$path" '
+            sub(/: test$/, "") { if (split($0, module, "::") > 1) found[module[1]]; else unit = 1 }
+            END {
+                unit = unit || name == "lib"
+                print name, path, unit ? "unit" : "whole"
+                for (it in found) print name "::" it, path, unit ? "part" : "unit"
+            }' | sort
+    done
+}
+
+# The names and paths of those that are asked for. A name that is none is an error, lest nothing is run in silence.
 choose() {
-    local built=$1 names name is_timing choice
+    local known=$1 names name path kind is_timing choice
     shift
-    names=$(cut -d ' ' -f 1 <<<"$built")
+    names=$(cut -d ' ' -f 1 <<<"$known")
     for choice; do
-        [[ $choice =~ ^(all|timing|rest)$ ]] || grep -qxF "$choice" <<<"$names" || fail "no test binary is named $choice"
+        [[ $choice =~ ^(all|timing|rest)$ ]] || grep -qxF "$choice" <<<"$names" || fail "no tests are named $choice"
     done
     for name in $TIMING; do
-        grep -qxF "$name" <<<"$names" || fail "TIMING names $name, which is no test binary"
+        grep -qxF "$name" <<<"$names" || fail "TIMING names $name, which has no tests"
     done
-    while read -r name path; do
+    while read -r name path kind; do
         is_timing=rest
         [[ " ${TIMING//$'\n'/ } " != *" $name "* ]] || is_timing=timing
         for choice; do
-            if [[ $choice == "$name" || $choice == "$is_timing" || $choice == all ]]; then
+            if [[ $choice == "$name" || ($kind == unit && ($choice == "$is_timing" || $choice == all)) ]]; then
                 printf '%s %s\n' "$name" "$path"
                 break
             fi
         done
-    done <<<"$built"
+    done <<<"$known"
 }
 
 # What is tried: the commit, and a digest of what differs from it.
@@ -146,10 +169,15 @@ logged() {
 }
 
 run_one() {
-    local commit=$1 name=$2 path=$3 run=$4 output began=$SECONDS result=ok tests=""
-    output=$LOG.$name.$run
+    local commit=$1 name=$2 path=$3 run=$4 output began=$SECONDS result=ok tests="" filter=()
+    output=$LOG.${name/::/.}.$run
+    if [[ $name == *::* ]]; then
+        # By their whole names: a filter would find its text in the middle of other names too.
+        mapfile -t filter < <("$path" --list --format terse </dev/null | sed -n "s/^\(${name#*::}::.*\): test$/\1/p")
+        filter+=(--exact)
+    fi
     # As Cargo starts it: in the directory of the package, and with its name.
-    CARGO_MANIFEST_DIR=$PWD timeout --kill-after=10 "$TIME" "$path" >"$output" 2>&1 </dev/null || result=failed
+    CARGO_MANIFEST_DIR=$PWD timeout --kill-after=10 "$TIME" "$path" "${filter[@]}" >"$output" 2>&1 </dev/null || result=failed
     if [[ $result == failed ]]; then
         tests=$(failed_tests "$output")
         tests=${tests:-"(no test is named: see $output)"}
@@ -168,11 +196,11 @@ failed_tests() {
 # A table, and an error if there was a failure.
 summary() {
     local commit=$1 chosen=$2 name failures=0
-    printf '\n%-20s %5s %7s %9s  %s\n' "$commit" runs failed 'longest s' ''
+    printf '\n%-22s %5s %7s %9s  %s\n' "$commit" runs failed 'longest s' ''
     while read -r name _; do
         logged "$commit" "$name" | awk -v name="$name" '{ runs++; if ($5 > longest) longest = $5 }
             $4 == "failed" { failed++; tests = tests " " $6 }
-            END { printf "%-20s %5d %7d %9d %s\n", name, runs, failed, longest, tests }'
+            END { printf "%-22s %5d %7d %9d %s\n", name, runs, failed, longest, tests }'
         ((failures += $(logged "$commit" "$name" | grep -c ' failed ' || true))) || true
     done <<<"$chosen"
     ((failures == 0)) || fail "$failures runs failed"

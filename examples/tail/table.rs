@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kinesis_consumer::{ErrorClass, Progress, ShardProgress, ShardState};
 
-use crate::figures::{count, span, whole};
-use crate::rate::Rate;
+use super::figures::{count, span, whole};
+use super::rate::Rate;
 
 const HEAD: [&str; COLUMNS] =
     ["SHARD", "STATE", "RECORDS", "PER S", "BEHIND", "ANSWERED", "ERRORS"];

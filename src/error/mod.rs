@@ -232,20 +232,3 @@ fn lasting(lasted: Option<Duration>) -> String {
     let told = |lasted| format!(", for {lasted:?}, which start_patience or max_outage bounds");
     lasted.map(told).unwrap_or_default()
 }
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_table_has_a_row_for_every_error() {
-        let (text, table) = (include_str!("mod.rs"), include_str!("../manual/errors.md"));
-        let (_, variants) = text.split_once("pub enum Error {\n").unwrap();
-        let (variants, _) = variants.split_once("\n}\n").unwrap();
-        let names =
-            variants.lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(" {"));
-        let rows = names.map(|name| {
-            let row = format!("\n| [`{name}`](crate::Error::{name}) | ");
-            assert!(table.contains(&row), "{name} has no row");
-        });
-        assert_eq!(rows.count(), table.matches("\n| [`").count());
-    }
-}

@@ -2,7 +2,13 @@
 
 #![allow(dead_code, reason = "each binary of tests uses a part")]
 
+pub(crate) mod children;
+pub(crate) mod directory;
 pub(crate) mod logs;
+pub(crate) mod loopback;
+pub(crate) mod promptly;
+#[path = "../../examples/support/mod.rs"]
+pub(crate) mod support;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,6 +19,7 @@ use kinesis_consumer::{
     Answer, Batch, Call, Client, ClientError, Config, IteratorType, LocalStore, MemoryKinesis,
     Operation, Position, ShardIterator, ShardPage, Store, StoreError, StreamStatus, Token,
 };
+use md5::{Digest, Md5};
 use parking_lot::Mutex;
 
 /// How long an event may take on a machine that is busy with something else.
@@ -51,6 +58,11 @@ pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
 pub(crate) fn numbers(batch: &Batch) -> Vec<usize> {
     let number = |data: &[u8]| std::str::from_utf8(data).unwrap().parse().unwrap();
     batch.records().iter().map(|record| number(record.data())).collect()
+}
+
+/// A message as Amazon's producer library puts it into a record: between a mark and a digest.
+pub(crate) fn aggregate_of(message: &[u8]) -> Vec<u8> {
+    [&b"\xf3\x89\x9a\xc2"[..], message, &Md5::digest(message)].concat()
 }
 
 pub(crate) fn stored(store: &impl Store, shard: usize) -> Option<Position> {

@@ -32,7 +32,7 @@ struct User {
 }
 
 fn golden() -> Vec<Golden> {
-    serde_json::from_str(include_str!("../../../tests/kpl/golden.json")).unwrap()
+    serde_json::from_str(include_str!("../../../tests/golden/kpl.json")).unwrap()
 }
 
 fn bytes(text: &str) -> Vec<u8> {

@@ -1,0 +1,511 @@
+//! Credentials from every place that they can come from, as they arrive at a server.
+//!
+//! What depends on the environment runs in a child process: this binary again, with `child` alone.
+//! No child ever asks a real instance for its metadata.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use kinesis_consumer::{Call, Client, ClientBuilder, Credentials, KinesisClient};
+use rusoto_credential::{InstanceMetadataProvider, StaticProvider};
+
+use crate::common::SOON;
+use crate::common::children::test_of;
+use crate::common::directory::Directory;
+use crate::common::loopback::{ACTIVE, Server, answer, chain, ok, says};
+
+/// Tells `child` that it is one.
+const MARK: &str = "KC_TEST_CHILD";
+/// How many milliseconds its calls may take.
+const DEADLINE: &str = "KC_TEST_DEADLINE";
+
+#[test]
+#[ignore = "what a child process runs, in an environment of its own"]
+fn child() {
+    if std::env::var_os(MARK).is_none() {
+        return;
+    }
+    let mut builder = KinesisClient::builder();
+    if let Ok(millis) = std::env::var(DEADLINE) {
+        builder = builder.deadline(Duration::from_millis(millis.parse().unwrap()));
+    }
+    let client = builder.build().unwrap();
+    match client.describe_stream("orders", &Call::unbounded()) {
+        Ok(status) => println!("\noutcome: {status:?}"),
+        Err(error) => println!("\noutcome: {:?} {}", error.class(), chain(&error)),
+    }
+}
+
+/// A server, and files that a child may be pointed to.
+struct Trial {
+    server: Server,
+    folder: Directory,
+}
+
+impl Trial {
+    fn new(name: &str) -> Self {
+        Self { server: Server::saying(ok(ACTIVE)), folder: Directory::new(name) }
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    /// What a child says that has these variables and nothing else.
+    fn run(&self, variables: &[(&str, &str)]) -> String {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let test = test_of(module_path!(), "child");
+        child.args(["--exact", &test, "--ignored", "--nocapture", "--test-threads=1"]);
+        child
+            .env_clear()
+            .env(MARK, "1")
+            .env("HOME", self.folder.path())
+            .env("PATH", "/usr/bin:/bin");
+        child.env("AWS_ENDPOINT_URL_KINESIS", self.server.url());
+        child.env("AWS_EC2_METADATA_DISABLED", "true");
+        child.envs(variables.iter().copied());
+        let output = child.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let outcome = text.lines().find_map(|line| line.strip_prefix("outcome: "));
+        outcome.unwrap_or_else(|| panic!("{text}")).to_owned()
+    }
+
+    /// The key and the token that a child with these variables signs with.
+    #[track_caller]
+    fn signs(&self, variables: &[(&str, &str)]) -> (String, Option<String>) {
+        assert_eq!(self.run(variables), "Active");
+        let request = self.server.requests.recv_timeout(SOON).unwrap();
+        (request.key().to_owned(), request.token().map(str::to_owned))
+    }
+
+    /// What a child with these variables says, which has nothing to sign with, and never will.
+    #[track_caller]
+    fn fails(&self, variables: &[(&str, &str)]) -> String {
+        self.fails_as("Fatal ", variables)
+    }
+
+    /// What a child with these variables says, which has nothing to sign with now.
+    #[track_caller]
+    fn fails_for_now(&self, variables: &[(&str, &str)]) -> String {
+        self.fails_as("Transient ", variables)
+    }
+
+    #[track_caller]
+    fn fails_as(&self, class: &str, variables: &[(&str, &str)]) -> String {
+        let outcome = self.run(variables);
+        assert!(outcome.starts_with(class), "{outcome}");
+        assert!(self.server.requests.is_empty(), "nothing is sent with any key");
+        outcome
+    }
+}
+
+fn pair(key: &str, token: Option<&str>) -> (String, Option<String>) {
+    (key.to_owned(), token.map(str::to_owned))
+}
+
+#[test]
+fn keys_come_from_the_environment_with_and_without_a_session_token() {
+    let trial = Trial::new("environment");
+    let keys = [("AWS_ACCESS_KEY_ID", "envkey"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    assert_eq!(trial.signs(&keys), pair("envkey", None));
+    let all = [keys[0], keys[1], ("AWS_SESSION_TOKEN", "tok/en+==")];
+    assert_eq!(trial.signs(&all), pair("envkey", Some("tok/en+==")));
+    for (half, other) in [(keys[0], keys[1].0), (keys[1], keys[0].0)] {
+        let error = trial.fails(&[half]);
+        let said = format!("the environment: {} is set, but no {other}", half.0);
+        says(&error, &["DescribeStreamSummary", &said]);
+    }
+}
+
+#[test]
+fn keys_come_from_the_chosen_profile_with_their_whole_session_token() {
+    let trial = Trial::new("profile");
+    let text = "[default]\naws_access_key_id=first\naws_secret_access_key=s\n\
+                [work]\naws_access_key_id = second\naws_secret_access_key = s=\n\
+                aws_session_token = IQoJ/b3+Jp==\n";
+    let file = trial.file("keys", text);
+    let file = ("AWS_SHARED_CREDENTIALS_FILE", file.as_str());
+    assert_eq!(trial.signs(&[file]), pair("first", None));
+    let work = [file, ("AWS_PROFILE", "work")];
+    assert_eq!(trial.signs(&work), pair("second", Some("IQoJ/b3+Jp==")));
+    let error = trial.fails(&[file, ("AWS_PROFILE", "gone")]);
+    says(&error, &["AWS_PROFILE names \"gone\"", file.1, "no such profile"]);
+}
+
+#[test]
+fn keys_come_from_the_home_directory_and_strange_files_are_no_panic() {
+    let trial = Trial::new("home");
+    std::fs::create_dir_all(trial.folder.join(".aws")).unwrap();
+    trial.file(".aws/credentials", "[default]\naws_access_key_id=home\naws_secret_access_key=s\n");
+    assert_eq!(trial.signs(&[]), pair("home", None));
+    let folder = trial.folder.path().display().to_string();
+    let half = trial.file("half", "[default]\naws_access_key_id\naws_secret_access_key = s\n");
+    let gone = trial.folder.join("gone").display().to_string();
+    for (file, fact) in [
+        (gone, "no such file"),
+        (folder, "no regular file"),
+        (half, "aws_secret_access_key is set, but no aws_access_key_id"),
+    ] {
+        says(&trial.fails(&[("AWS_SHARED_CREDENTIALS_FILE", &file)]), &[&file, fact]);
+    }
+}
+
+#[test]
+fn keys_come_from_a_process() {
+    let trial = Trial::new("process");
+    let script = trial.file(
+        "script",
+        r#"echo '{"Version":1,"AccessKeyId":"'$1'","SecretAccessKey":"s","SessionToken":"t","Expiration":"2100-01-01T00:00:00Z"}'"#,
+    );
+    let config = format!(
+        "[default]\ncredential_process = sh {script} 'processkey'\n\
+         [profile other]\ncredential_process=sh \"{script}\" otherkey\n"
+    );
+    let config = trial.file("config", &config);
+    let config = ("AWS_CONFIG_FILE", config.as_str());
+    assert_eq!(trial.signs(&[config]), pair("processkey", Some("t")));
+    let other = [config, ("AWS_PROFILE", "other")];
+    assert_eq!(trial.signs(&other), pair("otherkey", Some("t")));
+}
+
+#[test]
+fn a_process_that_fails_says_why_and_nothing_that_it_printed() {
+    let trial = Trial::new("bad_process");
+    let fails = |command: &str| {
+        let config = format!("[default]\ncredential_process = {command}\n");
+        let config = trial.file("config", &config);
+        let class = if command.contains("unfinished") { "Fatal " } else { "Transient " };
+        let error = trial.fails_as(class, &[("AWS_CONFIG_FILE", &config)]);
+        says(&error, &["credential_process of profile \"default\""]);
+        error
+    };
+    says(&fails("sh -c 'echo not logged in >&2; exit 3'"), &["exit status: 3", "not logged in"]);
+    says(&fails("/no/such/program"), &["No such file"]);
+    says(&fails("sh -c 'unfinished"), &["no command line"]);
+    let old = r#"{"Version":7,"AccessKeyId":"hush","SecretAccessKey":"hush"}"#;
+    for printed in ["hush", "{}", "", "\"hush\"", old] {
+        let error = fails(&format!("echo '{printed}'"));
+        says(&error, &["printed no JSON object of version 1"]);
+        assert!(!error.contains("hush"), "{error}");
+    }
+}
+
+#[test]
+fn a_process_that_hangs_is_given_up_at_the_deadline_and_killed() {
+    let trial = Trial::new("hanging_process");
+    let mark = trial.folder.join("pid");
+    // Its own process id, and then for ever.
+    let script = trial.file("script", &format!("echo $$ > {}\nexec sleep 1000\n", mark.display()));
+    let config = format!("[default]\ncredential_process = sh {script}\n");
+    let config = trial.file("config", &config);
+    let outcome = trial.run(&[("AWS_CONFIG_FILE", &config), (DEADLINE, "5000")]);
+    says(&outcome, &["Transient", "no credentials came before the deadline"]);
+    let process = std::fs::read_to_string(mark).unwrap();
+    let status = PathBuf::from("/proc").join(process.trim()).join("cmdline");
+    // A process that was killed and not yet waited for has no command line. Whoever was killed is gone a
+    // moment later; it would sleep for much longer.
+    let command = || std::fs::read_to_string(&status).unwrap_or_default();
+    let deadline = Instant::now() + SOON;
+    while command().contains("sleep") {
+        assert!(Instant::now() < deadline, "{}", command());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn keys_come_from_a_container_that_gets_its_authorization_token() {
+    let trial = Trial::new("container");
+    let said = r#"{"RoleArn":"r","AccessKeyId":"boxkey","SecretAccessKey":"s","Token":"boxtoken","Expiration":"2100-01-01T00:00:00Z"}"#;
+    let metadata = Server::saying(ok(said));
+    let url = format!("{}/v2/credentials?id=1", metadata.url());
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str());
+    assert_eq!(trial.signs(&[full]), pair("boxkey", Some("boxtoken")));
+    let request = metadata.requests.recv_timeout(SOON).unwrap();
+    assert_eq!((request.path(), request.header("authorization")), ("/v2/credentials?id=1", None));
+    trial.signs(&[full, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "letmein")]);
+    let request = metadata.requests.recv_timeout(SOON).unwrap();
+    assert_eq!(request.header("authorization"), Some("letmein"));
+
+    let broken = Server::saying(answer("500 Oops", "", "<html>"));
+    let error = trial.fails_for_now(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &broken.url())]);
+    says(&error, &["the container: HTTP status 500"]);
+    let denied = Server::saying(answer("403 No", "", r#"{"message":"no such role"}"#));
+    let error = trial.fails_for_now(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &denied.url())]);
+    says(&error, &["the container: HTTP status 403: no such role"]);
+    let silent = Server::new(|_| None);
+    let error = trial.fails_for_now(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &silent.url())]);
+    says(&error, &["the container: no answer within 2s"]);
+}
+
+#[test]
+fn keys_come_from_the_config_file_after_those_of_the_other() {
+    let trial = Trial::new("config_keys");
+    let config = trial.file(
+        "config",
+        "[default] ; mine\naws_access_key_id = first # mine\naws_secret_access_key = s\n\
+         [profile work]\naws_access_key_id = second\naws_secret_access_key = s\n",
+    );
+    let keys = trial.file("keys", "[work]\naws_access_key_id=third\naws_secret_access_key=s\n");
+    let files = [("AWS_CONFIG_FILE", &*config), ("AWS_SHARED_CREDENTIALS_FILE", &*keys)];
+    assert_eq!(trial.signs(&files), pair("first", None));
+    let work = [files[0], files[1], ("AWS_PROFILE", "work")];
+    assert_eq!(trial.signs(&work), pair("third", None));
+}
+
+/// A place where others have keys: an instance and a container, which nobody may ask.
+struct Others {
+    instance: Server,
+    container: Server,
+    instance_url: String,
+    container_url: String,
+}
+
+impl Others {
+    fn new() -> Self {
+        let said = r#"{"AccessKeyId":"boxkey","SecretAccessKey":"s","Token":"t","Expiration":"2100-01-01T00:00:00Z"}"#;
+        let (instance, container) = (instance(), Server::saying(ok(said)));
+        let (instance_url, container_url) = (instance.url(), container.url());
+        Self { instance, container, instance_url, container_url }
+    }
+
+    fn variables(&self) -> [(&str, &str); 3] {
+        [
+            ("AWS_EC2_METADATA_DISABLED", "false"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &self.instance_url),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &self.container_url),
+        ]
+    }
+
+    /// What a child says which, beside these variables, has somebody else's keys in reach.
+    #[track_caller]
+    fn are_not_asked(&self, trial: &Trial, variables: &[(&str, &str)]) -> String {
+        let error = trial.fails(&[&self.variables(), variables].concat());
+        assert!(self.instance.requests.is_empty(), "the instance was asked: {error}");
+        assert!(self.container.requests.is_empty(), "the container was asked: {error}");
+        error
+    }
+}
+
+#[test]
+fn a_profile_that_needs_more_is_never_somebody_else() {
+    let (trial, others) = (Trial::new("beyond"), Others::new());
+    let own = "aws_access_key_id = own\naws_secret_access_key = s\n";
+    for setting in [
+        "role_arn = arn:aws:iam::1:role/x",
+        "role_arn = arn:aws:iam::1:role/x\nsource_profile = default",
+        "source_profile = default",
+        "credential_source = Ec2InstanceMetadata",
+        "web_identity_token_file = /var/run/token",
+        "sso_session = mine\nsso_account_id = 1",
+        "sso_start_url = https://example.com",
+        "login_session = mine",
+    ] {
+        let config = trial.file("config", &format!("[profile prod]\n{setting}\n"));
+        // Keys of the same name, keys of the profile that it names, and none.
+        for text in [format!("[prod]\n{own}"), format!("[default]\n{own}"), String::new()] {
+            let keys = trial.file("keys", &text);
+            let files = [("AWS_CONFIG_FILE", &*config), ("AWS_SHARED_CREDENTIALS_FILE", &*keys)];
+            let variables = [files[0], files[1], ("AWS_PROFILE", "prod")];
+            let error = others.are_not_asked(&trial, &variables);
+            let (name, _) = setting.split_once(' ').unwrap();
+            let facts = [
+                &format!("profile \"prod\" has {name}"),
+                "credential_process = aws configure export-credentials --profile prod",
+                "ClientBuilder::credentials_fn",
+            ];
+            says(&error, &facts);
+        }
+    }
+}
+
+#[test]
+fn the_remedy_that_the_error_names_works() {
+    let trial = Trial::new("remedy");
+    // In the place of Amazon's own tool.
+    let printed = r#"{"Version":1,"AccessKeyId":"rolekey","SecretAccessKey":"s"}"#;
+    let tool = trial.file("export-credentials", &format!("echo '{printed}'\n"));
+    let text = format!("[default]\nrole_arn = r\ncredential_process = sh {tool}\n");
+    let config = trial.file("config", &text);
+    assert_eq!(trial.signs(&[("AWS_CONFIG_FILE", &config)]), pair("rolekey", None));
+    // Any other command gives the keys of whoever it is, perhaps not of the role.
+    let text = format!("[default]\nrole_arn = r\ncredential_process = echo '{printed}'\n");
+    let config = trial.file("config", &text);
+    says(&trial.fails(&[("AWS_CONFIG_FILE", &config)]), &["has role_arn"]);
+}
+
+#[test]
+fn a_web_identity_is_never_the_nodes_role() {
+    let (trial, others) = (Trial::new("web_identity"), Others::new());
+    let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token");
+    let role = ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x");
+    for variables in [vec![role, token], vec![token]] {
+        let error = others.are_not_asked(&trial, &variables);
+        says(&error, &[token.0, "is not supported", "export-credentials", "credentials_fn"]);
+    }
+}
+
+#[test]
+fn a_profile_that_is_nowhere_is_never_somebody_else() {
+    let (trial, others) = (Trial::new("gone"), Others::new());
+    let error = others.are_not_asked(&trial, &[("AWS_PROFILE", "gone")]);
+    let home = trial.folder.path().display().to_string();
+    let facts = [
+        "AWS_PROFILE names \"gone\"",
+        &format!("{home}/.aws/config: no such file"),
+        &format!("{home}/.aws/credentials: no such file"),
+    ];
+    says(&error, &facts);
+}
+
+#[test]
+fn half_a_pair_of_keys_is_never_somebody_else() {
+    let (trial, others) = (Trial::new("half"), Others::new());
+    let file = trial.file("keys", "[default]\naws_access_key_id = own\n");
+    let error = others.are_not_asked(&trial, &[("AWS_SHARED_CREDENTIALS_FILE", &file)]);
+    says(&error, &[&file, "aws_access_key_id is set, but no aws_secret_access_key"]);
+    let error = others.are_not_asked(&trial, &[("AWS_ACCESS_KEY_ID", "own")]);
+    says(&error, &["AWS_ACCESS_KEY_ID is set, but no AWS_SECRET_ACCESS_KEY"]);
+}
+
+#[test]
+fn a_container_that_cannot_be_asked_is_never_the_instance() {
+    let (trial, others) = (Trial::new("far_container"), Others::new());
+    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "letmein");
+    for url in ["http://192.0.2.1/keys", "http://keys.example/keys", "ftp://localhost", "nonsense"]
+    {
+        let far = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
+        let error = others.are_not_asked(&trial, &[far, token]);
+        says(&error, &[far.0]);
+        assert!(!error.contains(token.1), "{error}");
+    }
+    // EKS Pod Identity refuses a request without the token of the file.
+    let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/var/run/token");
+    says(&others.are_not_asked(&trial, &[file]), &[file.0, "is not supported", "credentials_fn"]);
+}
+
+#[test]
+fn a_profile_without_keys_lets_the_next_place_give_them() {
+    let (trial, others) = (Trial::new("region_only"), Others::new());
+    let config = trial.file("config", "[profile work]\nregion = eu-b-1\n");
+    let variables = [("AWS_CONFIG_FILE", &*config), ("AWS_PROFILE", "work")];
+    let all = [&others.variables()[..], &variables].concat();
+    assert_eq!(trial.signs(&all), pair("boxkey", Some("t")));
+}
+
+/// Version 1 of an instance's metadata, and nothing of version 2.
+fn instance() -> Server {
+    const PATH: &str = "/latest/meta-data/iam/security-credentials/";
+    Server::new(|request| {
+        let said = r#"{"Code":"Success","AccessKeyId":"instancekey","SecretAccessKey":"s","Token":"instancetoken","Expiration":"2100-01-01T00:00:00Z"}"#;
+        Some(match request.path().strip_prefix(PATH) {
+            Some("") => ok("role"),
+            Some("role") => ok(said),
+            _ => answer("404 Not Found", "", ""),
+        })
+    })
+}
+
+#[test]
+fn keys_come_from_an_instance() {
+    let trial = Trial::new("instance");
+    let metadata = instance();
+    let own = pair("instancekey", Some("instancetoken"));
+    let environment = [
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
+    ];
+    assert_eq!(trial.signs(&environment), own);
+
+    let mut provider = InstanceMetadataProvider::new();
+    let (address, port) = (metadata.address.ip().to_string(), metadata.address.port().to_string());
+    provider.set_ip_addr_with_port(&address, &port);
+    assert_eq!(arrives(|builder| builder.credentials_provider(provider)), own);
+}
+
+/// What a child says whose instance answers so.
+fn instance_fails(trial: &Trial, class: &str, said: String) -> String {
+    let metadata = Server::saying(said);
+    let variables = [
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
+    ];
+    trial.fails_as(class, &variables)
+}
+
+#[test]
+fn an_instance_that_knows_version_2_alone_is_an_error_that_says_so() {
+    let trial = Trial::new("instance_2");
+    for (status, number) in [("401 Unauthorized", 401), ("403 Forbidden", 403)] {
+        let said = answer(status, "", "<html>no token</html>");
+        let error = instance_fails(&trial, "Fatal ", said);
+        let fact = format!(
+            "the instance's metadata, version 1: HTTP status {number}: this instance demands \
+             version 2, which is not spoken here: use ClientBuilder::credentials_fn"
+        );
+        says(&error, &[&fact, "export-credentials"]);
+        assert!(!error.contains("html"), "{error}");
+    }
+    let disabled =
+        [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_V1_DISABLED", "true")];
+    says(&trial.fails(&disabled), &["AWS_EC2_METADATA_V1_DISABLED demands version 2"]);
+}
+
+#[test]
+fn an_instance_that_answers_nonsense_is_an_error_that_says_what() {
+    let trial = Trial::new("instance_nonsense");
+    let html = ok("<html>Welcome to the hotel</html>");
+    let error = instance_fails(&trial, "Transient ", html);
+    says(&error, &["it answered no name of a role", "AWS_EC2_METADATA_SERVICE_ENDPOINT"]);
+    assert!(!error.contains("Welcome"), "{error}");
+    let error = instance_fails(&trial, "Transient ", answer("404 Not Found", "", ""));
+    says(&error, &["HTTP status 404: the instance has no role"]);
+    let error = instance_fails(&trial, "Transient ", answer("500 Oops", "", ""));
+    says(&error, &["version 1: HTTP status 500; before that: "]);
+    let error = trial.fails(&[
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense"),
+    ]);
+    says(&error, &["AWS_EC2_METADATA_SERVICE_ENDPOINT is no http:// URL"]);
+}
+
+#[test]
+fn without_any_the_error_names_every_place_that_was_looked_at() {
+    let trial = Trial::new("none");
+    let error = trial.fails(&[]);
+    let home = trial.folder.path().display().to_string();
+    says(
+        &error,
+        &[
+            "DescribeStreamSummary failed: no credentials: the instance's metadata, version 1: \
+             AWS_EC2_METADATA_DISABLED is true; before that: ",
+            "AWS_ACCESS_KEY_ID in the environment: not set",
+            &format!("profile \"default\" in {home}/.aws/config: no such file"),
+            &format!("{home}/.aws/credentials: no such file"),
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "_FULL_URI",
+        ],
+    );
+}
+
+/// The key and the token that arrive at a server.
+fn arrives(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (String, Option<String>) {
+    let server = Server::saying(ok(ACTIVE));
+    let client = set(KinesisClient::builder().endpoint(server.url())).build().unwrap();
+    client.describe_stream("orders", &Call::unbounded()).unwrap();
+    let request = server.requests.recv_timeout(SOON).unwrap();
+    (request.key().to_owned(), request.token().map(str::to_owned))
+}
+
+#[test]
+fn keys_are_given_as_a_pair_a_session_a_provider_or_a_closure() {
+    assert_eq!(arrives(|builder| builder.credentials("k", "s")), pair("k", None));
+    let session = arrives(|builder| builder.session_credentials("k", "s", "t"));
+    assert_eq!(session, pair("k", Some("t")));
+    let provider = StaticProvider::new("k".into(), "s".into(), Some("t".into()), None);
+    assert_eq!(arrives(|builder| builder.credentials_provider(provider)), pair("k", Some("t")));
+    let closure = || Ok(Credentials::new("k", "s").with_session_token("t"));
+    assert_eq!(arrives(|builder| builder.credentials_fn(closure)), pair("k", Some("t")));
+}

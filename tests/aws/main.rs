@@ -1,0 +1,12 @@
+//! The AWS client: calls, credentials and the network, against servers of these tests.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_network;
+mod client;
+mod credentials;
+mod renewal;
+mod runtime;

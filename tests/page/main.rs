@@ -1,0 +1,10 @@
+//! The pages that people read, against the sources: the manual, what is public, and where a test goes.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
+
+mod api;
+mod manual;
+mod modules;
+mod places;
+mod tables;
+mod text;

@@ -1,0 +1,11 @@
+//! A consumer whose calls go wrong in every way that the fault layer knows.
+
+mod amazon;
+mod bodies;
+mod connections;
+mod deadlines;
+mod layer;
+mod lineage;
+mod refusals;
+mod streams;
+mod trial;
