@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use kinesis_consumer::{BoxError, Position, Store, StoreError, store_contract};
+use kinesis_consumer::testing::store_contract;
+use kinesis_consumer::{BoxError, Position, Store, StoreError};
 use parking_lot::Mutex;
 use redis::{Commands as _, Connection, RedisError, RedisResult, RetryMethod, Script};
 

@@ -2,7 +2,8 @@
 //! runtime to start or share.
 //!
 //! ```
-//! use kinesis_consumer::{Config, LocalStore, MemoryKinesis, Stream};
+//! use kinesis_consumer::{Config, LocalStore, Stream};
+//! use kinesis_consumer::testing::MemoryKinesis;
 //!
 //! // In production: `KinesisClient::new()?`, with region and credentials from the environment.
 //! let client = MemoryKinesis::new();
@@ -67,7 +68,8 @@
 //!
 //! ```
 //! use std::error::Error as _;
-//! use kinesis_consumer::{Config, Error, LocalStore, MemoryKinesis, Stream};
+//! use kinesis_consumer::{Config, Error, LocalStore, Stream};
+//! use kinesis_consumer::testing::MemoryKinesis;
 //!
 //! let stream = Stream::new(MemoryKinesis::new(), "orders", LocalStore::new(), Config::new())?;
 //! let ended = stream.listen(|_| Ok(()));
@@ -125,12 +127,6 @@ pub use crate::budget::Budget;
 pub use crate::client::Client;
 pub use crate::client::kinesis::KinesisClient;
 pub use crate::client::kinesis::builder::ClientBuilder;
-#[cfg(any(test, feature = "testing"))]
-pub use crate::client::memory::fault::Operation;
-#[cfg(any(test, feature = "testing"))]
-pub use crate::client::memory::shard::HeldRecord;
-#[cfg(any(test, feature = "testing"))]
-pub use crate::client::memory::{MemoryKinesis, Put};
 pub use crate::config::Config;
 pub use crate::control::call::Call;
 pub use crate::control::shutdown::Shutdown;
@@ -158,8 +154,6 @@ pub use crate::record::answer::Answer;
 pub use crate::record::builder::RecordsBuilder;
 pub use crate::record::{Record, RecordIter, Records};
 pub use crate::store::Store;
-#[cfg(any(test, feature = "testing"))]
-pub use crate::store::contract::store_contract;
 pub use crate::store::export::error::ImportError;
 pub use crate::store::export::{Import, export_positions, import_positions};
 pub use crate::store::local::LocalStore;
@@ -170,6 +164,15 @@ pub use crate::store::sqlite::builder::{Durability, SqliteStoreBuilder};
 pub use crate::stream::Stream;
 pub use bytes;
 pub use crossbeam_channel;
+
+/// For tests: a Kinesis in memory, and what every [`Store`] must do; with feature `testing`.
+#[cfg(any(test, feature = "testing"))]
+pub mod testing {
+    pub use crate::client::memory::fault::Operation;
+    pub use crate::client::memory::shard::HeldRecord;
+    pub use crate::client::memory::{MemoryKinesis, Put};
+    pub use crate::store::contract::store_contract;
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

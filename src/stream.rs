@@ -38,7 +38,8 @@ const MAX_NAME: usize = 128;
 /// stream: [`listen`](Self::listen), [`spawn`](Self::spawn) or [`receiver`](Self::receiver).
 ///
 /// ```
-/// use kinesis_consumer::{Config, LocalStore, MemoryKinesis, Stream};
+/// use kinesis_consumer::{Config, LocalStore, Stream};
+/// use kinesis_consumer::testing::MemoryKinesis;
 ///
 /// let kinesis = MemoryKinesis::new();
 /// kinesis.create_stream("orders", 2);

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::bounded;
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    Batch, Client, Config, Error, ErrorClass, IteratorType, KinesisClient, LocalStore,
-    MemoryKinesis, Operation, Position, Store, StoreError, Stream,
+    Batch, Client, Config, Error, ErrorClass, IteratorType, KinesisClient, LocalStore, Position,
+    Store, StoreError, Stream,
 };
 use loopback::{Server, chain, described, ok, refusal, says, stream_of};
 

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{bounded, unbounded};
+use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{
-    Batch, BoxError, Config, Error, Handler, LocalStore, MemoryKinesis, Position, Store, Stream,
+    Batch, BoxError, Config, Error, Handler, LocalStore, Position, Store, Stream,
 };
 
 const SOON: Duration = Duration::from_secs(10);

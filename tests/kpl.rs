@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, unbounded};
-use kinesis_consumer::{
-    Batch, Config, Deaggregation, LocalStore, MemoryKinesis, Notice, Position, Store, Stream,
-};
+use kinesis_consumer::testing::MemoryKinesis;
+use kinesis_consumer::{Batch, Config, Deaggregation, LocalStore, Notice, Position, Store, Stream};
 use md5::{Digest, Md5};
 use serde_json::Value;
 

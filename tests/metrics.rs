@@ -7,7 +7,8 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use kinesis_consumer::{ErrorClass, LocalStore, MemoryKinesis, Stream};
+use kinesis_consumer::testing::MemoryKinesis;
+use kinesis_consumer::{ErrorClass, LocalStore, Stream};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use self::common::{STREAM, id, kinesis, numbers, quick, until};

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    ClientError, Config, ErrorClass, Gap, LocalStore, MemoryKinesis, Notice, OnError, OnGap,
-    Operation, Position, ShardProgress, ShardState, Store, Stream,
+    ClientError, Config, ErrorClass, Gap, LocalStore, Notice, OnError, OnGap, Position,
+    ShardProgress, ShardState, Store, Stream,
 };
 
 use log::Level;

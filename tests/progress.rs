@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
+use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{
-    Config, ErrorClass, IteratorType, LocalStore, MemoryKinesis, Monitor, OnError, Position,
-    ShardProgress, ShardState, Store, Stream,
+    Config, ErrorClass, IteratorType, LocalStore, Monitor, OnError, Position, ShardProgress,
+    ShardState, Store, Stream,
 };
 
 use self::common::{SOON, STREAM, id, kinesis, numbers, quick, until};

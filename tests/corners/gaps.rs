@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use kinesis_consumer::{
-    Config, Error, Gap, LocalStore, MemoryKinesis, OnGap, Operation, Position, Store, Stream,
-};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
+use kinesis_consumer::{Config, Error, Gap, LocalStore, OnGap, Position, Store, Stream};
 
 use super::common::{SOON, STREAM, Watched, id, kinesis, numbers, quick, stored, until};
 use super::{Seen, all, failure, read, up_to};

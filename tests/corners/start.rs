@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    Config, Error, ErrorClass, IteratorType, LocalStore, MemoryKinesis, Operation, Position,
-    Stream, StreamStatus,
+    Config, Error, ErrorClass, IteratorType, LocalStore, Position, Stream, StreamStatus,
 };
 
 use super::common::{HOUR, STREAM, Watched, id, kinesis, quick, stored, until};

@@ -28,7 +28,8 @@ use crate::store::export::Import;
 /// store has its own [`import_shard_iterators`](Store::import_shard_iterators).
 ///
 /// ```
-/// use kinesis_consumer::{LocalStore, store_contract};
+/// use kinesis_consumer::LocalStore;
+/// use kinesis_consumer::testing::store_contract;
 ///
 /// store_contract(|_name| LocalStore::new());
 /// ```
