@@ -129,6 +129,7 @@ pub use crate::client::kinesis::KinesisClient;
 pub use crate::client::kinesis::builder::ClientBuilder;
 pub use crate::config::Config;
 pub use crate::control::call::Call;
+pub use crate::control::pause::Pauses;
 pub use crate::control::shutdown::Shutdown;
 pub use crate::core::settings::OnGap;
 pub use crate::delivery::batch::{Batch, Commit};

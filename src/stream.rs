@@ -109,9 +109,14 @@ impl Stream {
         self.shutdown.clone()
     }
 
-    /// What tells how far it has come, and pauses it, to be handed out before a door is opened.
+    /// What tells how far it has come, to be handed out before a door is opened.
     pub fn monitor(&self) -> Monitor {
-        Monitor::new(self.registry.clone(), self.pauses.clone())
+        Monitor::new(self.registry.clone())
+    }
+
+    /// What pauses it, or some of its shards, to be handed out before a door is opened.
+    pub fn pauses(&self) -> Pauses {
+        self.pauses.clone()
     }
 
     /// The shards, open and closed, in the order of their ids. Listed once, by the first call that
@@ -301,7 +306,8 @@ impl Stream {
         thread: &str,
         run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<Listener, Error> {
-        let (stream, shutdown, monitor) = (self.name.clone(), self.shutdown(), self.monitor());
+        let (stream, shutdown) = (self.name.clone(), self.shutdown());
+        let (monitor, pauses) = (self.monitor(), self.pauses());
         let parting = Parting::default();
         let (theirs, membership) = (parting.clone(), shutdown.run().clone());
         let run = move || {
@@ -311,7 +317,7 @@ impl Stream {
         };
         // Owned by the listener, which joins it.
         match thread::Builder::new().name(thread.into()).spawn(run) {
-            Ok(thread) => Ok(Listener::new(thread, stream, shutdown, monitor, parting)),
+            Ok(thread) => Ok(Listener::new(thread, stream, shutdown, monitor, pauses, parting)),
             Err(source) => {
                 Err(Error::Thread { stream: stream.to_string(), thread: thread.into(), source })
             }

@@ -119,7 +119,7 @@ fn the_table_is_what_is_exported_before_anything_has_happened() {
     kinesis.create_stream("table", 2);
     let stream = Stream::new(kinesis, "table", LocalStore::new(), quick()).unwrap();
     let monitor = stream.monitor();
-    monitor.pause_all();
+    stream.pauses().pause_all();
     let (batches, listener) = stream.receiver().unwrap();
     until("both have started", || monitor.progress().shards.len() == 2);
     let seen = scrape();

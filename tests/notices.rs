@@ -265,7 +265,7 @@ fn of_many_shards_that_start_and_end_twenty_are_named() {
     const NAME: &str = "many";
     let kinesis = stream_of(NAME, 50);
     let stream = Stream::new(kinesis.clone(), NAME, LocalStore::new(), quick()).unwrap();
-    let monitor = stream.monitor();
+    let (monitor, pauses) = (stream.monitor(), stream.pauses());
     let listener = stream.spawn(|_| Ok(())).unwrap();
     let states =
         |state| monitor.progress().shards.iter().filter(|shard| shard.state == state).count();
@@ -277,12 +277,12 @@ fn of_many_shards_that_start_and_end_twenty_are_named() {
         lines.iter().filter(|line| line.contains(text)).count()
     };
     assert_eq!((named("starts at the oldest"), named("30 more shards start")), (20, 1));
-    monitor.pause_all();
+    pauses.pause_all();
     until("all are paused", || states(ShardState::Paused) == 50);
     for shard in 0..50 {
         kinesis.split(NAME, &id(shard));
     }
-    monitor.resume_all();
+    pauses.resume_all();
     until("all have ended", || states(ShardState::Ended) == 50);
     listener.shutdown().now();
     listener.join().unwrap();

@@ -31,6 +31,7 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::Listener>();
     is_shared::<kc::Shutdown>();
     is_shared::<kc::Monitor>();
+    is_shared::<kc::Pauses>();
     is_shared::<kc::Budget>();
     is_shared::<kc::Config>();
     is_shared::<kc::OnError>();
