@@ -131,7 +131,7 @@ pub use crate::config::Config;
 pub use crate::control::call::Call;
 pub use crate::control::pause::Pauses;
 pub use crate::control::shutdown::Shutdown;
-pub use crate::core::settings::OnGap;
+pub use crate::core::settings::{OnForeign, OnGap, OnTrimmed};
 pub use crate::delivery::batch::{Batch, Commit};
 pub use crate::delivery::batches::{Batches, IntoBatches};
 pub use crate::delivery::handler::Handler;

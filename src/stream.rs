@@ -330,7 +330,7 @@ impl Stream {
             stream: self.name.to_string(),
             iterator_type: self.config.iterator_type.clone(),
             chosen: self.chosen,
-            on_gap: self.config.on_gap,
+            on_foreign: self.config.on_gap.foreign,
         };
         Engine {
             stream: self.name,

@@ -11,7 +11,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, unbounded};
 use kinesis_consumer::testing::MemoryKinesis;
-use kinesis_consumer::{Batch, Config, Deaggregation, LocalStore, Notice, Position, Store, Stream};
+use kinesis_consumer::{
+    Batch, Config, Deaggregation, LocalStore, Notice, OnGap, OnTrimmed, Position, Store, Stream,
+};
 use md5::{Digest, Md5};
 use serde_json::Value;
 
@@ -145,7 +147,7 @@ fn read(
     config: Config,
     count: usize,
 ) -> Vec<Vec<u8>> {
-    let mut stream = open(kinesis, store, config.fail_on_trim(true));
+    let mut stream = open(kinesis, store, config.on_gap(OnGap::new().trimmed(OnTrimmed::Fail)));
     stream.choose([id(0).as_str()]).unwrap();
     let (batches, listener) = stream.receiver().unwrap();
     let mut read = Vec::new();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    ClientError, Config, ErrorClass, Gap, LocalStore, Notice, OnError, OnGap, Position,
+    ClientError, Config, ErrorClass, Gap, LocalStore, Notice, OnError, OnForeign, OnGap, Position,
     ShardProgress, ShardState, Store, Stream,
 };
 
@@ -168,7 +168,13 @@ fn a_panic_of_who_is_told_reaches_the_caller() {
             kinesis.retire(STREAM, &id(0));
             store.update_shard_iterator(STREAM, &id(1), &other).unwrap();
         }
-        let stream = Stream::new(kinesis, STREAM, store, config.on_gap(OnGap::Earliest)).unwrap();
+        let stream = Stream::new(
+            kinesis,
+            STREAM,
+            store,
+            config.on_gap(OnGap::new().foreign(OnForeign::Earliest)),
+        )
+        .unwrap();
         let listener = stream.spawn(|_| Ok(())).unwrap();
         let panic = catch_unwind(AssertUnwindSafe(|| listener.join()));
         assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"too loud"));

@@ -65,6 +65,8 @@ fn what_is_compared_and_kept_is_a_value() {
     is_value::<kc::Token>();
     is_value::<kc::Gap>();
     is_value::<kc::OnGap>();
+    is_value::<kc::OnTrimmed>();
+    is_value::<kc::OnForeign>();
     is_value::<kc::Deaggregation>();
     is_value::<kc::Notice>();
     is_value::<kc::ShardState>();

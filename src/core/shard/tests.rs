@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::config::Config;
+use crate::core::settings::OnGap;
 use crate::core::shard::probing::{MAX_QUIET, QUICK};
 use crate::model::shard::{ChildShard, HashKeyRange};
 use crate::record::builder::RecordsBuilder;
@@ -266,7 +267,7 @@ fn a_trimmed_position_is_reported_and_read_on() {
 #[test]
 fn a_trimmed_position_is_an_error_if_asked_also_at_the_shards_end() {
     for last in [vec![109], vec![]] {
-        let config = Config::new().fail_on_trim(true);
+        let config = Config::new().on_gap(OnGap::new().trimmed(OnTrimmed::Fail));
         let mut trial = trial_with(resumed(105), config).begun();
         let step = trial.gets_last(&last);
         assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Trimmed { .. }, .. })));
@@ -417,14 +418,16 @@ fn a_position_that_the_service_refuses_fails_unless_a_new_start_was_chosen() {
     let step = refused.fails(ErrorClass::InvalidArgument);
     assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Foreign { .. }, .. })));
 
-    let mut earliest = trial_with(resumed(105), Config::new().on_gap(OnGap::Earliest));
+    let mut earliest =
+        trial_with(resumed(105), Config::new().on_gap(OnGap::new().foreign(OnForeign::Earliest)));
     earliest.step(Outcome::Waited);
     let step = earliest.fails(ErrorClass::InvalidArgument);
     assert!(matches!(step, Step::Store { to: Position::From(UNIX_EPOCH), reset: true }));
     let step = earliest.step(Outcome::Stored(Ok(())));
     assert_eq!(earliest.iterator_of(&step), IteratorType::TrimHorizon);
 
-    let mut latest = trial_with(resumed(105), Config::new().on_gap(OnGap::Latest));
+    let mut latest =
+        trial_with(resumed(105), Config::new().on_gap(OnGap::new().foreign(OnForeign::Latest)));
     latest.step(Outcome::Waited);
     let step = latest.fails(ErrorClass::InvalidArgument);
     assert_eq!(latest.iterator_of(&step), IteratorType::Latest);
@@ -435,7 +438,9 @@ fn a_position_that_the_service_refuses_fails_unless_a_new_start_was_chosen() {
 
 #[test]
 fn a_stream_that_is_replaced_while_it_is_read_fails_whatever_was_chosen() {
-    let mut trial = trial_with(resumed(105), Config::new().on_gap(OnGap::Earliest)).begun();
+    let mut trial =
+        trial_with(resumed(105), Config::new().on_gap(OnGap::new().foreign(OnForeign::Earliest)))
+            .begun();
     delivered(trial.gets(&[105, 106]));
     trial.step(Outcome::Delivered);
     trial.step(Outcome::Waited);
@@ -697,7 +702,7 @@ fn a_lag_that_is_never_zero_does_not_keep_a_closed_shard_open_for_ever() {
 #[test]
 fn quiet_for_longer_than_the_retention_is_no_loss() {
     let hour = Duration::from_secs(3600);
-    let config = Config::new().interval(hour).fail_on_trim(true);
+    let config = Config::new().interval(hour).on_gap(OnGap::new().trimmed(OnTrimmed::Fail));
     let mut trial = trial_with(fresh(), config).begun();
     delivered(trial.gets(&[101]));
     trial.step(Outcome::Delivered);
