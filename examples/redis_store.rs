@@ -71,7 +71,7 @@ fn connect(client: &redis::Client) -> RedisResult<Connection> {
 }
 
 fn position(key: &str) -> Result<Position> {
-    Position::from_key(key).map_err(|error| StoreError::fatal("a damaged value").with_source(error))
+    key.parse().map_err(|error| StoreError::fatal("a damaged value").with_source(error))
 }
 
 fn failed(error: RedisError) -> StoreError {

@@ -205,7 +205,7 @@ impl Truth {
         }
         // A time that lies in the service's future gives way to one that does not.
         let was_refused = self.run.refused.contains(id);
-        if was_refused && matches!(position, Some(Position::From(_)) | None) {
+        if was_refused && matches!(position, Some(Position::Since(_)) | None) {
             self.run.loaded.extend(to.map(|to| (id.to_owned(), to.clone())));
             return;
         }
@@ -241,7 +241,7 @@ impl Truth {
         self.is_no_false_alarm(batch);
         let loaded = self.run.loaded.get(id).and_then(|loaded| match loaded {
             Position::End { sequence } => Some(Position::after(sequence.clone())),
-            Position::From(_) => None,
+            Position::Since(_) => None,
             Position::After { .. } => Some(loaded.clone()),
         });
         let is_ours = |at: &Position| at.sequence().is_some_and(|number| self.is_present(number));

@@ -138,7 +138,7 @@ fn a_stream_that_was_created_again_is_read_from_its_oldest_record_if_asked() {
 fn goes_on_at_latest(kinesis: &MemoryKinesis, store: &Positions) -> Gap {
     let config = quick().on_gap(OnGap::new().foreign(OnForeign::Latest));
     let (batches, listener) = open(kinesis, store, config).receiver().unwrap();
-    until("the position is overwritten", || matches!(stored(store, 0), Some(Position::From(_))));
+    until("the position is overwritten", || matches!(stored(store, 0), Some(Position::Since(_))));
     put(kinesis, 20..21);
     let batch = batches.recv_timeout(SOON).unwrap();
     assert_eq!(numbers(&batch), [20]);

@@ -234,7 +234,7 @@ fn latest_leaves_closed_shards_alone_and_a_restart_after_silence_misses_nothing(
     silent.shutdown().now();
     silent.join().unwrap();
     assert_eq!(stored(&store, 0), None);
-    assert!(matches!(stored(&store, 1), Some(Position::From(_))));
+    assert!(matches!(stored(&store, 1), Some(Position::Since(_))));
     cloud.put(5..10);
     let seen = read(cloud.open(&store, latest), up_to(5));
     assert_eq!(sorted(&seen), [5, 6, 7, 8, 9]);

@@ -272,7 +272,7 @@ impl Poller {
                 iterator.server_time.map_or((wall, skew), |service| (service, CLOCK_GRAIN));
             let time = time.checked_sub(doubt).unwrap_or(UNIX_EPOCH);
             self.cursor = Cursor::Time(time);
-            self.to_store = Some(Position::From(time));
+            self.to_store = Some(Position::Since(time));
         }
         match self.missing.take() {
             // The shard is there again, and no number can tell whether it is the same: another stream may have taken
@@ -630,7 +630,7 @@ impl Poller {
         self.to_store = match &self.cursor {
             Cursor::Fresh(IteratorType::Latest) => None,
             // Everything: a store knows times, and no record is older than this one.
-            Cursor::Fresh(_) => Some(Position::From(UNIX_EPOCH)),
+            Cursor::Fresh(_) => Some(Position::Since(UNIX_EPOCH)),
             Cursor::Time(_) | Cursor::After { .. } => self.cursor.position(),
         };
     }

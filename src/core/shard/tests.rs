@@ -281,14 +281,14 @@ fn latest_is_stored_as_the_servers_time_before_the_first_read() {
     let time = UNIX_EPOCH + Duration::from_secs(49);
     let step = trial.gets_iterator();
     assert!(
-        matches!(&step, Step::Store { to: Position::From(at), reset: false } if *at == time),
+        matches!(&step, Step::Store { to: Position::Since(at), reset: false } if *at == time),
         "{step:?}"
     );
     // The store fails once: the same time is stored, no later one.
     let step = trial.step(Outcome::Stored(Err(StoreError::retry("busy"))));
     assert!(matches!(step, Step::Wait(_)));
     let step = trial.step(Outcome::Waited);
-    assert!(matches!(step, Step::Store { to: Position::From(at), .. } if at == time));
+    assert!(matches!(step, Step::Store { to: Position::Since(at), .. } if at == time));
     assert!(matches!(trial.step(Outcome::Stored(Ok(()))), Step::GetRecords { .. }));
 }
 
@@ -422,7 +422,7 @@ fn a_position_that_the_service_refuses_fails_unless_a_new_start_was_chosen() {
         trial_with(resumed(105), Config::new().on_gap(OnGap::new().foreign(OnForeign::Earliest)));
     earliest.step(Outcome::Waited);
     let step = earliest.fails(ErrorClass::InvalidArgument);
-    assert!(matches!(step, Step::Store { to: Position::From(UNIX_EPOCH), reset: true }));
+    assert!(matches!(step, Step::Store { to: Position::Since(UNIX_EPOCH), reset: true }));
     let step = earliest.step(Outcome::Stored(Ok(())));
     assert_eq!(earliest.iterator_of(&step), IteratorType::TrimHorizon);
 
@@ -754,19 +754,22 @@ fn without_the_servers_clock_latest_is_stored_five_minutes_early() {
     trial.step(Outcome::Waited);
     let step = trial.gets_iterator_at(None);
     let time = wall() - Duration::from_secs(300);
-    assert!(matches!(&step, Step::Store { to: Position::From(at), .. } if *at == time), "{step:?}");
+    assert!(
+        matches!(&step, Step::Store { to: Position::Since(at), .. } if *at == time),
+        "{step:?}"
+    );
 }
 
 #[test]
 fn a_time_that_the_service_refuses_is_no_position_of_another_stream() {
-    let stored = StartAt::Stored(Position::From(wall()));
+    let stored = StartAt::Stored(Position::Since(wall()));
     let mut trial = trial(stored);
     trial.step(Outcome::Waited);
     let step = trial.fails_until_it_is_final(ErrorClass::InvalidArgument);
     assert_eq!(trial.iterator_of(&step), IteratorType::Latest);
     // What is stored lies in the service's future, and would skip what arrives until then.
     let step = trial.gets_iterator_at(None);
-    let time = Position::From(wall() - Duration::from_secs(24 * 60 * 60));
+    let time = Position::Since(wall() - Duration::from_secs(24 * 60 * 60));
     assert!(matches!(&step, Step::Store { to, reset: true } if *to == time), "{step:?}");
     trial.step(Outcome::Stored(Ok(())));
     assert_eq!(delivered(trial.gets(&[101])).gap, None);
@@ -825,7 +828,7 @@ fn a_start_that_cannot_be_stored_is_said_each_time_and_its_end_once() {
 fn a_time_of_long_ago_that_is_refused_once_is_asked_for_again_and_never_skipped() {
     let long_ago = wall() - Duration::from_secs(2 * 24 * 60 * 60);
     for time in [UNIX_EPOCH, long_ago] {
-        let mut trial = trial(StartAt::Stored(Position::From(time)));
+        let mut trial = trial(StartAt::Stored(Position::Since(time)));
         let step = trial.step(Outcome::Waited);
         let at = trial.iterator_of(&step);
         assert!(matches!(trial.fails(ErrorClass::InvalidArgument), Step::Wait(_)));
