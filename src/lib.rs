@@ -64,18 +64,17 @@
 //! # Errors and their remedies
 //!
 //! [`listen`](Stream::listen) and [`join`](Listener::join) return an [`Error`], with its shard where it has one. Its
-//! text says what was tried and what to do, its source what went wrong: show both. Nothing is lost by any of them.
+//! text says what was tried and what to do, its source what went wrong: `{error:#}` shows both. Nothing is lost by any of
+//! them. [`Error::is_retriable`] says whether to start the same consumer again later may help.
 //!
 //! ```
-//! use std::error::Error as _;
 //! use kinesis_consumer::{Config, Error, LocalStore, Stream};
 //! use kinesis_consumer::testing::MemoryKinesis;
 //!
 //! let stream = Stream::new(MemoryKinesis::new(), "orders", LocalStore::new(), Config::new())?;
 //! let ended = stream.listen(|_| Ok(()));
 //! if let Err(error) = &ended {
-//!     let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-//!     eprintln!("{error}{source}"); // in a binary, `anyhow`'s `{error:#}` says the same
+//!     eprintln!("{error:#}");
 //! }
 //! assert!(matches!(ended, Err(Error::StreamNotFound { .. })));
 //! # Ok::<(), Error>(())
