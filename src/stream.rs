@@ -73,7 +73,7 @@ pub struct Stream {
 impl Stream {
     /// The stream of this name, read through `client`, with positions kept in `store`. Makes no call.
     ///
-    /// An [`Arc`] of a client or a store may be given, and shared.
+    /// An [`Arc`] of a client or a store may be given, and shared; a [`Box`] of one whose type is not known.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] if the name or a setting is out of range.
@@ -286,6 +286,39 @@ impl Stream {
     {
         self.check_workers(workers)?;
         self.run_aside("kc-coordinator", move |stream| stream.listen_workers(workers, handlers))
+    }
+
+    /// The same as [`listen_workers`](Self::listen_workers) for types that are [`Handler`]s.
+    ///
+    /// # Errors
+    /// As `listen_workers`.
+    ///
+    /// # Panics
+    /// As `listen_workers`.
+    pub fn listen_workers_with<F, H>(self, workers: usize, handlers: F) -> Result<(), Error>
+    where
+        F: Fn(usize) -> H + Sync,
+        H: Handler,
+    {
+        self.listen_workers(workers, |worker| {
+            let mut handler = handlers(worker);
+            move |batch: &Batch| handler.handle(batch)
+        })
+    }
+
+    /// The same as [`spawn_workers`](Self::spawn_workers) for types that are [`Handler`]s.
+    ///
+    /// # Errors
+    /// As `spawn_workers`.
+    pub fn spawn_workers_with<F, H>(self, workers: usize, handlers: F) -> Result<Listener, Error>
+    where
+        F: Fn(usize) -> H + Send + Sync + 'static,
+        H: Handler,
+    {
+        self.spawn_workers(workers, move |worker| {
+            let mut handler = handlers(worker);
+            move |batch: &Batch| handler.handle(batch)
+        })
     }
 
     /// Channels for as many workers, and the consumer that fills them.
