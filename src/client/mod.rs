@@ -125,43 +125,153 @@ pub trait Client: Send + Sync {
     fn interrupt(&self) {}
 }
 
+/// All calls, of what is pointed to. It is expanded inside each implementation, which so stays to be seen.
+macro_rules! forward {
+    () => {
+        fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
+            (**self).describe_stream(stream, call)
+        }
+
+        fn list_shards(
+            &self,
+            stream: &str,
+            token: Option<&str>,
+            call: &Call,
+        ) -> Result<ShardPage, ClientError> {
+            (**self).list_shards(stream, token, call)
+        }
+
+        fn get_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            at: &IteratorType,
+            call: &Call,
+        ) -> Result<ShardIterator, ClientError> {
+            (**self).get_shard_iterator(stream, shard, at, call)
+        }
+
+        fn get_records(
+            &self,
+            token: &Token,
+            limit: u32,
+            call: &Call,
+        ) -> Result<Answer, ClientError> {
+            (**self).get_records(token, limit, call)
+        }
+
+        fn place(&self) -> Option<String> {
+            (**self).place()
+        }
+
+        fn session(&self) -> Option<Arc<dyn Client>> {
+            (**self).session()
+        }
+
+        fn interrupt(&self) {
+            (**self).interrupt();
+        }
+    };
+}
+
 impl<C: Client + ?Sized> Client for Arc<C> {
-    fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
-        (**self).describe_stream(stream, call)
+    forward!();
+}
+
+impl<C: Client + ?Sized> Client for Box<C> {
+    forward!();
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::error::client::ErrorClass;
+
+    /// Notes its calls.
+    #[derive(Default)]
+    struct Noted(Mutex<Vec<String>>);
+
+    impl Noted {
+        fn note(&self, call: impl Into<String>) -> ClientError {
+            self.0.lock().push(call.into());
+            ClientError::new(ErrorClass::Fatal, "Noted", "")
+        }
     }
 
-    fn list_shards(
-        &self,
-        stream: &str,
-        token: Option<&str>,
-        call: &Call,
-    ) -> Result<ShardPage, ClientError> {
-        (**self).list_shards(stream, token, call)
+    impl Client for Noted {
+        fn describe_stream(&self, stream: &str, _: &Call) -> Result<StreamStatus, ClientError> {
+            Err(self.note(format!("describe {stream}")))
+        }
+
+        fn list_shards(
+            &self,
+            stream: &str,
+            token: Option<&str>,
+            _: &Call,
+        ) -> Result<ShardPage, ClientError> {
+            Err(self.note(format!("list {stream} {token:?}")))
+        }
+
+        fn get_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            at: &IteratorType,
+            _: &Call,
+        ) -> Result<ShardIterator, ClientError> {
+            Err(self.note(format!("iterator {stream} {shard} {at:?}")))
+        }
+
+        fn get_records(&self, token: &Token, limit: u32, _: &Call) -> Result<Answer, ClientError> {
+            Err(self.note(format!("records {} {limit}", token.as_str())))
+        }
+
+        fn place(&self) -> Option<String> {
+            self.note("place");
+            Some("here".into())
+        }
+
+        fn session(&self) -> Option<Arc<dyn Client>> {
+            self.note("session");
+            Some(Arc::new(Self::default()))
+        }
+
+        fn interrupt(&self) {
+            self.note("interrupt");
+        }
     }
 
-    fn get_shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-        at: &IteratorType,
-        call: &Call,
-    ) -> Result<ShardIterator, ClientError> {
-        (**self).get_shard_iterator(stream, shard, at, call)
+    fn call_all(client: impl Client) {
+        let call = Call::unbounded();
+        assert!(client.describe_stream("orders", &call).is_err());
+        assert!(client.list_shards("orders", Some("page"), &call).is_err());
+        let at = IteratorType::Latest;
+        assert!(client.get_shard_iterator("orders", "shard", &at, &call).is_err());
+        assert!(client.get_records(&Token::new("token"), 7, &call).is_err());
+        assert_eq!(client.place().as_deref(), Some("here"));
+        assert!(client.session().is_some());
+        client.interrupt();
     }
 
-    fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
-        (**self).get_records(token, limit, call)
-    }
-
-    fn place(&self) -> Option<String> {
-        (**self).place()
-    }
-
-    fn session(&self) -> Option<Arc<dyn Client>> {
-        (**self).session()
-    }
-
-    fn interrupt(&self) {
-        (**self).interrupt();
+    /// Those with a default too, which would say something else.
+    #[test]
+    fn what_points_to_a_client_hands_on_every_call() {
+        let noted = Arc::new(Noted::default());
+        let expected = [
+            "describe orders",
+            "list orders Some(\"page\")",
+            "iterator orders shard Latest",
+            "records token 7",
+            "place",
+            "session",
+            "interrupt",
+        ];
+        call_all(Arc::clone(&noted));
+        assert_eq!(std::mem::take(&mut *noted.0.lock()), expected);
+        let boxed: Box<dyn Client> = Box::new(Arc::clone(&noted));
+        call_all(boxed);
+        assert_eq!(*noted.0.lock(), expected);
     }
 }
