@@ -165,9 +165,11 @@ pub use crate::stream::Stream;
 pub use bytes;
 pub use crossbeam_channel;
 
-/// For tests: a Kinesis in memory, and what every [`Store`] must do; with feature `testing`.
+/// For tests: a Kinesis in memory, and what every [`Store`] and every [`Client`] must do; with feature `testing`.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing {
+    pub use crate::client::contract::client_contract;
+    pub use crate::client::contract::service::Service;
     pub use crate::client::memory::fault::Operation;
     pub use crate::client::memory::shard::HeldRecord;
     pub use crate::client::memory::{MemoryKinesis, Put};

@@ -1,5 +1,7 @@
 //! The four calls that a consumer makes, as a trait.
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod contract;
 pub(crate) mod kinesis;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
@@ -19,6 +21,8 @@ use crate::record::answer::Answer;
 /// it is not looked at. A stop waits for a call that goes on all the same: a client either has a
 /// [`session`](Self::session) that can be interrupted, or watches [`Call::stopped`], or bounds its calls by a time; that
 /// is the implementor's duty.
+///
+/// [`client_contract`](testing/fn.client_contract.html), with feature `testing`, checks all this.
 ///
 /// One of your own makes its answers with the constructors of [`ShardPage`], [`ShardIterator`] and [`Answer`]:
 ///

@@ -51,6 +51,7 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::Progress>();
     is_shared::<kc::ShardProgress>();
     is_sent::<Box<dyn kc::Client>>();
+    is_sent::<Box<dyn kc::testing::Service<Client = kc::KinesisClient> + Send>>();
     is_sent::<Box<dyn kc::Store>>();
 }
 

@@ -222,6 +222,10 @@ fn of_trait(item: &TraitItem) -> String {
             let body = if item.default.is_some() { " { .. }" } else { "" };
             after(&attributes(&item.attrs), signature(&item.sig) + body)
         }
+        TraitItem::Type(item) => {
+            let bare = syn::TraitItemType { attrs: Vec::new(), ..item.clone() };
+            after(&attributes(&item.attrs), text(&bare))
+        }
         other => text(other),
     }
 }

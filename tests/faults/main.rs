@@ -6,6 +6,7 @@
 mod amazon;
 mod bodies;
 mod connections;
+mod contract;
 mod deadlines;
 mod layer;
 mod lineage;
