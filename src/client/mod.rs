@@ -129,7 +129,8 @@ pub trait Client: Send + Sync {
     fn interrupt(&self) {}
 }
 
-/// All calls, of what is pointed to. It is expanded inside each implementation, which so stays to be seen.
+/// Hands every call on to what is pointed to. It makes the methods, not the whole `impl`, which a reader and the
+/// snapshot of the API so find as any other.
 macro_rules! forward {
     () => {
         fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {

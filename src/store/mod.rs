@@ -86,7 +86,8 @@ pub trait Store: Send + Sync {
     }
 }
 
-/// All calls, of what is pointed to. It is expanded inside each implementation, which so stays to be seen.
+/// Hands every call on to what is pointed to. It makes the methods, not the whole `impl`, which a reader and the
+/// snapshot of the API so find as any other.
 macro_rules! forward {
     () => {
         fn get_shard_iterator(
