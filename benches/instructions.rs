@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Sender, bounded};
+use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{
-    Answer, BoxError, Call, Client, ClientError, Config, IteratorType, LocalStore, MemoryKinesis,
-    ShardIterator, ShardPage, Stream, StreamStatus, Token,
+    Answer, BoxError, Call, Client, ClientError, Config, IteratorType, LocalStore, ShardIterator,
+    ShardPage, Stream, StreamStatus, Token,
 };
 
 const STREAM: &str = "orders";

@@ -7,7 +7,8 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use kinesis_consumer::{BoxError, Config, LocalStore, MemoryKinesis, Stream};
+use kinesis_consumer::testing::MemoryKinesis;
+use kinesis_consumer::{BoxError, Config, LocalStore, Stream};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 const RECORDS: usize = 1_000;

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use kinesis_consumer::{BoxError, Position, Store, StoreError, store_contract};
+use kinesis_consumer::testing::store_contract;
+use kinesis_consumer::{BoxError, Position, Store, StoreError};
 use parking_lot::Mutex;
 use redis::{Commands as _, Connection, RedisError, RedisResult, RetryMethod, Script};
 
@@ -70,7 +71,7 @@ fn connect(client: &redis::Client) -> RedisResult<Connection> {
 }
 
 fn position(key: &str) -> Result<Position> {
-    Position::from_key(key).map_err(|error| StoreError::fatal("a damaged value").with_source(error))
+    key.parse().map_err(|error| StoreError::fatal("a damaged value").with_source(error))
 }
 
 fn failed(error: RedisError) -> StoreError {

@@ -48,7 +48,6 @@ pub struct Config {
     pub(crate) on_gap: OnGap,
     #[cfg(feature = "kpl")]
     pub(crate) deaggregation: Deaggregation,
-    pub(crate) fail_on_trim: bool,
     pub(crate) stall_after: Option<Duration>,
     pub(crate) audience: Audience,
 }
@@ -70,7 +69,6 @@ impl Default for Config {
             on_gap: OnGap::default(),
             #[cfg(feature = "kpl")]
             deaggregation: Deaggregation::default(),
-            fail_on_trim: false,
             stall_after: Some(Duration::from_secs(5 * 60)),
             audience: Audience::default(),
         }
@@ -173,7 +171,8 @@ impl Config {
         self
     }
 
-    /// What to do when the service does not know a stored position. Defaults to [`OnGap::Fail`].
+    /// What to do about a [`Gap`](crate::Gap). By default records that left the stream before they were read are
+    /// reported, and a stored position that is not of this stream is an error.
     pub fn on_gap(mut self, on_gap: OnGap) -> Self {
         self.on_gap = on_gap;
         self
@@ -187,14 +186,6 @@ impl Config {
     #[cfg(feature = "kpl")]
     pub fn deaggregation(mut self, deaggregation: Deaggregation) -> Self {
         self.deaggregation = deaggregation;
-        self
-    }
-
-    /// Whether records that left the stream before they were read are an error
-    /// ([`Gap::Trimmed`](crate::Gap::Trimmed)). Defaults to `false`: that is reported, and reading
-    /// goes on at the oldest record.
-    pub fn fail_on_trim(mut self, fail: bool) -> Self {
-        self.fail_on_trim = fail;
         self
     }
 
@@ -236,7 +227,6 @@ impl Config {
             max_outage: self.max_outage,
             store_patience: self.store_patience,
             on_gap: self.on_gap,
-            fail_on_trim: self.fail_on_trim,
             children_start: ChildrenStart::after(self.on_error.parks(), has_workers),
         }
     }

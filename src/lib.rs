@@ -2,7 +2,8 @@
 //! runtime to start or share.
 //!
 //! ```
-//! use kinesis_consumer::{Config, LocalStore, MemoryKinesis, Stream};
+//! use kinesis_consumer::{Config, LocalStore, Stream};
+//! use kinesis_consumer::testing::MemoryKinesis;
 //!
 //! // In production: `KinesisClient::new()?`, with region and credentials from the environment.
 //! let client = MemoryKinesis::new();
@@ -63,17 +64,17 @@
 //! # Errors and their remedies
 //!
 //! [`listen`](Stream::listen) and [`join`](Listener::join) return an [`Error`], with its shard where it has one. Its
-//! text says what was tried and what to do, its source what went wrong: show both. Nothing is lost by any of them.
+//! text says what was tried and what to do, its source what went wrong: `{error:#}` shows both. Nothing is lost by any of
+//! them. [`Error::is_retriable`] says whether to start the same consumer again later may help.
 //!
 //! ```
-//! use std::error::Error as _;
-//! use kinesis_consumer::{Config, Error, LocalStore, MemoryKinesis, Stream};
+//! use kinesis_consumer::{Config, Error, LocalStore, Stream};
+//! use kinesis_consumer::testing::MemoryKinesis;
 //!
 //! let stream = Stream::new(MemoryKinesis::new(), "orders", LocalStore::new(), Config::new())?;
 //! let ended = stream.listen(|_| Ok(()));
 //! if let Err(error) = &ended {
-//!     let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-//!     eprintln!("{error}{source}"); // in a binary, `anyhow`'s `{error:#}` says the same
+//!     eprintln!("{error:#}");
 //! }
 //! assert!(matches!(ended, Err(Error::StreamNotFound { .. })));
 //! # Ok::<(), Error>(())
@@ -125,16 +126,11 @@ pub use crate::budget::Budget;
 pub use crate::client::Client;
 pub use crate::client::kinesis::KinesisClient;
 pub use crate::client::kinesis::builder::ClientBuilder;
-#[cfg(any(test, feature = "testing"))]
-pub use crate::client::memory::fault::Operation;
-#[cfg(any(test, feature = "testing"))]
-pub use crate::client::memory::shard::HeldRecord;
-#[cfg(any(test, feature = "testing"))]
-pub use crate::client::memory::{MemoryKinesis, Put};
 pub use crate::config::Config;
 pub use crate::control::call::Call;
+pub use crate::control::pause::Pauses;
 pub use crate::control::shutdown::Shutdown;
-pub use crate::core::settings::OnGap;
+pub use crate::core::settings::{OnForeign, OnGap, OnTrimmed};
 pub use crate::delivery::batch::{Batch, Commit};
 pub use crate::delivery::batches::{Batches, IntoBatches};
 pub use crate::delivery::handler::Handler;
@@ -158,8 +154,6 @@ pub use crate::record::answer::Answer;
 pub use crate::record::builder::RecordsBuilder;
 pub use crate::record::{Record, RecordIter, Records};
 pub use crate::store::Store;
-#[cfg(any(test, feature = "testing"))]
-pub use crate::store::contract::store_contract;
 pub use crate::store::export::error::ImportError;
 pub use crate::store::export::{Import, export_positions, import_positions};
 pub use crate::store::local::LocalStore;
@@ -170,6 +164,17 @@ pub use crate::store::sqlite::builder::{Durability, SqliteStoreBuilder};
 pub use crate::stream::Stream;
 pub use bytes;
 pub use crossbeam_channel;
+
+/// For tests: a Kinesis in memory, and what every [`Store`] and every [`Client`] must do; with feature `testing`.
+#[cfg(any(test, feature = "testing"))]
+pub mod testing {
+    pub use crate::client::contract::client_contract;
+    pub use crate::client::contract::service::Service;
+    pub use crate::client::memory::fault::Operation;
+    pub use crate::client::memory::shard::HeldRecord;
+    pub use crate::client::memory::{MemoryKinesis, Put};
+    pub use crate::store::contract::store_contract;
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
 use crate::engine::monitor::Monitor;
 use crate::error::Error;
@@ -25,6 +26,7 @@ pub struct Listener {
     stream: Arc<str>,
     shutdown: Shutdown,
     monitor: Monitor,
+    pauses: Pauses,
     parting: Parting,
 }
 
@@ -38,9 +40,10 @@ impl Listener {
         stream: Arc<str>,
         shutdown: Shutdown,
         monitor: Monitor,
+        pauses: Pauses,
         parting: Parting,
     ) -> Self {
-        Self { thread: Some(thread), stream, shutdown, monitor, parting }
+        Self { thread: Some(thread), stream, shutdown, monitor, pauses, parting }
     }
 
     /// Waits until the consumer has ended: every shard was read to its end, something failed, or it
@@ -70,9 +73,14 @@ impl Listener {
         self.monitor.progress()
     }
 
-    /// What tells how far it has come, and pauses it, also after the listener is gone.
+    /// What tells how far it has come, also after the listener is gone.
     pub fn monitor(&self) -> Monitor {
         self.monitor.clone()
+    }
+
+    /// What pauses it, or some of its shards.
+    pub fn pauses(&self) -> Pauses {
+        self.pauses.clone()
     }
 
     /// Whether it has ended, so that `join` returns at once.

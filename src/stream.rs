@@ -36,7 +36,8 @@ const MAX_NAME: usize = 128;
 /// stream: [`listen`](Self::listen), [`spawn`](Self::spawn) or [`receiver`](Self::receiver).
 ///
 /// ```
-/// use kinesis_consumer::{Config, LocalStore, MemoryKinesis, Stream};
+/// use kinesis_consumer::{Config, LocalStore, Stream};
+/// use kinesis_consumer::testing::MemoryKinesis;
 ///
 /// let kinesis = MemoryKinesis::new();
 /// kinesis.create_stream("orders", 2);
@@ -70,7 +71,7 @@ pub struct Stream {
 impl Stream {
     /// The stream of this name, read through `client`, with positions kept in `store`. Makes no call.
     ///
-    /// An [`Arc`] of a client or a store may be given, and shared.
+    /// An [`Arc`] of a client or a store may be given, and shared; a [`Box`] of one whose type is not known.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] if the name or a setting is out of range.
@@ -106,9 +107,14 @@ impl Stream {
         self.shutdown.clone()
     }
 
-    /// What tells how far it has come, and pauses it, to be handed out before a door is opened.
+    /// What tells how far it has come, to be handed out before a door is opened.
     pub fn monitor(&self) -> Monitor {
-        Monitor::new(self.registry.clone(), self.pauses.clone())
+        Monitor::new(self.registry.clone())
+    }
+
+    /// What pauses it, or some of its shards, to be handed out before a door is opened.
+    pub fn pauses(&self) -> Pauses {
+        self.pauses.clone()
     }
 
     /// The shards, open and closed, in the order of their ids. Listed once, by the first call that
@@ -280,6 +286,39 @@ impl Stream {
         self.run_aside("kc-coordinator", move |stream| stream.listen_workers(workers, handlers))
     }
 
+    /// The same as [`listen_workers`](Self::listen_workers) for types that are [`Handler`]s.
+    ///
+    /// # Errors
+    /// As `listen_workers`.
+    ///
+    /// # Panics
+    /// As `listen_workers`.
+    pub fn listen_workers_with<F, H>(self, workers: usize, handlers: F) -> Result<(), Error>
+    where
+        F: Fn(usize) -> H + Sync,
+        H: Handler,
+    {
+        self.listen_workers(workers, |worker| {
+            let mut handler = handlers(worker);
+            move |batch: &Batch| handler.handle(batch)
+        })
+    }
+
+    /// The same as [`spawn_workers`](Self::spawn_workers) for types that are [`Handler`]s.
+    ///
+    /// # Errors
+    /// As `spawn_workers`.
+    pub fn spawn_workers_with<F, H>(self, workers: usize, handlers: F) -> Result<Listener, Error>
+    where
+        F: Fn(usize) -> H + Send + Sync + 'static,
+        H: Handler,
+    {
+        self.spawn_workers(workers, move |worker| {
+            let mut handler = handlers(worker);
+            move |batch: &Batch| handler.handle(batch)
+        })
+    }
+
     /// Channels for as many workers, and the consumer that fills them.
     fn open(self, door: Door, workers: usize) -> Result<(Vec<Batches>, Listener), Error> {
         let (mut senders, mut receivers, mut leftovers) = (Vec::new(), Vec::new(), Vec::new());
@@ -298,7 +337,8 @@ impl Stream {
         thread: &str,
         run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<Listener, Error> {
-        let (stream, shutdown, monitor) = (self.name.clone(), self.shutdown(), self.monitor());
+        let (stream, shutdown) = (self.name.clone(), self.shutdown());
+        let (monitor, pauses) = (self.monitor(), self.pauses());
         let parting = Parting::default();
         let (theirs, membership) = (parting.clone(), shutdown.run().clone());
         let run = move || {
@@ -308,7 +348,7 @@ impl Stream {
         };
         // Owned by the listener, which joins it.
         match thread::Builder::new().name(thread.into()).spawn(run) {
-            Ok(thread) => Ok(Listener::new(thread, stream, shutdown, monitor, parting)),
+            Ok(thread) => Ok(Listener::new(thread, stream, shutdown, monitor, pauses, parting)),
             Err(source) => {
                 Err(Error::Thread { stream: stream.to_string(), thread: thread.into(), source })
             }
@@ -321,7 +361,7 @@ impl Stream {
             stream: self.name.to_string(),
             iterator_type: self.config.iterator_type.clone(),
             chosen: self.chosen,
-            on_gap: self.config.on_gap,
+            on_foreign: self.config.on_gap.foreign,
         };
         Engine {
             stream: self.name,

@@ -18,9 +18,8 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
-use kinesis_consumer::{
-    Batch, BoxError, Config, ErrorClass, KinesisClient, LocalStore, Operation, Stream,
-};
+use kinesis_consumer::testing::Operation;
+use kinesis_consumer::{Batch, BoxError, Config, ErrorClass, KinesisClient, LocalStore, Stream};
 use parking_lot::Mutex;
 
 use self::common::support::{Admin, REGION, Server};

@@ -22,7 +22,7 @@ impl PositionFile {
             let [stream, shard, key] = line.split(' ').collect::<Vec<_>>()[..] else {
                 return Err(format!("{} is damaged", path.display()).into());
             };
-            positions.insert((stream.into(), shard.into()), Position::from_key(key)?);
+            positions.insert((stream.into(), shard.into()), key.parse()?);
         }
         Ok(Self(path, Mutex::new(positions)))
     }

@@ -72,7 +72,8 @@ mod tests {
     use super::*;
     use std::time::Instant;
 
-    use kinesis_consumer::{Config, HashKeyRange, LocalStore, MemoryKinesis, Stream};
+    use kinesis_consumer::testing::MemoryKinesis;
+    use kinesis_consumer::{Config, HashKeyRange, LocalStore, Stream};
 
     fn shard(id: &str, parents: &[&str], is_closed: bool) -> Shard {
         let number = || "1".parse().unwrap();

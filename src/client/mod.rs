@@ -1,5 +1,7 @@
 //! The four calls that a consumer makes, as a trait.
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod contract;
 pub(crate) mod kinesis;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
@@ -19,6 +21,8 @@ use crate::record::answer::Answer;
 /// it is not looked at. A stop waits for a call that goes on all the same: a client either has a
 /// [`session`](Self::session) that can be interrupted, or watches [`Call::stopped`], or bounds its calls by a time; that
 /// is the implementor's duty.
+///
+/// [`client_contract`](testing/fn.client_contract.html), with feature `testing`, checks all this.
 ///
 /// One of your own makes its answers with the constructors of [`ShardPage`], [`ShardIterator`] and [`Answer`]:
 ///
@@ -125,43 +129,154 @@ pub trait Client: Send + Sync {
     fn interrupt(&self) {}
 }
 
+/// Hands every call on to what is pointed to. It makes the methods, not the whole `impl`, which a reader and the
+/// snapshot of the API so find as any other.
+macro_rules! forward {
+    () => {
+        fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
+            (**self).describe_stream(stream, call)
+        }
+
+        fn list_shards(
+            &self,
+            stream: &str,
+            token: Option<&str>,
+            call: &Call,
+        ) -> Result<ShardPage, ClientError> {
+            (**self).list_shards(stream, token, call)
+        }
+
+        fn get_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            at: &IteratorType,
+            call: &Call,
+        ) -> Result<ShardIterator, ClientError> {
+            (**self).get_shard_iterator(stream, shard, at, call)
+        }
+
+        fn get_records(
+            &self,
+            token: &Token,
+            limit: u32,
+            call: &Call,
+        ) -> Result<Answer, ClientError> {
+            (**self).get_records(token, limit, call)
+        }
+
+        fn place(&self) -> Option<String> {
+            (**self).place()
+        }
+
+        fn session(&self) -> Option<Arc<dyn Client>> {
+            (**self).session()
+        }
+
+        fn interrupt(&self) {
+            (**self).interrupt();
+        }
+    };
+}
+
 impl<C: Client + ?Sized> Client for Arc<C> {
-    fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
-        (**self).describe_stream(stream, call)
+    forward!();
+}
+
+impl<C: Client + ?Sized> Client for Box<C> {
+    forward!();
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::error::client::ErrorClass;
+
+    /// Notes its calls.
+    #[derive(Default)]
+    struct Noted(Mutex<Vec<String>>);
+
+    impl Noted {
+        fn note(&self, call: impl Into<String>) -> ClientError {
+            self.0.lock().push(call.into());
+            ClientError::new(ErrorClass::Fatal, "Noted", "")
+        }
     }
 
-    fn list_shards(
-        &self,
-        stream: &str,
-        token: Option<&str>,
-        call: &Call,
-    ) -> Result<ShardPage, ClientError> {
-        (**self).list_shards(stream, token, call)
+    impl Client for Noted {
+        fn describe_stream(&self, stream: &str, _: &Call) -> Result<StreamStatus, ClientError> {
+            Err(self.note(format!("describe {stream}")))
+        }
+
+        fn list_shards(
+            &self,
+            stream: &str,
+            token: Option<&str>,
+            _: &Call,
+        ) -> Result<ShardPage, ClientError> {
+            Err(self.note(format!("list {stream} {token:?}")))
+        }
+
+        fn get_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            at: &IteratorType,
+            _: &Call,
+        ) -> Result<ShardIterator, ClientError> {
+            Err(self.note(format!("iterator {stream} {shard} {at:?}")))
+        }
+
+        fn get_records(&self, token: &Token, limit: u32, _: &Call) -> Result<Answer, ClientError> {
+            Err(self.note(format!("records {} {limit}", token.as_str())))
+        }
+
+        fn place(&self) -> Option<String> {
+            self.note("place");
+            Some("here".into())
+        }
+
+        fn session(&self) -> Option<Arc<dyn Client>> {
+            self.note("session");
+            Some(Arc::new(Self::default()))
+        }
+
+        fn interrupt(&self) {
+            self.note("interrupt");
+        }
     }
 
-    fn get_shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-        at: &IteratorType,
-        call: &Call,
-    ) -> Result<ShardIterator, ClientError> {
-        (**self).get_shard_iterator(stream, shard, at, call)
+    fn call_all(client: impl Client) {
+        let call = Call::unbounded();
+        assert!(client.describe_stream("orders", &call).is_err());
+        assert!(client.list_shards("orders", Some("page"), &call).is_err());
+        let at = IteratorType::Latest;
+        assert!(client.get_shard_iterator("orders", "shard", &at, &call).is_err());
+        assert!(client.get_records(&Token::new("token"), 7, &call).is_err());
+        assert_eq!(client.place().as_deref(), Some("here"));
+        assert!(client.session().is_some());
+        client.interrupt();
     }
 
-    fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
-        (**self).get_records(token, limit, call)
-    }
-
-    fn place(&self) -> Option<String> {
-        (**self).place()
-    }
-
-    fn session(&self) -> Option<Arc<dyn Client>> {
-        (**self).session()
-    }
-
-    fn interrupt(&self) {
-        (**self).interrupt();
+    /// Those with a default too, which would say something else.
+    #[test]
+    fn what_points_to_a_client_hands_on_every_call() {
+        let noted = Arc::new(Noted::default());
+        let expected = [
+            "describe orders",
+            "list orders Some(\"page\")",
+            "iterator orders shard Latest",
+            "records token 7",
+            "place",
+            "session",
+            "interrupt",
+        ];
+        call_all(Arc::clone(&noted));
+        assert_eq!(std::mem::take(&mut *noted.0.lock()), expected);
+        let boxed: Box<dyn Client> = Box::new(Arc::clone(&noted));
+        call_all(boxed);
+        assert_eq!(*noted.0.lock(), expected);
     }
 }

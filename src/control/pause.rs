@@ -2,15 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
-/// Which shards of a consumer are paused. A clone pauses the same.
+/// Pauses a consumer, or some of its shards, and lets them continue; from any thread.
+///
+/// A clone pauses the same consumer. [`Stream::pauses`](crate::Stream::pauses) gives one before a door is opened,
+/// [`Listener::pauses`](crate::Listener::pauses) after that. A consumer that was paused before its door was opened
+/// starts paused. A stop ends a pause.
+///
+/// However long a pause takes, nothing is lost that the stream still holds: an iterator that expires meanwhile is
+/// renewed. A shard that was not read yet and starts at [`Latest`](crate::IteratorType::Latest) starts when it is
+/// resumed.
 #[derive(Clone)]
-pub(crate) struct Pauses(Arc<Inner>);
+pub struct Pauses(Arc<Inner>);
 
 struct Inner {
     gates: Mutex<Gates>,
@@ -33,23 +42,28 @@ impl Pauses {
         Self(Arc::new(Inner { gates: Mutex::new(gates), is_paused: AtomicBool::new(false) }))
     }
 
-    pub(crate) fn pause(&self, shard: &str) {
+    /// Reads nothing more of this shard until it is [resumed](Self::resume); what was read is handled. A call in
+    /// progress ends first. A shard that is not known yet is paused when it comes.
+    pub fn pause(&self, shard: &str) {
         self.set(|gates| {
             gates.shards.insert(shard.to_owned());
         });
     }
 
-    pub(crate) fn pause_all(&self) {
+    /// Reads nothing more of any shard, also of those that are born later.
+    pub fn pause_all(&self) {
         self.set(|gates| gates.all = true);
     }
 
-    pub(crate) fn resume(&self, shard: &str) {
+    /// Continues with this shard, unless all are paused.
+    pub fn resume(&self, shard: &str) {
         self.set(|gates| {
             gates.shards.remove(shard);
         });
     }
 
-    pub(crate) fn resume_all(&self) {
+    /// Continues with every shard, also with those that were paused by their ids.
+    pub fn resume_all(&self) {
         self.set(|gates| {
             gates.all = false;
             gates.shards.clear();
@@ -70,5 +84,12 @@ impl Pauses {
         change(&mut gates);
         self.0.is_paused.store(gates.all || !gates.shards.is_empty(), Ordering::Relaxed);
         (gates.closed, gates.opened) = bounded(0);
+    }
+}
+
+impl fmt::Debug for Pauses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gates = self.0.gates.lock();
+        f.debug_struct("Pauses").field("all", &gates.all).field("shards", &gates.shards).finish()
     }
 }

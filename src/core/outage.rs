@@ -8,6 +8,7 @@ use log::Level;
 
 use crate::error::client::ClientError;
 use crate::error::store::StoreError;
+use crate::model::time::spoken;
 
 /// How long after a warning it is told how many shards fail: those that are read once a second have noticed by then.
 const COUNT_AFTER: Duration = Duration::from_secs(5);
@@ -51,18 +52,6 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&spoken(self.lasted))?;
         if self.shards > 1 { write!(f, ", {} shards", self.shards) } else { Ok(()) }
-    }
-}
-
-/// A time as people say it: `205 ms`, `31 s`, `12 min`, `3 h`.
-pub(crate) fn spoken(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0 => format!("{} ms", time.as_millis()),
-        1..10 => format!("{:.1} s", time.as_secs_f64()),
-        10..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3_600),
     }
 }
 
@@ -173,10 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_said_as_people_say_them() {
-        let spoken = [0, 205, 1_000, 9_960, 31_900, 720_000, 86_400_000]
-            .map(|millis| spoken(Duration::from_millis(millis)));
-        assert_eq!(spoken, ["0 ms", "205 ms", "1.0 s", "10.0 s", "31 s", "12 min", "24 h"]);
+    fn a_tally_counts_shards_if_there_are_several() {
         let tally = |shards| Tally { lasted: SECOND * 31, shards }.to_string();
         assert_eq!([tally(1), tally(12)], ["31 s", "31 s, 12 shards"]);
     }

@@ -5,21 +5,69 @@ use std::time::Duration;
 
 use crate::model::position::IteratorType;
 
-/// What to do when a stored position is [`Gap::Foreign`](crate::Gap::Foreign) or
-/// [`Gap::Recreated`](crate::Gap::Recreated) at the start.
+/// What to do about a [`Gap`](crate::Gap): a choice for each of the two ways in which reading cannot continue exactly.
 ///
-/// A stream that is deleted and created again while it is read always stops with [`Error::Gap`](crate::Error::Gap): the new
-/// one may have other shards. The next start decides by this.
+/// ```
+/// use kinesis_consumer::{Config, OnForeign, OnGap, OnTrimmed};
+///
+/// let strict = OnGap::new().trimmed(OnTrimmed::Fail);
+/// let lenient = OnGap::new().foreign(OnForeign::Earliest);
+/// let config = Config::new().on_gap(strict);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct OnGap {
+    pub(crate) trimmed: OnTrimmed,
+    pub(crate) foreign: OnForeign,
+}
+
+/// What to do about records that may have left the stream before they were read: [`Gap::Trimmed`](crate::Gap::Trimmed).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum OnGap {
+pub enum OnTrimmed {
+    /// Report it, and continue at the oldest record.
+    #[default]
+    Report,
+    /// Stop with [`Error::Gap`](crate::Error::Gap).
+    Fail,
+}
+
+/// What to do about a stored position that is not of this stream: [`Gap::Foreign`](crate::Gap::Foreign), or
+/// [`Gap::Recreated`](crate::Gap::Recreated).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnForeign {
     /// Stop with [`Error::Gap`](crate::Error::Gap).
     #[default]
     Fail,
-    /// Forget the position, and read the shard from its oldest record.
+    /// Report it, forget the position, and read the shard from its oldest record.
     Earliest,
-    /// Forget the position, and read the shard from what arrives next.
+    /// Report it, forget the position, and read the shard from what arrives next.
     Latest,
+}
+
+impl OnGap {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What to do about records that may have left the stream before they were read. Defaults to
+    /// [`OnTrimmed::Report`].
+    pub fn trimmed(mut self, trimmed: OnTrimmed) -> Self {
+        self.trimmed = trimmed;
+        self
+    }
+
+    /// What to do at the start about a stored position that the service does not know, or that is older than the
+    /// shard. Defaults to [`OnForeign::Fail`].
+    ///
+    /// A stream that is deleted and created again while it is read always stops with
+    /// [`Error::Gap`](crate::Error::Gap): the new one may have other shards. The next start decides by this.
+    pub fn foreign(mut self, foreign: OnForeign) -> Self {
+        self.foreign = foreign;
+        self
+    }
 }
 
 /// What the user asked for.
@@ -29,7 +77,7 @@ pub(crate) struct Plan {
     pub(crate) iterator_type: IteratorType,
     /// `None`: all shards.
     pub(crate) chosen: Option<BTreeSet<String>>,
-    pub(crate) on_gap: OnGap,
+    pub(crate) on_foreign: OnForeign,
 }
 
 /// How the stream as a whole is read.
@@ -68,7 +116,6 @@ pub(crate) struct ShardSettings {
     pub(crate) max_outage: Option<Duration>,
     pub(crate) store_patience: Duration,
     pub(crate) on_gap: OnGap,
-    pub(crate) fail_on_trim: bool,
     pub(crate) children_start: ChildrenStart,
 }
 
@@ -77,4 +124,16 @@ pub(crate) struct ShardSettings {
 pub(crate) struct StoreEvery {
     pub(crate) batches: u32,
     pub(crate) time: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_choice_leaves_the_other_as_it_was() {
+        let both = OnGap { trimmed: OnTrimmed::Fail, foreign: OnForeign::Latest };
+        assert_eq!(OnGap::new().trimmed(OnTrimmed::Fail).foreign(OnForeign::Latest), both);
+        assert_eq!(OnGap::new().foreign(OnForeign::Latest).trimmed(OnTrimmed::Fail), both);
+    }
 }

@@ -11,7 +11,7 @@ use crate::delivery::in_flight::Slot;
 use crate::error::Error;
 use crate::model::gap::Gap;
 use crate::model::position::Position;
-use crate::record::{Record, Records};
+use crate::record::{Record, RecordIter, Records};
 
 /// The new records of one answer for one shard, in sequence order.
 ///
@@ -178,6 +178,16 @@ impl Batch {
     }
 }
 
+/// The [records](Batch::records), in sequence order.
+impl<'a> IntoIterator for &'a Batch {
+    type Item = Record<'a>;
+    type IntoIter = RecordIter<'a>;
+
+    fn into_iter(self) -> RecordIter<'a> {
+        self.records.iter()
+    }
+}
+
 impl Commit {
     /// The stream's name.
     pub fn stream(&self) -> &str {
@@ -269,6 +279,8 @@ mod tests {
             assert_eq!(stored(), first.position());
             batch.commit_through(&last).unwrap();
             assert_eq!(stored(), *batch.position());
+            let walked: Vec<_> = (&batch).into_iter().map(|record| record.position()).collect();
+            assert_eq!(walked, [first.position(), last.position()]);
         }
     }
 }

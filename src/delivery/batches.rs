@@ -27,7 +27,8 @@ use crate::delivery::batch::Batch;
 ///
 /// ```
 /// use kinesis_consumer::crossbeam_channel::select;
-/// use kinesis_consumer::{Config, LocalStore, MemoryKinesis, Stream};
+/// use kinesis_consumer::{Config, LocalStore, Stream};
+/// use kinesis_consumer::testing::MemoryKinesis;
 ///
 /// let kinesis = MemoryKinesis::new();
 /// # kinesis.create_stream("orders", 2);

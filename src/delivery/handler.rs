@@ -5,7 +5,9 @@ use crate::error::BoxError;
 
 /// Takes batches, one at a time; for types, where a closure is not enough.
 ///
-/// Implemented for every closure that [`Stream::listen`](crate::Stream::listen) takes.
+/// Implemented for every closure that [`Stream::listen`](crate::Stream::listen) takes, and for a handler whose type is
+/// not known, boxed or lent: `Box<dyn Handler>`, `Box<dyn Handler + Send>` and `&mut dyn Handler`. One that is to be
+/// lent with its type is called by a closure: `stream.listen(|batch| handler.handle(batch))`.
 pub trait Handler {
     /// Handles a batch. `Ok` commits it.
     ///
@@ -21,5 +23,24 @@ where
 {
     fn handle(&mut self, batch: &Batch) -> Result<(), BoxError> {
         self(batch)
+    }
+}
+
+// Not for every `Box<H>` and `&mut H`: those of a closure are closures, which are handlers already.
+impl Handler for Box<dyn Handler + '_> {
+    fn handle(&mut self, batch: &Batch) -> Result<(), BoxError> {
+        (**self).handle(batch)
+    }
+}
+
+impl Handler for Box<dyn Handler + Send + '_> {
+    fn handle(&mut self, batch: &Batch) -> Result<(), BoxError> {
+        (**self).handle(batch)
+    }
+}
+
+impl Handler for &mut (dyn Handler + '_) {
+    fn handle(&mut self, batch: &Batch) -> Result<(), BoxError> {
+        (**self).handle(batch)
     }
 }

@@ -8,13 +8,14 @@ use parking_lot::Mutex;
 
 use crate::core::event::Ending;
 use crate::core::event::{Start, StartAt};
-use crate::core::outage::{Outage, Tally, Trouble, spoken};
+use crate::core::outage::{Outage, Tally, Trouble};
 use crate::core::quota::Quota;
 use crate::error::Error;
 use crate::error::client::ErrorClass;
 use crate::model::position::IteratorType;
 use crate::model::shard::ChildShard;
 use crate::model::time;
+use crate::model::time::spoken;
 
 /// How many shards are named that start, or end, in one go.
 const NAMED: u32 = 20;

@@ -16,7 +16,6 @@ use crate::control::call::Call;
 use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
 use crate::core::event::Event;
-use crate::core::outage::spoken;
 use crate::core::settings::Plan;
 use crate::delivery::batches::Leftovers;
 use crate::delivery::commits::CommitContext;
@@ -25,6 +24,7 @@ use crate::engine::registry::Registry;
 use crate::error::Error;
 use crate::model::notice::Notice;
 use crate::model::shard::Shard;
+use crate::model::time::spoken;
 use crate::observe::metrics::StreamMeter;
 use crate::store::Store;
 

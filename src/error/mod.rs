@@ -2,10 +2,12 @@
 
 pub(crate) mod client;
 pub(crate) mod store;
+mod text;
+
 use std::time::Duration;
 
 use crate::error::client::ClientError;
-use crate::error::store::StoreError;
+use crate::error::store::{StoreError, StoreErrorKind};
 use crate::model::gap::Gap;
 
 /// What a handler may fail with: any error at all.
@@ -16,7 +18,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Nothing is lost by any of them: whatever was not committed comes again at the next start.
 ///
 /// Its text says what was tried and what to do, and does not repeat its
-/// [`source`](std::error::Error::source), which says what went wrong: show both.
+/// [`source`](std::error::Error::source), which says what went wrong: `{error:#}` shows both, with all that is below.
 ///
 #[doc = include_str!("../manual/errors.md")]
 ///
@@ -25,7 +27,6 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// A setting of the stream, its configuration or the client is out of range.
-    #[error("{setting}: {reason}")]
     #[non_exhaustive]
     InvalidSetting {
         /// Which setting, by the name of its setter, or of the variable that set it.
@@ -35,10 +36,6 @@ pub enum Error {
     },
 
     /// The stream does not exist, or does no longer.
-    #[error(
-        "stream {stream:?} does not exist here: check its name, the region, the account of the \
-         credentials, and the endpoint"
-    )]
     #[non_exhaustive]
     StreamNotFound {
         /// The stream.
@@ -48,7 +45,6 @@ pub enum Error {
     },
 
     /// The stream is being deleted.
-    #[error("stream {stream:?} is being deleted: nothing of it can be read any more")]
     #[non_exhaustive]
     StreamDeleting {
         /// The stream.
@@ -56,9 +52,6 @@ pub enum Error {
     },
 
     /// The stream was still being created when `start_patience` ended.
-    #[error(
-        "stream {stream:?} is still being created after {waited:?}: start later, or raise start_patience"
-    )]
     #[non_exhaustive]
     StreamCreating {
         /// The stream.
@@ -68,7 +61,6 @@ pub enum Error {
     },
 
     /// The stream lists no shard at all.
-    #[error("stream {stream:?} is active and lists no shard: check that the endpoint is a Kinesis")]
     #[non_exhaustive]
     NoShards {
         /// The stream.
@@ -76,7 +68,6 @@ pub enum Error {
     },
 
     /// A shard was chosen that the stream does not have.
-    #[error("stream {stream:?} has no shard {shard:?}: Stream::shards lists those that it has")]
     #[non_exhaustive]
     UnknownShard {
         /// The stream.
@@ -86,10 +77,6 @@ pub enum Error {
     },
 
     /// A sequence number was given as the start of several shards; a number belongs to one.
-    #[error(
-        "a sequence number was given as the start of {shards} shards of stream {stream:?}: choose \
-         one shard, or set the start of a shard with Stream::start_at"
-    )]
     #[non_exhaustive]
     SequenceNumberForSeveralShards {
         /// The stream.
@@ -99,7 +86,6 @@ pub enum Error {
     },
 
     /// A call failed for good, or for longer than the configuration allows.
-    #[error("reading stream {stream:?}{}{}", of_shard(shard), lasting(*lasted))]
     #[non_exhaustive]
     Client {
         /// The stream.
@@ -113,7 +99,6 @@ pub enum Error {
     },
 
     /// A stored position cannot be resumed exactly.
-    #[error("stream {stream:?}: {gap}")]
     #[non_exhaustive]
     Gap {
         /// The stream.
@@ -123,10 +108,6 @@ pub enum Error {
     },
 
     /// The store failed for good, or for longer than `store_patience`.
-    #[error(
-        "the store failed to keep the position of stream {stream:?}{}: what was not stored comes again",
-        of_shard(shard)
-    )]
     #[non_exhaustive]
     Store {
         /// The stream.
@@ -138,10 +119,6 @@ pub enum Error {
     },
 
     /// The handler returned an error. Its batch is not committed.
-    #[error(
-        "the handler failed on a batch of stream {stream:?}, shard {shard:?}, which comes again at \
-         the next start"
-    )]
     #[non_exhaustive]
     Handler {
         /// The stream.
@@ -153,10 +130,6 @@ pub enum Error {
     },
 
     /// The dead-letter callback returned an error. Its batch is not committed.
-    #[error(
-        "what the handler refused of stream {stream:?}, shard {shard:?} could not be put aside, and \
-         comes again at the next start; the handler had said: {handler}"
-    )]
     #[non_exhaustive]
     DeadLetter {
         /// The stream.
@@ -170,7 +143,6 @@ pub enum Error {
     },
 
     /// The stream was asked for its shards after its shutdown.
-    #[error("stream {stream:?} was stopped before its shards were listed: make another Stream")]
     #[non_exhaustive]
     Stopped {
         /// The stream.
@@ -179,10 +151,6 @@ pub enum Error {
 
     /// A thread of the consumer joined its listener. It would wait for itself: the consumer was stopped instead, and
     /// ends when that thread returns.
-    #[error(
-        "the consumer of stream {stream:?} was joined by one of its own threads, which would wait for itself: it is \
-         stopped; join it from a thread that it does not call"
-    )]
     #[non_exhaustive]
     JoinedByItself {
         /// The stream.
@@ -190,10 +158,6 @@ pub enum Error {
     },
 
     /// The system gave no thread.
-    #[error(
-        "thread {thread:?} for stream {stream:?} could not be started: raise the limit of threads, or \
-         choose fewer shards"
-    )]
     #[non_exhaustive]
     Thread {
         /// The stream.
@@ -206,6 +170,38 @@ pub enum Error {
 }
 
 impl Error {
+    /// The name of the stream that it is about; `None` for a setting that is out of range.
+    pub fn stream(&self) -> Option<&str> {
+        match self {
+            Self::InvalidSetting { .. } => None,
+            Self::StreamNotFound { stream, .. }
+            | Self::StreamDeleting { stream }
+            | Self::StreamCreating { stream, .. }
+            | Self::NoShards { stream }
+            | Self::UnknownShard { stream, .. }
+            | Self::SequenceNumberForSeveralShards { stream, .. }
+            | Self::Client { stream, .. }
+            | Self::Gap { stream, .. }
+            | Self::Store { stream, .. }
+            | Self::Handler { stream, .. }
+            | Self::DeadLetter { stream, .. }
+            | Self::Stopped { stream }
+            | Self::JoinedByItself { stream }
+            | Self::Thread { stream, .. } => Some(stream),
+        }
+    }
+
+    /// Whether the same consumer, started again later, may succeed without anybody changing anything: the service or
+    /// the store was out of reach, say. `false` where nobody can know, as of what a handler returned.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::StreamCreating { .. } => true,
+            Self::Client { source, .. } => source.is_retriable(),
+            Self::Store { source, .. } => source.kind() == StoreErrorKind::Retry,
+            _ => false,
+        }
+    }
+
     /// The shard that it is about, if it is about one.
     pub fn shard(&self) -> Option<&str> {
         match self {
@@ -224,11 +220,104 @@ impl Error {
     }
 }
 
-fn of_shard(shard: &Option<String>) -> String {
-    shard.as_ref().map(|shard| format!(", shard {shard:?}")).unwrap_or_default()
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::error::Error as _;
 
-fn lasting(lasted: Option<Duration>) -> String {
-    let told = |lasted| format!(", for {lasted:?}, which start_patience or max_outage bounds");
-    lasted.map(told).unwrap_or_default()
+    use super::*;
+    use crate::error::client::ErrorClass;
+    use crate::model::position::Position;
+
+    const STREAM: &str = "orders";
+
+    fn client(class: ErrorClass) -> ClientError {
+        ClientError::new(class, "GetRecords", "no answer").with_source("connection reset")
+    }
+
+    fn stored(source: StoreError) -> Error {
+        Error::Store { stream: STREAM.into(), shard: None, source }
+    }
+
+    /// One of each.
+    fn all() -> Vec<Error> {
+        let (stream, shard) = (|| STREAM.to_owned(), || "shardId-000000000000".to_owned());
+        let waited = Duration::from_nanos(31_000_000_001);
+        let wanted = Position::after("7".parse().unwrap());
+        vec![
+            Error::InvalidSetting { setting: "limit", reason: "0 is too little".into() },
+            Error::StreamNotFound { stream: stream(), source: client(ErrorClass::NotFound) },
+            Error::StreamDeleting { stream: stream() },
+            Error::StreamCreating { stream: stream(), waited },
+            Error::NoShards { stream: stream() },
+            Error::UnknownShard { stream: stream(), shard: shard() },
+            Error::SequenceNumberForSeveralShards { stream: stream(), shards: 2 },
+            Error::Client {
+                stream: stream(),
+                shard: Some(shard()),
+                lasted: Some(waited),
+                source: client(ErrorClass::Transient),
+            },
+            Error::Gap { stream: stream(), gap: Gap::Foreign { shard: shard(), wanted } },
+            stored(StoreError::fatal("read-only")),
+            Error::Handler { stream: stream(), shard: shard(), source: "no price".into() },
+            Error::DeadLetter {
+                stream: stream(),
+                shard: shard(),
+                handler: "no price".into(),
+                source: "disk full".into(),
+            },
+            Error::Stopped { stream: stream() },
+            Error::JoinedByItself { stream: stream() },
+            Error::Thread {
+                stream: stream(),
+                thread: "kc-list".into(),
+                source: std::io::Error::other("limit"),
+            },
+        ]
+    }
+
+    #[test]
+    fn each_error_has_a_text_of_its_own_and_names_its_stream() {
+        let all = all();
+        let texts: HashSet<_> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), all.len());
+        for error in all {
+            let names_it = error.to_string().contains(STREAM);
+            let is_setting = matches!(error, Error::InvalidSetting { .. });
+            assert_eq!(error.stream(), (!is_setting).then_some(STREAM), "{error}");
+            assert_eq!(names_it, !is_setting, "{error}");
+        }
+    }
+
+    #[test]
+    fn times_in_texts_are_rounded() {
+        let timed = all().into_iter().filter(|error| error.to_string().contains("31 s")).count();
+        assert_eq!(timed, 2);
+        assert!(all().iter().all(|error| !error.to_string().contains("31.")));
+    }
+
+    #[test]
+    fn the_longer_form_tells_all_sources_and_the_shorter_none() {
+        let error = all().swap_remove(7);
+        assert_eq!(
+            format!("{error:#}"),
+            format!("{error}: GetRecords failed: no answer: connection reset")
+        );
+        for error in all() {
+            let (short, long) = (error.to_string(), format!("{error:#}"));
+            assert_eq!(long.len() > short.len(), error.source().is_some(), "{long}");
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_may_be_started_again() {
+        let retriable = |error: &Error| error.is_retriable();
+        assert_eq!(all().iter().filter(|error| retriable(error)).count(), 2);
+        assert!(retriable(&all()[3]) && retriable(&all()[7]));
+        assert!(retriable(&stored(StoreError::retry("busy"))));
+        assert!(!retriable(&stored(StoreError::lost("another owner"))));
+        let (stream, source) = (STREAM.to_owned(), client(ErrorClass::Fatal));
+        assert!(!retriable(&Error::Client { stream, shard: None, lasted: None, source }));
+    }
 }

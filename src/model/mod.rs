@@ -5,6 +5,8 @@ pub(crate) mod listed;
 pub(crate) mod notice;
 pub(crate) mod position;
 pub(crate) mod sequence;
+#[cfg(feature = "serde")]
+mod serialize;
 pub(crate) mod shard;
 pub(crate) mod time;
 pub(crate) mod token;

@@ -69,7 +69,7 @@ pub enum ShardState {
     Handling,
     /// The handler refused a batch, which waits to be tried again.
     Parked,
-    /// Nothing more is read of it until somebody [resumes](crate::Monitor::resume) it.
+    /// Nothing more is read of it until somebody [resumes](crate::Pauses::resume) it.
     Paused,
     /// An answer said, without saying why, that the shard has ended: the stream is listed, to know whether it has.
     ConfirmingEnd,

@@ -1,6 +1,7 @@
 //! Where reading starts, and where it has come to.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use crate::model::sequence::SequenceNumber;
@@ -29,13 +30,16 @@ pub enum IteratorType {
 
 /// How far a shard is done: what a [`Store`](crate::Store) remembers.
 ///
-/// Positions of one shard are ordered: `From` before `After` before `End`, and within each by value.
+/// Positions of one shard are ordered: `Since` before `After` before `End`, and within each by value.
 /// A position never is Amazon's shard iterator, which expires after five minutes.
+///
+/// Its text has two forms: [`Display`](fmt::Display) is for people, and may change; [`key`](Self::key) is for
+/// databases, never changes, and is what [`FromStr`] reads and feature `serde` writes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a store must keep each, whatever form it gives them")]
 pub enum Position {
     /// Nothing is done yet; reading starts with what arrived at this time or later.
-    From(SystemTime),
+    Since(SystemTime),
     /// Everything up to and with this record is done.
     After {
         /// The record's number.
@@ -84,10 +88,10 @@ impl Position {
         Self::After { sequence, sub: u64::MAX }
     }
 
-    /// The sequence number, which `From` has none of.
+    /// The sequence number, which `Since` has none of.
     pub fn sequence(&self) -> Option<&SequenceNumber> {
         match self {
-            Self::From(_) => None,
+            Self::Since(_) => None,
             Self::After { sequence, .. } | Self::End { sequence } => Some(sequence),
         }
     }
@@ -102,19 +106,19 @@ impl Position {
     ///
     /// `1` and the time, `2` with the number's length, number and sub-number, or `3` with the number's
     /// length and number: ASCII digits and dots, at most 155 bytes.
-    /// [`from_key`](Self::from_key) reads it back without loss.
+    /// [`FromStr`] reads it back without loss, and every later version does.
     ///
     /// ```
-    /// # use kinesis_consumer::Position;
+    /// # use kinesis_consumer::{BoxError, Position};
     /// let nine = Position::after("9".parse()?);
     /// let ten = Position::after("10".parse()?);
     /// assert!(nine.key() < ten.key());
-    /// assert_eq!(Position::from_key(&ten.key()).unwrap(), ten);
-    /// # Ok::<(), kinesis_consumer::InvalidSequenceNumber>(())
+    /// assert_eq!(ten.key().parse::<Position>()?, ten);
+    /// # Ok::<(), BoxError>(())
     /// ```
     pub fn key(&self) -> String {
         match self {
-            Self::From(time) => {
+            Self::Since(time) => {
                 let (seconds, nanos) = since_epoch(*time);
                 format!("1{:020}.{nanos:09}", seconds.wrapping_add_unsigned(SECONDS_BIAS) as u64)
             }
@@ -124,12 +128,13 @@ impl Position {
             Self::End { sequence } => format!("3{:03}.{sequence}", sequence.as_str().len()),
         }
     }
+}
 
-    /// Reads what [`key`](Self::key) wrote.
-    ///
-    /// # Errors
-    /// [`InvalidPositionKey`] for any other text.
-    pub fn from_key(key: &str) -> Result<Self, InvalidPositionKey> {
+/// Reads what [`Position::key`] wrote, and no other text: not what is shown to people.
+impl FromStr for Position {
+    type Err = InvalidPositionKey;
+
+    fn from_str(key: &str) -> Result<Self, Self::Err> {
         parse(key)
             // The form is unique: what does not come back the same was not written by `key`.
             .filter(|position| position.key() == key)
@@ -140,7 +145,7 @@ impl Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::From(time) => {
+            Self::Since(time) => {
                 let (seconds, nanos) = since_epoch(*time);
                 write!(f, "from {seconds}.{:03} s", nanos / 1_000_000)
             }
@@ -157,7 +162,7 @@ fn parse(key: &str) -> Option<Position> {
         "1" => {
             let (seconds, nanos) = rest.split_once('.')?;
             let seconds = seconds.parse::<u64>().ok()?.wrapping_sub(SECONDS_BIAS) as i64;
-            Some(Position::From(at_epoch(seconds, nanos.parse().ok()?)?))
+            Some(Position::Since(at_epoch(seconds, nanos.parse().ok()?)?))
         }
         "2" => {
             let (_, rest) = rest.split_once('.')?;
@@ -189,7 +194,7 @@ mod tests {
         let at = |seconds: i64, nanos| {
             let whole = Duration::from_secs(seconds.unsigned_abs());
             let time = if seconds < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
-            Position::From(time + Duration::from_nanos(nanos))
+            Position::Since(time + Duration::from_nanos(nanos))
         };
         vec![
             at(i64::MIN, 0),
@@ -232,7 +237,7 @@ mod tests {
     #[test]
     fn keys_are_read_back_without_loss() {
         for position in ladder() {
-            assert_eq!(Position::from_key(&position.key()), Ok(position.clone()));
+            assert_eq!(position.key().parse(), Ok(position.clone()));
             assert!(position.key().len() <= 155);
         }
     }
@@ -242,7 +247,11 @@ mod tests {
         for text in
             ["", "0", "é", "4", "1", "2", "3", "2001.9", "2002.9.00000000000000000001", "3001.09"]
         {
-            assert!(Position::from_key(text).is_err(), "{text:?}");
+            assert!(text.parse::<Position>().is_err(), "{text:?}");
+        }
+        for position in ladder() {
+            let shown = position.to_string();
+            assert!(shown.parse::<Position>().is_err(), "{shown:?} is for people");
         }
     }
 }

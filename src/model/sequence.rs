@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// The number that Kinesis gives a record, unique and growing within its shard.
 ///
 /// Decimal digits without a leading zero, 1 to 129 of them (the pattern of Amazon's API reference).
-/// They are compared as numbers. A clone is cheap.
+/// They are compared as numbers. A clone is cheap. Feature `serde` writes and reads the same text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SequenceNumber(Arc<str>);
 

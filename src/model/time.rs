@@ -1,4 +1,5 @@
-//! Times as RFC 3339 writes them, in UTC, to the nanosecond, for every time that there is.
+//! Times as RFC 3339 writes them, in UTC, to the nanosecond, for every time that there is; and as people say how long
+//! something took.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -110,6 +111,18 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     (date(days) == (year, month, day)).then_some(days)
 }
 
+/// A time as people say it: `205 ms`, `31 s`, `12 min`, `3 h`.
+pub(crate) fn spoken(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{} ms", time.as_millis()),
+        1..10 => format!("{:.1} s", time.as_secs_f64()),
+        10..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3_600),
+    }
+}
+
 /// Whole seconds since 1970, rounded down, and the nanoseconds above them.
 pub(crate) fn since_epoch(time: SystemTime) -> (i64, u32) {
     match time.duration_since(UNIX_EPOCH) {
@@ -174,6 +187,13 @@ mod tests {
             let text = text(time);
             assert_eq!(parse(&text).unwrap(), time, "{text}");
         }
+    }
+
+    #[test]
+    fn times_are_said_as_people_say_them() {
+        let spoken = [0, 205, 1_000, 9_960, 31_900, 720_000, 86_400_000]
+            .map(|millis| spoken(Duration::from_millis(millis)));
+        assert_eq!(spoken, ["0 ms", "205 ms", "1.0 s", "10.0 s", "31 s", "12 min", "24 h"]);
     }
 
     #[test]

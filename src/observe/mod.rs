@@ -4,4 +4,6 @@ pub(crate) mod audience;
 pub(crate) mod instruments;
 pub(crate) mod metrics;
 pub(crate) mod progress;
+#[cfg(feature = "serde")]
+mod serialize;
 pub(crate) mod status;

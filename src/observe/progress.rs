@@ -10,6 +10,9 @@ use crate::model::position::Position;
 /// How far a consumer has come, shard by shard; see [`Monitor::progress`](crate::Monitor::progress).
 ///
 /// Its parts are looked at one after the other, while the consumer goes on.
+///
+/// With feature `serde` it is written field by field: a [`Duration`] as seconds, a time as RFC 3339 text in UTC, a
+/// position as its [key](Position::key), a state and a class of error as in the labels of the metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {

@@ -105,7 +105,7 @@ impl Consumer {
             stream: STREAM.into(),
             iterator_type: config.iterator_type.clone(),
             chosen: world.truth.lock().chosen.clone(),
-            on_gap: config.on_gap,
+            on_foreign: config.on_gap.foreign,
         };
         let is_dispatching = world.scenario.workers == 0;
         // As `Stream::shards` does before a door is opened.
@@ -270,7 +270,7 @@ impl Consumer {
             Action::Load => {
                 let loaded = world.store.shard_iterators(STREAM);
                 if let Ok(positions) = &loaded {
-                    world.truth.lock().loaded(positions, world.scenario.config.on_gap);
+                    world.truth.lock().loaded(positions, world.scenario.config.on_gap.foreign);
                     if std::mem::take(&mut self.lists_first) {
                         skip_for_latest(world);
                     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::core::settings::OnGap;
+use crate::core::settings::{OnForeign, OnGap};
 use crate::delivery::on_error::OnError;
 use crate::model::position::IteratorType;
 
@@ -64,12 +64,13 @@ impl Scenario {
             4..7 => IteratorType::Latest,
             _ => IteratorType::AtTimestamp(epoch() + Duration::from_millis(rng.u64(0..20_000))),
         };
+        use OnForeign::{Earliest, Fail, Latest};
         let config = Config::new()
             .interval(interval)
             .iterator_type(iterator_type)
             .limit(pick(rng, &[1, 3, 10, 10_000]))
             .capacity(pick(rng, &[1, 2, 16]))
-            .on_gap(pick(rng, &[OnGap::Fail, OnGap::Fail, OnGap::Earliest, OnGap::Latest]));
+            .on_gap(OnGap::new().foreign(pick(rng, &[Fail, Fail, Earliest, Latest])));
         let waits = [None, None, Some((1, 100)), Some((3, 2000)), Some((100, 10_000))];
         let config = match pick(rng, &waits) {
             Some((batches, millis)) => config.store_every(batches, Duration::from_millis(millis)),

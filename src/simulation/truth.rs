@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use super::shard_truth::ShardTruth;
-use crate::core::settings::OnGap;
+use crate::core::settings::OnForeign;
 use crate::delivery::batch::Batch;
 use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
@@ -36,7 +36,7 @@ type Shards = BTreeMap<String, ShardTruth>;
 struct Run {
     /// What the store held when it was read, or was reset to since.
     loaded: BTreeMap<String, Position>,
-    on_gap: Option<OnGap>,
+    on_foreign: Option<OnForeign>,
     /// The shards that the first listing did not show any more.
     unlisted: BTreeSet<String>,
     /// The shards that were started.
@@ -115,10 +115,10 @@ impl Truth {
     }
 
     /// The consumer has read the store, which holds this.
-    pub(super) fn loaded(&mut self, positions: &[(String, Position)], on_gap: OnGap) {
+    pub(super) fn loaded(&mut self, positions: &[(String, Position)], on_foreign: OnForeign) {
         let loaded = positions.iter().cloned().collect();
         let is_outlived = self.run.is_outlived;
-        self.run = Run { loaded, on_gap: Some(on_gap), is_outlived, ..Run::default() };
+        self.run = Run { loaded, on_foreign: Some(on_foreign), is_outlived, ..Run::default() };
         self.shards.values_mut().for_each(|shard| shard.delivered = None);
     }
 
@@ -153,7 +153,7 @@ impl Truth {
 
     /// A shard is read from `Latest`: what it holds need not come, if that is right.
     pub(super) fn starts_latest(&mut self, shard: &str) {
-        let is_told = self.is_misfit(shard) && self.run.on_gap == Some(OnGap::Latest);
+        let is_told = self.is_misfit(shard) && self.run.on_foreign == Some(OnForeign::Latest);
         let is_fresh = self.fresh_start(shard) == IteratorType::Latest && self.may_be_latest(shard);
         let is_refused = self.run.refused.contains(shard);
         let is_right = is_told || is_refused || self.run.is_outlived || is_fresh;
@@ -193,7 +193,7 @@ impl Truth {
 
     /// A stored position is overwritten without regard to what it was.
     pub(super) fn resets(&mut self, id: &str, to: Option<&Position>) {
-        let is_chosen = self.run.on_gap.is_some_and(|on_gap| on_gap != OnGap::Fail);
+        let is_chosen = self.run.on_foreign.is_some_and(|choice| choice != OnForeign::Fail);
         let position = self.run.loaded.remove(id);
         // The end of a shard that is open after all gives way to the same place, or to the shard's begin.
         let number = |position: Option<&Position>| position.and_then(Position::sequence).cloned();
@@ -205,7 +205,7 @@ impl Truth {
         }
         // A time that lies in the service's future gives way to one that does not.
         let was_refused = self.run.refused.contains(id);
-        if was_refused && matches!(position, Some(Position::From(_)) | None) {
+        if was_refused && matches!(position, Some(Position::Since(_)) | None) {
             self.run.loaded.extend(to.map(|to| (id.to_owned(), to.clone())));
             return;
         }
@@ -241,7 +241,7 @@ impl Truth {
         self.is_no_false_alarm(batch);
         let loaded = self.run.loaded.get(id).and_then(|loaded| match loaded {
             Position::End { sequence } => Some(Position::after(sequence.clone())),
-            Position::From(_) => None,
+            Position::Since(_) => None,
             Position::After { .. } => Some(loaded.clone()),
         });
         let is_ours = |at: &Position| at.sequence().is_some_and(|number| self.is_present(number));

@@ -14,7 +14,7 @@ use super::plan::{Scenario, pick};
 use super::store::{Faults, FaultyStore};
 use super::truth::Truth;
 use crate::client::memory::MemoryKinesis;
-use crate::core::settings::OnGap;
+use crate::core::settings::{OnForeign, OnGap};
 use crate::error::Error;
 use crate::error::client::ErrorClass;
 use crate::model::gap::Gap;
@@ -227,14 +227,15 @@ impl World {
     /// positions.
     fn remedy(&mut self, error: Option<&Error>) {
         let is_gap = matches!(error, Some(Error::Gap { .. }));
-        if !is_gap || self.scenario.config.on_gap != OnGap::Fail {
+        if !is_gap || self.scenario.config.on_gap.foreign != OnForeign::Fail {
             return;
         }
         let is_latest = self.scenario.config.iterator_type == IteratorType::Latest;
-        let on_gap = pick(&mut self.rng, &[OnGap::Fail, OnGap::Earliest, OnGap::Latest]);
-        if on_gap != OnGap::Fail || is_latest {
-            let on_gap = if on_gap == OnGap::Fail { OnGap::Earliest } else { on_gap };
-            self.scenario.config.on_gap = on_gap;
+        let choices = [OnForeign::Fail, OnForeign::Earliest, OnForeign::Latest];
+        let choice = pick(&mut self.rng, &choices);
+        if choice != OnForeign::Fail || is_latest {
+            let choice = if choice == OnForeign::Fail { OnForeign::Earliest } else { choice };
+            self.scenario.config.on_gap = OnGap::new().foreign(choice);
             return;
         }
         for (shard, _) in self.store.positions.shard_iterators(STREAM).unwrap() {
@@ -266,7 +267,7 @@ impl World {
             Some(Error::Gap {
                 gap: Gap::Foreign { shard, .. } | Gap::Recreated { shard, .. },
                 ..
-            }) if self.scenario.config.on_gap == OnGap::Fail
+            }) if self.scenario.config.on_gap.foreign == OnForeign::Fail
                 && self.truth.lock().is_misfit(shard) => {}
             Some(Error::Gap { .. } | Error::StreamNotFound { .. }) if self.was_recreated => {}
             // Patience ended by chance, before the first listing that was whole.

@@ -21,7 +21,8 @@ use crate::store::export::Import;
 /// must not be joined into one text without a separator that neither can hold. The name of the
 /// application, where several share a store, belongs to the store's constructor.
 pub trait Store: Send + Sync {
-    /// The position of a shard; `None` if none is stored. The consumer itself reads all of them at once, by
+    /// The position of a shard; `None` if none is stored. That is a [`Position`], never Amazon's shard iterator, which
+    /// expires after five minutes. The consumer itself reads all of them at once, by
     /// [`shard_iterators`](Self::shard_iterators), among which this looks by default.
     ///
     /// # Errors
@@ -35,7 +36,8 @@ pub trait Store: Send + Sync {
         Ok(stored.into_iter().find(|(id, _)| id == shard).map(|(_, position)| position))
     }
 
-    /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and is `Ok`.
+    /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and is `Ok`. What is kept is a
+    /// [`Position`], never Amazon's shard iterator.
     ///
     /// # Errors
     /// If it could not be written, or nobody knows whether it was.
@@ -84,45 +86,57 @@ pub trait Store: Send + Sync {
     }
 }
 
+/// Hands every call on to what is pointed to. It makes the methods, not the whole `impl`, which a reader and the
+/// snapshot of the API so find as any other.
+macro_rules! forward {
+    () => {
+        fn get_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+        ) -> Result<Option<Position>, StoreError> {
+            (**self).get_shard_iterator(stream, shard)
+        }
+
+        fn update_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            to: &Position,
+        ) -> Result<(), StoreError> {
+            (**self).update_shard_iterator(stream, shard, to)
+        }
+
+        fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
+            (**self).shard_iterators(stream)
+        }
+
+        fn reset_shard_iterator(
+            &self,
+            stream: &str,
+            shard: &str,
+            to: Option<&Position>,
+        ) -> Result<(), StoreError> {
+            (**self).reset_shard_iterator(stream, shard, to)
+        }
+
+        fn import_shard_iterators(
+            &self,
+            stream: &str,
+            positions: &[(String, Position)],
+            import: Import,
+        ) -> Result<(), StoreError> {
+            (**self).import_shard_iterators(stream, positions, import)
+        }
+    };
+}
+
 impl<S: Store + ?Sized> Store for Arc<S> {
-    fn get_shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-    ) -> Result<Option<Position>, StoreError> {
-        (**self).get_shard_iterator(stream, shard)
-    }
+    forward!();
+}
 
-    fn update_shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-        to: &Position,
-    ) -> Result<(), StoreError> {
-        (**self).update_shard_iterator(stream, shard, to)
-    }
-
-    fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
-        (**self).shard_iterators(stream)
-    }
-
-    fn reset_shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-        to: Option<&Position>,
-    ) -> Result<(), StoreError> {
-        (**self).reset_shard_iterator(stream, shard, to)
-    }
-
-    fn import_shard_iterators(
-        &self,
-        stream: &str,
-        positions: &[(String, Position)],
-        import: Import,
-    ) -> Result<(), StoreError> {
-        (**self).import_shard_iterators(stream, positions, import)
-    }
+impl<S: Store + ?Sized> Store for Box<S> {
+    forward!();
 }
 
 #[cfg(test)]
@@ -156,6 +170,56 @@ mod tests {
         ) -> Result<(), StoreError> {
             self.0.reset_shard_iterator(stream, shard, to)
         }
+    }
+
+    /// Of what has a default it says that it was not used.
+    struct Own;
+
+    fn own() -> StoreError {
+        StoreError::fatal("its own")
+    }
+
+    impl Store for Own {
+        fn get_shard_iterator(&self, _: &str, _: &str) -> Result<Option<Position>, StoreError> {
+            Err(own())
+        }
+
+        fn update_shard_iterator(&self, _: &str, _: &str, _: &Position) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn shard_iterators(&self, _: &str) -> Result<Vec<(String, Position)>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn reset_shard_iterator(
+            &self,
+            _: &str,
+            _: &str,
+            _: Option<&Position>,
+        ) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn import_shard_iterators(
+            &self,
+            _: &str,
+            _: &[(String, Position)],
+            _: Import,
+        ) -> Result<(), StoreError> {
+            Err(own())
+        }
+    }
+
+    #[test]
+    fn what_points_to_a_store_hands_on_every_call() {
+        fn check(store: impl Store) {
+            assert!(store.get_shard_iterator("orders", "shard").is_err());
+            assert!(store.import_shard_iterators("orders", &[], Import::Forward).is_err());
+        }
+        check(Arc::new(Own));
+        check(Box::new(Own) as Box<dyn Store>);
+        store_contract(|_name| Box::new(LocalStore::new()) as Box<dyn Store>);
     }
 
     #[test]

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    Answer, Batch, Call, Client, ClientError, Config, IteratorType, LocalStore, MemoryKinesis,
-    Operation, Position, ShardIterator, ShardPage, Store, StoreError, StreamStatus, Token,
+    Answer, Batch, Call, Client, ClientError, Config, IteratorType, LocalStore, Position,
+    ShardIterator, ShardPage, Store, StoreError, StreamStatus, Token,
 };
 use md5::{Digest, Md5};
 use parking_lot::Mutex;

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::bounded;
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    Batch, Client, Config, Error, ErrorClass, IteratorType, KinesisClient, LocalStore,
-    MemoryKinesis, Operation, Position, Store, StoreError, Stream,
+    Batch, Client, Config, Error, ErrorClass, IteratorType, KinesisClient, LocalStore, Position,
+    Store, StoreError, Stream,
 };
 
 use crate::common::SOON;
@@ -90,7 +91,7 @@ fn a_stream_being_created_is_not_waited_for_longer_than_the_start_patience() {
     let error = failure(stream(client(&server), config().start_patience(patience)));
     assert!(start.elapsed() >= patience && start.elapsed() < SOON, "{:?}", start.elapsed());
     assert!(matches!(error, Error::StreamCreating { waited, .. } if waited == patience));
-    says(&chain(&error), &["\"orders\"", "still being created after 300ms", "start_patience"]);
+    says(&chain(&error), &["\"orders\"", "still being created after 300 ms", "start_patience"]);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError, bounded};
+use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{
-    Batch, Batches, Budget, Config, Error, Listener, LocalStore, MemoryKinesis, Monitor,
-    ShardState, Store, Stream,
+    Batch, Batches, Budget, Config, Error, Listener, LocalStore, Monitor, ShardState, Store, Stream,
 };
 
 use crate::common::{HOUR, SOON, STREAM, id, kinesis, numbers, quick, until};

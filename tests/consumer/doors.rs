@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{bounded, unbounded};
-use kinesis_consumer::{
-    Batch, BoxError, Error, Handler, LocalStore, MemoryKinesis, Position, Store, Stream,
-};
+use kinesis_consumer::testing::MemoryKinesis;
+use kinesis_consumer::{Batch, BoxError, Error, Handler, LocalStore, Position, Store, Stream};
 
 use crate::common::{SOON, kinesis, numbers, quick};
 
@@ -329,7 +328,26 @@ fn a_type_may_handle_batches() {
     let counter = || Counter(Arc::clone(&count));
     assert!(stream(&kinesis, &store).listen_with(counter()).is_err());
     assert!(stream(&kinesis, &store).spawn_with(counter()).unwrap().join().is_err());
-    assert_eq!(count.load(Ordering::Relaxed), 14);
+    assert!(stream(&kinesis, &store).listen_workers_with(2, |_| counter()).is_err());
+    let kept = Arc::clone(&count);
+    let workers = stream(&kinesis, &store)
+        .spawn_workers_with(2, move |_| Counter(Arc::clone(&kept)))
+        .unwrap();
+    assert!(workers.join().is_err());
+    assert_eq!(count.load(Ordering::Relaxed), 28);
+
+    // One whose type is not known: boxed, sent, or lent and used again.
+    let boxed: Box<dyn Handler> = Box::new(counter());
+    assert!(stream(&kinesis, &store).listen_with(boxed).is_err());
+    let sent: Box<dyn Handler + Send> = Box::new(counter());
+    assert!(stream(&kinesis, &store).spawn_with(sent).unwrap().join().is_err());
+    let mut lent = counter();
+    for _ in 0..2 {
+        assert!(stream(&kinesis, &store).listen_with(&mut lent as &mut dyn Handler).is_err());
+    }
+    let any = |_| Box::new(counter()) as Box<dyn Handler>;
+    assert!(stream(&kinesis, &store).listen_workers_with(2, any).is_err());
+    assert_eq!(count.load(Ordering::Relaxed), 28 + 5 * 7);
 }
 
 #[test]

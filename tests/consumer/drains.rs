@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    Batch, BoxError, Error, Listener, LocalStore, MemoryKinesis, OnError, Operation, ShardState,
-    Store, Stream,
+    Batch, BoxError, Error, Listener, LocalStore, OnError, ShardState, Store, Stream,
 };
 
 use crate::common::{HOUR, SOON, STREAM, Watched, kinesis, quick, until};

@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
     Answer, Batch, BoxError, Call, Client, ClientError, Config, Error, ErrorClass, IteratorType,
-    Listener, LocalStore, MemoryKinesis, Operation, ShardIterator, ShardPage, Store, Stream,
-    StreamStatus, Token,
+    Listener, LocalStore, ShardIterator, ShardPage, Store, Stream, StreamStatus, Token,
 };
 
 use crate::common::children::test_of;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, unbounded};
+use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{
-    Batch, Config, Deaggregation, LocalStore, MemoryKinesis, Notice, Position, Store, Stream,
+    Batch, Config, Deaggregation, LocalStore, Notice, OnGap, OnTrimmed, Position, Store, Stream,
 };
 use serde_json::Value;
 
@@ -139,7 +140,7 @@ fn read(
     config: Config,
     count: usize,
 ) -> Vec<Vec<u8>> {
-    let mut stream = open(kinesis, store, config.fail_on_trim(true));
+    let mut stream = open(kinesis, store, config.on_gap(OnGap::new().trimmed(OnTrimmed::Fail)));
     stream.choose([id(0).as_str()]).unwrap();
     let (batches, listener) = stream.receiver().unwrap();
     let mut read = Vec::new();

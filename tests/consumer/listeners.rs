@@ -4,9 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    Batch, Config, Credentials, Error, KinesisClient, Listener, LocalStore, MemoryKinesis, OnError,
-    Operation, Stream,
+    Batch, Config, Credentials, Error, KinesisClient, Listener, LocalStore, OnError, Stream,
 };
 use parking_lot::Mutex;
 

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    ClientError, Config, ErrorClass, Gap, LocalStore, MemoryKinesis, Notice, OnError, OnGap,
-    Operation, Position, ShardProgress, ShardState, Store, Stream,
+    ClientError, Config, ErrorClass, Gap, LocalStore, Notice, OnError, OnForeign, OnGap, Position,
+    ShardProgress, ShardState, Store, Stream,
 };
 
 use log::Level;
@@ -163,7 +164,13 @@ fn a_panic_of_who_is_told_reaches_the_caller() {
             kinesis.retire(STREAM, &id(0));
             store.update_shard_iterator(STREAM, &id(1), &other).unwrap();
         }
-        let stream = Stream::new(kinesis, STREAM, store, config.on_gap(OnGap::Earliest)).unwrap();
+        let stream = Stream::new(
+            kinesis,
+            STREAM,
+            store,
+            config.on_gap(OnGap::new().foreign(OnForeign::Earliest)),
+        )
+        .unwrap();
         let listener = stream.spawn(|_| Ok(())).unwrap();
         let panic = catch_unwind(AssertUnwindSafe(|| listener.join()));
         assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"too loud"));
@@ -260,7 +267,7 @@ fn of_many_shards_that_start_and_end_twenty_are_named() {
     const NAME: &str = "many";
     let kinesis = stream_of(NAME, 50);
     let stream = Stream::new(kinesis.clone(), NAME, LocalStore::new(), quick()).unwrap();
-    let monitor = stream.monitor();
+    let (monitor, pauses) = (stream.monitor(), stream.pauses());
     let listener = stream.spawn(|_| Ok(())).unwrap();
     let states =
         |state| monitor.progress().shards.iter().filter(|shard| shard.state == state).count();
@@ -272,12 +279,12 @@ fn of_many_shards_that_start_and_end_twenty_are_named() {
         lines.iter().filter(|line| line.contains(text)).count()
     };
     assert_eq!((named("starts at the oldest"), named("30 more shards start")), (20, 1));
-    monitor.pause_all();
+    pauses.pause_all();
     until("all are paused", || states(ShardState::Paused) == 50);
     for shard in 0..50 {
         kinesis.split(NAME, &id(shard));
     }
-    monitor.resume_all();
+    pauses.resume_all();
     until("all have ended", || states(ShardState::Ended) == 50);
     listener.shutdown().now();
     listener.join().unwrap();

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::unbounded;
-use kinesis_consumer::{
-    Batch, BoxError, Error, LocalStore, MemoryKinesis, OnError, Progress, Stream,
-};
+use kinesis_consumer::testing::MemoryKinesis;
+use kinesis_consumer::{Batch, BoxError, Error, LocalStore, OnError, Progress, Stream};
 use log::Level;
 use parking_lot::Mutex;
 

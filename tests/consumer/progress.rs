@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
+use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{
-    Config, ErrorClass, IteratorType, LocalStore, MemoryKinesis, Monitor, OnError, Position,
-    ShardProgress, ShardState, Store, Stream,
+    Config, ErrorClass, IteratorType, LocalStore, Monitor, OnError, Position, ShardProgress,
+    ShardState, Store, Stream,
 };
 
 use crate::common::{SOON, STREAM, id, kinesis, numbers, quick, until};
@@ -133,9 +134,9 @@ fn a_pause_longer_than_an_iterators_life_loses_nothing() {
     let kinesis = kinesis(2, 10);
     let config = quick().limit(2).iterator_type(IteratorType::TrimHorizon);
     let (batches, listener) = open(&kinesis, config).receiver().unwrap();
-    let monitor = listener.monitor();
+    let (monitor, pauses) = (listener.monitor(), listener.pauses());
     let mut read = numbers(&batches.recv_timeout(SOON).unwrap());
-    monitor.pause_all();
+    pauses.pause_all();
     for shard in [0, 1] {
         reaches(&monitor, &id(shard), ShardState::Paused);
     }
@@ -147,9 +148,9 @@ fn a_pause_longer_than_an_iterators_life_loses_nothing() {
     kinesis.expire_iterators(STREAM);
     assert!(batches.recv_timeout(Duration::from_millis(50)).is_err());
 
-    monitor.resume(&id(0));
+    pauses.resume(&id(0));
     assert!(batches.recv_timeout(Duration::from_millis(50)).is_err(), "all are paused");
-    monitor.resume_all();
+    pauses.resume_all();
     while read.len() < 20 {
         read.extend(numbers(&batches.recv_timeout(SOON).unwrap()));
     }
@@ -161,8 +162,8 @@ fn a_pause_longer_than_an_iterators_life_loses_nothing() {
 fn one_shard_is_paused_while_others_go_on_and_a_stop_ends_the_pause() {
     let kinesis = kinesis(2, 0);
     let stream = open(&kinesis, quick());
-    let monitor = stream.monitor();
-    monitor.pause(&id(0));
+    let (monitor, pauses) = (stream.monitor(), stream.pauses());
+    pauses.pause(&id(0));
     let (batches, listener) = stream.receiver().unwrap();
     for shard in [0, 1] {
         kinesis.put_to(STREAM, &id(shard), "key", b"1");
@@ -170,9 +171,9 @@ fn one_shard_is_paused_while_others_go_on_and_a_stop_ends_the_pause() {
     assert_eq!(batches.recv_timeout(SOON).unwrap().shard(), id(1));
     reaches(&monitor, &id(0), ShardState::Paused);
     assert!(batches.recv_timeout(Duration::from_millis(20)).is_err());
-    monitor.resume(&id(0));
+    pauses.resume(&id(0));
     assert_eq!(batches.recv_timeout(SOON).unwrap().shard(), id(0));
-    monitor.pause_all();
+    pauses.pause_all();
     reaches(&monitor, &id(1), ShardState::Paused);
     listener.shutdown().now();
     listener.join().unwrap();

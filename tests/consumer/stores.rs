@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs};
 
+use kinesis_consumer::testing::{MemoryKinesis, store_contract};
 use kinesis_consumer::{
-    Config, Durability, Error, Import, LocalStore, MemoryKinesis, Position, SqliteStore, Store,
-    StoreErrorKind, Stream, export_positions, import_positions, store_contract,
+    Config, Durability, Error, Import, LocalStore, Position, SqliteStore, Store, StoreErrorKind,
+    Stream, export_positions, import_positions,
 };
 
 use crate::common::children::test_of;

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{
-    Batch, Config, Error, LocalStore, MemoryKinesis, OnError, ShardProgress, ShardState, Shutdown,
-    Store, Stream,
+    Batch, Config, Error, LocalStore, OnError, ShardProgress, ShardState, Shutdown, Store, Stream,
 };
 
 use crate::common::{SOON, STREAM, id, kinesis, quick, stored, until};

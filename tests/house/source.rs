@@ -69,8 +69,7 @@ impl Source {
         for function in &mut source.functions {
             // Above it stand its documentation, its attributes, and the reason.
             let above = lines[..function.first - 1].iter().rev();
-            function.is_excused =
-                above.take_while(|line| is_heading(line)).any(|line| is_excuse(line));
+            function.is_excused = above.take_while(|line| is_heading(line)).any(is_excuse);
         }
         source
     }
@@ -147,7 +146,8 @@ impl Source {
     /// A path goes on as long as `::` follows; a tree of `use` is as many paths as it has leaves.
     fn path(&mut self, mut path: Vec<String>, line: usize, tokens: &mut Tokens) {
         while is_colons(tokens) {
-            (tokens.next(), tokens.next());
+            tokens.next();
+            tokens.next();
             match tokens.peek() {
                 Some(TokenTree::Ident(_)) => {
                     path.push(tokens.next().expect("it was seen").to_string());

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kinesis_consumer::{ErrorClass, LocalStore, MemoryKinesis, Stream};
+use kinesis_consumer::testing::MemoryKinesis;
+use kinesis_consumer::{ErrorClass, LocalStore, Stream};
 
 use crate::common::{STREAM, id, kinesis, numbers, quick, until};
 use crate::recorder::scrape;
@@ -103,7 +104,7 @@ fn the_table_is_what_is_exported_before_anything_has_happened() {
     kinesis.create_stream("table", 2);
     let stream = Stream::new(kinesis, "table", LocalStore::new(), quick()).unwrap();
     let monitor = stream.monitor();
-    monitor.pause_all();
+    stream.pauses().pause_all();
     let (batches, listener) = stream.receiver().unwrap();
     until("both have started", || monitor.progress().shards.len() == 2);
     let seen = scrape();

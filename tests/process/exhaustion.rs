@@ -7,9 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{
-    Call, Client, Config, Credentials, KinesisClient, LocalStore, MemoryKinesis, Position,
-    SqliteStore, Store, StoreError, Stream,
+    Call, Client, Config, Credentials, KinesisClient, LocalStore, Position, SqliteStore, Store,
+    StoreError, Stream,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

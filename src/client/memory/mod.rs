@@ -41,7 +41,8 @@ use crate::model::shard::Shard;
 /// - Arrival times of a shard never go back.
 ///
 /// ```
-/// use kinesis_consumer::{Call, Client, IteratorType, MemoryKinesis};
+/// use kinesis_consumer::{Call, Client, IteratorType};
+/// use kinesis_consumer::testing::MemoryKinesis;
 ///
 /// let kinesis = MemoryKinesis::new();
 /// kinesis.create_stream("orders", 1);
@@ -97,7 +98,7 @@ impl MemoryKinesis {
     ///
     /// ```
     /// # use std::time::{Duration, SystemTime};
-    /// # use kinesis_consumer::MemoryKinesis;
+    /// # use kinesis_consumer::testing::MemoryKinesis;
     /// let kinesis = MemoryKinesis::with_manual_clock(SystemTime::UNIX_EPOCH);
     /// kinesis.advance(Duration::from_secs(60));
     /// assert_eq!(kinesis.now(), SystemTime::UNIX_EPOCH + Duration::from_secs(60));
@@ -166,7 +167,7 @@ impl MemoryKinesis {
     /// Splits a shard in the middle of its hash keys: it closes, and two children open.
     ///
     /// ```
-    /// # use kinesis_consumer::MemoryKinesis;
+    /// # use kinesis_consumer::testing::MemoryKinesis;
     /// let kinesis = MemoryKinesis::new();
     /// kinesis.create_stream("orders", 1);
     /// let [low, high] = kinesis.split("orders", "shardId-000000000000");

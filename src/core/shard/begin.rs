@@ -44,7 +44,7 @@ impl Begin {
         self.to = match cursor {
             Cursor::Fresh(IteratorType::Latest) => None,
             // Everything: a store knows times, and no record is older than this one.
-            Cursor::Fresh(_) => Some(Position::From(UNIX_EPOCH)),
+            Cursor::Fresh(_) => Some(Position::Since(UNIX_EPOCH)),
             Cursor::Time(_) | Cursor::After { .. } => cursor.position(),
         };
     }

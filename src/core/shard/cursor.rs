@@ -38,7 +38,7 @@ impl Cursor {
     pub(crate) fn new(start: StartAt) -> Self {
         match start {
             StartAt::Fresh(at) | StartAt::Reset(at) => Self::Fresh(at),
-            StartAt::Stored(Position::From(time)) | StartAt::Reopened(Position::From(time)) => {
+            StartAt::Stored(Position::Since(time)) | StartAt::Reopened(Position::Since(time)) => {
                 Self::Time(time)
             }
             StartAt::Stored(Position::After { sequence, sub })
@@ -80,7 +80,7 @@ impl Cursor {
             Self::After { sequence, sub } => {
                 Some(Position::After { sequence: sequence.clone(), sub: *sub })
             }
-            Self::Time(time) => Some(Position::From(*time)),
+            Self::Time(time) => Some(Position::Since(*time)),
             Self::Fresh(_) => None,
         }
     }

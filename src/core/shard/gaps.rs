@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::core::event::Ending;
-use crate::core::settings::OnGap;
+use crate::core::settings::{OnForeign, OnTrimmed};
 use crate::core::shard::Poller;
 use crate::core::shard::cursor::{Cursor, Span};
 use crate::core::shard::step::{News, Step};
@@ -53,7 +53,7 @@ impl Poller {
             return Ok(());
         }
         let gap = Gap::Trimmed { shard: self.shard.id().into(), wanted, available };
-        if self.settings.fail_on_trim {
+        if self.settings.on_gap.trimmed == OnTrimmed::Fail {
             return Err(Error::Gap { stream: self.stream.to_string(), gap });
         }
         self.report(gap);
@@ -68,7 +68,7 @@ impl Poller {
 
     /// The shard left the stream: nothing of it is left to read, whatever was chosen for positions of no use.
     pub(super) fn aged_out(&mut self, now: Duration) -> Step {
-        let is_strict = self.unconfirmed && self.settings.on_gap == OnGap::Fail;
+        let is_strict = self.unconfirmed && self.settings.on_gap.foreign == OnForeign::Fail;
         if let Some(wanted) = self.cursor.position().filter(|_| is_strict) {
             return self.foreign(now, wanted);
         }
@@ -83,11 +83,11 @@ impl Poller {
         let gap = Gap::Foreign { shard: self.shard.id().into(), wanted };
         // A number that was read in this run belongs to a stream that is no more: the one in its place may
         // have other shards, which a new start lists.
-        let on_gap = if self.unconfirmed { self.settings.on_gap } else { OnGap::Fail };
-        let at = match on_gap {
-            OnGap::Earliest => IteratorType::TrimHorizon,
-            OnGap::Latest => IteratorType::Latest,
-            OnGap::Fail => {
+        let choice = if self.unconfirmed { self.settings.on_gap.foreign } else { OnForeign::Fail };
+        let at = match choice {
+            OnForeign::Earliest => IteratorType::TrimHorizon,
+            OnForeign::Latest => IteratorType::Latest,
+            OnForeign::Fail => {
                 return Step::Fail(Error::Gap { stream: self.stream.to_string(), gap });
             }
         };

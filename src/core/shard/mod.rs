@@ -255,7 +255,7 @@ impl Poller {
                 iterator.server_time.map_or((wall, skew), |service| (service, CLOCK_GRAIN));
             let time = time.checked_sub(doubt).unwrap_or(UNIX_EPOCH);
             self.cursor = Cursor::Time(time);
-            self.begin.write(Position::From(time));
+            self.begin.write(Position::Since(time));
         }
         match self.missing.take() {
             // The shard is there again, and no number can tell whether it is the same: another stream may have taken

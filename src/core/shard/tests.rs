@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::*;
 use crate::config::Config;
 use crate::core::event::Proof;
-use crate::core::settings::OnGap;
+use crate::core::settings::{OnForeign, OnGap, OnTrimmed};
 use crate::core::shard::probing::{MAX_QUIET, QUICK};
 use crate::core::shard::step::Write;
 use crate::error::Error;
@@ -309,7 +309,7 @@ fn a_trimmed_position_is_reported_and_read_on() {
 #[test]
 fn a_trimmed_position_is_an_error_if_asked_also_at_the_shards_end() {
     for last in [vec![109], vec![]] {
-        let config = Config::new().fail_on_trim(true);
+        let config = Config::new().on_gap(OnGap::new().trimmed(OnTrimmed::Fail));
         let mut trial = trial_with(resumed(105), config).begun();
         let step = trial.gets_last(&last);
         assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Trimmed { .. }, .. })));
@@ -323,14 +323,14 @@ fn latest_is_stored_as_the_servers_time_before_the_first_read() {
     let time = UNIX_EPOCH + Duration::from_secs(49);
     let step = trial.gets_iterator();
     assert!(
-        matches!(&step, Step::Store { to: Position::From(at), how: Write::Forward } if *at == time),
+        matches!(&step, Step::Store { to: Position::Since(at), how: Write::Forward } if *at == time),
         "{step:?}"
     );
     // The store fails once: the same time is stored, no later one.
     let step = trial.step(Outcome::Stored(Err(StoreError::retry("busy"))));
     assert!(matches!(step, Step::Wait(_)));
     let step = trial.step(Outcome::Waited);
-    assert!(matches!(step, Step::Store { to: Position::From(at), .. } if at == time));
+    assert!(matches!(step, Step::Store { to: Position::Since(at), .. } if at == time));
     assert!(matches!(trial.step(Outcome::Stored(Ok(()))), Step::GetRecords { .. }));
 }
 
@@ -463,14 +463,16 @@ fn a_position_that_the_service_refuses_fails_unless_a_new_start_was_chosen() {
     let step = refused.fails(ErrorClass::InvalidArgument);
     assert!(matches!(step, Step::Fail(Error::Gap { gap: Gap::Foreign { .. }, .. })));
 
-    let mut earliest = trial_with(resumed(105), Config::new().on_gap(OnGap::Earliest));
+    let mut earliest =
+        trial_with(resumed(105), Config::new().on_gap(OnGap::new().foreign(OnForeign::Earliest)));
     earliest.step(Outcome::Waited);
     let step = earliest.fails(ErrorClass::InvalidArgument);
-    assert!(matches!(step, Step::Store { to: Position::From(UNIX_EPOCH), how: Write::Overwrite }));
+    assert!(matches!(step, Step::Store { to: Position::Since(UNIX_EPOCH), how: Write::Overwrite }));
     let step = earliest.step(Outcome::Stored(Ok(())));
     assert_eq!(earliest.iterator_of(&step), IteratorType::TrimHorizon);
 
-    let mut latest = trial_with(resumed(105), Config::new().on_gap(OnGap::Latest));
+    let mut latest =
+        trial_with(resumed(105), Config::new().on_gap(OnGap::new().foreign(OnForeign::Latest)));
     latest.step(Outcome::Waited);
     let step = latest.fails(ErrorClass::InvalidArgument);
     assert_eq!(latest.iterator_of(&step), IteratorType::Latest);
@@ -481,7 +483,9 @@ fn a_position_that_the_service_refuses_fails_unless_a_new_start_was_chosen() {
 
 #[test]
 fn a_stream_that_is_replaced_while_it_is_read_fails_whatever_was_chosen() {
-    let mut trial = trial_with(resumed(105), Config::new().on_gap(OnGap::Earliest)).begun();
+    let mut trial =
+        trial_with(resumed(105), Config::new().on_gap(OnGap::new().foreign(OnForeign::Earliest)))
+            .begun();
     delivered(trial.gets(&[105, 106]));
     trial.step(Outcome::Delivered);
     trial.step(Outcome::Waited);
@@ -583,7 +587,7 @@ fn an_outage_is_survived_unless_it_is_bounded() {
     bounded.now += Duration::from_secs(60);
     let Step::Fail(error) = bounded.fails(ErrorClass::Transient) else { panic!() };
     let text = error.to_string();
-    assert!(text.contains("for 60s, which start_patience or max_outage bounds"), "{text}");
+    assert!(text.contains("for 60 s, which start_patience or max_outage bounds"), "{text}");
 }
 
 #[test]
@@ -744,7 +748,7 @@ fn a_lag_that_is_never_zero_does_not_keep_a_closed_shard_open_for_ever() {
 #[test]
 fn quiet_for_longer_than_the_retention_is_no_loss() {
     let hour = Duration::from_secs(3600);
-    let config = Config::new().interval(hour).fail_on_trim(true);
+    let config = Config::new().interval(hour).on_gap(OnGap::new().trimmed(OnTrimmed::Fail));
     let mut trial = trial_with(fresh(), config).begun();
     delivered(trial.gets(&[101]));
     trial.step(Outcome::Delivered);
@@ -796,19 +800,22 @@ fn without_the_servers_clock_latest_is_stored_five_minutes_early() {
     trial.step(Outcome::Waited);
     let step = trial.gets_iterator_at(None);
     let time = wall() - Duration::from_secs(300);
-    assert!(matches!(&step, Step::Store { to: Position::From(at), .. } if *at == time), "{step:?}");
+    assert!(
+        matches!(&step, Step::Store { to: Position::Since(at), .. } if *at == time),
+        "{step:?}"
+    );
 }
 
 #[test]
 fn a_time_that_the_service_refuses_is_no_position_of_another_stream() {
-    let stored = StartAt::Stored(Position::From(wall()));
+    let stored = StartAt::Stored(Position::Since(wall()));
     let mut trial = trial(stored);
     trial.step(Outcome::Waited);
     let step = trial.fails_until_it_is_final(ErrorClass::InvalidArgument);
     assert_eq!(trial.iterator_of(&step), IteratorType::Latest);
     // What is stored lies in the service's future, and would skip what arrives until then.
     let step = trial.gets_iterator_at(None);
-    let time = Position::From(wall() - Duration::from_secs(24 * 60 * 60));
+    let time = Position::Since(wall() - Duration::from_secs(24 * 60 * 60));
     assert!(matches!(&step, Step::Store { to, how: Write::Overwrite } if *to == time), "{step:?}");
     trial.step(Outcome::Stored(Ok(())));
     assert_eq!(delivered(trial.gets(&[101])).gap, None);
@@ -867,7 +874,7 @@ fn a_start_that_cannot_be_stored_is_said_each_time_and_its_end_once() {
 fn a_time_of_long_ago_that_is_refused_once_is_asked_for_again_and_never_skipped() {
     let long_ago = wall() - Duration::from_secs(2 * 24 * 60 * 60);
     for time in [UNIX_EPOCH, long_ago] {
-        let mut trial = trial(StartAt::Stored(Position::From(time)));
+        let mut trial = trial(StartAt::Stored(Position::Since(time)));
         let step = trial.step(Outcome::Waited);
         let at = trial.iterator_of(&step);
         assert!(matches!(trial.fails(ErrorClass::InvalidArgument), Step::Wait(_)));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::event::{Proof, Start, StartAt};
-use crate::core::settings::{OnGap, Plan};
+use crate::core::settings::{OnForeign, Plan};
 use crate::core::stream::missing::{Look, Missing, Sought};
 use crate::core::stream::stalls::Waiting;
 use crate::core::stream::start::{Wishes, fresh_starts, misfit};
@@ -291,10 +291,12 @@ impl Lineage {
     }
 
     fn after_gap(&self, gap: &Gap) -> Result<IteratorType, Error> {
-        match self.plan.on_gap {
-            OnGap::Earliest => Ok(IteratorType::TrimHorizon),
-            OnGap::Latest => Ok(IteratorType::Latest),
-            OnGap::Fail => Err(Error::Gap { stream: self.plan.stream.clone(), gap: gap.clone() }),
+        match self.plan.on_foreign {
+            OnForeign::Earliest => Ok(IteratorType::TrimHorizon),
+            OnForeign::Latest => Ok(IteratorType::Latest),
+            OnForeign::Fail => {
+                Err(Error::Gap { stream: self.plan.stream.clone(), gap: gap.clone() })
+            }
         }
     }
 }

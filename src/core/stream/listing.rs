@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::core::outage::{Outage, Tally, spoken};
+use crate::core::outage::{Outage, Tally};
 use crate::core::retry::Retry;
 use crate::core::stream::pages::{Paged, Pages};
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
 use crate::model::listed::{ShardPage, StreamStatus};
 use crate::model::shard::{HashKeyRange, Shard};
+use crate::model::time::spoken;
 
 /// How often in a row a listing begins anew at once because the name of a page was too old.
 const MAX_RESTARTS: u32 = 3;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::Config;
 use crate::core::event::Proof;
-use crate::core::settings::OnGap;
+use crate::core::settings::OnForeign;
 use crate::core::stream::missing::PATIENCE;
 use crate::error::client::{ClientError, ErrorClass};
 use crate::model::listed::ShardPage;
@@ -50,7 +50,7 @@ fn trial_with(config: Config, is_dispatching: bool) -> Trial {
         stream: "orders".into(),
         iterator_type: IteratorType::TrimHorizon,
         chosen: None,
-        on_gap: OnGap::Fail,
+        on_foreign: OnForeign::Fail,
     };
     let coordinator = Coordinator::new(plan, &config.stream_settings(), None, is_dispatching);
     Trial { coordinator, rng: fastrand::Rng::with_seed(5), now: Duration::ZERO }
@@ -430,7 +430,7 @@ fn an_outage_after_a_listing_made_before_the_start_is_not_bounded_by_start_patie
         stream: "orders".into(),
         iterator_type: IteratorType::TrimHorizon,
         chosen: None,
-        on_gap: OnGap::Fail,
+        on_foreign: OnForeign::Fail,
     };
     let listed = Some(vec![root(0)]);
     let coordinator = Coordinator::new(plan, &Config::new().stream_settings(), listed, false);

@@ -28,7 +28,8 @@ use crate::store::export::Import;
 /// store has its own [`import_shard_iterators`](Store::import_shard_iterators).
 ///
 /// ```
-/// use kinesis_consumer::{LocalStore, store_contract};
+/// use kinesis_consumer::LocalStore;
+/// use kinesis_consumer::testing::store_contract;
 ///
 /// store_contract(|_name| LocalStore::new());
 /// ```
@@ -65,7 +66,7 @@ fn empty_at_first(store: &impl Store) {
 /// Every position comes back as it was, by both ways of writing and of reading.
 fn read_back(store: &impl Store) {
     let rule = "a position is read back without loss: nanoseconds, times before 1970, long numbers, \
-                sub-numbers, and which of From, After, End it is";
+                sub-numbers, and which of Since, After, End it is";
     let mut stored = BTreeMap::new();
     for (at, position) in ladder().into_iter().enumerate() {
         let (updated, set) = (format!("updated-{at}"), format!("set-{at}"));

@@ -39,7 +39,7 @@ pub(super) fn rung(height: u64) -> Position {
 pub(super) fn from(seconds: i64, nanos: u32) -> Position {
     let whole = Duration::from_secs(seconds.unsigned_abs());
     let time: SystemTime = if seconds < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
-    Position::From(time + Duration::from_nanos(nanos.into()))
+    Position::Since(time + Duration::from_nanos(nanos.into()))
 }
 
 pub(super) fn after(number: u64) -> Position {

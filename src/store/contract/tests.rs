@@ -106,10 +106,10 @@ impl Broken {
         match (self.fault, position.clone()) {
             (Fault::EndLost, Position::End { sequence }) => Position::after(sequence),
             (Fault::SubLost, Position::After { sequence, .. }) => Position::after(sequence),
-            (Fault::Milliseconds, Position::From(time)) if time >= UNIX_EPOCH => {
+            (Fault::Milliseconds, Position::Since(time)) if time >= UNIX_EPOCH => {
                 let since = time.duration_since(UNIX_EPOCH).unwrap();
                 let millis = Duration::from_millis(since.as_millis() as u64);
-                Position::From(UNIX_EPOCH + millis)
+                Position::Since(UNIX_EPOCH + millis)
             }
             (_, position) => position,
         }

@@ -40,7 +40,7 @@ fn write_position(
 ) -> fmt::Result {
     write!(json, "{separator}\n    {shard}: ")?;
     match position {
-        Position::From(at) => write!(json, "{{\"from\": \"{}\"}}", time::text(*at)),
+        Position::Since(at) => write!(json, "{{\"from\": \"{}\"}}", time::text(*at)),
         Position::After { sequence, sub: u64::MAX } => {
             write!(json, "{{\"after\": \"{sequence}\"}}")
         }
@@ -115,7 +115,7 @@ impl Entry {
             }
             _ if sub.is_some() => Err(wrong("sub", "it belongs to \"after\"")),
             (Some(at), None, None) => {
-                time::parse(&at).map(Position::From).map_err(|error| wrong("from", error))
+                time::parse(&at).map(Position::Since).map_err(|error| wrong("from", error))
             }
             (None, None, Some(sequence)) => {
                 let sequence = sequence.parse().map_err(|error| wrong("end", error))?;

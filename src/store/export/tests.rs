@@ -21,7 +21,7 @@ fn random_position(rng: &mut fastrand::Rng) -> Position {
     match rng.usize(0..4) {
         0 => {
             let seconds = rng.i64(..) >> rng.u32(0..50);
-            Position::From(at_epoch(seconds, rng.u32(0..1_000_000_000)).unwrap())
+            Position::Since(at_epoch(seconds, rng.u32(0..1_000_000_000)).unwrap())
         }
         1 => Position::after(sequence),
         2 => Position::After { sequence, sub: rng.u64(..) >> rng.u32(0..64) },
@@ -67,7 +67,7 @@ fn the_form_is_what_the_manual_shows() {
     let store = LocalStore::new();
     let number = |text: &str| text.parse().unwrap();
     for (shard, to) in [
-        ("d", Position::From(at_epoch(1_714_552_200, 250_000_000).unwrap())),
+        ("d", Position::Since(at_epoch(1_714_552_200, 250_000_000).unwrap())),
         ("a", Position::End { sequence: number("1") }),
         ("c", Position::After { sequence: number("3"), sub: 3 }),
         ("b \"quoted\"", Position::after(number("2"))),

@@ -251,7 +251,7 @@ fn position(row: &Row<'_>, column: usize) -> rusqlite::Result<Position> {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error)
     };
     let key = row.get_ref(column)?.as_str().map_err(|error| unreadable(error.into()))?;
-    Position::from_key(key).map_err(|error| match fault::LaterKey::of(key) {
+    key.parse::<Position>().map_err(|error| match fault::LaterKey::of(key) {
         Some(later) => unreadable(later.into()),
         None => unreadable(error.into()),
     })

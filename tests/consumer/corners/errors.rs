@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kinesis_consumer::{Error, ErrorClass, LocalStore, MemoryKinesis, Operation, Stream};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
+use kinesis_consumer::{Error, ErrorClass, LocalStore, Stream};
 
 use super::failure;
 use crate::common::{SOON, STREAM, id, kinesis, quick};

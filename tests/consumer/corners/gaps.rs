@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    Config, Error, Gap, LocalStore, MemoryKinesis, OnGap, Operation, Position, Store, Stream,
+    Config, Error, Gap, LocalStore, OnForeign, OnGap, OnTrimmed, Position, Store, Stream,
 };
 
 use super::{Seen, all, failure, read, up_to};
@@ -57,7 +58,11 @@ fn records_trimmed_between_two_runs_are_an_error_if_asked() {
     let before = stored(&store, 0);
     put(&kinesis, 4..10);
     kinesis.trim(STREAM, &id(0), 6);
-    let gap = gap_of(failure(open(&kinesis, &store, quick().fail_on_trim(true))));
+    let gap = gap_of(failure(open(
+        &kinesis,
+        &store,
+        quick().on_gap(OnGap::new().trimmed(OnTrimmed::Fail)),
+    )));
     assert!(matches!(gap, Gap::Trimmed { .. }), "{gap}");
     assert_eq!(stored(&store, 0), before);
 }
@@ -117,20 +122,23 @@ fn a_stream_that_was_created_again_is_an_error_and_leaves_the_position() {
 #[test]
 fn a_stream_that_was_created_again_is_read_from_its_oldest_record_if_asked() {
     let (kinesis, store) = recreated(3);
-    let config = quick().limit(1).on_gap(OnGap::Earliest);
+    let config = quick().limit(1).on_gap(OnGap::new().foreign(OnForeign::Earliest));
     let seen = read(open(&kinesis, &store, config.clone()), up_to(2));
     assert_eq!(all(&seen), [10, 11]);
     assert!(matches!(only_gap(&seen), Gap::Recreated { .. }));
     // The position is one of the new stream now.
-    let seen = read(open(&kinesis, &store, config.on_gap(OnGap::Fail)), up_to(1));
+    let seen = read(
+        open(&kinesis, &store, config.on_gap(OnGap::new().foreign(OnForeign::Fail))),
+        up_to(1),
+    );
     assert_eq!(all(&seen), [12]);
 }
 
 /// Starts at what is new, and leaves the position of no use behind: the first batch.
 fn goes_on_at_latest(kinesis: &MemoryKinesis, store: &Positions) -> Gap {
-    let config = quick().on_gap(OnGap::Latest);
+    let config = quick().on_gap(OnGap::new().foreign(OnForeign::Latest));
     let (batches, listener) = open(kinesis, store, config).receiver().unwrap();
-    until("the position is overwritten", || matches!(stored(store, 0), Some(Position::From(_))));
+    until("the position is overwritten", || matches!(stored(store, 0), Some(Position::Since(_))));
     put(kinesis, 20..21);
     let batch = batches.recv_timeout(SOON).unwrap();
     assert_eq!(numbers(&batch), [20]);
@@ -158,7 +166,7 @@ fn an_end_from_the_stream_of_that_name_before_does_not_hide_a_shard() {
     put(&kinesis, 10..12);
     let gap = gap_of(failure(open(&kinesis, &store, quick())));
     assert!(matches!(gap, Gap::Recreated { .. }), "{gap}");
-    let config = quick().on_gap(OnGap::Earliest);
+    let config = quick().on_gap(OnGap::new().foreign(OnForeign::Earliest));
     assert_eq!(all(&read(open(&kinesis, &store, config), up_to(2))), [10, 11]);
 }
 
@@ -179,7 +187,7 @@ fn a_position_of_another_stream_is_an_error_unless_a_new_start_is_chosen() {
     assert!(matches!(gap, Gap::Foreign { .. }), "{gap}");
     assert_eq!(stored(&store, 0), before);
 
-    let config = quick().limit(1).on_gap(OnGap::Earliest);
+    let config = quick().limit(1).on_gap(OnGap::new().foreign(OnForeign::Earliest));
     let seen = read(open(&kinesis, &store, config), up_to(2));
     assert_eq!(all(&seen), [0, 1]);
     assert!(matches!(only_gap(&seen), Gap::Foreign { .. }));

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{bounded, unbounded};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
     Answer, Call, Client, ClientError, Error, ErrorClass, Gap, HashKeyRange, IteratorType,
-    LocalStore, MemoryKinesis, Operation, Shard, ShardIterator, ShardPage, Stream, StreamStatus,
-    Token,
+    LocalStore, Shard, ShardIterator, ShardPage, Stream, StreamStatus, Token,
 };
 
 use super::{Seen, all, assert_after, failure, read, sorted, up_to};

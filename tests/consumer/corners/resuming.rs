@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kinesis_consumer::{ErrorClass, IteratorType, LocalStore, MemoryKinesis, Operation, Stream};
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
+use kinesis_consumer::{ErrorClass, IteratorType, LocalStore, Stream};
 
 use super::{all, read, sorted, up_to};
 use crate::common::{STREAM, Watched, id, kinesis, quick, stored};

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use ferrokinesis::store::StoreOptions;
 use kinesis_consumer::{
-    Call, Client, Config, Error, Gap, IteratorType, KinesisClient, LocalStore, OnGap, Position,
-    Store, Stream, StreamStatus,
+    Call, Client, Config, Error, Gap, IteratorType, KinesisClient, LocalStore, OnForeign, OnGap,
+    OnTrimmed, Position, Store, Stream, StreamStatus,
 };
 
 use super::gate::Gate;
@@ -216,7 +216,7 @@ fn records_trimmed_between_two_runs_are_reported_or_an_error_if_asked() {
     cloud.put(3..6);
     cloud.server.trim(STREAM, 6);
     cloud.put(6..8);
-    let error = failure(cloud.open(&store, quick().fail_on_trim(true)));
+    let error = failure(cloud.open(&store, quick().on_gap(OnGap::new().trimmed(OnTrimmed::Fail))));
     assert!(matches!(error, Error::Gap { gap: Gap::Trimmed { .. }, .. }), "{error}");
     let seen = read(cloud.open(&store, quick()), up_to(2));
     assert_eq!(all(&seen), [6, 7]);
@@ -234,7 +234,7 @@ fn latest_leaves_closed_shards_alone_and_a_restart_after_silence_misses_nothing(
     silent.shutdown().now();
     silent.join().unwrap();
     assert_eq!(stored(&store, 0), None);
-    assert!(matches!(stored(&store, 1), Some(Position::From(_))));
+    assert!(matches!(stored(&store, 1), Some(Position::Since(_))));
     cloud.put(5..10);
     let seen = read(cloud.open(&store, latest), up_to(5));
     assert_eq!(sorted(&seen), [5, 6, 7, 8, 9]);
@@ -311,7 +311,10 @@ fn a_stream_that_was_created_again_is_told_from_the_one_before() {
     cloud.put(10..13);
     let error = failure(cloud.open(&store, quick()));
     assert!(matches!(error, Error::Gap { gap: Gap::Recreated { .. }, .. }), "{error}");
-    let seen = read(cloud.open(&store, quick().on_gap(OnGap::Earliest)), up_to(3));
+    let seen = read(
+        cloud.open(&store, quick().on_gap(OnGap::new().foreign(OnForeign::Earliest))),
+        up_to(3),
+    );
     assert_eq!(sorted(&seen), [10, 11, 12]);
     assert!(matches!(seen[0].gap, Some(Gap::Recreated { .. })), "{seen:?}");
 }
@@ -332,7 +335,10 @@ fn a_position_of_another_stream_is_foreign() {
 
     let error = failure(cloud.open(&positions, quick()));
     assert!(matches!(error, Error::Gap { gap: Gap::Foreign { .. }, .. }), "{error}");
-    let seen = read(cloud.open(&positions, quick().on_gap(OnGap::Earliest)), up_to(3));
+    let seen = read(
+        cloud.open(&positions, quick().on_gap(OnGap::new().foreign(OnForeign::Earliest))),
+        up_to(3),
+    );
     assert_eq!(sorted(&seen), [0, 1, 2]);
     assert!(matches!(seen[0].gap, Some(Gap::Foreign { .. })), "{seen:?}");
 }

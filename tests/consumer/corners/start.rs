@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    Config, Error, ErrorClass, IteratorType, LocalStore, MemoryKinesis, Operation, Position,
-    Stream, StreamStatus,
+    Config, Error, ErrorClass, IteratorType, LocalStore, Position, Stream, StreamStatus,
 };
 
 use super::{all, failure, read, sorted, up_to};
@@ -150,7 +150,7 @@ fn a_shard_that_was_silent_at_latest_misses_nothing_in_a_restart() {
     put(&kinesis, 0, 7);
     kinesis.advance(MINUTE);
     run_in_silence(open(&kinesis, &store, latest.clone()), &store, &[0]);
-    let started = Position::From(kinesis.now() - Duration::from_secs(1));
+    let started = Position::Since(kinesis.now() - Duration::from_secs(1));
     assert_eq!(stored(&store, 0), Some(started));
     put(&kinesis, 0, 8);
     kinesis.advance(MINUTE);

@@ -200,7 +200,8 @@ fn a_reset_that_fails_for_a_while_is_made_before_anything_is_read() {
         assert!(call != StoreCall::Update || stored(&seen, 0) != Some(foreign.clone()));
         if fails { Err(busy()) } else { Ok(()) }
     });
-    let config = quick().on_gap(kinesis_consumer::OnGap::Earliest);
+    let config = quick()
+        .on_gap(kinesis_consumer::OnGap::new().foreign(kinesis_consumer::OnForeign::Earliest));
     let stream = Stream::new(kinesis(1, 10), STREAM, store, config).unwrap();
     assert_eq!(all(&read(stream, up_to(10))), (0..10).collect::<Vec<_>>());
     assert!(stored(&inside, 0).is_some_and(|stored| stored.sequence().is_some()));

@@ -27,7 +27,7 @@ fn the_key_of_every_kind_of_position_is_written_and_read_as_ever() {
     assert_eq!(keys.len(), positions.len());
     for ((shard, position), key) in positions.iter().zip(keys) {
         assert_eq!(position.key(), key, "{shard}");
-        assert_eq!(&Position::from_key(key).unwrap(), position, "{shard}");
+        assert_eq!(&key.parse::<Position>().unwrap(), position, "{shard}");
     }
 }
 

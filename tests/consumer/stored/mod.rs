@@ -29,12 +29,12 @@ fn kept_file(name: &str) -> PathBuf {
 fn positions() -> Vec<(String, Position)> {
     let number = "49590338271490256608559692538361571095921575989136588898".parse().unwrap();
     let (long, zero) = ("9".repeat(129).parse().unwrap(), "0".parse().unwrap());
-    let at = |seconds, nanos| Position::From(UNIX_EPOCH + Duration::new(seconds, nanos));
+    let at = |seconds, nanos| Position::Since(UNIX_EPOCH + Duration::new(seconds, nanos));
     let after = |sub| Position::After { sequence: "42".parse().unwrap(), sub };
     [
         ("since", at(1_714_552_200, 0)),
         ("since-nanoseconds", at(1_714_552_200, 250_000_001)),
-        ("since-before-1970", Position::From(UNIX_EPOCH - Duration::from_millis(1_500))),
+        ("since-before-1970", Position::Since(UNIX_EPOCH - Duration::from_millis(1_500))),
         ("after", Position::after(number)),
         ("after-sub-zero", after(0)),
         ("after-sub", after(3)),

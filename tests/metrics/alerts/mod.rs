@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
+use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    ClientError, Config, ErrorClass, LocalStore, MemoryKinesis, OnError, Operation, Store,
-    StoreError, Stream,
+    ClientError, Config, ErrorClass, LocalStore, OnError, Store, StoreError, Stream,
 };
 
 use self::expression::Alert;

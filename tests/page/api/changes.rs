@@ -57,6 +57,8 @@ mod tests {
         mod shape;
         pub use crate::shape::{Draw, Kind, Line, Round, draw};
         pub use bytes;
+        #[cfg(feature = \"tools\")]
+        pub mod tools { pub use crate::shape::{Ruler, rule}; }
     ";
     const SHAPE: &str = "
         mod round;
@@ -85,6 +87,8 @@ mod tests {
             shape: &dyn Draw,
             at: u32,
         ) {}
+        pub struct Ruler;
+        pub fn rule(rule: Ruler) {}
     ";
     /// Another `Line`, which nobody sees, and a type with another name outside.
     const ROUND: &str = "
@@ -150,13 +154,19 @@ use bytes
 
 fn draw(shape: &dyn Draw, at: u32)
 
+struct tools::Ruler
+    #[cfg(feature = \"tools\")]
+
+fn tools::rule(rule: Ruler)
+    #[cfg(feature = \"tools\")]
+
 ";
         assert_eq!(found, expected);
     }
 
     #[test]
     fn what_comes_goes_or_changes_is_told() {
-        let cases: [(&str, &str, &[&str]); 12] = [
+        let cases: [(&str, &str, &[&str]); 13] = [
             (
                 "Kind, Line",
                 "Line",
@@ -200,6 +210,14 @@ fn draw(shape: &dyn Draw, at: u32)
                 &["- fn draw(shape: &dyn Draw, at: u32)", "+ fn draw(shape: &dyn Draw, at: u8)"],
             ),
             ("pub use bytes;", "", &["- use bytes"]),
+            (
+                "{Ruler, rule}",
+                "Ruler",
+                &[
+                    "- fn tools::rule(rule: Ruler)",
+                    "- fn tools::rule(rule: Ruler) :: #[cfg(feature = \"tools\")]",
+                ],
+            ),
         ];
         for (from, to, expected) in cases {
             let mut changed = changed(from, to);

@@ -29,6 +29,7 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::Listener>();
     is_shared::<kc::Shutdown>();
     is_shared::<kc::Monitor>();
+    is_shared::<kc::Pauses>();
     is_shared::<kc::Budget>();
     is_shared::<kc::Config>();
     is_shared::<kc::OnError>();
@@ -39,15 +40,16 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::KinesisClient>();
     is_shared::<kc::ClientBuilder>();
     is_shared::<kc::Credentials>();
-    is_shared::<kc::MemoryKinesis>();
+    is_shared::<kc::testing::MemoryKinesis>();
     is_shared::<kc::LocalStore>();
     is_shared::<kc::SqliteStore>();
     is_shared::<kc::SqliteStoreBuilder>();
-    is_shared::<kc::HeldRecord>();
-    is_shared::<kc::Put>();
+    is_shared::<kc::testing::HeldRecord>();
+    is_shared::<kc::testing::Put>();
     is_shared::<kc::Progress>();
     is_shared::<kc::ShardProgress>();
     is_sent::<Box<dyn kc::Client>>();
+    is_sent::<Box<dyn kc::testing::Service<Client = kc::KinesisClient> + Send>>();
     is_sent::<Box<dyn kc::Store>>();
 }
 
@@ -62,6 +64,8 @@ fn what_is_compared_and_kept_is_a_value() {
     is_value::<kc::Token>();
     is_value::<kc::Gap>();
     is_value::<kc::OnGap>();
+    is_value::<kc::OnTrimmed>();
+    is_value::<kc::OnForeign>();
     is_value::<kc::Deaggregation>();
     is_value::<kc::Notice>();
     is_value::<kc::ShardState>();
@@ -70,7 +74,7 @@ fn what_is_compared_and_kept_is_a_value() {
     is_value::<kc::StoreErrorKind>();
     is_value::<kc::Durability>();
     is_value::<kc::Import>();
-    is_value::<kc::Operation>();
+    is_value::<kc::testing::Operation>();
 }
 
 #[test]
@@ -98,7 +102,7 @@ fn the_channel_is_used_by_way_of_this_crate() {
 /// What a caller may do with an error: look into it, and show all of it.
 #[test]
 fn an_error_keeps_its_source_and_does_not_repeat_it() {
-    let kinesis = kc::MemoryKinesis::new();
+    let kinesis = kc::testing::MemoryKinesis::new();
     let mut stream =
         kc::Stream::new(kinesis, "orders", kc::LocalStore::new(), kc::Config::new()).unwrap();
     let error = stream.shards().unwrap_err();

@@ -31,22 +31,11 @@ struct Entry {
 }
 
 impl Surface {
-    /// The root re-exports whatever is public, and all implementations of that count, wherever they are.
+    /// The root re-exports whatever is public, or has a public module that does, and all implementations of that
+    /// count, wherever they are.
     pub(crate) fn of(modules: &Modules) -> Self {
         let mut surface = Self::default();
-        for item in &modules.root().items {
-            match item {
-                Item::Use(item) if is_public(&item.vis) => {
-                    for import in imports(&item.tree) {
-                        surface.re_export(modules, &import, attributes(&item.attrs));
-                    }
-                }
-                Item::Use(_) => {}
-                Item::Mod(item) if !is_public(&item.vis) => {}
-                Item::Struct(item) if !is_public(&item.vis) => {}
-                other => panic!("lib.rs holds private modules and re-exports: {}", text(other)),
-            }
-        }
+        surface.re_exports(modules, "", &modules.root().items, &[]);
         for (path, module) in modules.iter() {
             for item in &module.items {
                 match item {
@@ -83,6 +72,31 @@ impl Surface {
     pub(crate) fn names_of(&self, kind: &str) -> impl Iterator<Item = &str> {
         let of_kind = self.items.iter().filter(move |(_, entry)| entry.headline.starts_with(kind));
         of_kind.map(|(name, _)| name.as_str())
+    }
+
+    /// What a module shows, by names that begin with `prefix`.
+    fn re_exports(&mut self, modules: &Modules, prefix: &str, items: &[Item], above: &[String]) {
+        for item in items {
+            match item {
+                Item::Use(item) if is_public(&item.vis) => {
+                    for mut import in imports(&item.tree) {
+                        import.name.insert_str(0, prefix);
+                        let conditions = [above, &attributes(&item.attrs)].concat();
+                        self.re_export(modules, &import, conditions);
+                    }
+                }
+                Item::Use(_) => {}
+                Item::Mod(item) if is_public(&item.vis) => {
+                    let (_, items) = item.content.as_ref().expect("a public module is in lib.rs");
+                    let conditions = [above, &attributes(&item.attrs)].concat();
+                    let prefix = format!("{prefix}{}::", item.ident);
+                    self.re_exports(modules, &prefix, items, &conditions);
+                }
+                Item::Mod(_) => {}
+                Item::Struct(item) if !is_public(&item.vis) => {}
+                other => panic!("lib.rs holds private modules and re-exports: {}", text(other)),
+            }
+        }
     }
 
     fn re_export(&mut self, modules: &Modules, import: &Import, conditions: Vec<String>) {
@@ -179,7 +193,10 @@ fn describe(name: &str, item: &Item) -> (String, Vec<String>) {
             members.extend(item.items.iter().map(of_trait));
             (headline, members)
         }
-        Item::Fn(item) => (signature(&item.sig), attributes(&item.attrs)),
+        Item::Fn(item) => {
+            let headline = signature(&item.sig).replacen(&item.sig.ident.to_string(), name, 1);
+            (headline, attributes(&item.attrs))
+        }
         Item::Type(item) => {
             let parameters = parameters(&item.generics);
             (format!("type {name}{parameters} = {}", text(&item.ty)), Vec::new())
@@ -204,6 +221,10 @@ fn of_trait(item: &TraitItem) -> String {
         TraitItem::Fn(item) => {
             let body = if item.default.is_some() { " { .. }" } else { "" };
             after(&attributes(&item.attrs), signature(&item.sig) + body)
+        }
+        TraitItem::Type(item) => {
+            let bare = syn::TraitItemType { attrs: Vec::new(), ..item.clone() };
+            after(&attributes(&item.attrs), text(&bare))
         }
         other => text(other),
     }

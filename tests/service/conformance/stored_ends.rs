@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kinesis_consumer::{Config, MemoryKinesis, Store, Stream};
+use kinesis_consumer::testing::MemoryKinesis;
+use kinesis_consumer::{Config, Store, Stream};
 
 use super::reader::{Door, Reader};
 use super::server::Case;

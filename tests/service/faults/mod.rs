@@ -3,6 +3,7 @@
 mod amazon;
 mod bodies;
 mod connections;
+mod contract;
 mod deadlines;
 mod layer;
 mod lineage;

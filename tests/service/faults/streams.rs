@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kinesis_consumer::{Config, Error, Gap, OnGap, Store};
+use kinesis_consumer::{Config, Error, Gap, OnForeign, OnGap, OnTrimmed, Store};
 
 use super::trial::{BORNE, PATIENCE, Run, SHARD, Trial};
 use crate::common::logs;
@@ -60,7 +60,7 @@ fn records_trimmed_under_the_reader_are_reported_and_the_rest_is_read() {
 #[test]
 fn records_trimmed_under_the_reader_are_an_error_if_that_is_wanted() {
     let trial = Trial::new("trimmed-fatal", 1, 40);
-    let run = trimmed(&trial, Trial::config().fail_on_trim(true));
+    let run = trimmed(&trial, Trial::config().on_gap(OnGap::new().trimmed(OnTrimmed::Fail)));
     let error = run.result.as_ref().unwrap_err();
     assert!(matches!(error, Error::Gap { gap: Gap::Trimmed { .. }, .. }), "{error:?}");
     assert_eq!(error.shard(), Some(SHARD));
@@ -123,9 +123,10 @@ fn a_stream_deleted_under_the_reader_is_an_error() {
 
 #[test]
 fn a_stream_created_again_under_the_reader_is_a_gap() {
-    for (name, on_gap) in [("again-fail", OnGap::Fail), ("again-earliest", OnGap::Earliest)] {
+    for (name, choice) in [("again-fail", OnForeign::Fail), ("again-earliest", OnForeign::Earliest)]
+    {
         let trial = Trial::new(name, 1, 40);
-        let config = Trial::config().on_gap(on_gap).max_outage(BORNE * 20);
+        let config = Trial::config().on_gap(OnGap::new().foreign(choice)).max_outage(BORNE * 20);
         let again = || create_again(&trial);
         let run = interrupted(&trial, config.clone(), 41, again, Some("ResourceNotFoundException"));
         // Whatever was chosen: the new stream may have other shards.
@@ -135,7 +136,7 @@ fn a_stream_created_again_under_the_reader_is_a_gap() {
         assert!(text.contains(name) && text.contains(SHARD) && text.contains("on_gap"), "{text}");
         assert_eq!(run.records[SHARD], (0..16).collect::<Vec<_>>());
         let next = Run::of(trial.stream(config), 20, |_| {});
-        if on_gap == OnGap::Earliest {
+        if choice == OnForeign::Earliest {
             next.result.as_ref().unwrap();
             assert_eq!(next.records[SHARD], (40..60).collect::<Vec<_>>());
             assert!(matches!(next.gaps[..], [Gap::Recreated { .. }]), "{:?}", next.gaps);
@@ -156,10 +157,10 @@ fn a_stream_created_again_between_two_calls_is_read_from_its_start() {
 
 #[test]
 fn a_stream_created_again_while_nobody_read_is_a_gap_at_the_restart() {
-    for (name, on_gap) in [
-        ("anew-fail", OnGap::Fail),
-        ("anew-earliest", OnGap::Earliest),
-        ("anew-latest", OnGap::Latest),
+    for (name, choice) in [
+        ("anew-fail", OnForeign::Fail),
+        ("anew-earliest", OnForeign::Earliest),
+        ("anew-latest", OnForeign::Latest),
     ] {
         let trial = Trial::new(name, 1, 40);
         assert_eq!(trial.read(40).count(), 40);
@@ -169,12 +170,16 @@ fn a_stream_created_again_while_nobody_read_is_a_gap_at_the_restart() {
         assert!(matches!(error, Error::Gap { gap: Gap::Recreated { .. }, .. }), "{error:?}");
         let text = failed.error();
         assert!(text.contains(name) && text.contains(SHARD) && text.contains("on_gap"), "{text}");
-        let run = match on_gap {
-            OnGap::Fail => continue,
-            OnGap::Earliest => Run::of(trial.stream(Trial::config().on_gap(on_gap)), 20, |_| {}),
+        let run = match choice {
+            OnForeign::Fail => continue,
+            OnForeign::Earliest => Run::of(
+                trial.stream(Trial::config().on_gap(OnGap::new().foreign(choice))),
+                20,
+                |_| {},
+            ),
             _ => {
                 // It has begun when its position is stored; what is put then is new.
-                let stream = trial.stream(Trial::config().on_gap(on_gap));
+                let stream = trial.stream(Trial::config().on_gap(OnGap::new().foreign(choice)));
                 let before = trial.store.get_shard_iterator(name, SHARD).unwrap();
                 std::thread::scope(|scope| {
                     let run = scope.spawn(|| Run::of(stream, 10, |_| {}));
@@ -189,7 +194,7 @@ fn a_stream_created_again_while_nobody_read_is_a_gap_at_the_restart() {
             }
         };
         run.result.as_ref().unwrap();
-        let wanted = if on_gap == OnGap::Earliest { 40..60 } else { 60..70 };
+        let wanted = if choice == OnForeign::Earliest { 40..60 } else { 60..70 };
         assert_eq!(run.records[SHARD], wanted.collect::<Vec<_>>());
         assert!(matches!(run.gaps[..], [Gap::Recreated { .. }]), "{:?}", run.gaps);
     }

@@ -40,7 +40,7 @@ fn diamond() -> Vec<Shard> {
 }
 
 fn plan(iterator_type: IteratorType) -> Plan {
-    Plan { stream: "orders".into(), iterator_type, chosen: None, on_gap: OnGap::Fail }
+    Plan { stream: "orders".into(), iterator_type, chosen: None, on_foreign: OnForeign::Fail }
 }
 
 fn stored(positions: &[(usize, Position)]) -> Vec<(String, Position)> {
@@ -121,7 +121,7 @@ fn a_position_below_the_starting_number_means_another_stream() {
     let error = refused.ready(NOW).unwrap_err();
     assert!(matches!(error, Error::Gap { gap: Gap::Recreated { .. }, .. }), "{error}");
 
-    let forgiving = Plan { on_gap: OnGap::Earliest, ..plan(IteratorType::Latest) };
+    let forgiving = Plan { on_foreign: OnForeign::Earliest, ..plan(IteratorType::Latest) };
     let start = lineage(forgiving, &position, diamond()).ready(NOW).unwrap().remove(0);
     assert_eq!(start.at, StartAt::Reset(IteratorType::TrimHorizon));
     assert!(matches!(start.gap, Some(Gap::Recreated { .. })));

@@ -1,0 +1,76 @@
+//! What there is: streams, their shards, and what descends from them.
+
+use std::collections::BTreeSet;
+
+use super::service::Service;
+use super::trial::{Trial, done, expect, expect_class, hold, ids};
+use crate::client::Client;
+use crate::control::call::Call;
+use crate::error::client::ErrorClass::NotFound;
+use crate::model::listed::StreamStatus;
+use crate::model::position::IteratorType;
+
+/// A stream that was never created.
+pub(super) fn unknown(trial: &Trial<impl Service>) {
+    let rule = "a call about a stream that does not exist is of class NotFound";
+    let (client, stream, call) = (&trial.client, &trial.stream, Call::unbounded());
+    expect_class(rule, client.describe_stream(stream, &call), NotFound);
+    expect_class(rule, client.list_shards(stream, None, &call), NotFound);
+    let at = IteratorType::TrimHorizon;
+    let iterator = client.get_shard_iterator(stream, "shardId-000000000000", &at, &call);
+    expect_class(rule, iterator, NotFound);
+}
+
+pub(super) fn described(trial: &Trial<impl Service>) {
+    let (client, stream, call) = (&trial.client, &trial.stream, Call::unbounded());
+    let status = done("describe_stream", client.describe_stream(stream, &call));
+    expect("a stream that can be read is active", &status, &StreamStatus::Active);
+    let at = IteratorType::TrimHorizon;
+    let iterator = client.get_shard_iterator(stream, "shardId-000000000999", &at, &call);
+    let rule = "an iterator of a shard that does not exist is of class NotFound";
+    expect_class(rule, iterator, NotFound);
+}
+
+/// In one page, and in several if the service can.
+pub(super) fn paged(trial: &Trial<impl Service>) {
+    let (shards, _) = trial.list();
+    let rule = "the listing holds each shard once";
+    expect(rule, &shards.len(), &5);
+    expect(rule, &BTreeSet::from_iter(ids(&shards)).len(), &5);
+    let is_open = shards.iter().all(|shard| !shard.is_closed() && shard.parents().is_empty());
+    hold("new shards are open, and have no parents", is_open, &shards);
+    if trial.service.set_page_size(&trial.stream, 2) {
+        let (paged, sizes) = trial.list();
+        expect(rule, &ids(&paged), &ids(&shards));
+        expect("a page names the next one, unless it is the last", &sizes, &vec![2, 2, 1]);
+    }
+}
+
+/// A shard with records, read to its end.
+// long: a story of one split, told in order.
+pub(super) fn split(trial: &Trial<impl Service>) {
+    let shard = trial.shard();
+    trial.put(5);
+    let token = trial.token(&IteratorType::TrimHorizon);
+    if !trial.service.split(&trial.stream, &shard) {
+        return;
+    }
+    let (shards, _) = trial.list();
+    let closed: Vec<_> = shards.iter().filter(|it| it.is_closed()).cloned().collect();
+    expect("a shard that was split is closed", &ids(&closed), &vec![shard.clone()]);
+    let children: Vec<_> =
+        shards.iter().filter(|it| it.parents() == [shard.clone()]).cloned().collect();
+    expect("its children name it as their parent", &children.len(), &2);
+    let (mut told, mut next, mut records) = (Vec::new(), Some(token), 0);
+    for _ in 0..1_000 {
+        let Some(token) = next.take() else { break };
+        let answer = trial.read(&token, 2);
+        records += answer.records.len();
+        (next, told) = (answer.next, answer.children);
+    }
+    hold("a closed shard has an end, without a next token", next.is_none(), &records);
+    expect("all records of a closed shard come before its end", &records, &5);
+    let told: BTreeSet<_> = told.iter().map(|child| child.id.clone()).collect();
+    let is_known = told.is_empty() || told == ids(&children).into_iter().collect();
+    hold("the children that an end tells are those of the listing", is_known, &told);
+}

@@ -1,0 +1,53 @@
+//! What every client must do, as a suite.
+
+mod bounds;
+mod listing;
+mod reading;
+pub(crate) mod service;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+use self::bounds::{deadline, interrupt, stop};
+use self::listing::{described, paged, split, unknown};
+use self::reading::{
+    at_once, expired, invalid, limits, numbers, order, timestamps, tips, tokens_again,
+};
+use self::service::Service;
+use self::trial::Trial;
+
+/// Checks that a [`Client`](crate::Client) keeps the contract of the trait; for the tests of those who write one, with
+/// feature `testing`.
+///
+/// `make` gives a [`Service`] for each check: a new one, or another handle to the same. It is called with the name of
+/// the check, made of lower-case letters and underscores, which is also the name of the stream that the check creates,
+/// of at most five shards. The service must not throttle. What a client does about a token that has expired, say, is
+/// checked if the service can let tokens expire.
+///
+/// ```
+/// use kinesis_consumer::testing::{MemoryKinesis, client_contract};
+///
+/// client_contract(|_name| MemoryKinesis::new());
+/// ```
+///
+/// # Panics
+/// If the client breaks a rule, which the message names.
+pub fn client_contract<S: Service>(make: impl Fn(&str) -> S) {
+    let trial = |check: &str, shards| Trial::new(make(check), check, shards);
+    unknown(&trial("unknown", 0));
+    described(&trial("described", 1));
+    paged(&trial("paged", 5));
+    order(&trial("order", 1));
+    limits(&trial("limits", 1));
+    tokens_again(&trial("tokens_again", 1));
+    numbers(&trial("numbers", 1));
+    tips(&trial("tips", 1));
+    timestamps(&trial("timestamps", 1));
+    invalid(&trial("invalid", 1));
+    expired(&trial("expired", 1));
+    at_once(&trial("at_once", 1));
+    split(&trial("split", 1));
+    interrupt(&trial("interrupt", 1));
+    deadline(&trial("deadline", 1));
+    stop(&trial("stop", 1));
+}

@@ -1,0 +1,117 @@
+//! What an error says.
+
+use std::error::Error as _;
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::model::time::spoken;
+
+impl Display for Error {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.of_start(f)?;
+        let mut source = self.source().filter(|_| f.alternate());
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    /// What can go wrong before anything is read; else the rest.
+    // long: a text for each variant.
+    fn of_start(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidSetting { setting, reason } => write!(f, "{setting}: {reason}"),
+            Self::StreamNotFound { stream, .. } => write!(
+                f,
+                "stream {stream:?} does not exist here: check its name, the region, the account of the \
+                 credentials, and the endpoint"
+            ),
+            Self::StreamDeleting { stream } => {
+                write!(f, "stream {stream:?} is being deleted: nothing of it can be read any more")
+            }
+            Self::StreamCreating { stream, waited } => write!(
+                f,
+                "stream {stream:?} is still being created after {}: start later, or raise start_patience",
+                spoken(*waited)
+            ),
+            Self::NoShards { stream } => write!(
+                f,
+                "stream {stream:?} is active and lists no shard: check that the endpoint is a Kinesis"
+            ),
+            Self::UnknownShard { stream, shard } => write!(
+                f,
+                "stream {stream:?} has no shard {shard:?}: Stream::shards lists those that it has"
+            ),
+            Self::SequenceNumberForSeveralShards { stream, shards } => write!(
+                f,
+                "a sequence number was given as the start of {shards} shards of stream {stream:?}: choose \
+                 one shard, or set the start of a shard with Stream::start_at"
+            ),
+            Self::Stopped { stream } => write!(
+                f,
+                "stream {stream:?} was stopped before its shards were listed: make another Stream"
+            ),
+            _ => self.of_run(f),
+        }
+    }
+
+    /// What can go wrong while it is read.
+    // long: a text for each variant.
+    fn of_run(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client { stream, shard, lasted, .. } => {
+                let (shard, lasted) = (of_shard(shard), lasting(*lasted));
+                write!(f, "reading stream {stream:?}{shard}{lasted}")
+            }
+            Self::Gap { stream, gap } => write!(f, "stream {stream:?}: {gap}"),
+            Self::Store { stream, shard, .. } => write!(
+                f,
+                "the store failed to keep the position of stream {stream:?}{}: what was not stored comes again",
+                of_shard(shard)
+            ),
+            Self::Handler { stream, shard, .. } => write!(
+                f,
+                "the handler failed on a batch of stream {stream:?}, shard {shard:?}, which comes again at \
+                 the next start"
+            ),
+            Self::DeadLetter { stream, shard, handler, .. } => write!(
+                f,
+                "what the handler refused of stream {stream:?}, shard {shard:?} could not be put aside, and \
+                 comes again at the next start; the handler had said: {handler}"
+            ),
+            Self::JoinedByItself { stream } => write!(
+                f,
+                "the consumer of stream {stream:?} was joined by one of its own threads, which would wait for \
+                 itself: it is stopped; join it from a thread that it does not call"
+            ),
+            Self::Thread { stream, thread, .. } => write!(
+                f,
+                "thread {thread:?} for stream {stream:?} could not be started: raise the limit of threads, or \
+                 choose fewer shards"
+            ),
+            // Told before; by their names, so that a new one is not left without a text.
+            Self::InvalidSetting { .. }
+            | Self::StreamNotFound { .. }
+            | Self::StreamDeleting { .. }
+            | Self::StreamCreating { .. }
+            | Self::NoShards { .. }
+            | Self::UnknownShard { .. }
+            | Self::SequenceNumberForSeveralShards { .. }
+            | Self::Stopped { .. } => Ok(()),
+        }
+    }
+}
+
+fn of_shard(shard: &Option<String>) -> String {
+    shard.as_ref().map(|shard| format!(", shard {shard:?}")).unwrap_or_default()
+}
+
+fn lasting(lasted: Option<Duration>) -> String {
+    let told =
+        |lasted| format!(", for {}, which start_patience or max_outage bounds", spoken(lasted));
+    lasted.map(told).unwrap_or_default()
+}
