@@ -31,7 +31,7 @@ impl SequenceNumber {
         if fits && digits && (text == "0" || !text.starts_with('0')) {
             Ok(Self(text.into()))
         } else {
-            // Long input is cut: it comes from outside and goes into logs.
+            // Long input is cut, because it comes from outside and appears in logs.
             Err(InvalidSequenceNumber(text.chars().take(140).collect()))
         }
     }

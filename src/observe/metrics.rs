@@ -1,4 +1,4 @@
-//! What a stream and its shards tell the `metrics` facade, if the feature is on: the table is in the manual.
+//! The metrics of a stream and its shards for the `metrics` facade, if the feature is on: the table is in the manual.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use crate::model::time::since_epoch;
 use crate::observe::instruments::Kind::{Bytes, Count, CountOfBytes, Number, Seconds, Times};
 use crate::observe::instruments::{Counter, Gauge, Histogram, Kind, Labels, describe};
 
-/// The instruments of one shard, as whoever is installed when it starts gives them: all of them are there at once.
+/// The instruments of one shard, from the recorder that is installed when it starts: all of them exist at once.
 pub(crate) struct Meter {
     pub(crate) records: Counter,
     pub(crate) bytes: Counter,
@@ -101,7 +101,7 @@ impl Meter {
 
     pub(crate) fn answered(&self) {
         self.answers.increment(1);
-        // The clock need not be read for nobody.
+        // Without a recorder the clock need not be read.
         if cfg!(feature = "metrics") {
             self.answered.set(seconds(SystemTime::now()));
         }
@@ -123,13 +123,13 @@ impl Meter {
         self.committed_arrival.set(seconds(arrival));
     }
 
-    /// Nothing is read of the shard any more.
+    /// The shard is not read any more.
     pub(crate) fn leaves(&self) {
         self.behind_latest.set(0.0);
         self.answered.set(0.0);
     }
 
-    /// And nothing is left to commit, or the run is over.
+    /// The shard has nothing left to commit, or the run has ended.
     pub(crate) fn ends(&self) {
         self.leaves();
         self.commit_age.set(0.0);

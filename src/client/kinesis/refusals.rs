@@ -1,4 +1,4 @@
-//! What Kinesis alone refuses with, by the type of the error, never by its message.
+//! The refusals that only Kinesis has, by the type of the error, never by its message.
 
 use crate::aws::http::refusal::Dialect;
 use crate::error::client::ErrorClass;
@@ -24,7 +24,7 @@ fn class(name: &str) -> Option<ErrorClass> {
     })
 }
 
-/// A key may be out of reach of its store, or in transition; all else about it somebody must change.
+/// A key may be unreachable by its store, or in transition; anything else about it a person must change.
 fn may_pass(name: &str) -> Option<bool> {
     name.starts_with("KMS").then_some(name == "KMSInvalidState")
 }

@@ -8,14 +8,14 @@ use rusqlite::ErrorCode;
 
 use crate::error::store::StoreError;
 
-/// Before it is told whose file it was.
+/// A fault, before the name of the file is added.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// SQLite said so.
     Sqlite(rusqlite::Error),
     /// The file could be neither found nor created.
     Create(io::Error),
-    /// The same of the place that its link leads to.
+    /// The same for the place that its link points to.
     CreateLinked { place: PathBuf, source: io::Error },
     /// The other threads of this store took too long.
     Queue,
@@ -25,20 +25,20 @@ pub(super) enum Fault {
     NoLog,
     /// The file holds something else.
     Foreign,
-    /// The file holds positions in a form of the future.
+    /// A newer version wrote the file.
     Newer { found: i64, known: usize },
-    /// The path leads to another file by now, or to none.
+    /// The path now leads to another file, or to none.
     Moved,
 }
 
-/// The key of a kind of position that there is none of, or not yet.
+/// The key of a kind of position that this version does not know.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is no position of a kind that is known")]
 pub(super) struct LaterKey(String);
 
 impl LaterKey {
-    /// Kinds are the first character, and each new one sorts after those before: whatever else is wrong
-    /// with a key is damage.
+    /// The first character is the kind, and each new kind sorts after the older ones: any other fault
+    /// of a key is damage.
     pub(super) fn of(key: &str) -> Option<Self> {
         let kind = key.bytes().next()?;
         let is_later = kind.is_ascii_alphanumeric() && kind > b'3';
@@ -129,8 +129,8 @@ fn classify(
     answer.with_source(error)
 }
 
-/// Whether room is what an input or output failed for, of which SQLite tells in several ways: when it makes its
-/// shared memory larger, which is the first thing that it does to a file, it says nothing else.
+/// Whether an input or output failed for lack of room. SQLite says this in several ways: this code is all it says when
+/// it enlarges its shared memory, which is the first thing that it does with a file.
 fn has_no_room(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     code == Some(SQLITE_IOERR_SHMSIZE)
