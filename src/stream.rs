@@ -136,7 +136,7 @@ impl Stream {
             chosen.insert(self.listed_shard(shard)?.id().to_owned());
         }
         if chosen.is_empty() {
-            let reason = "no shard is chosen: at least one, or leave it out to read all".into();
+            let reason = "no shard is chosen: choose one, or make no choice to read all".into();
             return Err(Error::InvalidSetting { setting: "choose", reason });
         }
         self.chosen = Some(chosen);
@@ -418,8 +418,8 @@ fn check_name(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let reason = format!(
-        "{:?} is no name of a stream: 1 to {MAX_NAME} letters, digits, or `_`, `.` and `-`; a stream \
-         is named, not given by ARN",
+        "{:?} is not a stream name: use 1 to {MAX_NAME} letters, digits, or `_`, `.` and `-`; an ARN \
+         is not accepted",
         name.chars().take(140).collect::<String>(),
     );
     Err(Error::InvalidSetting { setting: "name", reason })

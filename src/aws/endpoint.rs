@@ -62,7 +62,7 @@ impl Endpoint {
         let uri: Uri = url
             .trim()
             .parse()
-            .map_err(|_| invalid("it is no URL, such as http://localhost:4567"))?;
+            .map_err(|_| invalid("it is not a URL, such as http://localhost:4567"))?;
         let scheme = uri.scheme_str().unwrap_or_default();
         if scheme != "http" && scheme != "https" {
             return Err(invalid("it must start with http:// or https://"));
@@ -80,7 +80,7 @@ impl Endpoint {
             return Err(invalid("it must hold no path and no query"));
         }
         let url = format!("{scheme}://{authority}");
-        let uri = url.parse().map_err(|_| invalid("it is no URL"))?;
+        let uri = url.parse().map_err(|_| invalid("it is not a URL"))?;
         let endpoint = Self { url, uri, host };
         if scheme == "http" && !endpoint.is_loopback() && !allow_plain_http {
             return Err(invalid(

@@ -81,7 +81,9 @@ pub(crate) fn read(path: &Path, profile: &str) -> Said {
             return Said::NoProfile;
         }
         // Reading a pipe might wait for ever.
-        Ok(data) if !data.is_file() => return Said::Unreadable("it is no regular file".to_owned()),
+        Ok(data) if !data.is_file() => {
+            return Said::Unreadable("it is not a regular file".to_owned());
+        }
         Ok(_) => {}
     }
     let bytes = match std::fs::read(path) {
@@ -153,7 +155,7 @@ impl Section {
                 // Each question for credentials comes by here.
                 static IS_SAID: AtomicBool = AtomicBool::new(false);
                 if !IS_SAID.swap(true, Ordering::Relaxed) {
-                    log::warn!("a file of profiles cannot be read, and is passed over: {self}");
+                    log::warn!("a profile file cannot be read, and is ignored: {self}");
                 }
                 Ok(())
             }

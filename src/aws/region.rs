@@ -29,7 +29,7 @@ pub(crate) fn find(
     if name.is_empty() || name.len() > 60 || !name.bytes().all(is_name) {
         let shown: String = name.chars().take(60).collect();
         return Err(invalid(format!(
-            "{shown:?} is no name of a region: letters, digits and dashes, such as eu-central-1"
+            "{shown:?} is not a region name: use letters, digits and dashes, such as eu-central-1"
         )));
     }
     Ok(name.to_ascii_lowercase())
@@ -57,8 +57,8 @@ pub(crate) fn endpoint(region: &str) -> Result<String, Error> {
 pub(crate) fn check(region: &str, host: &str) -> Result<(), Error> {
     match partition::region_of(host) {
         Some(other) if other != region => Err(invalid(format!(
-            "{region:?} is not that of the endpoint {host}, which is in {other}: set one of them \
-             by the other"
+            "{region:?} is not the region of the endpoint {host}, which is in {other}: make the two \
+             agree"
         ))),
         _ => Ok(()),
     }

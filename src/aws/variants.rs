@@ -29,10 +29,10 @@ pub(crate) fn check(is_set: bool, lookup: Lookup<'_>) -> Result<(), Error> {
         let Some(who) = demanded(variable, setting, lookup)? else { continue };
         if !is_set {
             return Err(invalid(format!(
-                "{who} demands {kind}, which is not chosen here: set it, such as {example}"
+                "{who} demands {kind}, which is not chosen here: set the endpoint, such as {example}"
             )));
         }
-        log::warn!("{who} demands {kind}: whether the endpoint that is set is one is not checked");
+        log::warn!("{who} demands {kind}: the configured endpoint is not checked for that");
     }
     Ok(())
 }

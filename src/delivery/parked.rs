@@ -105,7 +105,7 @@ impl Parking {
             let (stream, shard, records) = (batch.stream(), batch.shard(), batch.len());
             log::log!(
                 level,
-                "stream {stream:?}, shard {shard:?}: the handler failed on {records} records, which are halved: {error}"
+                "stream {stream:?}, shard {shard:?}: the handler failed on {records} records; they are halved: {error}"
             );
             let rest = batch.split_half();
             lane.batches.push_front(rest);
@@ -120,7 +120,7 @@ impl Parking {
         let (stream, shard) = (batch.stream(), batch.shard());
         log::log!(
             level,
-            "stream {stream:?}, shard {shard:?}: the handler failed, and is to try again: {error}"
+            "stream {stream:?}, shard {shard:?}: the handler failed, and is called again: {error}"
         );
         let wait = lane.retry.wait(time.now, rng, None).unwrap_or_default();
         lane.due = Some(time.now + wait);

@@ -131,7 +131,7 @@ impl Journal {
                 let tally = self.said.lock().writes.recovered(now, shard);
                 if let Some(tally) = tally {
                     let whose = whose(shard, tally);
-                    log::warn!("stream {stream:?}{whose}: starts stored, after {tally}");
+                    log::warn!("stream {stream:?}{whose}: starts are stored after {tally}");
                 }
             }
         }
@@ -186,10 +186,10 @@ fn place_of(start: &StartAt) -> String {
         IteratorType::AfterSequenceNumber(number) => format!("after {number}"),
         IteratorType::AtTimestamp(time) => format!("at {}", time::text(*time)),
         IteratorType::TrimHorizon => "at the oldest record".into(),
-        IteratorType::Latest => "at what arrives from now on".into(),
+        IteratorType::Latest => "at the next record that arrives".into(),
     };
     match start {
-        StartAt::Stored(position) => format!("where the store says, {position}"),
+        StartAt::Stored(position) => format!("at its stored position, {position}"),
         StartAt::Reopened(position) => format!("open again, {position}"),
         StartAt::Fresh(at) => first(at),
         StartAt::Reset(at) => format!("anew, {}", first(at)),
@@ -237,7 +237,7 @@ mod tests {
             (StartAt::Fresh(IteratorType::AtSequenceNumber(number())), "at 7"),
             (
                 StartAt::Stored(crate::model::position::Position::after(number())),
-                "where the store says, after 7",
+                "at its stored position, after 7",
             ),
             (StartAt::Reset(IteratorType::TrimHorizon), "anew, at the oldest record"),
         ] {

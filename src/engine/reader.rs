@@ -301,7 +301,7 @@ impl<'a> Reader<'a> {
             let number = record.sequence_number();
             log::warn!(
                 "stream {stream:?}, shard {shard:?}: record {number} has the magic number and the checksum of an \
-                 aggregate, but {why}: it is handed over as it is, and so are others like it"
+                 aggregate, but {why}: it is delivered as it is, and so are others like it"
             );
         }
         if let Some(records) = self.left_out.saw(records, left_out, is_last) {

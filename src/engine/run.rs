@@ -139,8 +139,8 @@ impl<'a> Run<'a> {
             }
             Notice::LeftOut { shard, records } => {
                 log::warn!(
-                    "stream {stream:?}, shard {shard:?}: {records} user records were left out that belong to other \
-                     shards: unless KPL itself put them there, choose Deaggregation::All"
+                    "stream {stream:?}, shard {shard:?}: {records} user records that belong to other shards were \
+                     left out: unless KPL itself put them there, choose Deaggregation::All"
                 );
             }
             Notice::Resumed { shard } => {

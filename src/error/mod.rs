@@ -48,7 +48,7 @@ pub enum Error {
     },
 
     /// The stream is being deleted.
-    #[error("stream {stream:?} is being deleted: nothing of it can be read any more")]
+    #[error("stream {stream:?} is being deleted: it can no longer be read")]
     #[non_exhaustive]
     StreamDeleting {
         /// The stream.
@@ -68,7 +68,7 @@ pub enum Error {
     },
 
     /// The stream lists no shard at all.
-    #[error("stream {stream:?} is active and lists no shard: check that the endpoint is a Kinesis")]
+    #[error("stream {stream:?} is active and lists no shard: check that the endpoint is Kinesis")]
     #[non_exhaustive]
     NoShards {
         /// The stream.
@@ -76,7 +76,7 @@ pub enum Error {
     },
 
     /// A shard was chosen that the stream does not have.
-    #[error("stream {stream:?} has no shard {shard:?}: Stream::shards lists those that it has")]
+    #[error("stream {stream:?} has no shard {shard:?}: Stream::shards lists its shards")]
     #[non_exhaustive]
     UnknownShard {
         /// The stream.
@@ -99,7 +99,7 @@ pub enum Error {
     },
 
     /// A call failed for good, or for longer than the configuration allows.
-    #[error("reading stream {stream:?}{}{}", of_shard(shard), lasting(*lasted))]
+    #[error("reading stream {stream:?}{} failed{}", of_shard(shard), lasting(*lasted))]
     #[non_exhaustive]
     Client {
         /// The stream.
@@ -124,7 +124,8 @@ pub enum Error {
 
     /// The store failed for good, or for longer than `store_patience`.
     #[error(
-        "the store failed to keep the position of stream {stream:?}{}: what was not stored comes again",
+        "could not read or store the position of stream {stream:?}{}; records after the last stored position will be \
+         delivered again",
         of_shard(shard)
     )]
     #[non_exhaustive]
@@ -139,7 +140,7 @@ pub enum Error {
 
     /// The handler returned an error. Its batch is not committed.
     #[error(
-        "the handler failed on a batch of stream {stream:?}, shard {shard:?}, which comes again at \
+        "the handler failed on a batch of stream {stream:?}, shard {shard:?}; the batch comes again at \
          the next start"
     )]
     #[non_exhaustive]
@@ -154,8 +155,8 @@ pub enum Error {
 
     /// The dead-letter callback returned an error. Its batch is not committed.
     #[error(
-        "what the handler refused of stream {stream:?}, shard {shard:?} could not be put aside, and \
-         comes again at the next start; the handler had said: {handler}"
+        "the dead-letter callback failed on a batch of stream {stream:?}, shard {shard:?}; the batch \
+         comes again at the next start; the handler had failed with: {handler}"
     )]
     #[non_exhaustive]
     DeadLetter {
@@ -170,7 +171,7 @@ pub enum Error {
     },
 
     /// The shards of the stream were requested after its shutdown.
-    #[error("stream {stream:?} was stopped before its shards were listed: make another Stream")]
+    #[error("stream {stream:?} was stopped before its shards were listed: create another Stream")]
     #[non_exhaustive]
     Stopped {
         /// The stream.
@@ -180,8 +181,8 @@ pub enum Error {
     /// A thread of the consumer joined its listener. It would wait for itself: the consumer was stopped instead, and
     /// ends when that thread returns.
     #[error(
-        "the consumer of stream {stream:?} was joined by one of its own threads, which would wait for itself: it is \
-         stopped; join it from a thread that it does not call"
+        "the consumer of stream {stream:?} was joined by one of its own threads, so it would wait for itself: it is \
+         stopped; join it from another thread"
     )]
     #[non_exhaustive]
     JoinedByItself {
@@ -224,7 +225,7 @@ fn of_shard(shard: &Option<String>) -> String {
 }
 
 fn lasting(lasted: Option<Duration>) -> String {
-    let told = |lasted| format!(", for {lasted:?}, which start_patience or max_outage bounds");
+    let told = |lasted| format!(" for {lasted:?}, longer than start_patience or max_outage allows");
     lasted.map(told).unwrap_or_default()
 }
 

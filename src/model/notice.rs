@@ -126,7 +126,7 @@ impl fmt::Display for ShardState {
             Self::Handling => "in the handler",
             Self::Parked => "parked for another attempt",
             Self::Paused => "paused",
-            Self::ConfirmingEnd => "asking whether it has ended",
+            Self::ConfirmingEnd => "confirming its end",
             Self::Ended => "ended",
         })
     }

@@ -52,7 +52,7 @@ pub enum Position {
 
 /// Text that is not a [`Position::key`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no position key")]
+#[error("{0:?} is not a position key")]
 pub struct InvalidPositionKey(String);
 
 /// Added to seconds since 1970 so that times before 1970 sort first.
@@ -70,7 +70,7 @@ impl IteratorType {
         let Self::AtTimestamp(time) = self else { return Ok(()) };
         match time.duration_since(now) {
             Ok(ahead) if ahead > MAX_SKEW => Err(format!(
-                "the timestamp is {} s in the future: to read what arrives from now on, start at Latest",
+                "the timestamp is {} s in the future: to read only records from now on, start at Latest",
                 ahead.as_secs()
             )),
             _ => Ok(()),

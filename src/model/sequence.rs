@@ -14,7 +14,7 @@ pub struct SequenceNumber(Arc<str>);
 
 /// Text that is not a [`SequenceNumber`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no sequence number: 1 to 129 decimal digits without a leading zero")]
+#[error("{0:?} is not a sequence number: 1 to 129 decimal digits without a leading zero")]
 pub struct InvalidSequenceNumber(String);
 
 impl SequenceNumber {

@@ -10,7 +10,7 @@ const EPOCH: i64 = 719_468;
 
 /// Text that is not a time.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no time such as \"2024-05-01T08:30:00.25Z\"")]
+#[error("{0:?} is not a time such as \"2024-05-01T08:30:00.25Z\"")]
 pub(crate) struct InvalidTime(String);
 
 pub(crate) fn text(time: SystemTime) -> String {

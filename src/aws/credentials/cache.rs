@@ -89,7 +89,7 @@ impl CredentialsCache {
                     Ok(asking) => state.asking = Some(Arc::new(asking)),
                     Err(_) if good.is_some() => {} // these serve until there is a thread again
                     Err(error) => {
-                        let message = format!("no thread to ask for credentials in: {error}");
+                        let message = format!("no thread to ask for credentials: {error}");
                         return Err(bounds.transient(message));
                     }
                 }
@@ -205,7 +205,7 @@ impl State {
             Err(why) if self.good().is_some() => {
                 self.not_before = Instant::now().checked_add(AGAIN);
                 let reason = why.reason;
-                log::warn!("new credentials could not be had, the old ones still serve: {reason}");
+                log::warn!("could not get new credentials, the old ones are still used: {reason}");
             }
             // Those who waited for it have it.
             Err(_) => self.not_before = None,

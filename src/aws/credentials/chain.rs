@@ -114,7 +114,7 @@ fn of_profile(profile: &Profile) -> Result<Option<Place>, String> {
     if profile.is_chosen && !profile.is_known() {
         let (config, credentials) = (&profile.config, &profile.credentials);
         return Err(format!(
-            "AWS_PROFILE names {name:?}, which is no profile: {config}; {credentials}"
+            "AWS_PROFILE names {name:?}, which is not a profile: {config}; {credentials}"
         ));
     }
     let command = profile.get("credential_process");

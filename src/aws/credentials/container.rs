@@ -60,7 +60,7 @@ impl Container {
 
 /// Whether keys may come from there, and a token go there: encrypted, or not far.
 fn check(url: &str) -> Result<(), String> {
-    let uri = url.parse::<Uri>().map_err(|_| format!("{FULL} is no URL"))?;
+    let uri = url.parse::<Uri>().map_err(|_| format!("{FULL} is not a URL"))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_near = host.eq_ignore_ascii_case("localhost")
         || host
@@ -73,7 +73,7 @@ fn check(url: &str) -> Result<(), String> {
             "{FULL}: plain http goes only to localhost, loopback addresses, {ECS}, {EKS} and \
              [{EKS_6}], and not to {host:?}: use https"
         )),
-        _ => Err(format!("{FULL} is no http:// or https:// URL")),
+        _ => Err(format!("{FULL} is not an http:// or https:// URL")),
     }
 }
 

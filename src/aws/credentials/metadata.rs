@@ -94,7 +94,7 @@ pub(crate) fn keys(text: &str) -> Result<AwsCredentials, Unavailable> {
         return Err(Unavailable::for_now(cut(&format!("{code} {message}"))));
     }
     serde_json::from_value(said)
-        .map_err(|_| Unavailable::for_now("it answered no JSON object with a key"))
+        .map_err(|_| Unavailable::for_now("it did not answer a JSON object with a key"))
 }
 
 /// What an error says of itself, unless it is a page for people.
@@ -120,7 +120,7 @@ mod tests {
             r#"{"Token":"hush"}"#,
         ] {
             let error = keys(text).unwrap_err();
-            assert_eq!(error.reason, "it answered no JSON object with a key");
+            assert_eq!(error.reason, "it did not answer a JSON object with a key");
         }
         let failed = r#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"no trust"}"#;
         assert_eq!(keys(failed).unwrap_err().reason, "AssumeRoleUnauthorizedAccess no trust");

@@ -28,7 +28,7 @@ struct Printed {
 pub(crate) async fn run(command: &str, limit: Duration) -> Result<AwsCredentials, Unavailable> {
     let words = shlex::split(command).unwrap_or_default();
     let Some((program, arguments)) = words.split_first() else {
-        return Err(Unavailable::for_good("it is no command line"));
+        return Err(Unavailable::for_good("it is not a command line"));
     };
     let mut process = Command::new(program);
     // Killed when nobody waits any more: rusoto leaves it behind.
@@ -44,7 +44,7 @@ pub(crate) async fn run(command: &str, limit: Duration) -> Result<AwsCredentials
     }
     let printed = serde_json::from_slice::<Printed>(&output.stdout).ok();
     let printed = printed.filter(|printed| printed.version == 1).ok_or_else(|| {
-        let reason = format!("{program:?} printed no JSON object of version 1 with a key");
+        let reason = format!("{program:?} did not print a JSON object of version 1 with a key");
         Unavailable::for_now(reason)
     });
     Ok(printed?.credentials)

@@ -80,7 +80,7 @@ fn run<T>(
 ) -> Result<T, Unavailable> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-            Unavailable::for_now(format!("no runtime to ask for credentials in: {error}"))
+            Unavailable::for_now(format!("no runtime to ask for credentials: {error}"))
         })?;
     let answer =
         runtime.block_on(async { tokio::time::timeout(limit, unless(cancelled, answer)).await });

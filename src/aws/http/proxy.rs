@@ -40,7 +40,7 @@ pub(crate) fn find(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Rou
     // The URL is not shown: there may be a password in it.
     let invalid = |reason: &str| Error::InvalidSetting { setting, reason: reason.to_owned() };
     let proxy = Proxy::new(&url)
-        .map_err(|_| invalid("it is no URL of a proxy, such as http://proxy:3128"))?;
+        .map_err(|_| invalid("it is not the URL of a proxy, such as http://proxy:3128"))?;
     let scheme = match proxy.protocol() {
         ProxyProtocol::Http => "http",
         ProxyProtocol::Https => "https",
@@ -103,9 +103,11 @@ mod tests {
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_an_error_that_names_its_variable() {
-        for (url, fact) in
-            [("socks5://user:hush@b:1080", "SOCKS"), ("http://", "no URL"), ("hush hush", "no URL")]
-        {
+        for (url, fact) in [
+            ("socks5://user:hush@b:1080", "SOCKS"),
+            ("http://", "not the URL"),
+            ("hush hush", "not the URL"),
+        ] {
             let error = route(URL, &[("ALL_PROXY", url)]).unwrap_err();
             assert!(error.starts_with("ALL_PROXY: ") && error.contains(fact), "{error}");
             assert!(!error.contains("hush"), "{error}");

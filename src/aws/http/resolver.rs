@@ -71,7 +71,7 @@ impl CachingResolver {
             let _ = answered.send(inner.resolve(&uri, &config, whole));
         });
         spawned.map_err(|error| {
-            let reason = format!("no thread to look up the host in: {error}");
+            let reason = format!("no thread to look up the host: {error}");
             io::Error::new(io::ErrorKind::QuotaExceeded, reason)
         })?;
         match answer.recv_timeout(*timeout.after) {
@@ -120,7 +120,7 @@ impl Resolver for CachingResolver {
             }
             Err(error) => match known.get(&key) {
                 Some(last_good) => {
-                    log::debug!("looking up {uri} failed, the last answer serves: {error}");
+                    log::debug!("looking up {uri} failed, the last answer is used: {error}");
                     Ok(last_good.addresses.clone())
                 }
                 None => Err(error),

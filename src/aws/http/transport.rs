@@ -253,7 +253,7 @@ fn unanswered(
         (ureq::Error::Timeout(_), _) => return bounds.late(),
         (ureq::Error::ConnectProxyFailed(said), Some(proxy)) => {
             let said = cut(said);
-            format!("{proxy} leads not to {server}: {said}; check what it allows, and whom")
+            format!("{proxy} does not reach {server}: {said}; check what it allows, and whom")
         }
         (error, Some(proxy)) if is_unreached(error) => {
             let said = with_sources(error);

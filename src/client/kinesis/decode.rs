@@ -56,7 +56,8 @@ pub(crate) fn shard_iterator(body: &[u8]) -> Result<Token, Malformed> {
 
 /// The range between two hash keys.
 pub(crate) fn hash_keys(start: &str, end: &str) -> Result<HashKeyRange, Malformed> {
-    let key = |text: &str| text.parse().map_err(|_| Malformed::new("a hash key that is no number"));
+    let key =
+        |text: &str| text.parse().map_err(|_| Malformed::new("a hash key that is not a number"));
     Ok(HashKeyRange { start: key(start)?, end: key(end)? })
 }
 
@@ -234,12 +235,12 @@ fn make_room(builder: &mut RecordsBuilder, first: &RawRecord<'_>, length: usize)
 
 fn push(builder: &mut RecordsBuilder, record: &RawRecord<'_>) -> Result<(), &'static str> {
     if !is_sequence_number(&record.sequence_number) {
-        return Err("a record whose sequence number is none");
+        return Err("a record with an invalid sequence number");
     }
     let arena = builder.data_mut();
     let from = arena.len();
     let decoded = STANDARD.decode_append(&record.data.0, arena);
-    decoded.map_err(|_| "a record whose data is no base64")?;
+    decoded.map_err(|_| "a record whose data is not base64")?;
     let data = from..arena.len();
     let arrival = match record.approximate_arrival_timestamp {
         Number::Is(seconds) => Arrival::of_seconds(seconds),

@@ -28,7 +28,7 @@ pub(crate) enum Number {
 pub(crate) fn is_odd(field: &str) {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     if !IS_SAID.swap(true, Ordering::Relaxed) {
-        log::debug!("{field} of an answer is of another form, and counts as unknown");
+        log::debug!("{field} of an answer has an unknown form, and is ignored");
     }
 }
 

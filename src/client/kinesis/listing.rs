@@ -135,7 +135,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 fn shard(from: rusoto::Shard) -> Result<Shard, Malformed> {
     let number = |text: &str| {
-        SequenceNumber::new(text).map_err(|_| Malformed::new("a shard's sequence number is none"))
+        SequenceNumber::new(text)
+            .map_err(|_| Malformed::new("a shard with an invalid sequence number"))
     };
     let range = from.hash_key_range;
     let hash_keys = hash_keys(&range.starting_hash_key, &range.ending_hash_key)?;

@@ -42,7 +42,7 @@ fn advice(operation: &str, name: &str) -> Option<String> {
              number of shards"
         }
         "InvalidArgument" if operation == "GetShardIterator" => {
-            "check the sequence number or timestamp that reading starts at"
+            "check the sequence number or timestamp where reading starts"
         }
         name if name.starts_with("AccessDenied") => {
             return Some(format!("the credentials need kinesis:{operation} on the stream"));

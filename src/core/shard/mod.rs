@@ -318,7 +318,7 @@ impl Poller {
             self.doubts.open(Doubt::End);
         } else if self.doubts.settle() {
             self.warn(
-                "an answer had no next shard iterator, as if the shard had ended, but the shard continues: check what answers",
+                "an answer had no next shard iterator, as if the shard had ended, but the shard continues: check the server",
             );
         }
         self.token = next.map(|token| (token, now));
@@ -389,7 +389,7 @@ impl Poller {
     fn read_on(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
         if self.doubts.is_strange(now) {
             self.warn(
-                "answers have no next shard iterator, as if the shard had ended, which no listing shows; it is read on",
+                "answers have no next shard iterator, as if the shard had ended, but no listing shows its end; reading continues",
             );
         }
         let wait = self.doubts.wait(now, rng);
@@ -518,8 +518,8 @@ impl Poller {
             (None, None) => self.foreign(now, wanted),
             (None, Some(time)) if self.may_be_ahead(time) => {
                 self.warn(&format!(
-                    "the service refused to begin at {wanted}, so that its clock is behind; reading begins at what \
-                     arrives from now on: check this machine's clock"
+                    "the service refused to start at {wanted}, so its clock is behind; reading starts at the next \
+                     record that arrives: check this machine's clock"
                 ));
                 self.cursor = Cursor::Fresh(IteratorType::Latest);
                 self.is_ahead = true;

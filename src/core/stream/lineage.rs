@@ -329,7 +329,7 @@ impl Lineage {
                 let is_late = |id: &Arc<str>| self.tree.get(id).is_some_and(|it| it.holds_up());
                 if let Some(late) = node.parents.iter().find(|parent| is_late(parent)) {
                     log::warn!(
-                        "stream {:?}: {late:?} is listed only now, after its child {id:?} was begun: \
+                        "stream {:?}: {late:?} is listed only now, after its child {id:?} was started: \
                          it is read, but out of order",
                         self.plan.stream,
                     );

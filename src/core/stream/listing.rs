@@ -103,10 +103,10 @@ impl Listing {
                     (self.refusals, self.restarts) = (0, 0);
                     return Next::Page(Some(name));
                 }
-                Paged::Next(_) => endless("it goes on for too long".into()),
-                Paged::Endless { pages, shards } => {
-                    endless(format!("{pages} pages with {shards} different shards name another"))
-                }
+                Paged::Next(_) => endless("it continues for too long".into()),
+                Paged::Endless { pages, shards } => endless(format!(
+                    "after {pages} pages with {shards} different shards comes another"
+                )),
             },
             Err(error) if error.class() == ErrorClass::InUse => return Next::Describe,
             Err(error) => error,
@@ -126,7 +126,7 @@ impl Listing {
         self.failed(
             now,
             rng,
-            endless("the names of its pages are refused".into()).with_source(error),
+            endless("the tokens of its pages are refused".into()).with_source(error),
         )
     }
 
@@ -166,7 +166,7 @@ impl Listing {
         }
         if let Some(Tally { lasted, .. }) = self.outage.recovered(now, &self.stream) {
             let lasted = spoken(lasted);
-            log::warn!("stream {:?}: is listed again, after {lasted}", self.stream);
+            log::warn!("stream {:?}: listings recovered after {lasted}", self.stream);
         }
         self.retry.succeeded(now);
         (self.since, self.refusals, self.restarts, self.empties) = (None, 0, 0, 0);
@@ -193,7 +193,7 @@ impl Listing {
         let patience = self.limit.unwrap_or(HOLE_PATIENCE).min(HOLE_PATIENCE);
         if !holes.is_failing() {
             log::warn!(
-                "stream {:?}: the listing shows open shards for a part of the hash keys only; \
+                "stream {:?}: the listing shows open shards for only a part of the hash keys; \
                  listing again for up to {patience:?}",
                 self.stream,
             );
@@ -263,7 +263,7 @@ impl Listing {
 }
 
 fn endless(why: String) -> ClientError {
-    let message = format!("the listing came to no end: {why}");
+    let message = format!("the listing did not end: {why}");
     ClientError::new(ErrorClass::Transient, "ListShards", message)
 }
 

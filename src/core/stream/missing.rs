@@ -198,18 +198,18 @@ impl GivenUp {
         tell(&self.childless, "no listing shows the children");
         tell(
             &self.open,
-            "it was read to an end, but every listing shows it open and without children; it is looked at \
+            "it was read to an end, but every listing shows it open and without children; it is checked \
              now and then",
         );
         tell(
             &self.aged_out,
-            "announced as a child, it is not listed: it has left the stream unread",
+            "it was announced as a child, but is not listed: it has left the stream unread",
         );
         tell(&self.parents, "no listing shows it; its children do not wait for it any more");
         if self.has_hole {
             log::warn!(
                 "stream {stream:?}: no listing shows open shards for all hash keys, so a part of them is not \
-                 read; it is listed again now and then"
+                 read; the stream is listed again now and then"
             );
         }
     }

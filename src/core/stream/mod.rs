@@ -180,7 +180,7 @@ impl Coordinator {
                 self.load_retry.succeeded(turn.now);
                 if let Some(tally) = self.load_outage.over(turn.now) {
                     log::warn!(
-                        "stream {:?}: the positions were read, after {tally}",
+                        "stream {:?}: the positions were read after {tally}",
                         self.plan.stream
                     );
                 }

@@ -115,7 +115,7 @@ impl Writes {
         // Everything that had failed is stored: what failed meanwhile begins to wait only now.
         self.retry.succeeded(now);
         if let Some(tally) = self.outage.over(now) {
-            log::warn!("stream {:?}: positions stored, after {tally}", self.stream);
+            log::warn!("stream {:?}: positions are stored again after {tally}", self.stream);
         }
         match missed {
             Some((shard, error)) => self.unstored(now, rng, shard, error).map(|()| false),

@@ -9,7 +9,7 @@ use crate::error::store::StoreError;
 pub enum ImportError {
     /// The text is not JSON, or not of the form that [`export_positions`](crate::export_positions)
     /// shows.
-    #[error("line {line}, column {column} of the exported positions")]
+    #[error("the exported positions are wrong at line {line}, column {column}")]
     #[non_exhaustive]
     Format {
         /// The line, from 1 on.
@@ -20,14 +20,14 @@ pub enum ImportError {
         source: BoxError,
     },
     /// The text has a version that this version of the library does not know.
-    #[error("the exported positions have version {found}, and only version 1 is known")]
+    #[error("the exported positions have version {found}, but only version 1 is known")]
     #[non_exhaustive]
     Version {
         /// The version of the text.
         found: u64,
     },
     /// A shard's entry is not one position.
-    #[error("shard {shard:?} of the exported positions, {field:?}")]
+    #[error("the exported positions are wrong at shard {shard:?}, {field:?}")]
     #[non_exhaustive]
     Position {
         /// The shard.
@@ -38,7 +38,7 @@ pub enum ImportError {
         source: BoxError,
     },
     /// The store could not be written.
-    #[error("storing the imported positions")]
+    #[error("could not store the imported positions")]
     #[non_exhaustive]
     Store {
         /// What the store said.

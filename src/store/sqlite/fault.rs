@@ -33,7 +33,7 @@ pub(super) enum Fault {
 
 /// The key of a kind of position that this version does not know.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no position of a kind that is known")]
+#[error("{0:?} is not a known kind of position")]
 pub(super) struct LaterKey(String);
 
 impl LaterKey {
@@ -68,7 +68,7 @@ impl Fault {
             ))),
             Self::ReadOnly => fatal(READ_ONLY),
             Self::NoLog => fatal(
-                "SQLite can keep no write-ahead log here: choose a directory on a disk of this machine",
+                "SQLite cannot keep a write-ahead log here: choose a directory on a disk of this machine",
             ),
             Self::Foreign => {
                 fatal("the file is a database of another program: choose another path")
@@ -102,14 +102,14 @@ fn classify(
     };
     let answer = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => retry(&format!(
-            "another connection has kept the file locked for {busy_timeout:?}: end what holds it"
+            "another connection has kept the file locked for {busy_timeout:?}: end its process"
         )),
         Some(ErrorCode::DiskFull) => retry(FULL),
         Some(ErrorCode::SystemIoFailure) if has_no_room(&error) => retry(FULL),
         Some(ErrorCode::SystemIoFailure) => {
-            retry("the file could not be read or written: look at the disk")
+            retry("the file could not be read or written: check the disk")
         }
-        Some(ErrorCode::FileLockingProtocolFailed) => retry("the file's lock was not to be had"),
+        Some(ErrorCode::FileLockingProtocolFailed) => retry("the file could not be locked"),
         Some(ErrorCode::OutOfMemory) => retry("there is no memory left"),
         Some(ErrorCode::DatabaseCorrupt) => fatal(DAMAGED),
         None if later => fatal(
@@ -119,7 +119,7 @@ fn classify(
         None if unreadable => fatal(DAMAGED),
         Some(ErrorCode::ReadOnly) => fatal(READ_ONLY),
         Some(ErrorCode::NotADatabase) => {
-            fatal("the file is no SQLite database: choose another path, or delete it")
+            fatal("the file is not an SQLite database: choose another path, or delete it")
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => fatal(
             "the file cannot be opened: it must be a file, in a directory that this process may write",

@@ -285,7 +285,7 @@ fn what_is_no_database_is_fatal_and_stays_as_it_was() {
     let text = "This is not a database. ".repeat(1_000);
     fs::write(directory.file(), &text).unwrap();
     let error = SqliteStore::open(directory.file(), "billing").unwrap_err();
-    assert_told(&error, StoreErrorKind::Fatal, &directory.file(), "no SQLite database");
+    assert_told(&error, StoreErrorKind::Fatal, &directory.file(), "not an SQLite database");
     assert_eq!(fs::read_to_string(directory.file()).unwrap(), text);
 
     let error = SqliteStore::open(&directory.0, "billing").unwrap_err();
