@@ -1,4 +1,4 @@
-//! The settings that decisions are made by: plain values, without anybody to call.
+//! The settings of the core: plain values, without callbacks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub enum OnGap {
     Latest,
 }
 
-/// What the user asked for.
+/// The choices of the user.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) stream: String,
@@ -54,7 +54,7 @@ pub(crate) struct ShardSettings {
     pub(crate) fail_on_trim: bool,
 }
 
-/// How often positions are stored: after so many batches, or so long after the first of them.
+/// How often positions are stored: after a number of batches, or a time after the first of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoreEvery {
     pub(crate) batches: u32,

@@ -1,4 +1,4 @@
-//! Which shards may be read now, and from what position.
+//! The shards that may be read now, and their starting positions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::shard::{ChildShard, HashKeyRange, Shard};
 
-/// A shard that was read, and that so many listings in a row have not shown, will not come back.
+/// A shard that was read, and is missing from this many listings in a row, will not come back.
 const FORGOTTEN_AFTER: u64 = 3;
 
-/// What is known of a stream's shards, and how far they are read.
+/// The known shards of a stream, and how far they are read.
 #[derive(Debug)]
 pub(crate) struct Lineage {
     plan: Plan,
@@ -26,9 +26,9 @@ pub(crate) struct Lineage {
     stored: BTreeMap<String, Position>,
     tree: Tree,
     missing: Missing,
-    /// Shards that are over and were not listed any more: not to be read again, should a listing show them.
+    /// Shards that have ended and have left the listing: not read again if a later listing shows them.
     forgotten: BTreeSet<Arc<str>>,
-    /// What nothing holds up, and has not been started.
+    /// Shards that wait for no parent, and have not been started.
     free: BTreeSet<Arc<str>>,
     waiting: BTreeSet<Arc<str>>,
     reading: usize,
@@ -39,12 +39,12 @@ pub(crate) struct Lineage {
     begun: u64,
     /// Whether the open shards of the last one hold all hash keys.
     is_whole: bool,
-    /// A shard was not there any more when so many listings had begun: until a later one it may be that none is.
+    /// A shard was missing when this many listings had begun: until a later one the whole stream may be missing.
     doubt: Option<u64>,
     news: WaitingNews,
 }
 
-/// Who waits for parents, and who does not any more, since this was last asked.
+/// The shards that wait for parents, and those that stopped waiting, since the last call.
 #[derive(Debug, Default)]
 pub(crate) struct WaitingNews {
     pub(crate) begun: Vec<String>,
@@ -76,8 +76,8 @@ impl Lineage {
         self.begun += 1;
     }
 
-    /// Takes a complete listing, which adds to what was known. It is an error if a shard is another one
-    /// than before: the stream was deleted and created again.
+    /// Adds a complete listing. It is an error if a shard is not the same as before: then the stream was deleted and
+    /// created again.
     pub(crate) fn listed(&mut self, now: Duration, shards: Vec<Shard>) -> Result<(), Error> {
         self.listings += 1;
         let is_done =
@@ -106,7 +106,7 @@ impl Lineage {
         if self.listings == 1 { self.check_choice() } else { Ok(()) }
     }
 
-    /// The shards that may start, each told once.
+    /// The shards that may start; each is returned once.
     pub(crate) fn ready(&mut self, now: Duration) -> Result<Vec<Start>, Error> {
         let mut starts = Vec::new();
         while self.doubt.is_none() {
@@ -135,21 +135,21 @@ impl Lineage {
         self.done(now, id, State::Read, children);
     }
 
-    /// A shard is not there any more. Its children start when a listing has shown that the stream is still
-    /// the same.
+    /// A shard does not exist any more. Its children start when a listing has shown that the stream is still the same.
     pub(crate) fn vanished(&mut self, now: Duration, id: &str) {
         self.doubt = Some(self.begun);
         self.ended(now, id, &[]);
     }
 
-    /// What the last listing proves of a shard: that it was closed, by its ending number or its children, or that it
-    /// is gone, by everything but this shard. A listing that lacks a part of the hash keys may lack the shard as well.
+    /// What the last listing proves about a shard: its ending number or its children prove that it was closed; a
+    /// listing with everything but this shard proves that it is gone. A listing that lacks a part of the hash keys may
+    /// lack the shard as well.
     pub(crate) fn proof(&self, id: &str) -> Proof {
         let Some(node) = self.tree.get(id) else { return Proof::Open };
         if node.listing != self.listings && self.is_whole {
             return Proof::Gone;
         }
-        // Children that an earlier listing showed may be those of a stream that had the name before.
+        // Children from an earlier listing may belong to an earlier stream with the same name.
         let is_listed = |child: &Arc<str>| {
             self.tree.get(child).is_some_and(|child| child.listing == self.listings)
         };
@@ -157,8 +157,8 @@ impl Lineage {
         if node.shard.is_closed() || has_children { Proof::Closed } else { Proof::Open }
     }
 
-    /// Whether the stream must be listed at once: some shard is not known yet that must be there, or it is in doubt
-    /// which are.
+    /// Whether the stream must be listed at once: a shard that must exist is not known yet, or the set of shards is in
+    /// doubt.
     pub(crate) fn must_list(&self) -> bool {
         self.doubt.is_some() || self.missing.is_urgent()
     }
@@ -168,7 +168,7 @@ impl Lineage {
         if self.doubt.is_some() { Some(Look::Soon) } else { self.missing.look() }
     }
 
-    /// What no listing has shown for so long is not waited for any more.
+    /// Stops waiting for shards that no listing has shown for too long.
     pub(crate) fn give_up(&mut self, now: Duration) {
         let mut missing = std::mem::take(&mut self.missing);
         let is_gone = |sought: &Sought| self.is_whole && sought.begun < self.begun;
@@ -190,7 +190,7 @@ impl Lineage {
         with_parents.collect()
     }
 
-    /// Who waits, and who does not any more, since this was last asked.
+    /// The shards that wait, and those that stopped waiting, since the last call.
     pub(crate) fn take_news(&mut self) -> WaitingNews {
         std::mem::take(&mut self.news)
     }
@@ -201,7 +201,7 @@ impl Lineage {
         is_quiet && self.missing.is_nothing()
     }
 
-    /// The ids of those that were not known.
+    /// The ids of the shards that were not known.
     fn take_in(&mut self, shards: Vec<Shard>) -> Result<Vec<Arc<str>>, Error> {
         let (mut born, mut touched) = (Vec::new(), BTreeSet::new());
         for shard in shards {
@@ -239,7 +239,7 @@ impl Lineage {
         Ok(born)
     }
 
-    /// Marks what was there when the consumer began: the first listing, and the ancestors that it lacked.
+    /// Marks the shards that existed when the consumer began: the first listing, and the ancestors that it lacked.
     fn mark_first(&mut self, born: &[Arc<str>]) {
         let is_first = |id: &Arc<str>| {
             let mut children = self.tree.children(id).iter();
@@ -255,7 +255,7 @@ impl Lineage {
         }
     }
 
-    /// Marks the chosen shards and their descendants: those that were not marked before.
+    /// Marks the chosen shards and their descendants. Returns those that were not marked before.
     fn mark_wanted(&mut self, born: &[Arc<str>]) -> Vec<Arc<str>> {
         let is_wanted = |id: &Arc<str>| match &self.plan.chosen {
             None => true,
@@ -280,15 +280,15 @@ impl Lineage {
         wanted
     }
 
-    /// Parents that are not listed have left the stream, mostly. But a listing that begins with their children, or
-    /// that is torn, may lack them: then those wait for a while.
+    /// Parents that are not listed have usually left the stream. But a listing that begins with their children, or that
+    /// is incomplete, may lack them: then the children wait for a while.
     fn await_parents(&mut self, now: Duration, born: &[Arc<str>]) {
         let listings = self.listings;
         let is_listed = |id: &Arc<str>| self.tree.get(id).is_some_and(|it| it.listing == listings);
         let is_complete = self.is_whole && !self.barren.iter().any(is_listed);
         for id in born {
             let Some(node) = self.tree.get(id).filter(|node| node.is_waiting()) else { continue };
-            // It was begun after them, or what they hold is not asked for. A position of another stream says nothing.
+            // It was started after them, or their records are not wanted. A position of another stream says nothing.
             let stored = self.stored.get(&**id).filter(|at| misfit(&node.shard, at).is_none());
             let is_begun = stored.is_some() || node.fresh == IteratorType::Latest;
             for parent in &node.parents {
@@ -312,7 +312,7 @@ impl Lineage {
         self.stored.get(id).is_some_and(|position| !position.is_end())
     }
 
-    /// Counts who holds up these shards, and the children of those that are new.
+    /// Counts the parents that these shards wait for, also for the children of the new ones.
     fn count_parents(&mut self, born: &[Arc<str>], wanted: &[Arc<str>]) {
         let mut changed: BTreeSet<Arc<str>> = wanted.iter().cloned().collect();
         for id in born.iter().chain(wanted) {
@@ -345,8 +345,7 @@ impl Lineage {
         }
     }
 
-    /// Shards that were read, and are not listed any more, are forgotten: but not at once, as a listing may lack
-    /// them.
+    /// Forgets shards that were read and are not listed any more; not at once, because a listing may lack them.
     fn forget(&mut self) {
         let (listings, missing, forgotten) = (self.listings, &self.missing, &mut self.forgotten);
         self.tree.forget(|id, node| {
@@ -362,7 +361,7 @@ impl Lineage {
         self.barren.retain(|id| tree.get(id).is_some());
     }
 
-    /// A shard is over, for whatever reason.
+    /// A shard has ended, for any reason.
     fn done(&mut self, now: Duration, id: &str, state: State, children: &[ChildShard]) {
         let Some(node) = self.tree.get_mut(id).filter(|node| !node.state.is_done()) else { return };
         node.state = state;
@@ -379,7 +378,7 @@ impl Lineage {
         }
     }
 
-    /// One parent less holds up its children.
+    /// Its children wait for one parent less.
     fn release_children(&mut self, id: &str) {
         for child in self.tree.children(id).to_vec() {
             let Some(node) = self.tree.get_mut(&child).filter(|node| node.is_waiting()) else {
@@ -400,7 +399,7 @@ impl Lineage {
             }
         }
         use IteratorType::{AfterSequenceNumber, AtSequenceNumber};
-        // Those that have a position, or come from one that has, do not start there.
+        // Shards that have a position, or an ancestor with one, do not start there.
         let fresh = self.waiting.iter().filter(|id| {
             let node = self.tree.get(id).filter(|_| !self.stored.contains_key(&***id));
             node.is_some_and(|node| {
@@ -422,7 +421,7 @@ impl Lineage {
         let Some(stored) = self.stored.get(id) else {
             let was_read =
                 |id: &Arc<str>| self.tree.get(id).is_some_and(|parent| parent.state == State::Read);
-            // Its parent was read: it holds the sequel, even if it is as old as the first listing.
+            // Its parent was read: it holds the records after that, even if it is as old as the first listing.
             let is_sequel = node.fresh == IteratorType::Latest && node.parents.iter().any(was_read);
             let at = if is_sequel { IteratorType::TrimHorizon } else { node.fresh.clone() };
             let skipped = at == IteratorType::Latest && shard.is_closed();
@@ -435,7 +434,7 @@ impl Lineage {
         }
         let at = match stored {
             Position::End { .. } if shard.is_closed() => return Ok(None),
-            // Of another stream, or ahead of the listing: reading from there tells which.
+            // The position is of another stream, or ahead of the listing: reading from there shows which.
             Position::End { sequence } if sequence > shard.starting_sequence_number() => {
                 StartAt::Reopened(Position::after(sequence.clone()))
             }
