@@ -109,7 +109,7 @@ impl<K: PartialEq> Outage<K> {
         Some(Tally { lasted: now.saturating_sub(since), shards })
     }
 
-    /// Time has passed. Returns how many shards fail, if that differs much from the number that was logged.
+    /// Time has passed. Returns how many shards fail, if that is at least twice the number that was logged.
     pub(crate) fn spread(&mut self, now: Duration) -> Option<Tally> {
         let is_due = now.saturating_sub(self.told_at) >= COUNT_AFTER;
         if !is_due || self.failing < self.told.max(1) * 2 {

@@ -1,4 +1,4 @@
-//! What the log says of a run and of its shards: few lines, however many shards there are.
+//! Logs a run and its shards: few lines for any number of shards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::model::position::IteratorType;
 use crate::model::shard::ChildShard;
 use crate::model::time;
 
-/// How many shards are named that start, or end, in one go.
+/// How many shards that start, or end, together are named.
 const NAMED: u32 = 20;
-/// Ends within this time of each other come in one go.
+/// Ends within this time of each other count as one group.
 const IN_ONE_GO: Duration = Duration::from_secs(10);
 
-/// Of one stream, for all threads of the run.
+/// The log of one stream, for all threads of the run.
 pub(crate) struct Journal {
     stream: Arc<str>,
     /// Never held while something is logged: a logger is not ours.
@@ -64,7 +64,7 @@ impl Journal {
             let (shard, at) = (start.shard.id(), place_of(&start.at));
             log::log!(level, "stream {stream:?}, shard {shard:?}: starts {at}");
         }
-        // Those of a split come by twos: they are counted later.
+        // The children of a split come in pairs: they are counted later.
         let more = (starts.len() > NAMED as usize).then(|| self.said.lock().starts.rest());
         self.more_start(more.flatten());
         if !std::mem::replace(&mut self.said.lock().has_started, true) {
@@ -102,11 +102,11 @@ impl Journal {
     /// The thread of a shard ends: it does not fail any more.
     pub(crate) fn leaves(&self, now: Duration, shard: &str) {
         let mut said = self.said.lock();
-        // That is no recovery, of which somebody should know.
+        // That is no recovery, so nothing is logged.
         let _ = (said.reads.recovered(now, shard), said.writes.recovered(now, shard));
     }
 
-    /// What a shard's poller has to say.
+    /// A report of a shard's poller.
     pub(crate) fn told(&self, now: Duration, shard: &str, trouble: Trouble) {
         let stream = &self.stream;
         match trouble {
@@ -152,7 +152,7 @@ impl Journal {
         self.more_end(ends);
     }
 
-    /// The run is over.
+    /// The run has ended.
     pub(crate) fn ends(&self, result: Result<(), &Error>, is_stopped: bool) {
         let stream = &self.stream;
         let (starts, ends) = {
@@ -196,7 +196,7 @@ fn place_of(start: &StartAt) -> String {
     }
 }
 
-/// What has become of a shard, if the service told.
+/// The children of a shard, if the service names them.
 fn heirs(shard: &str, children: &[ChildShard]) -> String {
     let ids: Vec<_> = children.iter().map(|child| format!("{:?}", child.id)).collect();
     let others = children.iter().flat_map(|child| &child.parents).filter(|id| *id != shard);

@@ -1,4 +1,4 @@
-//! What one shard's thread does next.
+//! Decides what one shard's thread does next.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,12 +28,12 @@ use crate::record::answer::Answer;
 
 /// Amazon's tokens live five minutes; older than this they are replaced before use.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(270);
-/// The server's clock is told in whole seconds, and may be told after the token was made.
+/// The server sends its clock in whole seconds, and perhaps after it made the token.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
-/// No clock is further ahead of the service's than this.
+/// No clock is ahead of the service's by more than this.
 const MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads one shard: asked with the outcome of its last step, it says the next one.
+/// Reads one shard: it takes the outcome of its last step, and returns the next step.
 #[derive(Debug)]
 pub(crate) struct Poller {
     stream: Arc<str>,
@@ -46,26 +46,26 @@ pub(crate) struct Poller {
     /// The record that the first answer after a resumption must start with.
     expected: Option<SequenceNumber>,
     caught_up: CaughtUp,
-    /// The service's clock at the last answer, if it told it, and this machine's when a place was refused.
+    /// The service's clock at the last answer, if the answer has it, and this machine's when a place was refused.
     service: Option<SystemTime>,
     wall: Option<SystemTime>,
     /// Whether the service refused a time as later than its own.
     is_ahead: bool,
     doubts: Doubts,
-    /// What the answer that comes next spans, where user records have taken the place of its own.
+    /// The span of the next answer, if user records have replaced its own.
     span: Option<Span>,
-    /// What must be stored before the next call.
+    /// The position that must be stored before the next call.
     to_store: Option<Position>,
-    /// Whether that overwrites a position which is of no use.
+    /// Whether that overwrites an unusable position.
     reset: bool,
     /// Whether the store's position was not confirmed by an answer yet.
     unconfirmed: bool,
-    /// What is missing before the next batch.
+    /// The gap before the next batch.
     gap: Option<Gap>,
-    /// The same until it was asked for.
+    /// The same, until the shell has taken it.
     news: Option<Gap>,
     limit: u32,
-    /// Whether the last answer said that there is more to read.
+    /// Whether the last answer said that more records wait.
     is_behind: bool,
     /// How long the first read waits, so that shards do not all begin at once.
     delay: Duration,
@@ -73,19 +73,19 @@ pub(crate) struct Poller {
     last: Call,
     retry: Retry,
     store_retry: Retry,
-    /// Why the last token, or the last wish for one, was of no use: its stream, or shard, was not found.
+    /// The failure of the last token, or of the last request for one: its stream, or shard, was not found.
     missing: Option<ClientError>,
     /// How often in a row a fresh token was refused.
     refused: u32,
     /// Whether a failure was reported, so that the recovery is too.
     warned: bool,
-    /// What is to be said of that until it was asked for.
+    /// The report of that, until the shell has taken it.
     trouble: Option<Trouble>,
     /// Whether the end was sent last.
     ended: Option<Ending>,
 }
 
-/// What the last step was, for those outcomes that do not tell.
+/// The last step, for outcomes that do not name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     GetIterator,
@@ -180,12 +180,12 @@ impl Poller {
         }
     }
 
-    /// A gap that was passed over since this was last asked.
+    /// A gap that was skipped since the last call.
     pub(crate) fn take_news(&mut self) -> Option<Gap> {
         self.news.take()
     }
 
-    /// A failure, or a recovery, since this was last asked.
+    /// A failure, or a recovery, since the last call.
     pub(crate) fn take_trouble(&mut self) -> Option<Trouble> {
         self.trouble.take()
     }
@@ -202,14 +202,13 @@ impl Poller {
         &self.shard
     }
 
-    /// The records of the answer that comes next, before user records take their place: some of those may be left
-    /// out, which were read all the same.
+    /// The records of the next answer, before user records replace them: user records that are left out were read too.
     #[cfg(feature = "kpl")]
     pub(crate) fn spans(&mut self, records: &Records) {
         self.span = Span::of(records);
     }
 
-    /// The call that was asked for begins only now.
+    /// The requested call begins only now.
     pub(crate) fn calls(&mut self, now: Duration) {
         self.called = now;
     }
@@ -223,7 +222,7 @@ impl Poller {
         if let Some(to) = &self.to_store {
             return Step::Store { to: to.clone(), reset: self.reset };
         }
-        // What arrives from now on is the latest, not what arrives after the delay.
+        // `Latest` means the records that arrive from now on, not only those after the delay.
         if !self.delay.is_zero() && !self.cursor.is_latest() {
             return Step::Wait(std::mem::take(&mut self.delay));
         }
@@ -231,8 +230,8 @@ impl Poller {
             Some((token, made)) if now.saturating_sub(*made) < TOKEN_LIFE => {
                 self.last = Call::GetRecords;
                 self.called = now;
-                // The record resumed at is not new: with a limit of one nothing else would come. But two may be too
-                // much for one answer.
+                // The first record after a resumption is not new: with a limit of one no other would come. But two may
+                // be too much for one answer.
                 let resumes = self.expected.is_some() && !self.retry.is_failing();
                 let limit = self.limit.max(if resumes { 2 } else { 1 });
                 Step::GetRecords { token: token.clone(), limit }
@@ -264,8 +263,8 @@ impl Poller {
         // A shard that stays silent, then restarts, must not start at a new `Latest`; nor must a
         // token that expires before the first record.
         if self.cursor.is_latest() {
-            // A service that looks at signatures is no further from this machine's clock. One that was seen to be may
-            // be as far as any: what is stored lies in its future then, and is overwritten.
+            // A service that checks signatures differs no more from this machine's clock. A service with a larger known
+            // difference may differ by any time: the stored time is in its future then, and is overwritten.
             let skew = if self.is_ahead { MAX_AHEAD } else { MAX_SKEW };
             self.reset |= self.is_ahead;
             let (time, doubt) =
@@ -275,8 +274,8 @@ impl Poller {
             self.to_store = Some(Position::From(time));
         }
         match self.missing.take() {
-            // The shard is there again, and no number can tell whether it is the same: another stream may have taken
-            // the place of the one that was read, perhaps with other shards. A listing tells.
+            // The shard exists again, and no number shows whether it is the same: another stream may have replaced the
+            // one that was read, perhaps with other shards. A listing shows it.
             Some(error) if self.cursor.sequence().is_none() => {
                 self.doubts.open(Doubt::Replaced(error));
                 Step::Confirm
@@ -289,13 +288,13 @@ impl Poller {
         self.recovered(now);
         self.unconfirmed = false;
         self.limit = self.limit.saturating_mul(2).min(self.settings.limit);
-        // User records that are left out were there all the same.
+        // User records that are left out were read too.
         let is_caught_up = answer.is_caught_up() && self.span.is_none();
         let Answer { mut records, next, behind_latest, children, server_time } = answer;
         self.is_behind = behind_latest.is_some_and(|behind| !behind.is_zero());
         self.service = server_time;
         let span = self.span.take().or_else(|| Span::of(&records));
-        // One that is behind, does not say, or lacks the record that it was to begin with may be followed by more.
+        // After an answer that is behind, does not say so, or lacks its expected first record, more may follow.
         let lacks = self.expected.is_some() && span.is_none();
         let is_at_tip = behind_latest == Some(Duration::ZERO) && !lacks;
         let has_ended = next.is_none() && self.doubts.is_end(!children.is_empty(), is_at_tip);
@@ -339,7 +338,7 @@ impl Poller {
         }
     }
 
-    /// Asks for a proof of what was claimed, unless the shard is known to be closed: then it is read once more.
+    /// Requests a proof of the claim, unless the shard is known to be closed: then it is read once more.
     fn ask(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
         if !self.doubts.is_closed() {
             return Step::Confirm;
@@ -351,7 +350,7 @@ impl Poller {
     fn confirmed(&mut self, now: Duration, rng: &mut fastrand::Rng, proof: Proof) -> Step {
         let Some(doubt) = self.doubts.take() else { return self.call(now) };
         match (doubt, proof) {
-            // It may have been closed after it was read: one more answer, made since, tells the end.
+            // It may have been closed after it was read: one more answer from now on shows the end.
             (Doubt::End, Proof::Closed | Proof::Gone) => {
                 self.doubts.close();
                 self.call(now)
@@ -369,9 +368,9 @@ impl Poller {
                 self.last = Call::GetIterator;
                 self.again(now, rng, error)
             }
-            // The listing would have failed if the stream were another.
+            // The listing would have failed if another stream had replaced this one.
             (Doubt::Replaced(_), Proof::Closed | Proof::Gone | Proof::Open) => self.call(now),
-            // That there is no listing says nothing about the shard.
+            // A missing listing says nothing about the shard.
             (Doubt::Vanished(_), Proof::Unknown) => Step::Wait(self.doubts.wait(now, rng)),
             (Doubt::Replaced(error), Proof::Unknown) => {
                 self.missing = Some(error);
@@ -385,7 +384,7 @@ impl Poller {
         log::warn!("stream {:?}, shard {:?}: {what}", self.stream, self.shard.id());
     }
 
-    /// An end was claimed and not proved: the shard is read on after its last record.
+    /// An end was claimed and not proved: reading continues after the last record.
     fn read_on(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
         if self.doubts.is_strange(now) {
             self.warn(
@@ -396,7 +395,7 @@ impl Poller {
         Step::Wait(wait)
     }
 
-    /// Leaves out what was read before, and notices what is missing.
+    /// Leaves out records that were read before, and notices missing ones.
     fn resume(
         &mut self,
         now: Duration,
@@ -404,7 +403,7 @@ impl Poller {
         span: Option<&Span>,
         ends: bool,
     ) -> Result<(), Error> {
-        // Without a record the answer tells nothing, unless it is the last.
+        // Without a record the answer proves nothing, unless it is the last.
         if span.is_none() && !ends {
             return Ok(());
         }
@@ -418,7 +417,7 @@ impl Poller {
         Ok(())
     }
 
-    /// What was wanted has left the stream, and so may have others that were not read.
+    /// The wanted record has left the stream, and unread records may have left too.
     fn trimmed(
         &mut self,
         now: Duration,
@@ -470,7 +469,7 @@ impl Poller {
                 self.missing = Some(error);
                 step
             }
-            // The service made the token: if it does not know it, the stream may be another.
+            // The service made the token: if it does not know it, another stream may have replaced this one.
             (ErrorClass::InvalidArgument, Call::GetRecords) if self.refused == 0 => {
                 self.renew(now, rng, error)
             }
@@ -497,7 +496,7 @@ impl Poller {
         }
     }
 
-    /// The service refused the place where reading is to begin.
+    /// The service refused the place where reading starts.
     fn place_refused(
         &mut self,
         now: Duration,
@@ -512,7 +511,7 @@ impl Poller {
             _ if self.unconfirmed => return self.foreign(now, wanted),
             _ => None,
         };
-        // It was good before, or is a time, which no service refuses for ever: one refusal is not final.
+        // The place was good before, or is a time, which no service refuses for ever: one refusal is not final.
         match (self.retry.refused(now, rng, self.settings.max_outage), time) {
             (Some(wait), _) => self.backs_off(wait, error),
             (None, None) => self.foreign(now, wanted),
@@ -532,14 +531,14 @@ impl Poller {
         }
     }
 
-    /// Whether the time may be later than the service's own, which is all that it refuses of a time: then what comes
-    /// from now on is all of it.
+    /// Whether the time may be later than the service's own, its only reason to refuse a time: then all records from
+    /// that time on arrive from now on.
     fn may_be_ahead(&self, time: SystemTime) -> bool {
         let early = self.wall.and_then(|wall| wall.checked_sub(MAX_AHEAD));
         early.is_none_or(|early| time > early)
     }
 
-    /// A new token, at once; if new tokens are refused too, with a backoff.
+    /// A new token, at once; if new tokens are refused too, with back-off.
     fn renew(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
         self.token = None;
         self.refused += 1;
@@ -593,7 +592,7 @@ impl Poller {
         }
     }
 
-    /// The shard left the stream: nothing of it is left to read, whatever was chosen for positions of no use.
+    /// The shard left the stream: nothing of it is left to read, whatever the setting for unusable positions.
     fn aged_out(&mut self, now: Duration) -> Step {
         let is_strict = self.unconfirmed && self.settings.on_gap == OnGap::Fail;
         if let Some(wanted) = self.cursor.position().filter(|_| is_strict) {
@@ -605,11 +604,11 @@ impl Poller {
         }
     }
 
-    /// The service does not know where the shard is to be resumed.
+    /// The service does not know the position where the shard should resume.
     fn foreign(&mut self, now: Duration, wanted: Position) -> Step {
         let gap = Gap::Foreign { shard: self.shard.id().into(), wanted };
-        // A number that was read in this run belongs to a stream that is no more: the one in its place may
-        // have other shards, which a new start lists.
+        // A number that was read in this run belongs to a deleted stream: its replacement may have other shards, which
+        // a new start lists.
         let on_gap = if self.unconfirmed { self.settings.on_gap } else { OnGap::Fail };
         let at = match on_gap {
             OnGap::Earliest => IteratorType::TrimHorizon,
@@ -624,12 +623,12 @@ impl Poller {
         self.call(now)
     }
 
-    /// The store's position is of no use: it is overwritten before anything is read.
+    /// The store's position is unusable: it is overwritten before anything is read.
     fn overwrite(&mut self) {
         self.reset = true;
         self.to_store = match &self.cursor {
             Cursor::Fresh(IteratorType::Latest) => None,
-            // Everything: a store knows times, and no record is older than this one.
+            // Everything: no record is older than this time, which a store can hold.
             Cursor::Fresh(_) => Some(Position::From(UNIX_EPOCH)),
             Cursor::Time(_) | Cursor::After { .. } => self.cursor.position(),
         };

@@ -1,4 +1,4 @@
-//! What a poller asks for, and what comes of it.
+//! The steps that a poller requests, and their outcomes.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ use crate::record::answer::Answer;
 pub(crate) enum Outcome {
     /// Of `Wait`, and at the start.
     Waited,
-    /// Of `GetIterator`, with this machine's clock when it came.
+    /// Of `GetIterator`, with this machine's clock at its arrival.
     Iterator(Result<ShardIterator, ClientError>, SystemTime),
     /// Of `GetRecords`.
     Records(Result<Answer, ClientError>),
@@ -32,7 +32,7 @@ pub(crate) enum Outcome {
     Confirmed(Proof),
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug)]
 pub(crate) enum Step {
     Wait(Duration),
@@ -46,13 +46,13 @@ pub(crate) enum Step {
         to: Position,
         reset: bool,
     },
-    /// Boxed, as most steps are another, and each stands on the stack of a thread.
+    /// Boxed, since most steps are smaller, and each is on the stack of a thread.
     Deliver(Box<Delivery>),
     /// Ask whether a listing shows that the shard has ended.
     Confirm,
     /// The last batch was sent; the poller is done.
     End(Ending),
-    /// The poller is done, and so is everything.
+    /// The poller is done, and the whole run fails.
     Fail(Error),
 }
 
@@ -60,7 +60,7 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) records: Records,
-    /// What is done when the batch is.
+    /// The position after the batch.
     pub(crate) through: Position,
     pub(crate) behind_latest: Option<Duration>,
     pub(crate) gap: Option<Gap>,
