@@ -1,15 +1,15 @@
-//! Which region is meant.
+//! The region of a client.
 
 use crate::aws::environment::{self, Lookup};
 use crate::aws::partition;
 use crate::aws::profile;
 use crate::error::Error;
 
-/// Asked in this order, as Amazon's newer SDKs do.
+/// Read in this order, like in Amazon's newer SDKs.
 const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// The name of the region: the one that was set, else the environment's, else the profile's.
-/// `fallback` stands in for all three.
+/// `fallback` replaces a missing one.
 ///
 /// # Errors
 /// If there is none, or it cannot be the name of a region.
@@ -53,7 +53,7 @@ pub(crate) fn endpoint(region: &str) -> Result<String, Error> {
 /// Checks that an endpoint of Amazon's is in this region.
 ///
 /// # Errors
-/// If it is in another, whose service refuses what is signed for this one.
+/// If it is in another region, whose service refuses signatures for this one.
 pub(crate) fn check(region: &str, host: &str) -> Result<(), Error> {
     match partition::region_of(host) {
         Some(other) if other != region => Err(invalid(format!(

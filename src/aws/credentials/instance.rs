@@ -27,7 +27,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// # Errors
-    /// If it is not to be asked, or cannot be.
+    /// If it must not be asked, or cannot be asked.
     pub(crate) fn of(lookup: Lookup<'_>) -> Result<Self, String> {
         let is_true = |name| {
             let value = environment::first(lookup, &[name]);
@@ -53,7 +53,7 @@ impl Instance {
         Ok(Self { endpoint: endpoint.trim_end_matches('/').to_owned() })
     }
 
-    /// Two answers: the role, and its keys.
+    /// Makes two calls: for the role, and for its keys.
     pub(crate) async fn keys(&self) -> Result<AwsCredentials, Unavailable> {
         let (metadata, url) = (Metadata::new(), format!("{}{ROLES}", self.endpoint));
         let role = metadata.get(&url, None).await.map_err(refusal)?;
