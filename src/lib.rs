@@ -45,8 +45,8 @@
 //!   it was split or merged from. One reader sees that order, and so do the workers of
 //!   [`Stream::receivers`] and [`Stream::listen_workers`]; several workers on one receiver do not.
 //! - **Bounded memory**: answers, while they are read and while their records are in use, stay within a
-//!   [`Budget`], by default 64 MiB ([`Config::budget`]). Besides, at most a quarter of it is kept as buffers for the
-//!   next answers, and a shard takes at most 256 KiB.
+//!   [`Budget`], by default 64 MiB ([`Config::budget`]). In addition, at most a quarter of it is kept as buffers for
+//!   the next answers, and a shard takes at most 256 KiB.
 //! - **A stop wakes every wait**, and ends a call in progress. [It waits only](#what-a-stop-waits-for) for a handler,
 //!   a call of the [`Store`], a call of a [`Client`] that cannot be interrupted, and connecting, up to 3 s.
 //!   Every thread that reads or handles has a name that begins with `kc-`, and is joined.

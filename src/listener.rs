@@ -102,7 +102,7 @@ impl Drop for Listener {
 }
 
 impl Parting {
-    /// Runs a consumer to its end; what nobody is there to be told of is logged.
+    /// Runs a consumer to its end; logs its outcome if the listener has left.
     pub(crate) fn after(&self, run: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
         // The values are not used after a panic, which continues.
         let ended = catch_unwind(AssertUnwindSafe(run));

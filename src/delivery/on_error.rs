@@ -121,7 +121,7 @@ impl<'a> DeadLetter<'a> {
         &**self.error
     }
 
-    /// How often these records were handed over, not counting larger batches that held them too.
+    /// How often the handler got these records, not counting larger batches that included them.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }

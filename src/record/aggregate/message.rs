@@ -100,7 +100,7 @@ impl Counts {
 }
 
 impl<'a> Aggregate<'a> {
-    /// The data of a record, in which so much was found.
+    /// The data of a record, with its content.
     pub(super) fn new(data: &'a [u8], counts: Counts) -> Option<Self> {
         Some(Self { message: message(data)?, counts })
     }
