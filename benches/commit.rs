@@ -1,4 +1,4 @@
-//! What storing a position costs: `cargo bench --bench commit`, in less than a minute.
+//! The cost of storing a position: `cargo bench --bench commit`, in less than a minute.
 //!
 //! Each thread stores rising positions of a shard of its own, as commits do. A figure is the median of
 //! several rounds; CPU is that of the whole process, in the kernel too.
@@ -17,7 +17,7 @@ const ROUND: Duration = Duration::from_millis(1_200);
 const THREADS: [usize; 2] = [1, 64];
 
 fn main() -> Result<(), BoxError> {
-    // Under target, not in a temporary directory, which may be memory that nothing is flushed to.
+    // Under target, not in a temporary directory, which may be memory without a flush.
     let directory =
         PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("commit-{}", std::process::id()));
     fs::create_dir_all(&directory)?;
@@ -48,7 +48,7 @@ fn main() -> Result<(), BoxError> {
     Ok(fs::remove_dir_all(directory)?)
 }
 
-/// Commits a second, and microseconds of CPU for each where the system tells.
+/// Commits a second, and microseconds of CPU for each, if the system reports it.
 type Figures = (f64, Option<f64>);
 
 fn median(store: &dyn Store, threads: usize) -> Result<Figures, StoreError> {
@@ -92,7 +92,7 @@ fn round(store: &dyn Store, stream: &str, threads: usize) -> Result<Figures, Sto
     })
 }
 
-/// What the process has used, to 10 ms; of Linux only.
+/// The CPU time of the process, to 10 ms; on Linux only.
 fn cpu() -> Option<Duration> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // The name in parentheses may hold spaces. utime and stime are fields 14 and 15, in 1/100 s.

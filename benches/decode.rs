@@ -1,4 +1,4 @@
-//! What decoding an answer costs, against rusoto's decoder of the same text: `cargo bench --bench decode`, in
+//! The cost of decoding an answer, compared with rusoto's decoder of the same text: `cargo bench --bench decode`, in
 //! ten seconds.
 //!
 //! Answers of a megabyte; the least of several rounds in turns, as the machine is shared.
@@ -35,7 +35,7 @@ fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// How many seconds it takes to do this so many times.
+/// How many seconds it takes to decode this [`TIMES`] times.
 fn time(decode: impl Fn() -> Result<usize, BoxError>) -> Result<f64, BoxError> {
     let started = Instant::now();
     for _ in 0..TIMES {

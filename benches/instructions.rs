@@ -1,8 +1,8 @@
 //! A fixed read over the in-memory Kinesis, for `tests/instructions.sh`, which counts its instructions.
 //!
-//! One shard, small records. All is read before the first batch is received, so that threads wait for each
-//! other a few times only, where a count depends on which is faster. With the argument `fill` nothing is
-//! read: what is left of the count without that is the read.
+//! One shard, small records. Everything is read before the first batch is received, so that threads wait for each other
+//! only a few times: each such wait makes the count depend on their speed. With the argument `fill` nothing is read:
+//! the difference of the two counts is the read.
 
 use std::env;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The time stands still, or its digits would count.
+/// The time does not change, or its digits would change the count.
 fn filled(now: SystemTime) -> MemoryKinesis {
     let kinesis = MemoryKinesis::with_manual_clock(now);
     kinesis.create_stream(STREAM, 1);

@@ -1,9 +1,9 @@
-//! What it costs to take aggregates apart, for each user record, against decoding them with prost into vectors of their
-//! own: `cargo bench --bench kpl`, in a minute.
+//! The cost of taking aggregates apart, for each user record, compared with decoding them with prost into vectors:
+//! `cargo bench --bench kpl`, in a minute.
 //!
-//! A consumer reads the same answer again and again: as it is; as it is, while the client decodes its aggregate and copies the
-//! user records; and taken apart. What the latter two take more is the CPU time of the whole process, the median of several
-//! rounds in turns.
+//! A consumer reads the same answer again and again: as it is; as it is, while the client decodes its aggregate and
+//! copies the user records; and taken apart. The extra cost of the latter two is the CPU time of the whole process, the
+//! median of several alternating rounds.
 
 #[allow(dead_code, reason = "tests use more of it")]
 #[path = "../src/record/aggregate/tests/owning.rs"]
@@ -26,7 +26,7 @@ const USERS: usize = 1 << 20;
 const SIZES: [usize; 3] = [1, 20, 100];
 const AGGREGATES: [(&str, usize); 2] = [("50KiB", 50 << 10), ("1MiB", (1 << 20) - 1_024)];
 
-/// What becomes of the aggregate of an answer.
+/// What is done with the aggregate of an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum How {
     Left,
@@ -34,7 +34,7 @@ enum How {
     Walked,
 }
 
-/// Says the same again and again.
+/// Gives the same answer again and again.
 struct Again {
     records: Records,
     how: How,
@@ -100,7 +100,7 @@ fn cpu() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// An aggregate of about so many bytes, and how many user records of `size` bytes it holds. Eight keys.
+/// An aggregate of about this many bytes, and the number of its user records of `size` bytes. Eight keys.
 fn aggregate(bytes: usize, size: usize) -> (Vec<u8>, usize) {
     let keys: Vec<String> = (0..8).map(|number| format!("customer-{number}")).collect();
     let users: Vec<_> = (0..bytes / (6 + size))

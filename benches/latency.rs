@@ -1,8 +1,7 @@
 //! How long a record takes from the server to the handler: `cargo bench --bench latency`, in half a minute.
 //!
-//! A record arrives each 50 ms; the server takes 20 ms for an answer, and what arrives in that time waits for
-//! the next call; calls are 200 ms apart. So a record cannot come sooner than after 20 ms, nor be promised
-//! before 220 ms.
+//! A record arrives each 50 ms. The server takes 20 ms for an answer; a record that arrives in that time waits for the
+//! next call; calls are 200 ms apart. So a record comes after 20 ms at the earliest, and after 220 ms at the latest.
 
 #[path = "support/request.rs"]
 mod request;
@@ -64,7 +63,7 @@ fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Answers with what has arrived when the request comes, and then only after a while.
+/// Answers with the records that have arrived when the request comes, after a while.
 fn serve(client: TcpStream, started: Instant) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     let (mut to, mut from) = (client.try_clone()?, BufReader::new(client));

@@ -1,4 +1,4 @@
-//! Stops at Ctrl-C or SIGTERM: what was read is handled and committed, for ten seconds at most.
+//! Stops at Ctrl-C or SIGTERM: batches that were read are handled and committed, for ten seconds at most.
 
 mod support;
 

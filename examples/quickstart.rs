@@ -1,8 +1,7 @@
-//! Reads 10,000 records while they are put, through a split and a merge, and counts every one.
+//! Reads 10,000 records while they are put, through a split and a merge, and counts every record.
 //!
-//! `--store FILE` keeps positions, and all else, in files: Ctrl-C, then the same again, goes on.
-//! `--endpoint URL` takes another server than the one inside; `--records N` and `--size BYTES` set how
-//! much is put.
+//! `--store FILE` keeps positions, and everything else, in files: after Ctrl-C the same command resumes.
+//! `--endpoint URL` uses another server than the one inside; `--records N` and `--size BYTES` set how much is put.
 
 mod support;
 
@@ -68,7 +67,7 @@ fn main() -> Result<ExitCode, BoxError> {
         Ok::<_, BoxError>(ctrl_c.join().is_ok_and(|signals| signals > 0))
     })?;
     if is_interrupted && !check.is_complete() {
-        eprintln!("stopped at {check}; with --store, the same command goes on");
+        eprintln!("stopped at {check}; with --store, the same command resumes");
         return Ok(ExitCode::from(130));
     }
 

@@ -16,12 +16,12 @@ use crate::record::aggregate::Deaggregation;
 const MAX_LIMIT: u32 = 10_000;
 /// A longer interval would be longer than the shortest retention, and lose records.
 const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
-/// A shorter time would be all that the watchdog has to do.
+/// With a shorter time the watchdog would do nothing else.
 const MIN_STALL: Duration = Duration::from_millis(1);
-/// More batches than this would only be a longer way to the handler. A channel has all of its places from the start on.
+/// More batches than this would only wait longer for the handler. A channel allocates all of its places at the start.
 pub(crate) const MAX_CAPACITY: usize = 1 << 14;
 
-/// How a stream is read: start from [`Config::new`] and set what should differ.
+/// How a stream is read: start from [`Config::new`] and change what you need.
 ///
 /// ```
 /// use std::time::Duration;
@@ -91,17 +91,17 @@ impl Config {
     }
 
     /// A shorter interval for a shard that is behind, by what its last answer said
-    /// (`MillisBehindLatest`); a longer one than [`interval`](Self::interval) changes nothing.
+    /// (`MillisBehindLatest`); values above [`interval`](Self::interval) have no effect.
     ///
-    /// Amazon allows five calls a second for each shard, so 200 ms is as much as it takes from one
-    /// consumer. Defaults to `None`: the interval is the same for all.
+    /// Amazon allows five calls a second for each shard, so less than 200 ms is throttled even for a single
+    /// consumer. Defaults to `None`: the interval is the same for all shards.
     pub fn catch_up_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.catch_up_interval = interval.into();
         self
     }
 
-    /// Where a shard starts that has no stored position, and whose ancestors have none. A sequence
-    /// number is taken only if one shard is read, and a timestamp more than five minutes ahead of this
+    /// Where a shard starts if neither it nor an ancestor has a stored position. A sequence
+    /// number is accepted only if one shard is read, and a timestamp more than five minutes ahead of this
     /// machine's clock is refused. Defaults to [`IteratorType::TrimHorizon`].
     pub fn iterator_type(mut self, iterator_type: IteratorType) -> Self {
         self.iterator_type = iterator_type;
@@ -115,31 +115,31 @@ impl Config {
     }
 
     /// How many batches may wait for the handler or the receiver, of all shards together, 1 to
-    /// 16,384. Each of several workers has a channel for as many, which are 16,384 at most for all workers together.
-    /// When it is full, reading waits. A shard has at most two batches on their way to the
-    /// handler, so that none fills it alone; with [`Stream::receiver`](crate::Stream::receiver) there is
-    /// no such bound. Defaults to 16.
+    /// 16,384. Each of several workers has a channel of this capacity; all workers together have at most 16,384.
+    /// When the channel is full, reading waits. A shard has at most two batches on their way to the
+    /// handler, so that no shard fills the channel alone; with [`Stream::receiver`](crate::Stream::receiver)
+    /// this bound does not exist. Defaults to 16.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity;
         self
     }
 
-    /// How much memory answers may take, in all shards together; at least 32 MiB. A clone of the budget may be
-    /// given to other streams, which then share it. Defaults to [`Budget::DEFAULT`], 64 MiB, for each stream.
+    /// How much memory answers may take, in all shards together; at least 32 MiB. Streams that are given clones
+    /// of one budget share it. Defaults to [`Budget::DEFAULT`], 64 MiB, for each stream.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
         self
     }
 
-    /// How long the service may be out of reach, or the stream in creation, before the first
-    /// success. Then it is an error. Defaults to 30 seconds.
+    /// How long the service may be unreachable, or the stream in creation, before the first
+    /// success; longer is an error. Defaults to 30 seconds.
     pub fn start_patience(mut self, patience: Duration) -> Self {
         self.start_patience = patience;
         self
     }
 
     /// How long calls for a shard may fail, after the first success, before that is an error; `None`
-    /// tries for ever. A refusal that may pass, such as that of keys which are about to be renewed, is borne
+    /// retries for ever. A refusal that may pass, for example of keys shortly before their renewal, is retried
     /// as long; with `None` for a minute. Defaults to `None`.
     pub fn max_outage(mut self, outage: impl Into<Option<Duration>>) -> Self {
         self.max_outage = outage.into();
@@ -152,20 +152,19 @@ impl Config {
         self
     }
 
-    /// Lets commits of a shard wait until there are so many batches, or until the first of them has
-    /// waited so long; at least 1 batch, at most a day.
+    /// Writes a shard's position after `batches` commits or `time`, whichever is first; at least 1 batch, at most a
+    /// day.
     ///
-    /// A store is then written less often, and a crash makes up to so many batches of each shard, or
-    /// what was handled in that time, come again. A shutdown, an error and a shard's end store at once
-    /// what is committed. Defaults to storing at every commit.
+    /// Fewer writes reach the store, and after a crash up to `batches` batches of each shard, or the batches of that
+    /// `time`, come again. A shutdown, an error and a shard's end store all commits at once.
+    /// Defaults to storing at every commit.
     pub fn store_every(mut self, batches: u32, time: Duration) -> Self {
         self.store_every = Some(StoreEvery { batches, time });
         self
     }
 
-    /// What to do when the handler fails. It does not concern a consumer that was opened with
-    /// [`Stream::receiver`](crate::Stream::receiver), where you handle and commit yourself. Defaults to
-    /// [`OnError::stop`].
+    /// What to do when the handler fails. It has no effect with [`Stream::receiver`](crate::Stream::receiver), where
+    /// you handle and commit yourself. Defaults to [`OnError::stop`].
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.on_error = on_error;
         self
@@ -179,28 +178,28 @@ impl Config {
     }
 
     /// What to do with aggregated records of Amazon's producer library. User records have the sequence number of
-    /// their aggregate, and [numbers](crate::Record::sub_sequence_number) of their own within it, from 0; an aggregate
-    /// may be [committed in the middle](crate::Batch::commit_through), and is then resumed there. What only looks like an
-    /// aggregate, with a wrong checksum or a broken message, is handed over as the plain record that it is; the log warns
-    /// of the first one of a shard whose checksum is right. Defaults to [`Deaggregation::Off`].
+    /// their aggregate, and [numbers](crate::Record::sub_sequence_number) of their own within it, from 0. An aggregate
+    /// may be [committed in the middle](crate::Batch::commit_through), and is then resumed there. A record that only
+    /// looks like an aggregate, with a wrong checksum or a broken message, is delivered as a plain record; the log
+    /// warns of the first such record of a shard if its checksum is right. Defaults to [`Deaggregation::Off`].
     #[cfg(feature = "kpl")]
     pub fn deaggregation(mut self, deaggregation: Deaggregation) -> Self {
         self.deaggregation = deaggregation;
         self
     }
 
-    /// After how long without progress a shard is reported ([`Notice::Stalled`]), to within a quarter of
-    /// that; at least a millisecond. Waiting for the interval, and for parents that make progress, is none.
-    /// Defaults to 5 minutes, as long as a shard iterator lives; `None` reports nothing.
+    /// A shard that makes no progress for this long is reported as [`Notice::Stalled`] (checked four times in it); at
+    /// least a millisecond. Waiting for the interval or for parents that make progress is not a stall.
+    /// Defaults to 5 minutes, the life of a shard iterator; `None` reports nothing.
     pub fn stall_after(mut self, time: impl Into<Option<Duration>>) -> Self {
         self.stall_after = time.into();
         self
     }
 
-    /// Whom to tell of what does not stop the consumer: gaps that are passed over, stalls, and
-    /// user records that are left out of aggregates. It is called on
-    /// threads of the consumer, must not block, and a panic in it stops the consumer and reaches the caller
-    /// of `listen` or `join`. Defaults to nobody; the log is told as well.
+    /// Called for events that do not stop the consumer: skipped gaps, stalled shards, and
+    /// user records that are left out of aggregates. It runs on
+    /// threads of the consumer and must not block. A panic in it stops the consumer and reaches the caller
+    /// of `listen` or `join`. Defaults to none; each event is logged too.
     pub fn on_notice(mut self, tell: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.audience = Audience::new(tell);
         self

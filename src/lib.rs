@@ -17,7 +17,7 @@
 //!         println!("{}: {:?}", record.partition_key(), record.data());
 //!     }
 //!     shutdown.now(); // from any thread, at any time
-//!     Ok(()) // the batch is done: how far it came is stored now
+//!     Ok(()) // the batch is done: its position is stored now
 //! })?;
 //! # Ok::<(), kinesis_consumer::Error>(())
 //! ```
@@ -31,9 +31,9 @@
 //!   [notices](#notices), [errors and their remedies](#errors-and-their-remedies),
 //!   [what the log says](#what-the-log-says)
 //! - **Running it**: [stopping](#stopping), [Kubernetes](#in-a-container-under-kubernetes),
-//!   [metrics and pauses](#looking-at-it-and-letting-it-pause), [testing your handler](#testing-your-handler),
-//!   [beside other consumers](#beside-other-consumers), [what it costs on AWS](#what-it-costs-on-aws)
-//! - **Choosing it**: [limits](#limits-and-why), coming from [go-kcl](#coming-from-go-kcl),
+//!   [progress, pauses and metrics](#progress-pauses-and-metrics), [testing your handler](#testing-your-handler),
+//!   [with other consumers](#with-other-consumers), [what it costs on AWS](#what-it-costs-on-aws)
+//! - **Choosing it**: [limits](#limits-and-why), migrating from [go-kcl](#coming-from-go-kcl),
 //!   [KCL](#coming-from-kcl) or [an SDK](#coming-from-a-loop-over-an-sdk), [versions](#versions)
 //!
 //! # What is promised
@@ -44,16 +44,16 @@
 //!   was not committed.
 //! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
 //!   it was split or merged from. One reader sees that order, and so do the workers of
-//!   [`Stream::receivers`] and [`Stream::listen_workers`]; several workers on one receiver give it up.
+//!   [`Stream::receivers`] and [`Stream::listen_workers`]; several workers on one receiver do not.
 //! - **Bounded memory**: answers, while they are read and while their records are in use, stay within a
-//!   [`Budget`], 64 MiB unless [`Config::budget`] says otherwise; beside it a quarter as much is kept for the next
-//!   answers, and a shard takes at most 256 KiB.
-//! - **A stop wakes every wait**, and ends a call in progress. [What is waited for](#what-a-stop-waits-for): a handler,
+//!   [`Budget`], by default 64 MiB ([`Config::budget`]). In addition, at most a quarter of it is kept as buffers for
+//!   the next answers, and a shard takes at most 256 KiB.
+//! - **A stop wakes every wait**, and ends a call in progress. [It waits only](#what-a-stop-waits-for) for a handler,
 //!   a call of the [`Store`], a call of a [`Client`] that cannot be interrupted, and connecting, up to 3 s.
 //!   Every thread that reads or handles has a name that begins with `kc-`, and is joined.
-//! - **Errors are typed**, with their shard, and come out of [`Stream::listen`] or [`Listener::join`]; so
-//!   does a handler's panic.
-//! - **No silent jump.** Where reading cannot go on exactly, it is an error or a reported choice: [`Gap`].
+//! - **Errors are typed**, with their shard. [`Stream::listen`] or [`Listener::join`] returns them; a
+//!   handler's panic comes out there too.
+//! - **No silent jump.** Where reading cannot resume exactly, it is an error or a reported choice: [`Gap`].
 //!
 #![doc = include_str!("manual/how.md")]
 #![doc = include_str!("manual/settings.md")]
@@ -63,7 +63,7 @@
 #![doc = include_str!("manual/failures.md")]
 //! # Errors and their remedies
 //!
-//! [`listen`](Stream::listen) and [`join`](Listener::join) return an [`Error`], with its shard where it has one. Its
+//! [`listen`](Stream::listen) and [`join`](Listener::join) return an [`Error`], with its shard if it has one. Its
 //! text says what was tried and what to do, its source what went wrong: `{error:#}` shows both. Nothing is lost by any of
 //! them. [`Error::is_retriable`] says whether to start the same consumer again later may help.
 //!
@@ -84,9 +84,9 @@
 //!
 //! ## Classes of failed calls
 //!
-//! A call fails with a [`ClientError`], whose [`ErrorClass`] decides what becomes of it. It follows from the service's
-//! name for the error and the status of the answer, never from a message. Where the consumer tries again it does so
-//! after a random wait, up to 250 ms at first, twice as much after each failure in a row, up to 10 s.
+//! A call fails with a [`ClientError`]. Its [`ErrorClass`] decides what the consumer does. The class follows from the
+//! service's name for the error and the status of the answer, never from a message. Each retry comes after a random
+//! wait, up to 250 ms at first, twice as much after each failure in a row, up to 10 s.
 //!
 #![doc = include_str!("manual/classes.md")]
 #![doc = include_str!("manual/log.md")]
@@ -98,7 +98,7 @@
 #![doc = include_str!("manual/limits.md")]
 #![doc = include_str!("manual/migrating.md")]
 #![doc = include_str!("manual/versions.md")]
-// What is shown builds without a warning where it is copied to; that a piece is not used is all right.
+// A copied example builds without a warning; parts of it may be unused.
 #![doc(test(attr(deny(warnings), allow(dead_code, unreachable_code, unused_variables))))]
 // On docs.rs, which has a nightly compiler, each item says which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]

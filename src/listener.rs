@@ -15,9 +15,9 @@ use crate::observe::progress::Progress;
 ///
 /// Dropping it stops the consumer as [`Shutdown::now`] does, and waits for it.
 ///
-/// A thread of that consumer cannot wait for it: where the handler, the store, the client, or a callback of the
-/// configuration drops or joins the listener of the consumer that called it, the consumer is stopped, and nobody waits.
-/// It ends when the callback has returned; if it fails after that, the log says so.
+/// A thread of that consumer cannot wait for it. If the handler, the store, the client or a callback of the
+/// configuration drops or joins the listener of its own consumer, the consumer is stopped, and the drop or join returns
+/// at once. The consumer ends after the callback has returned; if it fails after that, the log says so.
 #[derive(Debug)]
 #[must_use = "dropping a listener stops its consumer"]
 pub struct Listener {
@@ -30,7 +30,7 @@ pub struct Listener {
     parting: Parting,
 }
 
-/// Whether the listener left without waiting, or the consumer has ended: what came first is marked.
+/// Whether the listener left without waiting, or the consumer has ended: the first of the two is marked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parting(Arc<AtomicBool>);
 
@@ -50,11 +50,11 @@ impl Listener {
     /// was stopped.
     ///
     /// # Errors
-    /// Why it stopped, unless it was asked to or has read everything. [`Error::JoinedByItself`] at once, without
-    /// waiting, if this is a thread of the consumer, which is then stopped.
+    /// The error that stopped it; a shutdown and the end of all shards are none. [`Error::JoinedByItself`] at once,
+    /// without waiting, if this is a thread of the consumer, which is then stopped.
     ///
     /// # Panics
-    /// Goes on with a panic of the handler, the client or the store.
+    /// Continues a panic of the handler, the client or the store.
     pub fn join(mut self) -> Result<(), Error> {
         let thread = self.thread.take().expect("only `join` and `drop` take it");
         if self.leaves() {
@@ -88,13 +88,13 @@ impl Listener {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Stops the consumer if this is one of its threads, which is not to wait for it: whether that is so.
+    /// Stops the consumer if this is one of its threads, which must not wait for it. Returns whether it is one.
     fn leaves(&self) -> bool {
         if !self.shutdown.run().is_entered() {
             return false;
         }
         self.shutdown.now();
-        // If it has ended, all that is left of its thread is to return.
+        // If it has ended, its thread only returns.
         !self.parting.comes_second()
     }
 }
@@ -110,9 +110,9 @@ impl Drop for Listener {
 }
 
 impl Parting {
-    /// Runs a consumer to its end; what nobody is there to be told of is logged.
+    /// Runs a consumer to its end; logs its outcome if the listener has left.
     pub(crate) fn after(&self, run: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        // The values are not used after a panic, which goes on.
+        // The values are not used after a panic, which continues.
         let ended = catch_unwind(AssertUnwindSafe(run));
         if self.comes_second() {
             tell(&ended);
@@ -125,7 +125,7 @@ impl Parting {
     }
 }
 
-/// Logs what a consumer ended with that nobody has joined.
+/// Logs the error or panic of a consumer that nobody has joined.
 fn tell(ended: &thread::Result<Result<(), Error>>) {
     match ended {
         Ok(Ok(())) => {}

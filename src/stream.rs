@@ -1,4 +1,4 @@
-//! A stream to read, and the three doors to reading it.
+//! A stream to read, and the three ways to read it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -32,8 +32,8 @@ const MAX_NAME: usize = 128;
 
 /// A stream that is to be read.
 ///
-/// Choose what is to differ from its [`Config`], then open one of three doors, each of which takes the
-/// stream: [`listen`](Self::listen), [`spawn`](Self::spawn) or [`receiver`](Self::receiver).
+/// Adjust it if needed, then call one of [`listen`](Self::listen), [`spawn`](Self::spawn) or
+/// [`receiver`](Self::receiver); each consumes the stream.
 ///
 /// ```
 /// use kinesis_consumer::{Config, LocalStore, Stream};
@@ -57,7 +57,7 @@ const MAX_NAME: usize = 128;
 pub struct Stream {
     name: Arc<str>,
     client: Arc<dyn Client>,
-    /// Made by the first call, and ended by a stop: all calls of one stream are of one session.
+    /// The first call makes it, and a stop ends it: all calls of one stream belong to one session.
     session: OnceLock<Arc<dyn Client>>,
     store: Arc<dyn Store>,
     config: Config,
@@ -71,7 +71,7 @@ pub struct Stream {
 impl Stream {
     /// The stream of this name, read through `client`, with positions kept in `store`. Makes no call.
     ///
-    /// An [`Arc`] of a client or a store may be given, and shared; a [`Box`] of one whose type is not known.
+    /// To share a client or a store, pass an [`Arc`] of it; if its type is not known, pass a [`Box`].
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] if the name or a setting is out of range.
@@ -102,7 +102,7 @@ impl Stream {
         &self.name
     }
 
-    /// What stops it, to be handed out before a door is opened.
+    /// Stops it; get this before `listen` or another method consumes the stream.
     pub fn shutdown(&self) -> Shutdown {
         self.shutdown.clone()
     }
@@ -126,10 +126,10 @@ impl Stream {
         Ok(self.list()?)
     }
 
-    /// Reads only these shards, and all that descend from them. Defaults to all shards.
+    /// Reads only these shards, and all their descendants. Defaults to all shards.
     ///
     /// # Errors
-    /// [`Error::UnknownShard`], [`Error::InvalidSetting`] for none, and those of
+    /// [`Error::UnknownShard`], [`Error::InvalidSetting`] for an empty list, and those of
     /// [`shards`](Self::shards).
     pub fn choose<'a>(
         &mut self,
@@ -140,14 +140,14 @@ impl Stream {
             chosen.insert(self.listed_shard(shard)?.id().to_owned());
         }
         if chosen.is_empty() {
-            let reason = "no shard is chosen: at least one, or leave it out to read all".into();
+            let reason = "no shard is chosen: choose one, or make no choice to read all".into();
             return Err(Error::InvalidSetting { setting: "choose", reason });
         }
         self.chosen = Some(chosen);
         Ok(self)
     }
 
-    /// Sets where one shard starts if it has no stored position, and its descendants with it.
+    /// Sets where one shard and its descendants start if they have no stored position.
     /// Defaults to [`Config::iterator_type`].
     ///
     /// # Errors
@@ -161,15 +161,15 @@ impl Stream {
     }
 
     /// Reads the stream, and calls the handler with each batch, until every shard has ended, something
-    /// fails, or it is stopped. This thread is the dispatcher; each shard has another.
+    /// fails, or it is stopped. This thread is the dispatcher; each shard has a thread of its own.
     ///
     /// A batch is committed when the handler returned `Ok` for it.
     ///
     /// # Errors
-    /// Whatever stopped it, unless that was a shutdown: [`Error::Handler`] has the handler's own error.
+    /// The error that stopped it; a shutdown is none. [`Error::Handler`] has the handler's own error.
     ///
     /// # Panics
-    /// Goes on with a panic of the handler, the client or the store, after every thread has ended.
+    /// Continues a panic of the handler, the client or the store, after every thread has ended.
     pub fn listen<F>(self, handler: F) -> Result<(), Error>
     where
         F: FnMut(&Batch) -> Result<(), BoxError>,
@@ -177,7 +177,7 @@ impl Stream {
         self.engine().listen(Box::new(handler))
     }
 
-    /// The same as [`listen`](Self::listen) for a type that is a [`Handler`].
+    /// The same as [`listen`](Self::listen) for a type that implements [`Handler`].
     ///
     /// # Errors
     /// As `listen`.
@@ -200,7 +200,7 @@ impl Stream {
         self.run_aside("kc-dispatch", |stream| stream.listen(handler))
     }
 
-    /// The same as [`spawn`](Self::spawn) for a type that is a [`Handler`].
+    /// The same as [`spawn`](Self::spawn) for a type that implements [`Handler`].
     ///
     /// # Errors
     /// As `spawn`.
@@ -208,11 +208,11 @@ impl Stream {
         self.spawn(move |batch| handler.handle(batch))
     }
 
-    /// Reads the stream into a channel, which holds [`Config::capacity`] batches. Each batch is to be
-    /// committed by whoever takes it.
+    /// Reads the stream into a channel, which holds [`Config::capacity`] batches. The code that takes a batch
+    /// must commit it.
     ///
-    /// The receiver may be cloned to several workers, which gives up the order of a shard's batches. Dropping its last
-    /// clone stops the consumer at once, as [`Shutdown::now`] does.
+    /// The receiver may be cloned to several workers; then a shard's batches have no order any more. The last drop of
+    /// the receiver stops the consumer at once, as [`Shutdown::now`] does.
     ///
     /// # Errors
     /// [`Error::Thread`] if the system gives no thread. All other errors come out of
@@ -222,14 +222,13 @@ impl Stream {
         Ok((receivers.pop().expect("one was asked for"), listener))
     }
 
-    /// Reads the stream into several channels, each of which holds [`Config::capacity`] batches, for as many
-    /// workers that each keep the order of their shards: a shard's batches all come to the same receiver, and its
-    /// children's come, to any of them, when the last of its own batches was dropped, or
-    /// [taken apart](Batch::into_parts).
+    /// Reads the stream into several channels, one for each worker, each of which holds [`Config::capacity`] batches.
+    /// Each worker sees its shards in order: all batches of a shard come to the same receiver. Child shards start, on
+    /// any receiver, once all batches of the parent were dropped or [taken apart](Batch::into_parts).
     ///
-    /// A shard has at most two batches on their way, so that a worker which keeps batches back holds up their
-    /// shards. A new shard goes to the receiver with the fewest. Dropping the last clone of any one receiver stops the
-    /// consumer at once, since its shards would be read by nobody; the others yield what was sent to them until then.
+    /// A shard has at most two batches on their way, so a worker that keeps batches delays their
+    /// shards. A new shard goes to the receiver with the fewest shards. The last drop of any one receiver stops the
+    /// consumer at once, since nobody would read its shards; the other receivers yield what was sent until then.
     ///
     /// # Errors
     /// [`Error::InvalidSetting`] for no workers, for more than 1,024, or if their channels would hold more than 16,384
@@ -239,16 +238,16 @@ impl Stream {
         self.open(Door::Receivers, workers)
     }
 
-    /// The same as [`listen`](Self::listen) with several workers, each a thread with its own handler, which `handlers`
-    /// makes there from the worker's number. A shard's batches all come to the same worker, in order, and its
-    /// children's, to any of them, after all of its own were handled.
+    /// The same as [`listen`](Self::listen) with several workers. Each worker is a thread with its own handler, which
+    /// `handlers` makes on that thread from the worker's number. All batches of a shard come to the same worker, in
+    /// order. Child shards start, on any worker, once all batches of the parent were handled.
     ///
     /// ```no_run
     /// # let stream: kinesis_consumer::Stream = unimplemented!();
     /// use kinesis_consumer::Batch;
     ///
     /// stream.listen_workers(4, |worker| {
-    ///     let mut count = 0; // a connection, say: each worker has its own
+    ///     let mut count = 0; // or a connection: each worker has its own
     ///     move |batch: &Batch| {
     ///         count += batch.len();
     ///         println!("worker {worker}: {count} records");
@@ -263,7 +262,7 @@ impl Stream {
     /// more than 16,384 batches in all: each holds [`Config::capacity`].
     ///
     /// # Panics
-    /// As `listen`; of several panics the first one goes on.
+    /// As `listen`; of several panics the first one continues.
     pub fn listen_workers<F, H>(self, workers: usize, handlers: F) -> Result<(), Error>
     where
         F: Fn(usize) -> H + Sync,
@@ -319,7 +318,7 @@ impl Stream {
         })
     }
 
-    /// Channels for as many workers, and the consumer that fills them.
+    /// Channels for this many workers, and the consumer that fills them.
     fn open(self, door: Door, workers: usize) -> Result<(Vec<Batches>, Listener), Error> {
         let (mut senders, mut receivers, mut leftovers) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..workers {
@@ -342,7 +341,7 @@ impl Stream {
         let parting = Parting::default();
         let (theirs, membership) = (parting.clone(), shutdown.run().clone());
         let run = move || {
-            // To the end: what the run owns, and drops last, may be the listener.
+            // To the end: the run may own the listener and drop it last.
             let _member = membership.enter();
             theirs.after(|| run(self))
         };
@@ -431,8 +430,8 @@ fn check_name(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let reason = format!(
-        "{:?} is no name of a stream: 1 to {MAX_NAME} letters, digits, or `_`, `.` and `-`; a stream \
-         is named, not given by ARN",
+        "{:?} is not a stream name: use 1 to {MAX_NAME} letters, digits, or `_`, `.` and `-`; an ARN \
+         is not accepted",
         name.chars().take(140).collect::<String>(),
     );
     Err(Error::InvalidSetting { setting: "name", reason })

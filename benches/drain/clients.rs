@@ -1,4 +1,4 @@
-//! What is compared: this crate, the least that any client must do, and rusoto as it comes.
+//! The compared clients: this crate, the least that any client must do, and plain rusoto.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -18,8 +18,8 @@ use crate::tls;
 
 const STREAM: &str = "drain";
 
-/// Reads so many records with the client of this name: the bytes of their data, which keeps them read, and how
-/// much CPU was used before, in hundredths of a second.
+/// Reads this many records with the client of this name. Returns the bytes of their data, so that the read is not
+/// optimized away, and the CPU used before, in hundredths of a second.
 pub(crate) fn drain(
     client: &str,
     address: &str,
@@ -37,7 +37,7 @@ pub(crate) fn drain(
     Ok((bytes, 0))
 }
 
-/// After so many records, which are not counted.
+/// After this many records, which are not counted.
 fn ours(address: &str, records: usize, warm: usize) -> Result<(usize, u64), BoxError> {
     let client = KinesisClient::builder()
         .endpoint(address)
@@ -96,7 +96,7 @@ struct Record<'a> {
     data: &'a str,
 }
 
-/// A socket, one buffer, a borrowing decoder, and each payload of an answer its own, whose memory is used again for the
+/// A socket, one buffer, a borrowing decoder, and a separate payload for each record, whose memory is reused for the
 /// next answer; nothing is signed.
 fn floor(address: &str, records: usize) -> Result<usize, BoxError> {
     let (scheme, address) = address.split_once("://").ok_or("no scheme")?;

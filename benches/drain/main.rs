@@ -1,5 +1,5 @@
-//! What reading costs: CPU time of the client for a million records, or a GB, against the least that any
-//! client must spend, and against rusoto as it comes: `cargo bench --bench drain`, in five minutes.
+//! The cost of reading: CPU time of the client for a million records, or a GB, compared with the least that any client
+//! must spend, and with plain rusoto: `cargo bench --bench drain`, in five minutes.
 //!
 //! Each client and the server is a process of its own; they take turns, and a figure is the median of several
 //! rounds. `-- --rounds N` sets how many (5). `-- --shards` measures this crate with 1 to 512 shards instead.
@@ -30,7 +30,7 @@ const CASES: [(&str, usize, usize, bool); 6] = [
     ("1KiB-TLS", 1 << 10, 1_000_000, true),
     ("50KiB-TLS", 50 << 10, 30_000, true),
 ];
-/// How many shards are read, for what a record costs with more of them.
+/// How many shards are read, to show the cost of a record with more shards.
 const MANY: [usize; 4] = [1, 8, 64, 512];
 const MANY_RECORDS: usize = 4_000_000;
 
@@ -54,7 +54,7 @@ fn main() -> Result<(), BoxError> {
     }
 }
 
-/// What one client took.
+/// The cost of one client.
 #[derive(Clone, Copy, Debug)]
 struct Figures {
     cpu_seconds: f64,
@@ -99,12 +99,12 @@ fn compare(rounds: usize) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What a record of 1 KiB costs with so many shards: the least of several runs, as the machine is shared.
+/// The cost of a record of 1 KiB with this many shards: the least of several runs, since the machine is shared.
 fn shards(rounds: usize) -> Result<(), BoxError> {
     println!("{:>6} {:>14} {:>9} {:>9}", "shards", "CPU s/million", "x least", "peak MiB");
     let mut figures: [Option<Figures>; MANY.len()] = [None; MANY.len()];
     for _ in 0..rounds {
-        // In turns, since how fast the machine is changes by the minute.
+        // In turns, since the machine's speed changes by the minute.
         for (shards, best) in MANY.into_iter().zip(&mut figures) {
             let run = run("warm", 1 << 10, shards, MANY_RECORDS, None)?;
             *best = Some(best.filter(|best| cost(best) < cost(&run)).unwrap_or(run));

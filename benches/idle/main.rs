@@ -1,5 +1,5 @@
-//! What shards cost in which nothing happens: CPU and memory of a client that polls each of them once a
-//! second, against the least that any client must spend: `cargo bench --bench idle`, in five minutes.
+//! The cost of idle shards: CPU and memory of a client that polls each of them once a second, compared with the least
+//! that any client must spend: `cargo bench --bench idle`, in five minutes.
 //!
 //! `-- --rounds N` sets how many rounds a figure is the median of (3).
 
@@ -43,7 +43,7 @@ fn main() -> Result<(), BoxError> {
     }
 }
 
-/// What one client took: hundredths of a second of CPU, KiB at most, and connections.
+/// The cost of one client: hundredths of a second of CPU, KiB at most, and connections.
 type Figures = [f64; 3];
 
 fn compare(rounds: usize) -> Result<(), BoxError> {
@@ -93,7 +93,7 @@ fn median(mut runs: Vec<Figures>) -> Figures {
     runs[runs.len() / 2]
 }
 
-/// Polls for a while, and says what that took.
+/// Polls for a while, and prints the cost.
 fn idle(client: &str, address: &str, shards: usize) -> Result<(), BoxError> {
     let listener = match client {
         "ours" => Some(ours(address)?),

@@ -1,5 +1,5 @@
 //! Memory of a consumer whose handler does not keep up: 64 shards of 50 KiB records, a budget of 32 MiB, for a
-//! minute: `cargo bench --bench memory`. It fails where the README's formula does not hold.
+//! minute: `cargo bench --bench memory`. It fails if the README's formula does not hold.
 //!
 //! `-- --seconds N` sets how long.
 
@@ -75,7 +75,7 @@ fn compare(seconds: u64) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Reads for so long, and says how many batches came, how much of the budget was used at most, the peak of all
+/// Reads for this long, and prints how many batches came, how much of the budget was used at most, the peak of all
 /// memory, and the CPU time.
 fn read(address: &str, handling: Duration, time: Duration) -> Result<(), BoxError> {
     let client = KinesisClient::builder()

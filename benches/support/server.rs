@@ -1,4 +1,4 @@
-//! A server that answers every `GetRecords` alike, so that the client is what is measured.
+//! A server that answers every `GetRecords` alike, so that only the client is measured.
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpListener;

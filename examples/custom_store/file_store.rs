@@ -1,4 +1,4 @@
-//! A store of one's own: what the consumer asks of it, and no more.
+//! Your own store: only the functions that the consumer needs.
 
 use kinesis_consumer::{Position, Store, StoreError};
 

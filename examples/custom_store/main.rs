@@ -1,4 +1,4 @@
-//! Reads a stream in two runs, the second of which goes on where the first stopped.
+//! Reads a stream in two runs; the second run resumes where the first one stopped.
 
 mod file_store;
 mod position_file;

@@ -1,4 +1,4 @@
-//! A text file of positions, which is written anew at every change.
+//! A text file of positions, which is rewritten at every change.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ impl PositionFile {
         Ok(Self(path, Mutex::new(positions)))
     }
 
-    /// Makes a change, and keeps it only if it is on the disk.
+    /// Makes a change, and keeps it only after it is on the disk.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Positions)) -> Result<(), StoreError> {
         let mut positions = self.1.lock().expect("nothing panics while it is held");
         let mut changed = positions.clone();
@@ -43,7 +43,7 @@ impl PositionFile {
         read(&self.1.lock().expect("nothing panics while it is held"))
     }
 
-    /// The new file takes the old one's place at once: after a crash one of them is there, and whole.
+    /// The new file replaces the old one in one step: after a crash one of them exists, and is complete.
     fn write(&self, positions: &Positions) -> io::Result<()> {
         let lines = positions.iter().map(|((stream, shard), to)| (stream, shard, to.key()));
         let new = self.0.with_extension("new");

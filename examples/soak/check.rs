@@ -5,14 +5,14 @@ use std::fmt;
 
 use kinesis_consumer::{Position, Record, SequenceNumber};
 
-/// What was read so far, over all lives of the consumer.
+/// The records read so far, over all lives of the consumer.
 #[derive(Debug, Default)]
 pub(crate) struct Check {
-    /// By key: how many numbers have come, which is the next one too.
+    /// By key: how many numbers have come, which is also the next number.
     next: BTreeMap<String, u64>,
     /// The same for the present life.
     next_in_life: BTreeMap<String, u64>,
-    /// What the store held when the present life began.
+    /// The positions in the store when the present life began.
     stored: BTreeMap<String, SequenceNumber>,
     read: u64,
     /// How many numbers were left out when a later one came.
@@ -23,7 +23,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// A consumer is built, over a store that holds this.
+    /// A consumer is built over a store with these positions.
     pub(crate) fn begin(&mut self, positions: Vec<(String, Position)>) {
         self.next_in_life.clear();
         let number =
@@ -31,7 +31,7 @@ impl Check {
         self.stored = positions.into_iter().filter_map(number).collect();
     }
 
-    /// A record of this shard, whose data is its number among those of its key.
+    /// A record of this shard; its data is its number within its key.
     pub(crate) fn take(&mut self, shard: &str, record: &Record<'_>) {
         let number = std::str::from_utf8(record.data()).ok().and_then(|text| text.parse().ok());
         let sequence = record.sequence_number().parse();
@@ -54,7 +54,7 @@ impl Check {
         }
         *expected = number + 1;
         if number < *next {
-            // It comes again, which only a position that was not stored explains.
+            // It comes again: only a position that was not stored explains this.
             self.repeated += 1;
             if self.stored.get(shard) >= Some(sequence) {
                 self.unexplained += 1;
@@ -63,12 +63,12 @@ impl Check {
         *next = (*next).max(number + 1);
     }
 
-    /// How many came that never had before. One that comes after a later one is not among them.
+    /// How many came for the first time. A record after a later one does not count.
     pub(crate) fn distinct(&self) -> u64 {
         self.next.values().sum::<u64>().saturating_sub(self.left_out)
     }
 
-    /// How many of so many did not come.
+    /// How many of this number did not come.
     pub(crate) fn lost(&self, put: u64) -> u64 {
         put.saturating_sub(self.distinct())
     }

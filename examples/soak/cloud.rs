@@ -1,7 +1,7 @@
 //! The process of the server: a stream that is written, split and merged, behind a layer of faults.
 //!
-//! It says `endpoint URL`; to `stop` it answers how much was put, to `counts` which faults were put in, and
-//! it ends with its standard input.
+//! It prints `endpoint URL`. To `stop` it answers how much was put, to `counts` which faults were injected. It ends
+//! with its standard input.
 
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -25,7 +25,7 @@ const RESHARD_INTERVAL: Duration = Duration::from_secs(3);
 const TRANSPORT_RATE: f64 = 0.008;
 const ANSWER_RATE: f64 = 0.005;
 
-/// What the producer has done.
+/// The work of the producer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Done {
     pub(crate) put: u64,
@@ -56,7 +56,7 @@ impl Cloud {
         Ok(Self { endpoint, child, orders, answers })
     }
 
-    /// Ends the producer: all that it has done.
+    /// Ends the producer. Returns its work.
     pub(crate) fn stop(&mut self) -> Result<Done, BoxError> {
         self.order("stop")?;
         let line = next_line(&mut self.answers)?;
@@ -65,7 +65,7 @@ impl Cloud {
         Ok(Done { put, splits, merges })
     }
 
-    /// How often each fault was put in: those that break connections or bytes, and all others.
+    /// How often each fault was injected: those that break connections or bytes, and all others.
     pub(crate) fn counts(&mut self) -> Result<[Vec<(String, u64)>; 2], BoxError> {
         self.order("counts")?;
         let mut counts = [Vec::new(), Vec::new()];
@@ -102,7 +102,7 @@ fn next_line(answers: &mut impl BufRead) -> Result<String, BoxError> {
     }
 }
 
-/// What the child process does.
+/// The work of the child process.
 pub(crate) fn serve(seed: u64) -> Result<(), BoxError> {
     let server = Server::start()?;
     let faults = Faults::before(server.endpoint(), seed)?;

@@ -14,7 +14,7 @@ use crate::cloud::{DEADLINE, STREAM};
 use crate::support::REGION;
 
 const INTERVAL: Duration = Duration::from_millis(100);
-/// How often it is looked whether a life is over.
+/// How often the end of a life is checked.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How a life ends.
@@ -22,19 +22,19 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) enum End {
     /// The listener is dropped while the handler is at work.
     Drop,
-    /// The queue is worked off first.
+    /// The queue is handled first.
     Drain,
     /// The handler fails in the middle of a batch.
     Error,
     /// The handler panics in the middle of a batch.
     Panic,
-    /// Workers drop what they have, and the receiver, in the middle of a batch.
+    /// Workers drop their batches and the receiver in the middle of a batch.
     Leave,
 }
 
 pub(crate) const ENDS: [End; 5] = [End::Drop, End::Drain, End::Error, End::Panic, End::Leave];
 
-/// What outlives every consumer.
+/// The state that outlives every consumer.
 pub(crate) struct World {
     pub(crate) endpoint: String,
     pub(crate) store: Arc<LocalStore>,
@@ -42,7 +42,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Reads for this long, or until `is_enough`, and ends so.
+    /// Reads for this long, or until `is_enough`, and ends in this way.
     pub(crate) fn live(
         &self,
         time: Duration,
@@ -137,7 +137,7 @@ fn count_half(check: &Mutex<Check>, batch: &Batch) {
     half.for_each(|record| check.take(batch.shard(), &record));
 }
 
-/// What `count_half` left.
+/// The records that `count_half` left.
 fn count_rest(check: &Mutex<Check>, batch: &Batch) {
     count_from(check, batch, batch.len() / 2);
 }
@@ -148,7 +148,7 @@ fn count_from(check: &Mutex<Check>, batch: &Batch, first: usize) {
     rest.for_each(|record| check.take(batch.shard(), &record));
 }
 
-/// The consumer must have ended by the handler's error, or its panic, and by nothing else.
+/// Only the handler's error, or its panic, may have ended the consumer.
 fn expect_end(end: End, join: impl FnOnce() -> Result<(), Error>) -> Result<(), BoxError> {
     match (end, catch_unwind(AssertUnwindSafe(join))) {
         (End::Error, Ok(Err(Error::Handler { .. }))) | (End::Panic, Err(_)) => Ok(()),

@@ -1,8 +1,8 @@
-//! Reads a stream for minutes while everything goes wrong, and counts every record.
+//! Reads a stream for minutes through faults of every kind, and counts every record.
 //!
 //! A process of its own serves, behind faults of every kind, a stream that is written, split and merged; here
 //! a consumer is ended in the middle of a batch every few seconds, and built again over the same store.
-//! `--seconds N` is how long it takes (60), `--seed N` picks what goes wrong (1).
+//! `--seconds N` is how long it takes (60), `--seed N` picks the faults (1).
 
 mod check;
 mod cloud;
@@ -22,12 +22,12 @@ use check::Check;
 use cloud::{Cloud, Done};
 use life::{ENDS, End, World};
 
-/// What is left may take this long to be read.
+/// The remaining records may take this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Memory is compared from here on.
 const WARM: Duration = Duration::from_secs(30);
 const MAX_GROWTH: f64 = 0.10;
-/// How often each fault of a connection must be met in a soak of this length.
+/// How often each fault of a connection must occur in a soak of this length.
 const MIN_FAULTS: u64 = 20;
 const FULL: Duration = Duration::from_secs(120);
 /// On x86-64; only the ratio is judged.
@@ -45,7 +45,7 @@ fn main() -> Result<ExitCode, BoxError> {
             _ => return Err(format!("{name:?} is unknown: --seconds N, --seed N").into()),
         }
     }
-    // Panics of the handler are a part of it.
+    // Panics of the handler are part of the soak.
     std::panic::set_hook(Box::new(|panic| {
         if panic.payload().downcast_ref() != Some(&"in the middle of a batch") {
             eprintln!("{panic}");
@@ -91,7 +91,7 @@ fn soak(time: Duration, seed: u64) -> Result<ExitCode, BoxError> {
     Ok(if is_perfect && is_bounded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What went wrong, and what came of it; whether that is as it should be.
+/// Prints the faults and the result. Returns whether the result is right.
 fn verdict(
     cloud: &mut Cloud,
     done: Done,

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use kinesis_consumer::BoxError;
 
-/// What may be set.
+/// The options.
 pub(crate) struct Arguments {
     /// `--endpoint URL`: a server that runs already. Defaults to one inside the process.
     pub(crate) endpoint: Option<String>,
-    /// `--store FILE`, for the quickstart: positions that the next run goes on from.
+    /// `--store FILE`, for the quickstart: positions where the next run resumes.
     pub(crate) store: Option<PathBuf>,
     /// `--records N`, for the quickstart. Defaults to 10,000.
     pub(crate) records: usize,

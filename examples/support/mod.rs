@@ -1,5 +1,4 @@
-//! What the examples and the tests share: a server in this process, a producer, a
-//! check, and faults.
+//! Shared by the examples and the tests: a server in this process, a producer, a check, and faults.
 
 #![allow(dead_code, unused_imports)] // each example and each test uses a part of it
 
@@ -57,8 +56,7 @@ impl Demo {
         Ok(Self { admin, endpoint, server })
     }
 
-    /// The stream on a server inside that keeps its data in `FILE.server`; it is created if it is not
-    /// there.
+    /// The stream on a server inside that keeps its data in `FILE.server`; it is created if it does not exist.
     pub(crate) fn beside(store: &Path, name: &str, shards: i64) -> Result<Self, BoxError> {
         let server = Server::durable(&trail::with(store, "server"))?;
         let endpoint = server.endpoint().to_owned();

@@ -13,36 +13,36 @@ use kinesis_consumer::{
 use crate::format::Format;
 use crate::start;
 
-/// Under which positions are kept in the file of `--store`.
+/// The application's name in the file of `--store`.
 const APPLICATION: &str = "tail";
-/// The most that one answer may hold.
+/// The most records of one answer.
 const MAX_LIMIT: u64 = 10_000;
 /// A person waits for the first record, or for the error.
 const START_PATIENCE: Duration = Duration::from_secs(10);
-/// Five calls a second are what Amazon allows for a shard, and others may read it too.
+/// Amazon allows five calls a second for a shard, and others may read it too.
 const CATCH_UP: Duration = Duration::from_millis(250);
 
 const AFTER: &str = "\
 WHERE is one of: latest; trim-horizon; a time, such as 2024-05-01T08:30:00Z; an age, such as 90s, 10m, 2h
 or 1d; a sequence number, if one shard is read. A position in the file of --store goes before it.
 
-JSON has the data as text under `data`, or, if it is no UTF-8, in base64 under `data_base64`.
+JSON has the data as text under `data`, or, if it is not UTF-8, in base64 under `data_base64`.
 
 Examples:
-  tail orders                                  what arrives from now on
-  tail orders --from 10m --grep error          of the last ten minutes, what holds `error`
-  tail orders --no-follow --format json | jq   all that there is, then end
-  tail orders --store orders.db                goes on where it was when it was stopped
+  tail orders                                  records that arrive from now on
+  tail orders --from 10m --grep error          records with `error` from the last ten minutes on
+  tail orders --no-follow --format json | jq   all records until now, then end
+  tail orders --store orders.db                resumes where it was stopped
   tail orders --lag >/dev/null                 a table of the shards, and no records
   tail orders --endpoint http://127.0.0.1:4567 --shard shardId-000000000000
   tail orders --endpoint http://localstack:4566 --allow-http
 
 Region, endpoint and credentials come from the environment and the profile, as in Amazon's own tools.
 
-Exit status: 0 when it is done, or nobody reads its output any more; 1 for an error, 2 for a wrong
+Exit status: 0 when it is done, or its output has no reader any more; 1 for an error, 2 for a wrong
 command line; 130 after Ctrl-C and 143 after SIGTERM. A second Ctrl-C does not wait for the output.";
 
-/// Reads an Amazon Kinesis stream: records to standard output, all else to standard error
+/// Reads an Amazon Kinesis stream: records to standard output, everything else to standard error
 #[derive(Debug, Parser)]
 #[command(name = "tail", version, after_help = AFTER)]
 pub(crate) struct Args {
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHERE", value_parser = start::parse)]
     pub(crate) from: Option<IteratorType>,
 
-    /// Only this shard and those that descend from it; may be given again
+    /// Only this shard and its descendants; may be given more than once
     #[arg(long = "shard", value_name = "ID")]
     pub(crate) shards: Vec<String>,
 
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
 
-    /// Takes an endpoint of http:// that is not on this machine: whoever is on the way can read all
+    /// Allows an http:// endpoint on another machine: the network can read everything
     #[arg(long)]
     allow_http: bool,
 
@@ -77,11 +77,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) grep: Option<String>,
 
-    /// Ends after so many records
+    /// Ends after this many records
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
 
-    /// Ends when it has read what was there when it began
+    /// Ends when it has read all records that existed at its start
     #[arg(long)]
     pub(crate) no_follow: bool,
 
@@ -89,7 +89,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) lag: bool,
 
-    /// Keeps positions in this SQLite file, from which the next start goes on
+    /// Keeps positions in this SQLite file, so that the next start resumes
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
 }
@@ -121,7 +121,7 @@ impl Args {
             .start_patience(START_PATIENCE)
             .stall_after(None); // a pager may leave the output unread for hours
         match self.limit {
-            // More need not be asked for, unless some are left out.
+            // More are not needed, unless some are left out.
             Some(limit) if self.grep.is_none() => config.limit(limit.min(MAX_LIMIT) as u32),
             _ => config,
         }

@@ -1,24 +1,24 @@
-//! Why it failed, in the words of the command line.
+//! The reason of a failure, in the words of the command line.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use kinesis_consumer::Error;
 
-/// A shard was chosen that is not there.
+/// A chosen shard does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("stream {stream:?} has no shard {shard:?}, but {}", list(.known))]
 pub(crate) struct NoShard {
     pub(crate) stream: String,
     pub(crate) shard: String,
-    /// Those that the stream has.
+    /// The shards of the stream.
     pub(crate) known: Vec<String>,
 }
 
 /// How many shards are named.
 const NAMED: usize = 20;
 
-/// What the library calls by a name of its own, and what stands for it on the command line.
+/// Names of the library, and their equivalents on the command line.
 const WORDS: [(&str, &str); 6] = [
     ("ClientBuilder::allow_plain_http", "--allow-http"),
     ("ClientBuilder::endpoint", "--endpoint"),
@@ -28,7 +28,7 @@ const WORDS: [(&str, &str); 6] = [
     ("raise Config::budget, or lower Config::limit", "ask for less by --limit"),
 ];
 
-/// One line, with what caused it, unless that was said in the last warning.
+/// One line, with the cause, unless the last warning named it.
 pub(crate) fn line(error: &(dyn StdError + 'static), said: &str) -> String {
     let mut line = error.downcast_ref().and_then(advice).unwrap_or_else(|| error.to_string());
     let mut source = error.source();
@@ -62,7 +62,7 @@ fn list(known: &[String]) -> String {
     }
 }
 
-/// The library's text where that names what a command line has not.
+/// The library's texts that name things which the command line does not have.
 fn advice(error: &Error) -> Option<String> {
     Some(match error {
         Error::InvalidSetting { setting, reason, .. } => {

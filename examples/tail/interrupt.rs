@@ -10,11 +10,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals};
 
-/// What shells add to a signal to tell of it in an exit status.
+/// The number that shells add to a signal in an exit status.
 const BASE: i32 = 128;
 
-/// Waits for a signal, which stops the consumer. The second one ends the process where it stands: in a
-/// write that nobody reads, say.
+/// Waits for a signal, which stops the consumer. The second one ends the process at once, for example in a write
+/// without a reader.
 pub(crate) struct Interrupt {
     caught: Caught,
     watching: Handle,
@@ -22,14 +22,14 @@ pub(crate) struct Interrupt {
     thread: Option<JoinHandle<()>>,
 }
 
-/// The signal that came, if one did; a clone tells the same.
+/// The signal that came, if any; a clone shares it.
 #[derive(Clone)]
 pub(crate) struct Caught(Arc<AtomicI32>);
 
 impl Interrupt {
     pub(crate) fn watch(shutdown: Shutdown) -> io::Result<Self> {
         let (caught, again) = (Caught(Arc::default()), Arc::new(AtomicBool::new(false)));
-        // Not SIGHUP: it ends the process by itself, unless nohup has it ignored.
+        // Not SIGHUP: it ends the process by itself, unless nohup ignores it.
         for signal in [SIGINT, SIGTERM] {
             // In this order, so that the first signal does not see itself.
             flag::register_conditional_shutdown(signal, BASE + signal, Arc::clone(&again))?;
@@ -57,7 +57,7 @@ impl Caught {
         self.status().is_some()
     }
 
-    /// The exit status that tells of it.
+    /// Its exit status.
     pub(crate) fn status(&self) -> Option<u8> {
         match self.0.load(Ordering::SeqCst) {
             0 => None,

@@ -1,4 +1,4 @@
-//! Shows how far each shard is, on a thread of its own, so that slow output does not hold it up.
+//! Shows how far each shard is, on a thread of its own, so that slow output does not delay it.
 
 use std::convert::Infallible;
 use std::io;
@@ -13,12 +13,12 @@ use crate::rate::Rate;
 use crate::screen::{Colour, Screen};
 use crate::table::{Kind, Line, Row, table};
 
-/// How often the table is drawn anew.
+/// How often the table is drawn.
 const DRAW: Duration = Duration::from_millis(250);
-/// How often lines are written where there is no terminal.
+/// How often lines are written without a terminal.
 const WRITE: Duration = Duration::from_secs(5);
 
-/// Dropping it shows what has come of it, and joins.
+/// Its drop shows the last state, and joins.
 pub(crate) struct Lag {
     /// Both are taken when it is dropped.
     stop: Option<Sender<Infallible>>,

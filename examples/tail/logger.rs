@@ -1,4 +1,4 @@
-//! What the library logs as a warning.
+//! The warnings of the library.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ struct Logger(Screen);
 /// The last line that was shown.
 static LAST: Mutex<String> = Mutex::new(String::new());
 
-/// What was said last, of which an error that follows says no part again.
+/// The last message, which a following error does not repeat.
 pub(crate) fn last() -> String {
     LAST.lock().clone()
 }

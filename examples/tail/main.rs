@@ -1,4 +1,4 @@
-//! Reads a stream in the terminal: `cargo run --release --example tail -- orders --lag`; `--help` tells the rest.
+//! Reads a stream in the terminal: `cargo run --release --example tail -- orders --lag`; `--help` lists all options.
 
 mod args;
 mod failure;
@@ -39,8 +39,8 @@ fn main() -> ExitCode {
     })
 }
 
-/// Reads, and says how it ended: a signal shows in the exit status, and a reader that wants no more does not,
-/// so that `tail … | head` succeeds also where a shell looks at every part of a pipe.
+/// Reads, and returns how it ended. A signal changes the exit status; a reader that stops does not, so that
+/// `tail … | head` succeeds also if a shell checks every part of a pipe.
 fn run(args: &Args, screen: &Screen) -> Result<ExitCode, BoxError> {
     let stream = Stream::new(args.client()?, &args.stream, args.store()?, args.config())?;
     let interrupt = Interrupt::watch(stream.shutdown())?;
@@ -74,7 +74,7 @@ fn read(args: &Args, screen: &Screen, mut stream: Stream, signal: &Caught) -> Re
     written
 }
 
-/// Whether this is no failure: the signal came while the shards were listed, or nobody reads on.
+/// Whether this is no failure: the signal came while the shards were listed, or the reader is gone.
 fn is_an_end(error: &BoxError) -> bool {
     matches!(error.downcast_ref(), Some(Error::Stopped { .. }))
         || error.downcast_ref().is_some_and(WriteError::is_broken_pipe)

@@ -1,4 +1,4 @@
-//! Standard output: which records go there, and that no record is committed before it is out.
+//! Standard output: writes records, and commits no record before it is written.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -11,12 +11,12 @@ use crate::format::Format;
 use crate::interrupt::Caught;
 use crate::screen::Screen;
 
-/// Standard output takes no more.
+/// Standard output is closed.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output cannot be written")]
 pub(crate) struct WriteError(#[source] io::Error);
 
-/// How much is formatted before it is written: a Ctrl-C waits for no more than this.
+/// How much is formatted before a write: a Ctrl-C waits for no more than this.
 const CHUNK: usize = 64 << 10;
 
 pub(crate) struct Output<'a> {
@@ -29,7 +29,7 @@ pub(crate) struct Output<'a> {
 }
 
 impl WriteError {
-    /// Whether nobody reads on.
+    /// Whether the reader is gone.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.0.kind() == io::ErrorKind::BrokenPipe
     }
@@ -46,7 +46,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Writes a batch, and commits as much of it as is out; breaks at the limit, or when interrupted.
+    /// Writes a batch, and commits the written part; breaks at the limit, or when interrupted.
     pub(crate) fn take(
         &mut self,
         batch: &Batch,
@@ -71,7 +71,7 @@ impl<'a> Output<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Whether nobody will read what is written. A write tells it too, but only when there is a record.
+    /// Whether the output has no reader. A write shows it too, but only when there is a record.
     pub(crate) fn is_abandoned(&self) -> bool {
         let stdout = io::stdout();
         let mut polled = [PollFd::new(&stdout, PollFlags::empty())];

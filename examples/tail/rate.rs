@@ -1,29 +1,29 @@
-//! How many records come in a second.
+//! How many records come per second.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use kinesis_consumer::Progress;
 
-/// Long enough that shards which are polled once a second do not flicker.
+/// Long enough that shards polled once a second do not flicker.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// What was read by when.
+/// Numbers of records read, with their times.
 #[derive(Default)]
 pub(crate) struct Rate(VecDeque<(Instant, HashMap<String, u64>)>);
 
 impl Rate {
-    /// Takes notice of what was read until now.
+    /// Records the number read until now.
     pub(crate) fn saw(&mut self, now: Instant, progress: &Progress) {
         let counts = progress.shards.iter().map(|shard| (shard.shard.clone(), shard.records));
         self.0.push_back((now, counts.collect()));
-        // One from before the window stays, so that there is always one to compare with.
+        // One entry from before the window stays, so that there is always one to compare with.
         while self.0.get(1).is_some_and(|(then, _)| now.duration_since(*then) >= WINDOW) {
             self.0.pop_front();
         }
     }
 
-    /// How many a second came of this shard in the last seconds.
+    /// How many records per second came from this shard in the last seconds.
     pub(crate) fn of(&self, shard: &str) -> u64 {
         let (Some((from, before)), Some((to, after))) = (self.0.front(), self.0.back()) else {
             return 0;

@@ -1,4 +1,4 @@
-//! What goes on until there is nothing more to write.
+//! The loop that writes until there is nothing more to write.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::interrupt::Caught;
 use crate::output::Output;
 use crate::tips::Tips;
 
-/// How often it looks for what no event tells: that the tips are reached, or that nobody reads on.
+/// How often it checks states without an event: that the tips are reached, or that the reader is gone.
 const LOOK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Reading<'a> {
     pub(crate) batches: Batches,
     pub(crate) monitor: Monitor,
     pub(crate) shutdown: Shutdown,
-    /// Where it is to end.
+    /// Where it ends.
     pub(crate) tips: Option<Tips>,
     pub(crate) output: Output<'a>,
     pub(crate) signal: &'a Caught,
@@ -33,7 +33,7 @@ impl Reading<'_> {
                     Ok(batch) => match self.take(&batch) {
                         Ok(ControlFlow::Continue(())) => {}
                         ended => {
-                            // Before the batch is dropped: that its rest is not committed is no mistake.
+                            // Before the batch is dropped, so that its uncommitted rest causes no warning.
                             self.shutdown.now();
                             return ended.map(|_| ());
                         }
@@ -54,7 +54,7 @@ impl Reading<'_> {
     }
 
     fn take(&mut self, batch: &Batch) -> Result<ControlFlow<()>, BoxError> {
-        // What is left in the channel comes again.
+        // Batches left in the channel come again.
         if self.signal.is_any() {
             return Ok(ControlFlow::Break(()));
         }

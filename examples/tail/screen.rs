@@ -1,4 +1,4 @@
-//! Standard error: what is said there, and the table that is drawn there.
+//! Standard error: its messages, and the table.
 
 use std::env;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::termios::tcgetwinsize;
 
-/// What a terminal has that does not tell its size.
+/// The size of a terminal that does not report it.
 const SIZE: (usize, usize) = (80, 24);
 
 /// A clone writes to the same place.
@@ -61,21 +61,21 @@ impl Screen {
         (columns, if self.is_shared { lines / 2 } else { lines - 1 })
     }
 
-    /// Draws the table anew.
+    /// Draws the table.
     pub(crate) fn draw(&self, text: String) {
         if let Some(table) = &self.table {
             table.set_message(text); // not if it was drawn a moment ago
         }
     }
 
-    /// Draws what it shows last, however long ago it was drawn.
+    /// Draws the last table, whenever the one before was drawn.
     pub(crate) fn draw_last(&self) {
         if let Some(table) = &self.table {
             table.force_draw();
         }
     }
 
-    /// Leaves the table where it is, and goes below it.
+    /// Leaves the table on the screen, and moves below it.
     pub(crate) fn finish(&self) {
         if self.table.is_some() {
             self.is_finished.store(true, Ordering::SeqCst);
@@ -91,9 +91,9 @@ impl Screen {
         }
     }
 
-    /// Says a line.
+    /// Writes a line.
     pub(crate) fn say(&self, line: impl Display) {
-        // Nobody is left to be told if that fails.
+        // If that fails, there is no place to report it.
         let say = || drop(writeln!(io::stderr().lock(), "{line}"));
         match self.drawn() {
             Some(table) => table.suspend(say),

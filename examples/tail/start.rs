@@ -1,4 +1,4 @@
-//! Where to start: what `--from` says.
+//! Where to start: the value of `--from`.
 
 use std::time::{Duration, SystemTime};
 

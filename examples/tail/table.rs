@@ -14,7 +14,7 @@ const COLUMNS: usize = 7;
 const WORDS: usize = 2;
 /// Columns that are never narrower, so that the others stay where they are: the longest state.
 const LEAST: [usize; COLUMNS] = [20, 14, 9, 6, 6, 8, 6];
-/// From here on it is shown that a shard is behind.
+/// A shard that is behind by at least this is shown as behind.
 const LATE: Duration = Duration::from_secs(60);
 
 /// One shard.
@@ -48,7 +48,7 @@ pub(crate) enum Kind {
     Plain,
     Late,
     Failing,
-    /// Of little interest: what has ended, and what is left out.
+    /// Of little interest: ended shards, and shards that are left out.
     Faint,
 }
 
@@ -60,7 +60,7 @@ impl Row {
         let is_failing = shard.failing.is_some();
         Self {
             shard: shard.shard.clone(),
-            // From one attempt to the next it is the same.
+            // It stays the same from one attempt to the next.
             state: if is_failing { state(ShardState::BackingOff) } else { state(shard.state) },
             is_ended: shard.state == ShardState::Ended,
             is_failing,
@@ -76,7 +76,7 @@ impl Row {
         progress.shards.iter().map(|shard| Self::new(shard, rate)).collect()
     }
 
-    /// One line that makes sense alone.
+    /// One line that can be read without the others.
     pub(crate) fn sentence(&self) -> String {
         let Self { shard, state, records, rate, errors, .. } = self;
         let behind = lag(self.behind, self.is_failing);
@@ -97,7 +97,7 @@ impl Row {
     }
 
     fn cells(&self) -> [String; COLUMNS] {
-        // Neither is of a shard any more that has ended.
+        // An ended shard has neither.
         let of_open = |text: String| if self.is_ended { span(None) } else { text };
         [
             self.shard.clone(),
@@ -111,8 +111,8 @@ impl Row {
     }
 }
 
-/// A table of at most so many columns and lines. Shards that do not fit are left out: those that have
-/// ended first, then those that are the least behind.
+/// A table of at most this many columns and lines. Shards that do not fit are left out: first the ended ones, then
+/// those that are the least behind.
 pub(crate) fn table(rows: &[Row], (columns, lines): (usize, usize)) -> Vec<Line> {
     let shown = shown(rows, lines);
     let mut cells = vec![(Kind::Head, HEAD.map(str::to_owned))];
@@ -137,13 +137,14 @@ pub(crate) fn table(rows: &[Row], (columns, lines): (usize, usize)) -> Vec<Line>
             _ => format!("{cell:>width$}"),
         });
         let text = padded.collect::<Vec<_>>().join("  ");
-        // All of it is ASCII but what nobody knows: whole characters are cut off.
+        // Only foreign text may not be ASCII: whole characters are cut off.
         Line { kind, text: text.trim_end().chars().take(columns).collect() }
     };
     cells.into_iter().map(line).collect()
 }
 
-/// As many shards as fit beside the head, the total, and perhaps a line that says how many more there are; in their order.
+/// The shards that fit together with the head, the total, and perhaps a line with the number of the others; in their
+/// order.
 fn shown(rows: &[Row], lines: usize) -> Vec<&Row> {
     let all: Vec<_> = rows.iter().enumerate().collect();
     let room = lines.saturating_sub(2);
@@ -179,7 +180,7 @@ fn total(rows: &[Row]) -> [String; COLUMNS] {
     ]
 }
 
-/// How far behind a shard is; nobody knows what a server has that does not answer.
+/// How far behind a shard is; unknown if the server does not answer.
 fn lag(behind: Option<Duration>, is_failing: bool) -> String {
     match (behind, is_failing) {
         (None, true) => "?".into(),
@@ -188,7 +189,7 @@ fn lag(behind: Option<Duration>, is_failing: bool) -> String {
     }
 }
 
-/// What a reader of the table needs to know: from one call to the next a shard is just read.
+/// The state for a reader of the table: from one call to the next a shard is simply read.
 fn state(state: ShardState) -> &'static str {
     match state {
         ShardState::Idle | ShardState::Calling => "reading",

@@ -1,4 +1,4 @@
-//! Whether all that was there at the start has been read.
+//! Whether all records that existed at the start have been read.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -7,18 +7,18 @@ use kinesis_consumer::{Batch, Progress, Shard, ShardProgress, ShardState};
 
 /// The shards that are read to their tips.
 ///
-/// A shard is if it has ended, or has caught up: an answer had no records and was not behind. That is never so on
-/// a shard that is written to all the time, where a batch does as well that is not behind and holds what
-/// arrived after the start. `behind_latest` alone would not do: some servers always say 0.
+/// A shard is at its tip if it has ended, or has caught up: an answer had no records and was not behind. A shard that
+/// is written to all the time never gives such an answer; there a batch counts too that is not behind and holds a
+/// record that arrived after the start. `behind_latest` alone is not enough: some servers always say 0.
 pub(crate) struct Tips {
     started: SystemTime,
-    /// The shards that were open. A closed one has been read when those that descend from it are begun.
+    /// The shards that were open. A closed one has been read when its descendants are started.
     open: BTreeSet<String>,
     reached: BTreeSet<String>,
 }
 
 impl Tips {
-    /// Of these shards, those that are read: the chosen ones and what descends from them, or all.
+    /// The shards to read of this list: the chosen ones and their descendants, or all.
     pub(crate) fn new(listed: &[Shard], chosen: &[String]) -> Self {
         let family = family(listed, chosen);
         let open = listed.iter().filter(|shard| !shard.is_closed()).map(Shard::id);
@@ -39,7 +39,7 @@ impl Tips {
         }
     }
 
-    /// Whether each shard is at its tip. What it had sent until then may still wait to be written.
+    /// Whether each shard is at its tip. Batches sent until then may still wait to be written.
     pub(crate) fn are_reached(&self, progress: &Progress) -> bool {
         let is_reached = |shard: &ShardProgress| {
             shard.state == ShardState::Ended

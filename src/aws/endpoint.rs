@@ -1,4 +1,4 @@
-//! Where requests go.
+//! The server that requests go to.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use crate::aws::profile;
 use crate::aws::text::cut;
 use crate::error::Error;
 
-/// The variables of Amazon's SDKs, the more special one first.
+/// The variables of Amazon's SDKs, the more specific one first.
 const VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"];
 
 const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
@@ -26,7 +26,7 @@ pub(crate) struct Endpoint {
 /// The endpoint that was set, else the environment's, else the profile's; `None` means Amazon's own.
 ///
 /// # Errors
-/// If the profile has one for each service, which is not supported.
+/// If the profile has an endpoint for each service, which is not supported.
 pub(crate) fn find(set: Option<&str>, lookup: Lookup<'_>) -> Result<Option<String>, Error> {
     if let Some(set) = set {
         return Ok(Some(set.to_owned()));
@@ -52,18 +52,18 @@ impl Endpoint {
     /// Checks an address.
     ///
     /// # Errors
-    /// Unless it is one, and encrypted, or on this machine, or `allow_plain_http`.
+    /// Unless it is an address, and encrypted, or on this machine, or allowed by `allow_plain_http`.
     // long: one check of an address after the other, each with its text.
     pub(crate) fn parse(url: &str, allow_plain_http: bool) -> Result<Self, Error> {
         let invalid = |reason: &str| {
-            // What stands before an @ may be a password.
+            // The text before an @ may be a password.
             let shown = if url.contains('@') { String::new() } else { format!("{:?}: ", cut(url)) };
             Error::InvalidSetting { setting: "endpoint", reason: format!("{shown}{reason}") }
         };
         let uri: Uri = url
             .trim()
             .parse()
-            .map_err(|_| invalid("it is no URL, such as http://localhost:4567"))?;
+            .map_err(|_| invalid("it is not a URL, such as http://localhost:4567"))?;
         let scheme = uri.scheme_str().unwrap_or_default();
         if scheme != "http" && scheme != "https" {
             return Err(invalid("it must start with http:// or https://"));
@@ -81,7 +81,7 @@ impl Endpoint {
             return Err(invalid("it must hold no path and no query"));
         }
         let url = format!("{scheme}://{authority}");
-        let uri = url.parse().map_err(|_| invalid("it is no URL"))?;
+        let uri = url.parse().map_err(|_| invalid("it is not a URL"))?;
         let endpoint = Self { url, uri, host };
         if scheme == "http" && !endpoint.is_loopback() && !allow_plain_http {
             return Err(invalid(
@@ -97,12 +97,12 @@ impl Endpoint {
         &self.url
     }
 
-    /// The same address, read.
+    /// The same address, parsed.
     pub(crate) fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// What requests to it say in their header `Host`.
+    /// The header `Host` of requests to it.
     pub(crate) fn host_header(&self) -> String {
         self.uri.authority().map(|authority| authority.to_string()).unwrap_or_default()
     }

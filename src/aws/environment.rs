@@ -3,12 +3,12 @@
 /// Looks up a variable; `None` if it is not set.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The variables of this process. What is no text in one is replaced: it is set all the same.
+/// The variables of this process. Bytes that are not text are replaced: the variable still counts as set.
 pub(crate) fn process(name: &str) -> Option<String> {
     Some(std::env::var_os(name)?.to_string_lossy().into_owned())
 }
 
-/// The first of these variables that is set to something; an empty one counts as not set.
+/// The first of these variables that is set; an empty one counts as not set.
 pub(crate) fn first(lookup: Lookup<'_>, names: &[&str]) -> Option<String> {
     let set = names.iter().filter_map(|name| lookup(name));
     set.map(|value| value.trim().to_owned()).find(|value| !value.is_empty())

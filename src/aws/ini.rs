@@ -1,11 +1,11 @@
-//! The form of the files of profiles.
+//! The form of profile files.
 
 use crate::aws::profile::Settings;
 
 /// The lines under `[profile]` or `[profile profile]`, the first of each name.
 ///
-/// As Amazon's tools read them: what stands behind ` #` or ` ;` is a comment, and a line that is indented further than
-/// the setting above it belongs to that one.
+/// As Amazon's tools read them: text after ` #` or ` ;` is a comment, and a line that is indented further than the
+/// setting above it continues that setting.
 // long: a reader of lines: each kind of line is a branch.
 pub(crate) fn section(text: &str, profile: &str) -> Option<Settings> {
     let text = text.trim_start_matches('\u{feff}');
@@ -22,7 +22,7 @@ pub(crate) fn section(text: &str, profile: &str) -> Option<Settings> {
             continue;
         }
         if let Some(header) = trimmed.strip_prefix('[') {
-            // What is no header ends the section all the same: what follows is nobody's.
+            // A broken header also ends the section: the lines after it belong to no profile.
             let name = header.split_once(']').map(|(name, _)| name.trim());
             is_ours = name.is_some_and(|name| is_of(name, profile));
             indent = None;
@@ -40,7 +40,7 @@ pub(crate) fn section(text: &str, profile: &str) -> Option<Settings> {
     settings
 }
 
-/// Whether a header names the profile; a name with blanks stands in quotes.
+/// Whether a header names the profile; a name with blanks is in quotes.
 fn is_of(header: &str, profile: &str) -> bool {
     let word = header.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t']));
     let name = word.unwrap_or_default().trim();
@@ -48,7 +48,7 @@ fn is_of(header: &str, profile: &str) -> bool {
     header == profile || word.is_some() && quoted.unwrap_or(name) == profile
 }
 
-/// A value without the comment behind it, which a blank sets off.
+/// A value without the comment after it, which begins after a blank.
 fn uncommented(value: &str) -> String {
     let mut before = '=';
     let comment = value.char_indices().find(|(_, it)| {
@@ -113,7 +113,7 @@ mod tests {
             "[default]\ns3 =\n  region = wrong\n\n  # so far\n  [not] = a header\nregion = right\n";
         let settings = section(text, "default").unwrap();
         assert_eq!((settings["region"].as_str(), settings.len()), ("right", 2));
-        // All of a section may be indented.
+        // A whole section may be indented.
         let text = "  [default]\n  key = a\n  token = b\n    sub = c\n[next]\nkey = d\n";
         let settings = section(text, "default").unwrap();
         assert_eq!((settings["token"].as_str(), settings.len()), ("b", 2));
@@ -126,7 +126,7 @@ mod tests {
                     [profilemine]\nd = 4\n";
         assert_eq!(section(text, "mine"), None);
         assert_eq!(section(text, "my own").unwrap().len(), 1);
-        // What is no header is nobody's section.
+        // A broken header begins no profile's section.
         assert_eq!(section("[mine]\na = 1\n[broken\nb = 2\n", "mine").unwrap().len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Speaks to AWS: credentials, region, endpoint, signature and HTTP. It knows no Kinesis.
+//! Speaks to AWS: credentials, region, endpoint, signature and HTTP. It does not know Kinesis.
 
 pub(crate) mod credentials;
 pub(crate) mod endpoint;

@@ -2,10 +2,10 @@
 
 /// Regions under one set of names.
 struct Partition {
-    /// How the names of its regions begin; the first partition has all others.
+    /// The beginning of its regions' names; the first partition has all other regions.
     prefix: &'static str,
     suffix: &'static str,
-    /// Of the hosts that have addresses of both kinds.
+    /// The suffix of hosts that have addresses of both kinds.
     dual_stack: &'static str,
 }
 
@@ -17,7 +17,7 @@ const fn partition(
     Partition { prefix, suffix, dual_stack }
 }
 
-/// As in Amazon's own rules; the last that fits counts.
+/// As in Amazon's own rules; the last match counts.
 const PARTITIONS: [Partition; 8] = [
     partition("", "amazonaws.com", "api.aws"),
     partition("us-gov-", "amazonaws.com", "api.aws"),
@@ -29,7 +29,7 @@ const PARTITIONS: [Partition; 8] = [
     partition("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 ];
 
-/// The names by which Kinesis goes before its region.
+/// The names of Kinesis before the region in a host name.
 const SERVICES: [&str; 6] = [
     "kinesis",
     "kinesis-fips",
@@ -39,7 +39,7 @@ const SERVICES: [&str; 6] = [
     "control-kinesis-fips",
 ];
 
-/// How the names of hosts in a region end. `None` for an isolated partition that is not known.
+/// The suffix of host names in a region. `None` for an isolated partition that is not known.
 pub(crate) fn suffix(region: &str) -> Option<&'static str> {
     let fits = |partition: &&Partition| region.starts_with(partition.prefix);
     let found = PARTITIONS.iter().rfind(fits)?;
@@ -48,8 +48,8 @@ pub(crate) fn suffix(region: &str) -> Option<&'static str> {
     (!is_unknown).then_some(found.suffix)
 }
 
-/// The region that an endpoint of Amazon's names, such as `kinesis.eu-west-1.amazonaws.com` or a VPC
-/// endpoint; any other host has none.
+/// The region in the name of an endpoint of Amazon's, such as `kinesis.eu-west-1.amazonaws.com` or a VPC endpoint; any
+/// other host has none.
 pub(crate) fn region_of(host: &str) -> Option<&str> {
     let suffixes = PARTITIONS.iter().flat_map(|it| [it.suffix, it.dual_stack]);
     let mut names = suffixes.filter_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'));

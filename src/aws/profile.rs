@@ -13,11 +13,11 @@ use crate::aws::ini;
 pub(crate) type Settings = HashMap<String, String>;
 
 const CONFIG: &str = "AWS_CONFIG_FILE";
-/// The second name is that of Amazon's oldest tools.
+/// Amazon's oldest tools use the second name.
 const PROFILE: [&str; 2] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
 const CREDENTIALS: &str = "AWS_SHARED_CREDENTIALS_FILE";
 
-/// What both files say of the chosen profile.
+/// The chosen profile in both files.
 #[derive(Debug)]
 pub(crate) struct Profile {
     pub(crate) name: String,
@@ -27,7 +27,7 @@ pub(crate) struct Profile {
     pub(crate) credentials: Section,
 }
 
-/// What one file says of a profile.
+/// A profile in one file.
 #[derive(Debug)]
 pub(crate) struct Section {
     /// `None` if no home directory is known.
@@ -45,7 +45,7 @@ pub(crate) enum Said {
     Settings(Settings),
 }
 
-/// The name of the profile that is meant.
+/// The name of the chosen profile.
 pub(crate) fn name(lookup: Lookup<'_>) -> String {
     environment::first(lookup, &PROFILE).unwrap_or_else(|| "default".to_owned())
 }
@@ -55,20 +55,20 @@ pub(crate) fn config_file(lookup: Lookup<'_>) -> Option<PathBuf> {
     file(CONFIG, "config", lookup)
 }
 
-/// What the file of settings says under this name for the chosen profile.
+/// The setting of this name for the chosen profile in the file of settings.
 pub(crate) fn setting(lookup: Lookup<'_>, setting: &str) -> Option<String> {
     let path = config_file(lookup)?;
     let Said::Settings(mut settings) = read(&path, &name(lookup)) else { return None };
     settings.remove(setting)
 }
 
-/// Whether the part of the file of settings with this name says something under another.
+/// Whether the section of this name in the file of settings has this setting.
 pub(crate) fn has(lookup: Lookup<'_>, part: &str, setting: &str) -> bool {
     let said = config_file(lookup).map(|path| read(&path, part));
     matches!(said, Some(Said::Settings(settings)) if settings.contains_key(setting))
 }
 
-/// What a file says of a profile.
+/// Reads a profile in a file.
 ///
 /// Read here, since rusoto panics on a file that it cannot open and on a line that it does not
 /// expect, and cuts session tokens at their first `=`.
@@ -76,12 +76,14 @@ pub(crate) fn read(path: &Path, profile: &str) -> Said {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Said::NoFile,
         Err(error) => return Said::Unreadable(error.to_string()),
-        // How one says that there is to be none.
+        // The usual way to say that there is no file.
         Ok(_) if path == Path::new("/dev/null") || path == Path::new("NUL") => {
             return Said::NoProfile;
         }
         // Reading a pipe might wait for ever.
-        Ok(data) if !data.is_file() => return Said::Unreadable("it is no regular file".to_owned()),
+        Ok(data) if !data.is_file() => {
+            return Said::Unreadable("it is not a regular file".to_owned());
+        }
         Ok(_) => {}
     }
     let bytes = match std::fs::read(path) {
@@ -145,15 +147,15 @@ impl Section {
         self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
     }
 
-    /// A file at the usual place may be out of reach without harm: of another user, say.
+    /// A file at the usual place may be unreadable without harm: it may belong to another user.
     fn check(&self) -> Result<(), String> {
         match &self.said {
             Said::NoFile | Said::Unreadable(_) if self.is_chosen => Err(self.to_string()),
             Said::Unreadable(_) => {
-                // Each question for credentials comes by here.
+                // Every request for credentials comes here.
                 static IS_SAID: AtomicBool = AtomicBool::new(false);
                 if !IS_SAID.swap(true, Ordering::Relaxed) {
-                    log::warn!("a file of profiles cannot be read, and is passed over: {self}");
+                    log::warn!("a profile file cannot be read, and is ignored: {self}");
                 }
                 Ok(())
             }
@@ -162,7 +164,7 @@ impl Section {
     }
 }
 
-/// Where it was looked, and what came of it.
+/// The searched place, and the result.
 impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(path) = &self.path else { return f.write_str("no home directory is known") };

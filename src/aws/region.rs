@@ -1,15 +1,15 @@
-//! Which region is meant.
+//! The region of a client.
 
 use crate::aws::environment::{self, Lookup};
 use crate::aws::partition;
 use crate::aws::profile;
 use crate::error::Error;
 
-/// Asked in this order, as Amazon's newer SDKs do.
+/// Read in this order, like in Amazon's newer SDKs.
 const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// The name of the region: the one that was set, else the environment's, else the profile's.
-/// `fallback` stands in for all three.
+/// `fallback` replaces a missing one.
 ///
 /// # Errors
 /// If there is none, or it cannot be the name of a region.
@@ -29,7 +29,7 @@ pub(crate) fn find(
     if name.is_empty() || name.len() > 60 || !name.bytes().all(is_name) {
         let shown: String = name.chars().take(60).collect();
         return Err(invalid(format!(
-            "{shown:?} is no name of a region: letters, digits and dashes, such as eu-central-1"
+            "{shown:?} is not a region name: use letters, digits and dashes, such as eu-central-1"
         )));
     }
     Ok(name.to_ascii_lowercase())
@@ -53,12 +53,12 @@ pub(crate) fn endpoint(region: &str) -> Result<String, Error> {
 /// Checks that an endpoint of Amazon's is in this region.
 ///
 /// # Errors
-/// If it is in another, whose service refuses what is signed for this one.
+/// If it is in another region, whose service refuses signatures for this one.
 pub(crate) fn check(region: &str, host: &str) -> Result<(), Error> {
     match partition::region_of(host) {
         Some(other) if other != region => Err(invalid(format!(
-            "{region:?} is not that of the endpoint {host}, which is in {other}: set one of them \
-             by the other"
+            "{region:?} is not the region of the endpoint {host}, which is in {other}: make the two \
+             agree"
         ))),
         _ => Ok(()),
     }

@@ -1,7 +1,6 @@
 //! Signatures of requests, version 4, with the key of the day kept.
 //!
-//! rusoto signs as well, and derives the key anew for each request: of a call without records that was a
-//! tenth.
+//! rusoto signs as well, but derives the key for each request: that was a tenth of the time of a call without records.
 
 use std::ops::Range;
 use std::time::SystemTime;
@@ -24,12 +23,12 @@ const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
-/// How many headers a request has at most.
+/// The largest number of headers of a request.
 const HEADERS: usize = 7;
-/// More than what the values of headers take, without a session token; see [`SHARED`].
+/// More than the size of all header values without a session token; see [`SHARED`].
 const VALUES: usize = SHARED;
 
-/// Why a text fits into a header: hosts, regions, hashes and credentials do.
+/// Why a text fits into a header: hosts, regions, hashes and credentials fit.
 const PLAIN: &str = "settings and credentials were checked to be plain text";
 
 /// Signs requests to one server in one region.
@@ -38,19 +37,19 @@ pub(crate) struct Signer {
     host: String,
     host_header: HeaderValue,
     region: String,
-    /// What follows the day in the name of a key.
+    /// The text after the day in the name of a key.
     scope: String,
     key: Mutex<Option<DayKey>>,
 }
 
-/// What a secret becomes for one day.
+/// The key made from a secret for one day.
 struct DayKey {
     day: String,
     credentials: Credentials,
     key: Hmac<Sha256>,
 }
 
-/// Values of headers in one piece of memory.
+/// Values of headers in one buffer.
 struct Values(String);
 
 /// A hash in hexadecimal digits.
@@ -66,8 +65,8 @@ impl Signer {
 
     /// The headers that a call of `target` needs. The credentials were checked before.
     ///
-    /// Hashes what is signed piece by piece: a thread keeps the memory of what it has allocated, which was a
-    /// quarter of what a shard took in which nothing happens.
+    /// Hashes the signed text piece by piece: a thread keeps memory that it has allocated, which was a quarter of an
+    /// idle shard's memory.
     // long: the steps of a signature, in the order of its specification.
     pub(crate) fn sign(
         &self,
@@ -118,7 +117,7 @@ impl Signer {
         headers
     }
 
-    /// The key of the day, derived if the last one was of another, or of other credentials.
+    /// The key of the day, derived if the last one was of another day, or of other credentials.
     fn key(&self, credentials: &Credentials, day: &str) -> Hmac<Sha256> {
         let mut kept = self.key.lock();
         let is_right = |key: &&DayKey| key.day == day && key.credentials == *credentials;
@@ -154,7 +153,7 @@ impl Values {
         Self(String::with_capacity(bytes))
     }
 
-    /// Adds a value, and says where it is.
+    /// Adds a value, and returns its place.
     fn add(&mut self, parts: &[&[&str]]) -> Range<usize> {
         let from = self.0.len();
         parts.iter().copied().flatten().for_each(|part| self.0.push_str(part));
@@ -166,7 +165,7 @@ fn value(values: &Bytes, at: Range<usize>) -> HeaderValue {
     HeaderValue::from_maybe_shared(values.slice(at)).expect(PLAIN)
 }
 
-/// One that no log shows.
+/// A header value that logs do not show.
 fn secret(values: &Bytes, at: Range<usize>) -> HeaderValue {
     let mut value = value(values, at);
     value.set_sensitive(true);
@@ -201,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    /// What rusoto makes of the same request, at its own time.
+    /// The same request signed by rusoto, at its own time.
     fn rusotos(
         endpoint: &str,
         region: &str,
@@ -267,7 +266,7 @@ mod tests {
                 let value = Some(value.to_str().unwrap().to_owned());
                 assert_eq!(value, header(name.as_str()), "case {case}: {name}");
             }
-            // rusoto's content-length is the transport's to say.
+            // The transport adds the content-length, which rusoto adds itself.
             assert_eq!(ours.len() + 1, theirs.headers().len(), "case {case}");
         }
     }

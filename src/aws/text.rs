@@ -1,4 +1,4 @@
-//! Text from outside, made fit for an error and a log.
+//! Text from outside, made safe for an error and a log.
 
 use std::error::Error;
 
@@ -14,7 +14,7 @@ pub(crate) fn cut(text: &str) -> String {
     }
 }
 
-/// What an error and its sources say.
+/// The text of an error and its sources.
 pub(crate) fn with_sources(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

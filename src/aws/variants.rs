@@ -1,4 +1,4 @@
-//! Endpoints that a setting demands and that are not chosen here.
+//! Kinds of endpoints that a setting demands and that are not chosen here.
 
 use crate::aws::environment::{self, Lookup};
 use crate::aws::profile;
@@ -20,24 +20,24 @@ const KINDS: [[&str; 4]; 2] = [
     ],
 ];
 
-/// Refuses to choose an endpoint of the usual kind where another is demanded. One that is set counts, with a warning.
+/// Refuses to choose a usual endpoint if another kind is demanded. A configured endpoint is used, with a warning.
 ///
 /// # Errors
-/// If another kind is demanded, and none is set.
+/// If another kind is demanded, and no endpoint is set.
 pub(crate) fn check(is_set: bool, lookup: Lookup<'_>) -> Result<(), Error> {
     for [variable, setting, kind, example] in KINDS {
         let Some(who) = demanded(variable, setting, lookup)? else { continue };
         if !is_set {
             return Err(invalid(format!(
-                "{who} demands {kind}, which is not chosen here: set it, such as {example}"
+                "{who} demands {kind}, which is not chosen here: set the endpoint, such as {example}"
             )));
         }
-        log::warn!("{who} demands {kind}: whether the endpoint that is set is one is not checked");
+        log::warn!("{who} demands {kind}: the configured endpoint is not checked for that");
     }
     Ok(())
 }
 
-/// Who demands it. The variable counts before the profile.
+/// The variable or setting that demands it. The variable counts before the profile.
 fn demanded(variable: &str, setting: &str, lookup: Lookup<'_>) -> Result<Option<String>, Error> {
     let of_variable = environment::first(lookup, &[variable]);
     let (who, value) = match of_variable {

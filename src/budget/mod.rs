@@ -16,30 +16,29 @@ use crate::budget::queue::{GrantQueue, Ticket};
 
 /// How much memory answers may take: those that are being read, and those whose records are still in use.
 ///
-/// One `GetRecords` takes the text of its answer and, beside it, the decoded records; then the records alone,
-/// until the last of them is gone: the last [`Batch`](crate::Batch), [`Records`](crate::Records) or
-/// [`Record::bytes`](crate::Record::bytes) of that answer. A shard reads only when there is room for what its
-/// last answer took; so the records that you keep back hold up reading once they have used up the budget, and
-/// a program that collects records before it is done with them needs a budget above what it collects. Batches that
-/// wait for another attempt, by [`OnError`](crate::OnError), are among them: up to three answers of each shard that
+/// One `GetRecords` takes the text of its answer and the decoded records. After that only the records take memory,
+/// until the last [`Batch`](crate::Batch), [`Records`](crate::Records) or
+/// [`Record::bytes`](crate::Record::bytes) of that answer is dropped. A shard reads only when there is room for the
+/// size of its last answer. So records that you keep delay reading after they have used up the budget, and
+/// a program that collects records needs a budget above the size of its collection. Batches that
+/// wait for another attempt, by [`OnError`](crate::OnError), count too: up to three answers of each shard that
 /// fails, for as long as it fails.
 ///
-/// Buffers are kept for the next answers: up to a quarter as much beside the budget, and more in the place of budget that
-/// is not in use. What nobody has used for 10 s goes at the next call, down to that quarter; and all of it, when no
-/// shard is read any more.
+/// Buffers are kept for the next answers: up to a quarter of the budget in addition to it, and more in place of unused
+/// budget. Buffers unused for 10 s are freed at the next call, down to that quarter. All are freed when reading ends.
 ///
 /// A clone shares the budget. See [`Config::budget`](crate::Config::budget).
 #[derive(Clone)]
 pub struct Budget(Arc<Mutex<State>>);
 
-/// The part of the budget that may be kept beside it in buffers for the next answers: one in so many.
+/// The buffers for the next answers may take the budget divided by this, in addition to it.
 const SPARE: usize = 4;
 
 struct State {
     queue: GrantQueue,
-    /// Where those who wait get what they wait for.
+    /// Each waiting call gets its reservation here.
     grants: HashMap<Ticket, Sender<Reservation>>,
-    /// Not counted in the queue.
+    /// The queue does not count it.
     pool: Pool,
     started: Instant,
 }
@@ -48,23 +47,23 @@ struct State {
 pub(crate) struct Reservation {
     budget: Budget,
     bytes: usize,
-    /// How much of it is in use: in the place of the rest, buffers may be kept for the next answers.
+    /// How much of it is in use: buffers for the next answers may take the place of the rest.
     filled: usize,
 }
 
-/// Does not wait any more.
+/// Stops waiting when it is dropped.
 struct WithdrawOnDrop<'a>(&'a Budget, Ticket);
 
 impl Budget {
-    /// What a stream has that is given no budget: 64 MiB.
+    /// The budget of a stream if none is set: 64 MiB.
     pub const DEFAULT: usize = 64 << 20;
 
-    /// The least there may be, 32 MiB: the largest record that Kinesis takes (10 MiB, a third more as base64)
+    /// The smallest budget allowed, 32 MiB: the largest record of Kinesis (10 MiB, a third more as base64)
     /// must fit, as text and decoded.
     pub const MIN: usize = 32 << 20;
 
-    /// A budget of so many bytes, at least [`MIN`](Self::MIN): less is an error where a stream is made with
-    /// it.
+    /// A budget of this many bytes, at least [`MIN`](Self::MIN): a stream refuses a smaller one with an
+    /// error.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let (queue, grants) = (GrantQueue::new(bytes), HashMap::new());
@@ -72,18 +71,18 @@ impl Budget {
         Self(Arc::new(Mutex::new(State { queue, grants, pool, started })))
     }
 
-    /// How many bytes it is.
+    /// Its size in bytes.
     pub fn limit(&self) -> usize {
         self.0.lock().queue.limit()
     }
 
     /// How many bytes of it are in use. Never above the limit, unless a [`Client`](crate::Client) of your own
-    /// does not [ask](crate::Call::try_reserve) for what it takes.
+    /// does not [reserve](crate::Call::try_reserve) the memory that it takes.
     pub fn used(&self) -> usize {
         self.0.lock().queue.used()
     }
 
-    /// Takes so much, at most the limit, when it is this one's turn; `None` if `reading_stopped` was disconnected before.
+    /// Takes `bytes`, at most the limit, in the order of the queue; `None` if `reading_stopped` was disconnected first.
     pub(crate) fn reserve(
         &self,
         bytes: usize,
@@ -106,23 +105,23 @@ impl Budget {
         }
     }
 
-    /// Takes so much, if it is there and nobody waits.
+    /// Takes `bytes`, if they are free and no call waits.
     pub(crate) fn try_reserve(&self, bytes: usize) -> Option<Reservation> {
         let is_taken = self.0.lock().queue.take(bytes);
         is_taken.then(|| Reservation::new(self, bytes))
     }
 
-    /// Somebody reads answers until [`close`](Self::close).
+    /// A reader uses buffers until [`close`](Self::close).
     pub(crate) fn open(&self) {
         self.0.lock().pool.open();
     }
 
-    /// When nobody reads answers any more, no buffer is kept.
+    /// After the last reader has closed, no buffer is kept.
     pub(crate) fn close(&self) {
         self.change_spares(|pool, _| pool.close());
     }
 
-    /// A buffer for so much text of an answer, if one was kept that fits. Its length tells how much of it is initialized.
+    /// A kept buffer for this much text of an answer, if one fits. Its length says how much of it is initialized.
     pub(crate) fn take_text(&self, bytes: usize) -> Option<Vec<u8>> {
         self.0.lock().pool.take_text(bytes)
     }
@@ -132,7 +131,7 @@ impl Budget {
         self.change_spares(|pool, now| pool.keep_text(text, now));
     }
 
-    /// An arena for so much data, if one was kept that fits.
+    /// A kept arena for this much data, if one fits.
     pub(crate) fn take_arena(&self, bytes: usize) -> Option<Vec<u8>> {
         self.0.lock().pool.take_arena(bytes)
     }
@@ -162,7 +161,7 @@ impl Budget {
         drop(dropped); // without the lock
     }
 
-    /// Hands out what has come back.
+    /// Grants the bytes that have come back.
     fn grant(&self) {
         loop {
             let (grant, bytes) = {
@@ -171,7 +170,7 @@ impl Budget {
                 (state.grants.remove(&ticket), bytes)
             };
             let reservation = Reservation::new(self, bytes);
-            // Its channel has a place; if the other side has just given up, all comes back by the drop.
+            // Its channel has a place; if the other side has just given up, the drop gives all back.
             let _ = grant.map(|grant| grant.try_send(reservation));
         }
     }
@@ -186,7 +185,7 @@ impl Reservation {
         self.bytes
     }
 
-    /// From now on so much of it is in use.
+    /// From now on this much of it is in use.
     pub(crate) fn fill(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.filled, bytes);
         if bytes != before {
@@ -194,7 +193,7 @@ impl Reservation {
         }
     }
 
-    /// Makes it at least so large, without waiting: whether there was room.
+    /// Makes it at least this large, without waiting. Returns whether there was room.
     pub(crate) fn try_enlarge(&mut self, to: usize) -> bool {
         let Some(more) = to.checked_sub(self.bytes) else { return true };
         let is_there = self.budget.0.lock().queue.take_more(more);
@@ -204,7 +203,7 @@ impl Reservation {
         is_there
     }
 
-    /// Makes it exactly so large, without waiting: whether there was room. If not, it stays as it is.
+    /// Makes it exactly this large, without waiting. Returns whether there was room; if not, it keeps its size.
     pub(crate) fn try_resize(&mut self, to: usize) -> bool {
         drop(self.split(self.bytes.saturating_sub(to)));
         self.try_enlarge(to)
@@ -220,7 +219,7 @@ impl Reservation {
         self.fill(to);
     }
 
-    /// Splits off so much, or all.
+    /// Splits off `bytes`, or all.
     pub(crate) fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;

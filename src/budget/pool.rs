@@ -5,23 +5,23 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How many buffers of each kind are kept: about as many as are in use at a time where answers are large.
+/// How many buffers of each kind are kept: about the number in use at a time if answers are large.
 const KEPT: usize = 64;
 /// Smaller buffers are not kept.
 pub(crate) const WORTH_KEEPING: usize = 4 << 10;
-/// What nobody has used for so long goes, until little is left.
+/// Buffers unused for this time are freed, until little is left.
 const UNUSED: Duration = Duration::from_secs(10);
 
-/// Buffers for the text of answers, and for what is decoded from it. Fresh ones cost page faults, a fifth of all
-/// time; and the system's allocator keeps what many threads have freed, for each of them.
+/// Buffers for the text of answers, and for the data decoded from it. Fresh buffers cost page faults, a fifth of all
+/// time; and the system's allocator keeps, for each thread, the memory that it has freed.
 #[derive(Debug)]
 pub(crate) struct Pool {
     /// How many bytes there may be, in use and kept.
     limit: usize,
-    /// How many bytes stay though nobody uses them.
+    /// How many unused bytes are kept for ever.
     little: usize,
     in_use: usize,
-    /// How many there are that use buffers; for nobody, nothing is kept.
+    /// The number of readers; with none, nothing is kept.
     users: usize,
     texts: Stack,
     arenas: Stack,
@@ -31,7 +31,7 @@ pub(crate) struct Pool {
 /// Buffers of one kind.
 #[derive(Debug, Default)]
 struct Stack {
-    /// Since when each is kept: the newest, which the processor's cache may still hold, at the end.
+    /// With the time since when each is kept: the newest, which the processor's cache may still hold, at the end.
     buffers: VecDeque<(Duration, Kept)>,
     bytes: usize,
 }
@@ -40,23 +40,23 @@ struct Stack {
 #[derive(Debug)]
 pub(crate) enum Kept {
     Bytes(Vec<u8>),
-    /// Of a kind that only its owner knows, and its size in bytes.
+    /// Its type, which only its owner knows, and its size in bytes.
     #[cfg(feature = "kpl")]
     Index(Box<dyn Any + Send>, usize),
 }
 
-/// Buffers that are not kept: to be dropped at best after a lock was released.
+/// Buffers that are not kept: drop them after the lock is released.
 pub(crate) type Dropped = Vec<Kept>;
 
 impl Pool {
-    /// Where up to `budget` bytes are in use. Together with what is kept they are up to `little` more.
+    /// For up to `budget` bytes in use. Together with the kept buffers they are up to `little` more.
     pub(crate) fn new(budget: usize, little: usize) -> Self {
         let limit = budget.saturating_add(little);
         let (texts, arenas, indexes) = <_>::default();
         Self { limit, little, in_use: 0, users: 0, texts, arenas, indexes }
     }
 
-    /// Somebody uses buffers until [`close`](Self::close).
+    /// A reader uses buffers until [`close`](Self::close).
     pub(crate) fn open(&mut self) {
         self.users += 1;
     }
@@ -70,12 +70,12 @@ impl Pool {
         stacks.into_iter().flat_map(|stack| stack.buffers).map(|(_, buffer)| buffer).collect()
     }
 
-    /// A buffer for so much text; its length tells how much of it is initialized.
+    /// A buffer for this much text; its length says how much of it is initialized.
     pub(crate) fn take_text(&mut self, bytes: usize) -> Option<Vec<u8>> {
         self.texts.take(bytes)?.into_bytes()
     }
 
-    /// An empty buffer for so much data.
+    /// An empty buffer for this much data.
     pub(crate) fn take_arena(&mut self, bytes: usize) -> Option<Vec<u8>> {
         self.arenas.take(bytes)?.into_bytes()
     }
@@ -109,7 +109,7 @@ impl Pool {
         self.keep(Kept::Index(index, bytes), now, |pool| &mut pool.indexes)
     }
 
-    /// Of all that is in use, a part is as large as this now.
+    /// One of the parts in use is `part` bytes large now, instead of `before`.
     pub(crate) fn set_in_use(&mut self, part: usize, before: usize, now: Duration) -> Dropped {
         self.in_use = self.in_use - before + part;
         self.trim(now)
@@ -140,7 +140,7 @@ impl Pool {
         self.limit.saturating_sub(self.in_use)
     }
 
-    /// Takes out the oldest buffers, for which there is no room, or no use.
+    /// Takes out the oldest buffers that have no room or no use.
     fn trim(&mut self, now: Duration) -> Dropped {
         let mut dropped = Dropped::new();
         loop {
@@ -158,8 +158,8 @@ impl Pool {
 }
 
 impl Stack {
-    /// The newest one that fits: a quarter too large at most. So decoded records, whose arena is smaller than their base64,
-    /// take no more than their text.
+    /// The newest buffer that fits and is at most a quarter too large. So decoded records, whose arena is smaller than
+    /// their base64, take no more than their text.
     fn take(&mut self, bytes: usize) -> Option<Kept> {
         let fit = bytes..=bytes.saturating_add(bytes / 4);
         let fits = |(_, buffer): &(Duration, Kept)| fit.contains(&buffer.bytes());
@@ -172,7 +172,7 @@ impl Stack {
         Some(buffer)
     }
 
-    /// Keeps it, for the oldest one if there are too many.
+    /// Keeps it; if there are too many, returns the oldest one.
     fn put(&mut self, buffer: Kept, now: Duration) -> Option<Kept> {
         let oldest = if self.buffers.len() == KEPT { self.take_at(0) } else { None };
         self.bytes += buffer.bytes();
@@ -180,7 +180,7 @@ impl Stack {
         oldest
     }
 
-    /// Since when the oldest is kept; never, if there is none.
+    /// The time since when the oldest is kept; the largest time if there is none.
     fn oldest(&self) -> Duration {
         self.buffers.front().map_or(Duration::MAX, |(since, _)| *since)
     }
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(capacity(pool.take_arena(19_000)), Some(20_001));
     }
 
-    /// Whatever is used beside them, for ever.
+    /// Other memory in use, for ever.
     #[test]
     fn what_nobody_uses_goes_until_little_is_left() {
         let mut pool = pool(400_000, 100_000);

@@ -1,8 +1,8 @@
-//! Who may have how much of a budget, and who waits.
+//! How a budget is given out, and the queue of those who wait for it.
 
 use std::collections::VecDeque;
 
-/// An amount of bytes, given out in the order in which it was asked for.
+/// An amount of bytes, given out in the order of the requests.
 #[derive(Debug)]
 pub(crate) struct GrantQueue {
     limit: usize,
@@ -11,7 +11,7 @@ pub(crate) struct GrantQueue {
     tickets: u64,
 }
 
-/// Stands for one who waits.
+/// Names one waiting request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(u64);
 
@@ -28,12 +28,12 @@ impl GrantQueue {
         self.used
     }
 
-    /// Takes so much at once, if there is as much and nobody waits: whether that was so.
+    /// Takes this much at once, if it is free and nobody waits. Returns whether it did.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         self.waiting.is_empty() && self.take_more(bytes)
     }
 
-    /// The same for one who has a part already, and who must not wait: it passes by those who do.
+    /// The same for an owner that has a part already and must not wait: it overtakes those who wait.
     pub(crate) fn take_more(&mut self, bytes: usize) -> bool {
         let fits = self.used.checked_add(bytes).is_some_and(|used| used <= self.limit);
         if fits {
@@ -42,12 +42,12 @@ impl GrantQueue {
         fits
     }
 
-    /// Takes what is in use already, whether there is as much or not.
+    /// Takes bytes that are in use already, whether they are free or not.
     pub(crate) fn overdraw(&mut self, bytes: usize) {
         self.used = self.used.saturating_add(bytes);
     }
 
-    /// Waits for so much, which is at most the limit.
+    /// Waits for this much, at most the limit.
     pub(crate) fn queue(&mut self, bytes: usize) -> Ticket {
         let ticket = Ticket(self.tickets);
         self.tickets += 1;
@@ -61,7 +61,7 @@ impl GrantQueue {
         !self.waiting.is_empty()
     }
 
-    /// Gives back so much.
+    /// Gives back this much.
     pub(crate) fn give_back(&mut self, bytes: usize) {
         self.used = self.used.saturating_sub(bytes);
     }
@@ -71,10 +71,10 @@ impl GrantQueue {
         self.waiting.retain(|(waiting, _)| *waiting != ticket);
     }
 
-    /// The next one who waited and has now got it: ask until there is none.
+    /// The next waiting request that is granted now: call it until there is none.
     pub(crate) fn next(&mut self) -> Option<(Ticket, usize)> {
         let &(ticket, bytes) = self.waiting.front()?;
-        // What is overdrawn must come back first, but then the largest fits too.
+        // Overdrawn bytes must come back first; then the largest request fits too.
         let granted = self.take_more(bytes);
         granted.then(|| self.waiting.pop_front());
         granted.then_some((ticket, bytes))
@@ -117,8 +117,8 @@ mod tests {
         assert_eq!(queue.next(), Some((ticket, 100)));
     }
 
-    /// Whatever is asked in whatever order: never more than the limit, nobody overtakes in the queue, and all
-    /// that was taken comes back.
+    /// For all requests in any order: never more than the limit is in use, no request overtakes another in the queue,
+    /// and everything comes back.
     #[test]
     fn the_limit_holds_in_every_order_and_nobody_is_forgotten() {
         for seed in 0..2_000 {
@@ -147,7 +147,7 @@ mod tests {
                 assert!(queue.used() <= queue.limit(), "seed {seed}");
                 assert_eq!(queue.used(), held.iter().sum::<usize>(), "seed {seed}");
             }
-            // Whoever waits still is served once the others are done.
+            // Requests that still wait are granted after the others have given back.
             while let Some(bytes) = held.pop() {
                 queue.give_back(bytes);
                 while let Some((ticket, bytes)) = queue.next() {

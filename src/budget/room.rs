@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::budget::{Budget, Reservation};
 
-/// What a shard reserves for an answer that it knows nothing of, in bytes.
+/// The bytes that a shard reserves for its first answer.
 const LEAST: usize = 256 << 10;
 
 /// The part of the budget that a shard's calls use, one after the other.
@@ -21,10 +21,10 @@ pub(crate) struct Room {
 struct State {
     /// While a call is in progress.
     reservation: Option<Reservation>,
-    /// What the last answer took, or the one that had no room.
+    /// The bytes of the last answer, or of an answer that had no room.
     needed: usize,
-    /// What the last answer needed when it was taken apart. A call that reads the next one does not give it back before:
-    /// somebody else would take it, and the call would have to be made again.
+    /// The bytes that the last answer needed when it was taken apart. The next call does not give them back earlier:
+    /// another shard would take them, and the call would have to be made again.
     aggregate_bytes: usize,
 }
 
@@ -35,13 +35,13 @@ impl Room {
         Self { budget, state: Mutex::new(state) }
     }
 
-    /// Reserves what the last answer took, if there is as much and nobody waits: whether there was.
+    /// Reserves the size of the last answer, if it is free and nobody waits. Returns whether it did.
     pub(crate) fn try_enter(&self) -> bool {
         let needed = self.state.lock().needed;
         self.has_entered(self.budget.try_reserve(needed))
     }
 
-    /// The same, and waits for it: `false` if `reading_stopped` was disconnected before.
+    /// The same, and waits for it: `false` if `reading_stopped` was disconnected first.
     pub(crate) fn enter(&self, reading_stopped: &Receiver<Infallible>) -> bool {
         let needed = self.state.lock().needed;
         self.has_entered(self.budget.reserve(needed, reading_stopped))
@@ -53,7 +53,7 @@ impl Room {
         is_there
     }
 
-    /// Makes room for so many bytes in all, of which so many are in use then: whether there was as much, without waiting.
+    /// Makes room for `bytes` in all, of which `used` are in use then, without waiting. Returns whether there was room.
     pub(crate) fn try_reserve(&self, bytes: usize, used: usize) -> bool {
         let State { reservation, needed, aggregate_bytes } = &mut *self.state.lock();
         // Other calls have small answers.
@@ -66,15 +66,15 @@ impl Room {
         is_there
     }
 
-    /// From now on so much of what is reserved is in use.
+    /// From now on this many of the reserved bytes are in use.
     pub(crate) fn fill(&self, bytes: usize) {
         if let Some(reservation) = &mut self.state.lock().reservation {
             reservation.fill(bytes.min(reservation.bytes()));
         }
     }
 
-    /// Makes room for an answer that is to be taken apart, where it needs so many bytes for that: whether there was as
-    /// much, without waiting.
+    /// Makes room for an answer that will be taken apart and needs `bytes` for that, without waiting. Returns whether
+    /// there was room.
     #[cfg(feature = "kpl")]
     pub(crate) fn try_take_apart(&self, bytes: usize) -> bool {
         let State { reservation, needed, aggregate_bytes } = &mut *self.state.lock();
@@ -92,20 +92,20 @@ impl Room {
         &self.budget
     }
 
-    /// After a call: what it had reserved, and what it needs, or would have needed.
+    /// After a call: its reservation, and the bytes that it needs, or would have needed.
     pub(crate) fn leave(&self) -> (Reservation, usize) {
         let mut state = self.state.lock();
         (state.reservation.take().expect("a call has entered"), state.needed)
     }
 
-    /// The next call needs as much as this one, whose answer takes so many bytes.
+    /// The next call needs as much as this one, whose answer takes `bytes`.
     pub(crate) fn held(&self, bytes: usize) {
         let needed = &mut self.state.lock().needed;
         *needed = bytes.max(*needed).min(self.budget.limit());
     }
 
-    /// The next call asks for as little as the first: a part of an answer that is too large may take much less, and more
-    /// would be waited for as long as anybody keeps anything.
+    /// The next call asks for as little as the first: a part of a too large answer may take much less, and a call that
+    /// asks for more would wait as long as other records are kept.
     pub(crate) fn begin_anew(&self) {
         let mut state = self.state.lock();
         (state.needed, state.aggregate_bytes) = (LEAST, 0);

@@ -13,7 +13,7 @@ fn never() -> Receiver<Infallible> {
     crossbeam_channel::never()
 }
 
-/// Reserves on a thread: what it got comes out of the channel.
+/// Reserves on a thread: the reservation comes out of the channel.
 fn reserving(budget: &Budget, bytes: usize) -> Receiver<Option<Reservation>> {
     let (sender, receiver) = bounded(1);
     let budget = budget.clone();
@@ -74,7 +74,7 @@ fn a_part_is_enlarged_only_where_there_is_room() {
     assert_eq!(budget.used(), 0);
 }
 
-/// Many threads, each of which takes, enlarges and gives back: the limit always holds, and all end.
+/// Many threads take, enlarge and give back: the limit always holds, and all threads end.
 #[test]
 fn the_limit_holds_with_many_threads() {
     let budget = Budget::new(10_000);
@@ -95,7 +95,7 @@ fn the_limit_holds_with_many_threads() {
     assert_eq!(budget.used(), 0);
 }
 
-/// However much of the budget waits for answers or holds records: no more memory is kept than there is room for.
+/// For any part of the budget in use: no more memory is kept than there is room for.
 #[test]
 fn buffers_are_kept_in_the_place_of_what_is_reserved_and_not_in_use() {
     let budget = Budget::new(100_000);

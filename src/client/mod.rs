@@ -17,14 +17,13 @@ use crate::record::answer::Answer;
 
 /// A client of Kinesis: the calls that a consumer makes, all blocking.
 ///
-/// Each call gets a [`Call`], which says when to give up. A call that is stopped may return any error;
-/// it is not looked at. A stop waits for a call that goes on all the same: a client either has a
-/// [`session`](Self::session) that can be interrupted, or watches [`Call::stopped`], or bounds its calls by a time; that
-/// is the implementor's duty.
+/// Each call gets a [`Call`], which says when to give up. After a stop the error is ignored.
+/// A stop waits for a call that does not end: a client must either have a
+/// [`session`](Self::session) that can be interrupted, or watch [`Call::stopped`], or bound its calls by a time.
 ///
 /// [`client_contract`](testing/fn.client_contract.html), with feature `testing`, checks all this.
 ///
-/// One of your own makes its answers with the constructors of [`ShardPage`], [`ShardIterator`] and [`Answer`]:
+/// Your own client makes its answers with the constructors of [`ShardPage`], [`ShardIterator`] and [`Answer`]:
 ///
 /// ```
 /// use std::time::SystemTime;
@@ -110,8 +109,8 @@ pub trait Client: Send + Sync {
     /// [`ErrorClass::ExpiredIterator`](crate::ErrorClass::ExpiredIterator) for a token older than five minutes.
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError>;
 
-    /// Where it reads, for people: the region and the endpoint, say, and never a credential. It is logged when a
-    /// consumer starts. Defaults to nothing; a client that wraps another hands on what that says.
+    /// Where it reads, for people: for example the region and the endpoint, never a credential. It is logged when a
+    /// consumer starts. Defaults to nothing; a client that wraps another returns the place of that.
     fn place(&self) -> Option<String> {
         None
     }
@@ -119,13 +118,13 @@ pub trait Client: Send + Sync {
     /// A client for one run of a consumer, which [`interrupt`](Self::interrupt) may end for good.
     ///
     /// Defaults to `None`: the run uses this client, which is then never interrupted and watches
-    /// [`Call::stopped`] itself. A client that wraps another must wrap its session too, not hand it on.
+    /// [`Call::stopped`] itself. If you wrap a client, wrap its session as well; do not return the inner one.
     fn session(&self) -> Option<Arc<dyn Client>> {
         None
     }
 
-    /// Ends every call in progress, and fails every later one; called from any thread when the run
-    /// stops. Must not block. Defaults to nothing.
+    /// Ends every call in progress, and fails every later call. Any thread calls it when the run
+    /// stops. Must not block. Does nothing by default.
     fn interrupt(&self) {}
 }
 

@@ -1,4 +1,4 @@
-//! What bounds a call: a stop, a deadline and room in memory.
+//! The bounds of a call: a stop, a deadline and room in memory.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ impl Call {
         Self { stop, deadline: None, room: None }
     }
 
-    /// A call that nothing stops; for trying a client by hand.
+    /// A call that nothing stops; to try a client by hand.
     pub fn unbounded() -> Self {
         Self::new(crossbeam_channel::never())
     }
 
     /// The same with a deadline, from now on; it covers connecting, headers and body.
     ///
-    /// Defaults to none: then the client's own deadline holds.
+    /// Defaults to none: then the client's own deadline applies.
     #[must_use]
     pub fn with_deadline(mut self, limit: Duration) -> Self {
         self.deadline = Instant::now().checked_add(limit);
@@ -43,24 +43,24 @@ impl Call {
         self
     }
 
-    /// Asks for room for so many bytes in all, which is what the call takes at most: the text of an answer and what is
-    /// decoded from it, say. Does not wait.
+    /// Reserves `bytes` for the whole call, such as the text of an answer and the data decoded from it. Returns at
+    /// once.
     ///
-    /// If it is `false`, the [`Budget`](crate::Budget) has no room now: `get_records` is to drop what it has of the
-    /// answer, and to return an error of [`ErrorClass::OverBudget`](crate::ErrorClass::OverBudget). The consumer
-    /// waits for as much, and calls again.
+    /// If it is `false`, the [`Budget`](crate::Budget) has no room now: `get_records` must drop the part of the answer
+    /// that it has, and return an error of [`ErrorClass::OverBudget`](crate::ErrorClass::OverBudget). The consumer
+    /// waits for this many bytes, and calls again.
     #[must_use]
     pub fn try_reserve(&self, bytes: usize) -> bool {
         self.try_reserve_of(bytes, bytes)
     }
 
-    /// The same, of which only so much is in use until [`fill`](Self::fill) says otherwise.
+    /// The same; only a part of it is in use until [`fill`](Self::fill) says otherwise.
     #[must_use]
     pub(crate) fn try_reserve_of(&self, bytes: usize, used: usize) -> bool {
         self.room.as_ref().is_none_or(|room| room.try_reserve(bytes, used))
     }
 
-    /// From now on so much of what was reserved is in use.
+    /// From now on this many of the reserved bytes are in use.
     pub(crate) fn fill(&self, bytes: usize) {
         if let Some(room) = &self.room {
             room.fill(bytes);
@@ -72,7 +72,7 @@ impl Call {
         self.room.as_ref().map(|room| room.budget())
     }
 
-    /// What is left until the deadline, if one was set.
+    /// The time until the deadline, if one was set.
     pub fn remaining(&self) -> Option<Duration> {
         let deadline = self.deadline?;
         Some(deadline.saturating_duration_since(Instant::now()))

@@ -1,4 +1,4 @@
-//! Which runs the current thread works for: it cannot wait for one of these.
+//! The runs that the current thread works for: it cannot wait for one of them.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ pub(crate) struct RunId(Arc<()>);
 #[must_use]
 pub(crate) struct Membership {
     run: RunId,
-    /// It is about this thread alone.
+    /// It is only about this thread.
     _not_send: PhantomData<*const ()>,
 }
 
@@ -28,7 +28,7 @@ impl RunId {
 
     /// From now on this thread works for the run, which may wait for it.
     pub(crate) fn enter(&self) -> Membership {
-        // At the end of a thread there is nothing to note any more.
+        // At the end of a thread there is nothing to remember any more.
         let _ = RUNS.try_with(|runs| runs.borrow_mut().push(self.clone()));
         Membership { run: self.clone(), _not_send: PhantomData }
     }
@@ -38,7 +38,7 @@ impl RunId {
         RUNS.try_with(|runs| runs.borrow().iter().any(|run| run.is(self))).unwrap_or(false)
     }
 
-    /// Every run that this thread works for, as a thread does that is asked by it.
+    /// Every run that this thread works for; a thread that acts for it works for the same runs.
     pub(crate) fn entered() -> Vec<Self> {
         RUNS.try_with(|runs| runs.borrow().clone()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Stopping: two channels that are closed, and what is to be called then.
+//! Stopping: two channels that are closed, and the hooks that are called then.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -13,8 +13,7 @@ use crate::control::membership::RunId;
 
 /// Stops a consumer, from any thread, a signal handler's thread or the handler itself.
 ///
-/// A clone stops the same consumer. It may be asked before the consumer runs, while it runs and after
-/// that, and again.
+/// A clone stops the same consumer. Its methods may be called at any time, and more than once.
 #[derive(Clone)]
 pub struct Shutdown(Arc<Inner>);
 
@@ -36,7 +35,7 @@ struct State {
     hooks: Vec<Hook>,
 }
 
-/// How long the queue may be worked off.
+/// How long the queued batches may still be handled.
 #[derive(Clone, Debug)]
 pub(crate) struct Drain {
     /// `None`: without a limit.
@@ -73,17 +72,17 @@ impl Shutdown {
 
     /// Stops as soon as the batch in hand is handled and committed.
     ///
-    /// What waits in the queue is not handled; it comes again at the next start. Calls in progress,
-    /// waits and backoffs end at once. Returns at once; `listen` and `join` return when all is over.
+    /// Batches in the queue are not handled; they come again at the next start. Calls in progress,
+    /// waits and back-offs end at once. Returns at once; `listen` and `join` return at the end of the run.
     pub fn now(&self) {
         self.stop(|state| drop(state.handling_stopped.take()));
     }
 
-    /// Stops reading, and lets the handler work off the queue, at most for this long; the batch in hand is
-    /// finished all the same. Of several limits the earliest counts, whichever was set first.
+    /// Stops reading, and lets the handler take the queued batches, at most for this long; the batch in hand is
+    /// always finished. Of several limits the earliest counts, in any order.
     ///
-    /// A consumer that was opened with [`Stream::receiver`](crate::Stream::receiver) has its queue in
-    /// the receiver, which yields it whatever the limit: there it is the same as [`now`](Self::now).
+    /// With [`Stream::receiver`](crate::Stream::receiver) the queue is the receiver, which yields all of it whatever
+    /// the limit: there it is the same as [`now`](Self::now).
     pub fn drain(&self, limit: Duration) {
         let until = Instant::now().checked_add(limit);
         self.stop(|state| {
@@ -96,7 +95,7 @@ impl Shutdown {
         });
     }
 
-    /// Whether it was asked to stop, or has stopped.
+    /// Whether it was told to stop, or has stopped.
     pub fn is_stopped(&self) -> bool {
         self.0.state.lock().halt.is_none()
     }
@@ -111,7 +110,7 @@ impl Shutdown {
         &self.0.handling_stopped
     }
 
-    /// How long the queue may be worked off; from the start on, as there may be a limit at any time.
+    /// How long the queue may be handled; available from the start on, since a limit may be set at any time.
     pub(crate) fn drain_limit(&self) -> Drain {
         self.0.state.lock().drain.clone()
     }
@@ -135,15 +134,15 @@ impl Shutdown {
     fn stop(&self, change: impl FnOnce(&mut State)) {
         let hooks = {
             let mut state = self.0.state.lock();
-            // Before reading stops: whoever sees that must find how handling is to stop.
+            // Before reading stops: a thread that sees that must find the limit of handling.
             change(&mut state);
             state.halt.take();
             std::mem::take(&mut state.hooks)
         };
-        // Calls in progress may end only by the hooks: whoever is in one must not wait for the run.
+        // Calls in progress may end only by the hooks: a thread in a hook must not wait for the run.
         let _member = self.0.run.enter();
-        // Outside of the lock: a hook is not ours. It may be called while a panic is on its way, when
-        // another would abort the process.
+        // Outside of the lock: a hook is not ours. It may be called during a panic, when a second panic
+        // would abort the process.
         for hook in hooks {
             if catch_unwind(AssertUnwindSafe(hook)).is_err() {
                 log::error!("a client panicked when it was interrupted");

@@ -1,4 +1,4 @@
-//! What passes between those who decide and the threads that do it.
+//! The vocabulary between the core, which decides, and the threads, which act.
 
 use std::time::Duration;
 
@@ -25,23 +25,23 @@ pub(crate) enum Event {
     Claimed { shard: String },
     /// The last batch of a shard was sent.
     Ended { shard: String, ending: Ending },
-    /// The thread of a shard has ended, for whatever reason.
+    /// The thread of a shard has ended, for any reason.
     Exited { shard: String },
     /// The dispatcher has ended.
     Dispatched,
     /// A commit could not write its position, which waits in the shard's tracker.
     Unstored { shard: String, error: StoreError },
-    /// A commit did not write its position, which may wait.
+    /// A commit did not write its position, because the write may wait.
     Deferred,
-    /// What waited in the trackers was written, or one of them failed.
+    /// The positions that waited in the trackers were written, or a write failed.
     Flushed(Result<(), (String, StoreError)>),
     /// Something failed for good.
     Failed(Error),
-    /// A thread panicked; the panic goes on in the caller when all has ended.
+    /// A thread panicked; the panic continues in the caller at the end of the run.
     Panicked,
-    /// Reading was stopped by somebody else, who says how handling goes on.
+    /// A `Shutdown` has stopped reading, and says how handling continues.
     Stopped,
-    /// The time that `wake` told has come.
+    /// The time that `wake` returned has come.
     Tick,
 }
 
@@ -56,15 +56,15 @@ pub(crate) enum Action {
     Describe,
     /// Read a shard, after a delay: `Ended` or `Failed`, then `Exited`.
     Start { start: Start, delay: Duration },
-    /// Tell a shard's thread, which asked, what a listing proves that was made since.
+    /// Answer a shard's thread with what a listing proves that was made after its question.
     Confirm { shard: String, proof: Proof },
-    /// Write what waits in the trackers: `Flushed`.
+    /// Write the positions that wait in the trackers: `Flushed`.
     Flush,
-    /// No shard will start any more: when those that run have ended, so have the batches.
+    /// No shard will start any more: when the running shards have ended, the batches end too.
     Close,
     /// Stop every shard and the dispatcher.
     Halt,
-    /// All is over.
+    /// The run ends.
     Finish(Result<(), Error>),
 }
 
@@ -73,33 +73,34 @@ pub(crate) enum Action {
 pub(crate) struct Start {
     pub(crate) shard: Shard,
     pub(crate) at: StartAt,
-    /// What is missing before it, where the configuration chose to go on.
+    /// The gap before it, if the configuration chose to continue after it.
     pub(crate) gap: Option<Gap>,
 }
 
 /// Where a shard starts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum StartAt {
-    /// Resume what is stored.
+    /// Resume at the stored position.
     Stored(Position),
-    /// An end is stored of a shard that is open: it is overwritten with this, or what is read on could not be stored.
+    /// An end is stored for a shard that is open: this overwrites it, since no later position could be stored
+    /// otherwise.
     Reopened(Position),
     /// Nothing is stored.
     Fresh(IteratorType),
-    /// Something is stored that is of no use, and is to be overwritten.
+    /// An unusable position is stored, and must be overwritten.
     Reset(IteratorType),
 }
 
 /// How a shard came to its end.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// It was read to its end, and these are its children, if the service told.
+    /// It was read to its end, and these are its children, if the service names them.
     Read(Vec<ChildShard>),
-    /// It is not there any more: it has aged out, or all of its stream was replaced.
+    /// It does not exist any more: it has aged out, or its whole stream was replaced.
     Vanished,
 }
 
-/// What a listing proves that was made after the question.
+/// The proof of a listing that was made after the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
     /// The shard is closed: it has an ending number, or children.

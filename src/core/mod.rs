@@ -1,5 +1,5 @@
-//! Decides, and does nothing: what the whole stream needs next, and what one shard does next. Pure: no thread, no lock, no
-//! clock, no call. The same events give the same actions, so that a seed replays a run.
+//! Decides, and does not act: what the whole stream needs next, and what one shard does next. Pure: no thread, no lock,
+//! no clock, no call. The same events give the same actions, so that a seed replays a run.
 
 pub(crate) mod event;
 pub(crate) mod outage;

@@ -1,4 +1,4 @@
-//! What a failure that many shards share is worth in the log: one warning, however many they are.
+//! Logs a failure that many shards share: one warning for any number of shards.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,11 +10,12 @@ use crate::error::client::ClientError;
 use crate::error::store::StoreError;
 use crate::model::time::spoken;
 
-/// How long after a warning it is told how many shards fail: those that are read once a second have noticed by then.
+/// How long after a warning the number of failing shards is logged: shards that are read once a second have failed by
+/// then.
 const COUNT_AFTER: Duration = Duration::from_secs(5);
 
-/// Failures of one kind of work, from the first one until nobody fails any more. `K` tells apart what is warned
-/// about once each.
+/// Failures of one kind of work, from the first failure until no shard fails any more. Each value of `K` gets its own
+/// warning.
 #[derive(Debug)]
 pub(crate) struct Outage<K = ()> {
     since: Duration,
@@ -22,28 +23,28 @@ pub(crate) struct Outage<K = ()> {
     shards: BTreeMap<String, bool>,
     failing: usize,
     warned: Vec<K>,
-    /// How many failing shards were told last, and when.
+    /// The number of failing shards that was last logged, and when.
     told: usize,
     told_at: Duration,
 }
 
-/// How long an outage has lasted, and how many shards it is about.
+/// How long an outage has lasted, and how many shards have failed in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) lasted: Duration,
     pub(crate) shards: usize,
 }
 
-/// What a shard's poller has to say of failures; whoever runs it says so once for all shards.
+/// A poller's report of failures; the shell logs it once for all shards.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// A call failed, and is made again after this time.
+    /// A call failed, and is retried after this time.
     Failed { error: ClientError, wait: Duration },
     /// Calls are answered again.
     Recovered,
-    /// A write of where the shard starts failed, and is made again after this time.
+    /// A write of the shard's start failed, and is retried after this time.
     Unstored { error: StoreError, wait: Duration },
-    /// That was written.
+    /// The start was written.
     Stored,
 }
 
@@ -63,7 +64,7 @@ impl<K> Default for Outage<K> {
 }
 
 impl<K: PartialEq> Outage<K> {
-    /// A shard failed, perhaps again: how loudly that is to be said. `now` counts from any fixed moment.
+    /// A shard failed, perhaps again. Returns the level of the log line. `now` counts from any fixed moment.
     pub(crate) fn failed(&mut self, now: Duration, shard: &str, kind: K) -> Level {
         if self.failing == 0 {
             *self = Self { since: now, told: 1, told_at: now, ..Self::default() };
@@ -82,7 +83,7 @@ impl<K: PartialEq> Outage<K> {
         Level::Warn
     }
 
-    /// A shard does not fail any more: what is to be told if it was the last one.
+    /// A shard does not fail any more. Returns what to log if it was the last one.
     pub(crate) fn recovered(&mut self, now: Duration, shard: &str) -> Option<Tally> {
         let fails = self.shards.get_mut(shard)?;
         self.failing -= usize::from(std::mem::take(fails));
@@ -90,14 +91,14 @@ impl<K: PartialEq> Outage<K> {
         if self.failing == 0 { self.over(now) } else { None }
     }
 
-    /// Nobody fails any more: what is to be told, if somebody did.
+    /// No shard fails any more. Returns what to log if a shard had failed.
     pub(crate) fn over(&mut self, now: Duration) -> Option<Tally> {
         let Self { since, shards, .. } = std::mem::take(self);
         let shards = Some(shards.len()).filter(|shards| *shards > 0)?;
         Some(Tally { lasted: now.saturating_sub(since), shards })
     }
 
-    /// Time has passed: how many shards fail, if that was not told yet, and is not about as many as were told.
+    /// Time has passed. Returns how many shards fail, if that is at least twice the number that was logged.
     pub(crate) fn spread(&mut self, now: Duration) -> Option<Tally> {
         let is_due = now.saturating_sub(self.told_at) >= COUNT_AFTER;
         if !is_due || self.failing < self.told.max(1) * 2 {

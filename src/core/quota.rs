@@ -1,8 +1,8 @@
-//! How many lines of one kind the log gets in one go.
+//! Limits how many lines of one kind the log gets at once.
 
 use std::time::Duration;
 
-/// Lines of one kind: the first ones are shown, the others are counted until some time has passed.
+/// Lines of one kind: the first lines are shown, the others are counted until some time has passed.
 #[derive(Debug)]
 pub(crate) struct Quota {
     most: u32,
@@ -14,12 +14,12 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// So many lines in so long.
+    /// This many lines in this time.
     pub(crate) fn new(most: u32, window: Duration) -> Self {
         Self { most, window, since: None, shown: 0, hidden: 0 }
     }
 
-    /// Counts a line: whether it is shown. `now` counts from any fixed moment.
+    /// Counts a line. Returns whether it is shown. `now` counts from any fixed moment.
     pub(crate) fn shows(&mut self, now: Duration) -> bool {
         if self.hidden == 0 && self.due().is_some_and(|due| due <= now) {
             self.since = None;
@@ -36,7 +36,7 @@ impl Quota {
         is_shown
     }
 
-    /// How many lines were not shown, if it is time to say so. While they keep coming, that is all that is shown.
+    /// How many lines were not shown, if it is time to say so. While lines keep coming, only this is shown.
     pub(crate) fn summary(&mut self, now: Duration) -> Option<u64> {
         self.due().filter(|due| *due <= now)?;
         let hidden = std::mem::take(&mut self.hidden);

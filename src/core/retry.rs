@@ -1,20 +1,20 @@
-//! How long to wait before trying again, and when to stop trying.
+//! How long to wait before a retry, and when to give up.
 
 use std::time::Duration;
 
 use crate::error::client::{ClientError, ErrorClass};
 
-/// The shortest wait, also where the interval is zero.
+/// The shortest wait, also if the interval is zero.
 const FLOOR: Duration = Duration::from_millis(50);
 /// The upper bound of the first wait; it doubles with every failure in a row.
 const BASE: Duration = Duration::from_millis(250);
 /// The upper bound of every wait: Amazon's throttling windows are a second long.
 const CAP: Duration = Duration::from_secs(10);
 
-/// How long a refusal may last that may pass: a renewal of keys, a signature's time, a stream that is not known
-/// everywhere yet.
+/// How long a refusal that may pass is retried: during a renewal of keys, for a signature's time, for a stream that is
+/// not known everywhere yet.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(60);
-/// So often it must have come, however long ago the first one is.
+/// A refusal is final only after this number of refusals, however long ago the first one was.
 const MIN_REFUSALS: u32 = 3;
 
 /// Failures in a row of one kind of call.
@@ -22,13 +22,13 @@ const MIN_REFUSALS: u32 = 3;
 pub(crate) struct Retry {
     since: Option<Duration>,
     attempts: u32,
-    /// Since when, and how often, the service has refused the call; what fails in between says nothing about that.
+    /// Since when, and how often, the service has refused the call; other failures in between do not change that.
     refused: Option<(Duration, u32)>,
 }
 
 impl Retry {
-    /// Counts a failure: how long to wait, or `None` if it has lasted longer than `limit`, or trying again cannot
-    /// help. A refusal is borne for a minute where there is no limit.
+    /// Counts a failure. Returns how long to wait, or `None` if it has lasted longer than `limit`, or a retry cannot
+    /// help. Without a limit a refusal is retried for a minute.
     pub(crate) fn failed(
         &mut self,
         now: Duration,
@@ -39,7 +39,7 @@ impl Retry {
         if !is_refusal(error) {
             return self.wait(now, rng, limit);
         }
-        // Keys that were new a moment ago may be old by now: another shard's refusal had them replaced.
+        // Keys that were new a moment ago may be replaced already, after another shard's refusal.
         let is_renewed = error.refuses_new_keys() && self.refused.is_none();
         if !error.may_pass() && !is_renewed {
             return None;
@@ -47,7 +47,7 @@ impl Retry {
         self.refused(now, rng, limit)
     }
 
-    /// The same for a refusal of which nobody else knows whether it may pass.
+    /// The same for a refusal that may pass, although its class does not say so.
     pub(crate) fn refused(
         &mut self,
         now: Duration,
@@ -63,7 +63,7 @@ impl Retry {
         self.wait(now, rng, None)
     }
 
-    /// The same for a failure that is not a call's.
+    /// The same for a failure of something other than a call.
     pub(crate) fn wait(
         &mut self,
         now: Duration,
@@ -76,12 +76,12 @@ impl Retry {
         }
         let wait = backoff(self.attempts, rng);
         self.attempts += 1;
-        // The last attempt is made when patience ends, not long after.
+        // The last attempt is made when the limit ends, not long after.
         let left = limit.map_or(wait, |limit| since.saturating_add(limit).saturating_sub(now));
         Some(wait.min(left).max(FLOOR))
     }
 
-    /// How long the row has lasted when it is given up for its length.
+    /// How long the row has lasted, if it is given up because of its length.
     pub(crate) fn lasted(&self, now: Duration, error: &ClientError) -> Option<Duration> {
         let since = match is_refusal(error) {
             true => self.refused.filter(|_| error.may_pass()).map(|(since, _)| since),
@@ -90,7 +90,7 @@ impl Retry {
         since.map(|since| now.saturating_sub(since))
     }
 
-    /// Ends the row: how long it lasted, if there was one.
+    /// Ends the row. Returns how long it lasted, if there was one.
     pub(crate) fn succeeded(&mut self, now: Duration) -> Option<Duration> {
         let since = std::mem::take(self).since?;
         Some(now.saturating_sub(since))
@@ -108,7 +108,7 @@ fn is_refusal(error: &ClientError) -> bool {
     matches!(error.class(), Credentials | Fatal | InvalidArgument | NotFound)
 }
 
-/// Full jitter above a floor, so that consumers which failed together do not come back together.
+/// Full jitter above a floor, so that consumers that failed together do not retry together.
 fn backoff(attempts: u32, rng: &mut fastrand::Rng) -> Duration {
     let bound = BASE.saturating_mul(1 << attempts.min(16)).min(CAP);
     FLOOR + (bound - FLOOR).mul_f64(rng.f64())
@@ -170,7 +170,7 @@ mod tests {
         let mut retry = Retry::default();
         assert!(!at(0, &mut retry, &denied));
         assert!(at(0, &mut retry, &refused) && at(59, &mut retry, &refused));
-        // What fails in between says nothing about it.
+        // Other failures in between do not change that.
         assert!(at(60, &mut retry, &error(ErrorClass::Throttled)));
         assert!(!at(61, &mut retry, &refused));
         let renewed = error(ErrorClass::Credentials).with_new_keys_refused();

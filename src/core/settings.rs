@@ -1,4 +1,4 @@
-//! The settings that decisions are made by: plain values, without anybody to call.
+//! The settings of the core: plain values, without callbacks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl OnGap {
     }
 }
 
-/// What the user asked for.
+/// The choices of the user.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) stream: String,
@@ -119,7 +119,7 @@ pub(crate) struct ShardSettings {
     pub(crate) children_start: ChildrenStart,
 }
 
-/// How often positions are stored: after so many batches, or so long after the first of them.
+/// How often positions are stored: after a number of batches, or a time after the first of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoreEvery {
     pub(crate) batches: u32,

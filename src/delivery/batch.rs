@@ -1,4 +1,4 @@
-//! What is handed to the user: records, and the promise to say when they are done.
+//! Batches for the user: records, and their acknowledgement.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::record::{Record, RecordIter, Records};
 
 /// The new records of one answer for one shard, in sequence order.
 ///
-/// Taken from a receiver, it must be committed when it is done; `listen` and `spawn` commit it when the
+/// Commit a batch from a receiver after you have handled it; `listen` and `spawn` commit it when the
 /// handler returned `Ok`. A batch that is dropped uncommitted holds the shard's position, and comes again
 /// after a restart.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Batch {
     slot: Slot,
 }
 
-/// Commits a batch, for those who acknowledge after the records are gone.
+/// Commits a batch after its records were moved elsewhere.
 ///
 /// See [`Batch::into_parts`].
 #[must_use = "a batch that is dropped uncommitted holds the position of its shard"]
@@ -40,7 +40,7 @@ pub struct Commit {
     through: Position,
     /// When the last record arrived.
     arrival: Option<SystemTime>,
-    /// Whether another batch, of the same number, holds what comes after `through`.
+    /// Whether another batch, of the same number, holds the records after `through`.
     is_part: bool,
     is_done: AtomicBool,
 }
@@ -64,12 +64,12 @@ impl Batch {
         &self.commit.commits
     }
 
-    /// Whether what comes after it in the same answer is another batch, which follows.
+    /// Whether the rest of the same answer is another batch, which follows.
     pub(crate) fn is_part(&self) -> bool {
         self.commit.is_part
     }
 
-    /// Splits off the second half, which is to be handled after this one. There must be two records.
+    /// Splits off the second half, which must be handled after this one. There must be two records.
     pub(crate) fn split_half(&mut self) -> Self {
         let records = self.records.split_off(self.len() / 2);
         let last = self.records.last().expect("half of two records is one");
@@ -107,51 +107,51 @@ impl Batch {
         self.records.len()
     }
 
-    /// Whether there is no record, which only a shard's last batch may be.
+    /// Whether there is no record; only a shard's last batch may be empty.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Whether this is the shard's last batch, to be followed by those of its children. Every closed
-    /// shard has one, if need be without records; its commit stores that the shard is done.
+    /// Whether this is the shard's last batch, after which the batches of its children come. Every closed
+    /// shard has a last batch, sometimes without records; its commit stores that the shard is done.
     pub fn ends_shard(&self) -> bool {
         self.ends_shard
     }
 
     /// How far the batch is behind the newest record of the shard, to the millisecond, if the server
-    /// told. Some servers always say 0.
+    /// says so. Some servers always say 0.
     pub fn behind_latest(&self) -> Option<Duration> {
         self.behind_latest
     }
 
-    /// What is missing before this batch, where the configuration chose to go on.
+    /// The gap before this batch, if the configuration chose to continue after it.
     pub fn gap(&self) -> Option<&Gap> {
         self.gap.as_ref()
     }
 
-    /// What the batch's commit stores, unless an earlier batch of the shard is not committed.
+    /// The position that the batch's commit stores, unless an earlier batch of the shard is not committed.
     pub fn position(&self) -> &Position {
         &self.commit.through
     }
 
     /// Says that the batch is done.
     ///
-    /// `Ok` means that it is marked, and that its position is stored if all earlier batches of the shard
+    /// `Ok` means that the batch is marked. Its position is stored if all earlier batches of the shard
     /// are committed too, the ends of its parents are stored, and
-    /// [`Config::store_every`](crate::Config::store_every) does not let it wait: a
-    /// later batch never covers an earlier one. Committing again changes nothing,
-    /// and it works after a shutdown.
+    /// [`Config::store_every`](crate::Config::store_every) does not delay it: a
+    /// later batch never covers an earlier one. A second commit changes nothing,
+    /// and a commit works after a shutdown.
     ///
     /// # Errors
-    /// [`Error::Store`] if the position could not be stored. The mark stays: the consumer tries again
+    /// [`Error::Store`] if the position could not be stored. The mark stays: the consumer retries the write
     /// while it runs, and so does the next commit of the shard.
     pub fn commit(&self) -> Result<(), Error> {
         self.commit.commit()
     }
 
-    /// Says that the batch is done up to this record, and with it: a restart begins after it, also in the middle of
-    /// an aggregated record. Committing an earlier record afterwards changes nothing. [`commit`](Self::commit)
-    /// commits the rest, and the last record is the whole batch.
+    /// Says that the batch is done up to and including this record: a restart begins after it, also in the middle of
+    /// an aggregated record. A later commit of an earlier record changes nothing. [`commit`](Self::commit)
+    /// commits the rest, and a commit of the last record commits the whole batch.
     ///
     /// If the rest is dropped uncommitted, this record still counts as soon as all earlier batches are committed.
     ///
@@ -163,7 +163,7 @@ impl Batch {
     pub fn commit_through(&self, record: &Record<'_>) -> Result<(), Error> {
         assert!(self.records.holds(record), "the record is not of this batch");
         let position = record.position();
-        // The batch may end beyond its last record: at that of an aggregate, or at the end of the shard.
+        // The batch may end after its last record: at the end of an aggregate, or of the shard.
         if self.records.last().is_some_and(|last| position >= last.position()) {
             return self.commit();
         }
@@ -172,7 +172,7 @@ impl Batch {
         commits.commit(self.commit.number, Some(&position))
     }
 
-    /// The records, and a [`Commit`] that stands for them.
+    /// The records, and a [`Commit`] for them.
     pub fn into_parts(self) -> (Records, Commit) {
         (self.records, self.commit)
     }
@@ -210,14 +210,14 @@ impl Commit {
     }
 }
 
-/// When the last record arrived, if that is known.
+/// The arrival time of the last record, if known.
 fn arrival(records: &Records) -> Option<SystemTime> {
     records.last()?.approximate_arrival()
 }
 
 impl Drop for Commit {
     fn drop(&mut self) {
-        // Without its first part, the rest will never be committed either.
+        // If its first part is not committed, the rest will never be committed either.
         if !*self.is_done.get_mut() {
             self.commits.dropped(self.number);
         }

@@ -1,4 +1,4 @@
-//! The receiving end of a channel of batches, whose last owner stops the consumer when it goes.
+//! The receiving end of a channel of batches. The drop of its last clone stops the consumer.
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -16,12 +16,12 @@ use crate::delivery::batch::Batch;
 /// Yields the batches of a consumer that was opened with [`Stream::receiver`](crate::Stream::receiver) or
 /// [`Stream::receivers`](crate::Stream::receivers), as an iterator or by its methods.
 ///
-/// A clone takes batches from the same channel: each comes to one of them. When the last clone is dropped, the consumer
-/// is stopped at once, as by [`Shutdown::now`]: nobody wants more. What was still in the channel is dropped with it,
-/// uncommitted, and comes again at the next start. After it has yielded everything there is nothing left to stop.
+/// A clone takes batches from the same channel: each batch comes to one of them. When the last clone is dropped, the
+/// consumer is stopped at once, as by [`Shutdown::now`]. Batches that are still in the channel are dropped with it,
+/// uncommitted, and come again at the next start. After it has yielded everything there is nothing to stop.
 ///
-/// It is disconnected when every shard has ended, something failed, or the consumer was stopped, and after it has
-/// yielded what was sent until then. [`Listener::join`](crate::Listener::join) says which it was.
+/// When every shard has ended, something failed, or the consumer was stopped, it yields the batches that were sent
+/// until then, and is disconnected. [`Listener::join`](crate::Listener::join) says which of these it was.
 ///
 /// For `select!`, [`as_crossbeam`](Self::as_crossbeam) lends the channel, here of two streams:
 ///
@@ -61,7 +61,7 @@ pub struct Batches(Arc<Inner>);
 
 /// Takes batches until there are no more, and owns the receiver: `for batch in batches`.
 ///
-/// Dropped earlier, it stops the consumer, unless there is a clone of the [`Batches`].
+/// An earlier drop stops the consumer, unless there is a clone of the [`Batches`].
 #[derive(Debug)]
 #[must_use = "dropping it stops the consumer"]
 pub struct IntoBatches(Batches);
@@ -71,8 +71,8 @@ struct Inner {
     shutdown: Shutdown,
 }
 
-/// What is left in the channel when its owner is gone. A channel keeps its messages as long as it has any sender or any
-/// receiver, and each of them holds memory, and perhaps a slot of its shard.
+/// The batches left in the channel after the drop of its owner. A channel keeps its messages as long as it has any
+/// sender or receiver, and each message holds memory, and perhaps a slot of its shard.
 pub(crate) struct Leftovers {
     queue: Receiver<Batch>,
     owner: Weak<Inner>,
@@ -111,7 +111,7 @@ impl Batches {
         self.0.queue.recv_timeout(timeout)
     }
 
-    /// Waits for the next batch, at most until then.
+    /// Waits for the next batch, at most until this time.
     ///
     /// # Errors
     /// As [`recv_timeout`](Self::recv_timeout).
@@ -141,8 +141,8 @@ impl Batches {
 
     /// The channel, for `select!`.
     ///
-    /// A clone of what is lent takes batches too, but does not keep the consumer running: that is stopped when the last
-    /// clone of the `Batches` is dropped. What is then in the channel is dropped, so that it holds no memory, and such a
+    /// A clone of this receiver takes batches too, but does not keep the consumer running: the last drop of the
+    /// `Batches` stops it. Batches that are then in the channel are dropped, so that they hold no memory. Such a
     /// clone is disconnected when the consumer has ended.
     pub fn as_crossbeam(&self) -> &Receiver<Batch> {
         &self.0.queue
@@ -150,8 +150,8 @@ impl Batches {
 }
 
 impl Leftovers {
-    /// Drops what is in the channel if its owner is gone. To be called when something was sent that the owner may not
-    /// have seen.
+    /// Drops the batches in the channel if its owner was dropped. Call it after a send that the owner may not have
+    /// seen.
     pub(crate) fn clear(&self) {
         if self.owner.strong_count() == 0 {
             self.queue.try_iter().for_each(drop);
@@ -162,15 +162,15 @@ impl Leftovers {
 impl Drop for Inner {
     fn drop(&mut self) {
         let first = self.queue.try_recv();
-        // Without a sender all has been read, and there is nothing to stop: what is committed is still to be stored,
-        // with all the patience that there is for that.
+        // Without a sender everything was read, and there is nothing to stop: the commits must still be stored, with
+        // the whole `store_patience`.
         if matches!(first, Err(TryRecvError::Disconnected)) {
             return;
         }
-        // Before any is dropped: what is dropped by a stop was not forgotten.
+        // Before any batch is dropped: a drop after a stop gives no warning.
         self.shutdown.now();
         drop(first);
-        // A shard's thread that finds a place only now clears the channel when it ends.
+        // If a shard's thread finds a place only now, it clears the channel when it ends.
         self.queue.try_iter().for_each(drop);
     }
 }

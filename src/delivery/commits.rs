@@ -1,4 +1,4 @@
-//! One shard's commits: its tracker, and the store behind it.
+//! One shard's commits: its tracker, and the writes to the store.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use crate::observe::progress::ShardProgress;
 use crate::observe::status::Status;
 use crate::store::Store;
 
-/// What the batches of a shard share, and what outlives the consumer as long as one of them does.
+/// The batches of a shard share this. It outlives the consumer as long as one of them exists.
 pub(crate) struct ShardCommits {
     stream: Arc<str>,
     shard: Arc<str>,
@@ -33,13 +33,13 @@ pub(crate) struct ShardCommits {
     parents: Mutex<Vec<Weak<ShardCommits>>>,
     /// Whether a child waits for the end to be stored.
     is_awaited: AtomicBool,
-    /// Tells the consumer of a failed write. Nobody listens after its end.
+    /// Tells the consumer of a failed write. Nobody receives this after its end.
     events: Sender<Event>,
     reading_stopped: Receiver<Infallible>,
     every: Option<StoreEvery>,
     clock: Clock,
     warned: AtomicBool,
-    /// Nanoseconds since the consumer began: since when some batch is not committed.
+    /// When the oldest uncommitted batch was read, in nanoseconds since the consumer began.
     open_since: AtomicU64,
     status: Status,
 }
@@ -47,7 +47,7 @@ pub(crate) struct ShardCommits {
 /// The time since the consumer began.
 pub(crate) type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// What the all_commits of one consumer have in common.
+/// All commits of one consumer share this.
 #[derive(Clone)]
 pub(crate) struct CommitContext {
     pub(crate) stream: Arc<str>,
@@ -125,7 +125,7 @@ impl ShardCommits {
         progress
     }
 
-    /// How long something has been read and nothing of it has been committed that the position waits for.
+    /// For how long the position has waited for the commit of a batch that was read.
     pub(crate) fn uncommitted(&self, now: Duration) -> Duration {
         let tracker = self.tracker.lock();
         if !tracker.is_open() {
@@ -135,7 +135,7 @@ impl ShardCommits {
         now.saturating_sub(since.max(tracker.moved()))
     }
 
-    /// Whether nothing will come of the shard any more: it was read to its end, and that is stored.
+    /// Whether the shard is finished: it was read to its end, and that is stored.
     pub(crate) fn is_settled(&self) -> bool {
         let is_stored = || self.tracker.lock().in_store().is_some_and(Position::is_end);
         self.status.state() == ShardState::Ended && is_stored()
@@ -156,8 +156,8 @@ impl ShardCommits {
         tracker.hand_out(through)
     }
 
-    /// Marks a batch, or its first part up to a position, and stores how far the marks reach without a
-    /// hole; later, where that may wait.
+    /// Marks a batch, or its first part up to a position, and stores the end of the marks up to the first
+    /// hole; later, if that may wait.
     pub(crate) fn commit(&self, number: u64, part: Option<&Position>) -> Result<(), Error> {
         let now = (self.clock)();
         self.status.committed(now);
@@ -175,13 +175,13 @@ impl ShardCommits {
         }
         self.flush().map_err(|source| {
             let unstored = Event::Unstored { shard: self.shard.to_string(), error: source.clone() };
-            // After the consumer's end the caller alone learns of it, and may commit again.
+            // After the consumer's end only the caller learns of it, and may commit again.
             let _ = self.events.send(unstored);
             Error::of_store(&self.stream, Some(&self.shard), source)
         })
     }
 
-    /// Stores what is committed and is not stored yet, if the parents' ends are.
+    /// Stores commits that are not stored yet, if the parents' ends are stored.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
         self.write().inspect_err(|_| self.status.unstored())
     }
@@ -201,23 +201,23 @@ impl ShardCommits {
         Ok(())
     }
 
-    /// Whether the store holds the end of each parent; the first that it does not hold tells of it when it does.
+    /// Whether the store holds the end of each parent. If not, the first such parent tells when its end is stored.
     fn has_parents_stored(&self) -> bool {
         let mut parents = self.parents.lock();
-        // One that nobody holds any more has no end to store.
+        // A parent that nothing holds any more has no end to store.
         let is_stored = |parent: &Weak<Self>| parent.upgrade().is_none_or(|it| it.is_end_stored());
         parents.retain(|parent| !is_stored(parent));
         parents.is_empty()
     }
 
-    /// Whether the store holds the end; if not, somebody waits for that.
+    /// Whether the store holds the end; if not, a child waits for that.
     fn is_end_stored(&self) -> bool {
         // Before the look: the end may be stored at the same time.
         self.is_awaited.store(true, Ordering::SeqCst);
         self.tracker.lock().in_store().is_some_and(Position::is_end)
     }
 
-    /// Stores a position that no commit stands behind: where reading starts.
+    /// Stores a position without a commit: where reading starts.
     pub(crate) fn begin(&self, at: &Position, how: Write) -> Result<(), StoreError> {
         self.begins(at, how).inspect_err(|_| self.status.unstored())
     }
@@ -238,7 +238,7 @@ impl ShardCommits {
     /// A batch was dropped without a commit.
     pub(crate) fn dropped(&self, number: u64) {
         self.tracker.lock().give_up(number);
-        // Stopping drops what was not handled: that is as it should be.
+        // A stop drops batches that were not handled: that is no mistake.
         let is_halted = self.reading_stopped.try_recv() == Err(TryRecvError::Disconnected);
         let is_stopping = is_halted || std::thread::panicking();
         if !is_stopping && !self.warned.swap(true, Ordering::Relaxed) {
@@ -252,8 +252,8 @@ impl ShardCommits {
     }
 }
 
-/// Stores what waits in each of them: the first failure, with its shard. It does not keep the others
-/// from being stored.
+/// Stores what waits in each of them. Returns the first failure, with its shard; the others are
+/// stored all the same.
 pub(crate) fn flush_all(all_commits: &[Arc<ShardCommits>]) -> Result<(), (String, StoreError)> {
     let mut result = Ok(());
     for commits in all_commits {

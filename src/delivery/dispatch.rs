@@ -1,4 +1,4 @@
-//! The dispatcher: handle, then commit; what the handler refuses waits, or is put aside.
+//! The dispatcher: handle, then commit; a refused batch waits, or is put aside.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ use crate::model::notice::ShardState;
 /// The user's handler, boxed.
 pub(crate) type Callback<'a> = Box<dyn FnMut(&Batch) -> Result<(), BoxError> + 'a>;
 
-/// Hands batches over, one at a time.
+/// Calls the handler with one batch at a time.
 pub(crate) struct Dispatcher<'a> {
     pub(crate) handler: Callback<'a>,
     pub(crate) parking: &'a mut Parking,
@@ -25,7 +25,7 @@ pub(crate) struct Dispatcher<'a> {
     pub(crate) clock: &'a dyn Fn() -> Time,
 }
 
-/// Handles batches until there are no more, one fails for good, or the consumer is to stop.
+/// Handles batches until there are no more, one fails for good, or the consumer stops.
 pub(crate) fn dispatch(
     batches: &Receiver<Batch>,
     shutdown: &Shutdown,
@@ -38,7 +38,7 @@ pub(crate) fn dispatch(
     let mut rng = fastrand::Rng::new();
     let mut dispatcher =
         Dispatcher { handler, parking: &mut parking, rng: &mut rng, clock: &clock };
-    // All stops before what is parked is dropped: it was not forgotten.
+    // Everything stops before the parked batches are dropped: so their drop gives no warning.
     let result = dispatcher.run(batches, shutdown, started).inspect_err(|_| shutdown.now());
     dispatcher.parking.say_rest();
     result
@@ -54,7 +54,7 @@ impl Dispatcher<'_> {
     ) -> Result<(), Error> {
         let mut drain = shutdown.drain_limit();
         let (mut batches, idle, mut is_open) = (batches.clone(), never(), true);
-        // New batches and parked ones take turns: neither waits until there is no more of the other.
+        // New batches and parked ones take turns: neither kind waits until the other is empty.
         let mut is_parkeds_turn = false;
         while is_open || !self.parking.is_empty() {
             self.parking.say_more((self.clock)().now);
@@ -88,8 +88,8 @@ impl Dispatcher<'_> {
         Ok(())
     }
 
-    /// Hands over a batch, and commits it if the handler returned `Ok`, or if somebody else took it.
-    /// A batch that this cannot be said of is left in `parking`.
+    /// Calls the handler with a batch, and commits it if the handler or the dead-letter callback returned `Ok`.
+    /// Otherwise the batch is left in `parking`.
     pub(crate) fn attend(&mut self, batch: Batch) -> Result<(), Error> {
         batch.commits().handles(Some(ShardState::Handling));
         let begun = (self.clock)().now;
@@ -131,7 +131,7 @@ impl Dispatcher<'_> {
         batch.commits().handles(None);
         batch.commits().progresses();
         match batch.commit() {
-            // The coordinator knows too: it tries again, and stops when patience ends.
+            // The coordinator is told too: it retries, and stops after `store_patience`.
             Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Retry => {
                 log::debug!("{source}");
                 Ok(())
@@ -141,7 +141,7 @@ impl Dispatcher<'_> {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn told(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -1,9 +1,9 @@
-//! Who takes the batches.
+//! The handler of batches.
 
 use crate::delivery::batch::Batch;
 use crate::error::BoxError;
 
-/// Takes batches, one at a time; for types, where a closure is not enough.
+/// Takes batches, one at a time; implement it for a type if a closure is not enough.
 ///
 /// Implemented for every closure that [`Stream::listen`](crate::Stream::listen) takes, and for a handler whose type is
 /// not known, boxed or lent: `Box<dyn Handler>`, `Box<dyn Handler + Send>` and `&mut dyn Handler`. One that is to be
@@ -12,8 +12,8 @@ pub trait Handler {
     /// Handles a batch. `Ok` commits it.
     ///
     /// # Errors
-    /// Any error leaves the batch uncommitted. [`OnError`](crate::OnError) says whether it stops the
-    /// consumer, which then returns it, or the batch comes again.
+    /// Any error leaves the batch uncommitted. [`OnError`](crate::OnError) decides whether the consumer stops
+    /// and returns the error, or the batch comes again.
     fn handle(&mut self, batch: &Batch) -> Result<(), BoxError>;
 }
 

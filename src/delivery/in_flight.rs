@@ -4,12 +4,12 @@ use std::convert::Infallible;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 
-/// One in the handler's hands, and the next one ready: more would only let one shard fill the channel,
-/// or memory while its first batch is tried again.
+/// One in the handler, and the next one ready: with more, one shard could fill the channel,
+/// or memory while its first batch is retried.
 const SLOTS: usize = 2;
 
-/// The slots of one shard: a channel with a message for each that is taken. Where the user takes the
-/// batches there is no channel, and no bound but the queue's.
+/// The slots of one shard: a channel with a message for each slot that is taken. With a user's receiver
+/// there is no such channel, and only the queue bounds the batches.
 #[derive(Debug)]
 pub(crate) struct Slots(Option<(Sender<()>, Receiver<()>)>);
 
@@ -22,7 +22,7 @@ impl Slots {
         Self(are_bounded.then(|| bounded(SLOTS)))
     }
 
-    /// Waits for a slot; `None` if `reading_stopped` was disconnected before.
+    /// Waits for a slot; `None` if `reading_stopped` was disconnected first.
     pub(crate) fn take(&self, reading_stopped: &Receiver<Infallible>) -> Option<Slot> {
         let Some((taken, taking)) = &self.0 else { return Some(Slot(None)) };
         select_biased! {
@@ -31,7 +31,7 @@ impl Slots {
         }
     }
 
-    /// Waits until every batch of the shard was handled: whether that came before `reading_stopped`.
+    /// Waits until every batch of the shard was handled; `false` if `reading_stopped` came first.
     pub(crate) fn take_all(&self, reading_stopped: &Receiver<Infallible>) -> bool {
         let all: Vec<_> = (0..SLOTS).map_while(|_| self.take(reading_stopped)).collect();
         all.len() == SLOTS

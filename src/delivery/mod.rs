@@ -1,4 +1,4 @@
-//! From the channel to the commit: batches, the commits of a shard, the dispatcher, and what waits for another attempt.
+//! From the channel to the commit: batches, the commits of a shard, the dispatcher, and batches that are parked.
 
 pub(crate) mod batch;
 pub(crate) mod batches;

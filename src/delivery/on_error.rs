@@ -8,10 +8,10 @@ use crate::delivery::batch::Batch;
 use crate::error::BoxError;
 
 /// What [`listen`](crate::Stream::listen) and [`spawn`](crate::Stream::spawn) do when the handler fails.
-/// Whatever is chosen, a record is never passed over unless a dead-letter callback took it.
+/// No setting skips a record, unless a dead-letter callback accepted it.
 ///
-/// A batch that waits to be tried again is parked: its shard, and the shards that descend from it, wait
-/// with it; all others go on. The wait is picked at random up to a bound that doubles with each failure in
+/// A batch that waits for another attempt is parked: its shard and the descendants of that shard wait
+/// with it; all other shards continue. The wait is random, up to a bound that doubles with each failure in
 /// a row, from 250 milliseconds to 10 seconds.
 ///
 /// ```
@@ -25,7 +25,7 @@ use crate::error::BoxError;
 ///         for record in letter.batch().records() {
 ///             eprintln!("{} is put aside: {}", record.sequence_number(), letter.error());
 ///         }
-///         Ok(()) // they are safe elsewhere: go on behind them
+///         Ok(()) // they are safe elsewhere: continue after them
 ///     });
 /// let config = Config::new().on_error(on_error);
 /// ```
@@ -56,7 +56,7 @@ impl OnError {
         Self::retry(1)
     }
 
-    /// Hands the same batch over again, so many times in all, at least 1; `None` is without end. Then
+    /// Calls the handler at most this often for one batch (1 or more; `None`: no limit). After that
     /// the consumer stops with [`Error::Handler`](crate::Error::Handler), unless there is a
     /// [`dead_letter`](Self::dead_letter) callback.
     pub fn retry(max_attempts: impl Into<Option<u32>>) -> Self {
@@ -69,31 +69,30 @@ impl OnError {
         }
     }
 
-    /// Does not try a batch again whose first record arrived in the stream longer ago than this, by
+    /// Does not retry a batch if its first record arrived in the stream longer ago than this, by
     /// this machine's clock. Defaults to any age.
     pub fn max_record_age(mut self, age: impl Into<Option<Duration>>) -> Self {
         self.max_record_age = age.into();
         self
     }
 
-    /// Whether a batch that fails is split in halves, which are handed over at once and committed in
-    /// order as they succeed, until a single record is found to fail; only that one is waited for, tried
-    /// [again](Self::retry) and given up. Defaults to `false`.
+    /// Bisects a failing batch: halves are retried at once and committed as they succeed, until one record is
+    /// isolated; only that record is [retried](Self::retry) with back-off and given up. Defaults to `false`.
     pub fn halve(mut self, halve: bool) -> Self {
         self.halve = halve;
         self
     }
 
-    /// Whether a panic of the handler counts as an error, so that the batch is tried again. The handler
-    /// is then called again with whatever state its panic left behind. Defaults to `false`: a panic stops
-    /// the consumer, and goes on in the caller of `listen` or `join`.
+    /// Whether a panic of the handler counts as an error, so that the batch is retried. The handler
+    /// is then called again in the state that its panic has left. Defaults to `false`: a panic stops
+    /// the consumer, and continues in the caller of `listen` or `join`.
     pub fn catch_panics(mut self, catch: bool) -> Self {
         self.catch_panics = catch;
         self
     }
 
-    /// Hands what the handler refused for the last time to this callback, and goes on behind it if that
-    /// returned `Ok`; otherwise the consumer stops with
+    /// Calls this callback with a batch that the handler refused for the last time. If it returns `Ok`, the
+    /// consumer continues after that batch; otherwise it stops with
     /// [`Error::DeadLetter`](crate::Error::DeadLetter). It is called on the handler's thread. Defaults to
     /// none.
     pub fn dead_letter(
@@ -122,7 +121,7 @@ impl<'a> DeadLetter<'a> {
         &**self.error
     }
 
-    /// How often these records were handed over, not counting larger batches that held them too.
+    /// How often the handler got these records, not counting larger batches that included them.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }

@@ -1,4 +1,4 @@
-//! Batches that wait until the handler is to have them again.
+//! Batches that wait for another attempt of the handler.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -10,22 +10,22 @@ use crate::delivery::refusals::Refusals;
 use crate::error::BoxError;
 use crate::model::notice::ShardState;
 
-/// The shards whose batches wait, and what waits behind them.
+/// The shards whose batches wait, with the batches that follow them.
 #[derive(Debug)]
 pub(crate) struct Parking {
     on_error: OnError,
     lanes: BTreeMap<String, Lane>,
     refusals: Refusals,
-    /// Of the last batch that was refused.
+    /// The stream of the last batch that was refused.
     stream: String,
 }
 
 /// A shard with a batch that failed.
 #[derive(Debug, Default)]
 struct Lane {
-    /// In the order in which they are to be handled.
+    /// In the order in which they must be handled.
     batches: VecDeque<Batch>,
-    /// When the first of them is to be handed over; `None` while it is in hand.
+    /// When the handler gets the first of them; `None` while it has it.
     due: Option<Duration>,
     attempts: u32,
     retry: Retry,
@@ -38,10 +38,10 @@ pub(crate) struct Time {
     pub(crate) wall: SystemTime,
 }
 
-/// What becomes of a batch that the handler refused.
+/// What happens to a batch that the handler refused.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// It is tried again when it is due.
+    /// It is retried when it is due.
     Parked,
     /// It was tried often enough, or for long enough.
     GivenUp { batch: Box<Batch>, attempts: u32 },
@@ -61,7 +61,7 @@ impl Parking {
         self.lanes.is_empty()
     }
 
-    /// When the next batch is to be handed over again.
+    /// When the next batch is due.
     pub(crate) fn due(&self) -> Option<Duration> {
         self.lanes.values().filter_map(|lane| lane.due).min()
     }
@@ -74,7 +74,7 @@ impl Parking {
         lane.batches.pop_front()
     }
 
-    /// A batch that may be handled now; one behind another that failed waits with it.
+    /// A batch that may be handled now; a batch after one that failed waits with it.
     pub(crate) fn pass(&mut self, batch: Batch) -> Option<Batch> {
         match self.lanes.get_mut(batch.shard()) {
             Some(lane) => {
@@ -106,7 +106,7 @@ impl Parking {
             let (stream, shard, records) = (batch.stream(), batch.shard(), batch.len());
             log::log!(
                 level,
-                "stream {stream:?}, shard {shard:?}: the handler failed on {records} records, which are halved: {error}"
+                "stream {stream:?}, shard {shard:?}: the handler failed on {records} records; they are halved: {error}"
             );
             let rest = batch.split_half();
             lane.batches.push_front(rest);
@@ -121,7 +121,7 @@ impl Parking {
         let (stream, shard) = (batch.stream(), batch.shard());
         log::log!(
             level,
-            "stream {stream:?}, shard {shard:?}: the handler failed, and is to try again: {error}"
+            "stream {stream:?}, shard {shard:?}: the handler failed, and is called again: {error}"
         );
         let wait = lane.retry.wait(time.now, rng, None).unwrap_or_default();
         lane.due = Some(time.now + wait);
@@ -129,10 +129,10 @@ impl Parking {
         Verdict::Parked
     }
 
-    /// The handler took a batch: what waits behind it is next.
+    /// The handler took a batch: the batch after it is next.
     pub(crate) fn done(&mut self, now: Duration, batch: &Batch) {
         let (stream, shard) = (batch.stream(), batch.shard());
-        // Of a batch that was halved the last part tells.
+        // Of a batch that was halved only the last part counts as recovery.
         if !batch.is_part() {
             if let Some(tally) = self.refusals.handled(now, shard) {
                 log::warn!(
@@ -143,7 +143,7 @@ impl Parking {
         self.next(now, shard);
     }
 
-    /// Somebody else took a batch, which the handler has refused so often: what waits behind it is next.
+    /// The dead-letter callback took a batch after this many attempts: the batch after it is next.
     pub(crate) fn put_aside(
         &mut self,
         now: Duration,
@@ -161,7 +161,7 @@ impl Parking {
         stream.clone_into(&mut self.stream);
     }
 
-    /// Says, if it is time, of how much nothing was said.
+    /// Logs, if it is time, how many lines were left out.
     pub(crate) fn say_more(&mut self, now: Duration) {
         if let Some(hidden) = self.refusals.summary(now) {
             log::warn!("stream {:?}: the handler failed again: {hidden}", self.stream);
@@ -175,7 +175,7 @@ impl Parking {
         }
     }
 
-    /// When a batch is due, or something is to be said.
+    /// When a batch is due, or a line must be logged.
     pub(crate) fn wake(&self) -> Option<Duration> {
         self.due().into_iter().chain(self.refusals.due()).min()
     }
@@ -189,7 +189,7 @@ impl Parking {
         }
     }
 
-    /// Keeps a batch that nothing is to be done with any more until all is dropped.
+    /// Keeps a batch, which is not used any more, until everything is dropped.
     pub(crate) fn keep(&mut self, batch: Batch) {
         self.lanes.entry(batch.shard().to_owned()).or_default().batches.push_front(batch);
     }
@@ -208,7 +208,7 @@ fn named(batch: &Batch) -> String {
     }
 }
 
-/// How long the first record of a batch has been in the stream; nothing if that is unknown, which is not old.
+/// How long the first record of a batch has been in the stream; `None` if unknown, which counts as new.
 fn age(batch: &Batch, time: Time) -> Option<Duration> {
     let arrival = batch.records().first()?.approximate_arrival()?;
     time.wall.duration_since(arrival).ok()

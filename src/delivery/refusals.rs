@@ -1,4 +1,4 @@
-//! How loudly it is said that the handler fails: few lines, however often it does.
+//! Logs failures of the handler: few lines, however often it fails.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use log::Level;
 use crate::core::outage::{Outage, Tally};
 use crate::core::quota::Quota;
 
-/// For this long one failure, and one batch that is put aside, stand for all.
+/// In this time one failure, and one batch that is put aside, are logged for all.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// What one dispatcher has to say of its handler.
+/// The log of one dispatcher about its handler.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     outage: Outage,
@@ -19,11 +19,11 @@ pub(crate) struct Refusals {
     is_told: bool,
     failures: Quota,
     letters: Quota,
-    /// In the letters that were not shown.
+    /// Records in the dead letters that were not logged.
     records: u64,
 }
 
-/// What was not shown.
+/// What was not logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hidden {
     failures: u64,
@@ -38,7 +38,7 @@ impl Refusals {
         Self { outage: Outage::default(), is_told: false, failures, letters, records: 0 }
     }
 
-    /// The handler failed on a batch of this shard, which it is to have again.
+    /// The handler failed on a batch of this shard, which will be retried.
     pub(crate) fn failed(&mut self, now: Duration, shard: &str) -> Level {
         if self.outage.failed(now, shard, ()) != Level::Warn {
             return Level::Debug;
@@ -47,14 +47,14 @@ impl Refusals {
         if self.is_told { Level::Warn } else { Level::Debug }
     }
 
-    /// The handler took a batch: what is to be told if that ends an outage.
+    /// The handler took a batch. Returns what to log if that ends an outage.
     pub(crate) fn handled(&mut self, now: Duration, shard: &str) -> Option<Tally> {
         self.outage.recovered(now, shard).filter(|_| self.is_told)
     }
 
-    /// Somebody else took a batch, of so many records.
+    /// The dead-letter callback took a batch with this many records.
     pub(crate) fn put_aside(&mut self, now: Duration, shard: &str, records: usize) -> Level {
-        // It is not waited for any more. That is no success, of which somebody should know.
+        // It does not wait any more, but the handler has not recovered: no recovery is logged.
         let _ = self.outage.recovered(now, shard);
         if self.letters.shows(now) {
             return Level::Warn;
@@ -63,7 +63,7 @@ impl Refusals {
         Level::Debug
     }
 
-    /// What was not shown, if it is time to say so.
+    /// What was not logged, if it is time to say so.
     pub(crate) fn summary(&mut self, now: Duration) -> Option<Hidden> {
         match (self.failures.summary(now), self.letters.summary(now)) {
             (None, None) => None,
@@ -107,7 +107,7 @@ mod tests {
         let mut refusals = Refusals::new();
         let (mut lines, mut told) = (0, Vec::new());
         for number in 0..1_000 {
-            // Between them is a success each, and all take 25 seconds.
+            // A success is between any two of them, and all take 25 seconds.
             let now = SECOND * number / 40;
             lines += usize::from(refusals.failed(now, "a") == Level::Warn);
             lines += usize::from(refusals.put_aside(now, "a", 2) == Level::Warn);

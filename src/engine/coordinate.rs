@@ -1,4 +1,4 @@
-//! The coordinator's loop: it turns decisions into threads, calls and writes, and what comes of them into events.
+//! The coordinator's loop: it turns decisions into threads, calls and writes, and their outcomes into events.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::model::shard::Shard;
 use crate::store::Store;
 
-/// What the thread of the store is to do: it reports with an event.
+/// A job for the thread of the store, which reports with an event.
 #[derive(Clone, Copy)]
 enum Errand {
     Load,
@@ -31,32 +31,32 @@ enum Errand {
 /// The shards that were started.
 #[derive(Default)]
 struct Shards {
-    /// To the threads that run: whether their shard has ended.
+    /// Channels to the running threads: whether their shard has ended.
     confirmed: BTreeMap<String, Sender<Proof>>,
     all_commits: BTreeMap<String, Weak<ShardCommits>>,
 }
 
-/// How often gauges are refreshed, as long as a scrape may wait at most.
+/// How often gauges are refreshed: a scrape sees no older value.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How often stalls are looked for in the time after which it tells.
+/// How many checks for stalls are made within `stall_after`.
 const LOOKS: u32 = 4;
 
-/// The coordinator, and what it acts with.
+/// The coordinator, with the channels and threads that it uses.
 struct Loop<'scope, 'env, 'run> {
     run: &'scope Run<'run>,
     scope: &'scope Scope<'scope, 'env>,
     coordinator: Coordinator,
     rng: fastrand::Rng,
-    /// To each worker; every shard holds a clone of one.
+    /// Channels to the workers; every shard holds a clone of one.
     workers: Vec<Arc<Sender<Batch>>>,
     shards: Shards,
     stalls: Option<Stalls>,
-    /// To the thread of the store.
+    /// The channel to the thread of the store.
     errands: Sender<Errand>,
 }
 
 impl Run<'_> {
-    /// Does what the coordinator says until it says that all is over.
+    /// Does the coordinator's actions until it finishes.
     // long: what the loop acts with is made here, and dropped in this order.
     pub(super) fn coordinate<'scope>(
         &'scope self,
@@ -82,7 +82,7 @@ impl Run<'_> {
             errands: self.keep_store(scope)?,
         };
         let result = acting.run(&events);
-        // From here on a commit stores at once: nobody would do it later.
+        // From here on a commit stores at once: there would be no later write.
         drop(events);
         let (is_stopped, result) = (engine.shutdown.is_stopped(), result.and(self.flush_last()));
         self.journal.ends(result.as_ref().copied(), is_stopped);
@@ -94,7 +94,7 @@ impl Run<'_> {
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
     ) -> Result<Sender<Errand>, Error> {
-        // The coordinator waits for the one before it has the next one done.
+        // The coordinator requests a job only after the last one has ended.
         let (errands, to_do) = bounded(1);
         let keep = move || to_do.iter().for_each(|errand| self.tell(self.run_errand(errand)));
         match self.try_spawn(scope, "kc-store", keep) {
@@ -103,7 +103,7 @@ impl Run<'_> {
         }
     }
 
-    /// Tells what changes by itself.
+    /// Refreshes the values that change by themselves.
     fn refresh(&self) {
         let now = self.now();
         self.journal.tick(now);
@@ -122,7 +122,7 @@ impl Run<'_> {
         }
     }
 
-    /// The last attempt to store what could not be stored before.
+    /// The last attempt at the writes that failed before.
     fn flush_last(&self) -> Result<(), Error> {
         flush_all(&self.engine.registry.all_commits())
             .map_err(|(shard, source)| Error::of_store(&self.engine.stream, Some(&shard), source))
@@ -130,7 +130,7 @@ impl Run<'_> {
 }
 
 impl Loop<'_, '_, '_> {
-    /// Until all is over.
+    /// Runs until the end.
     // long: one select over all that the coordinator waits for.
     fn run(&mut self, events: &Receiver<Event>) -> Result<(), Error> {
         let engine = self.run.engine;
@@ -189,14 +189,14 @@ impl Loop<'_, '_, '_> {
     }
 
     fn store(&self, errand: Errand) {
-        // After its thread has ended by a panic nobody needs the outcome any more.
+        // After its thread has panicked the outcome is not needed any more.
         let _ = self.errands.send(errand);
     }
 
     /// Starts a shard's thread.
     fn start(&mut self, start: Start, delay: Duration) {
         let run = self.run;
-        // To the one with the fewest shards now.
+        // To the worker with the fewest shards now.
         let fewest = self.workers.iter().min_by_key(|worker| Arc::strong_count(worker));
         let batches = Arc::clone(fewest.expect("no shard starts after `Close`"));
         let (commits, confirmed) = self.shards.start(&start.shard, &run.context);
@@ -237,7 +237,7 @@ impl Loop<'_, '_, '_> {
         }
     }
 
-    /// Tells of stalls, and of their ends.
+    /// Reports stalls, and their ends.
     fn look_for_stalls(&mut self) {
         let Some(stalls) = &mut self.stalls else { return };
         let all_commits = self.run.engine.registry.all_commits();
@@ -253,7 +253,7 @@ impl Loop<'_, '_, '_> {
 }
 
 impl Shards {
-    /// What the thread of a shard commits with, and is answered by.
+    /// The commits of a shard's thread, and the channel for its answers.
     fn start(
         &mut self,
         shard: &Shard,
@@ -269,15 +269,15 @@ impl Shards {
     }
 
     fn confirm(&self, shard: &str, proof: Proof) {
-        // It asked, and takes the answer before it asks again; or it has exited.
+        // It takes this answer before its next question; or it has exited.
         let _ = self.confirmed.get(shard).map(|tell| tell.try_send(proof));
     }
 
-    /// Forgets who is not there any more.
+    /// Forgets threads that have exited.
     fn see(&mut self, event: &Event) {
         match event {
             Event::Exited { shard } => drop(self.confirmed.remove(shard)),
-            // Now and then.
+            // Done now and then.
             Event::Listed(_) => self.all_commits.retain(|_, commits| commits.strong_count() > 0),
             _ => {}
         }

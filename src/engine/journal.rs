@@ -1,4 +1,4 @@
-//! What the log says of a run and of its shards: few lines, however many shards there are.
+//! Logs a run and its shards: few lines for any number of shards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::model::shard::ChildShard;
 use crate::model::time;
 use crate::model::time::spoken;
 
-/// How many shards are named that start, or end, in one go.
+/// How many shards that start, or end, together are named.
 const NAMED: u32 = 20;
-/// Ends within this time of each other come in one go.
+/// Ends within this time of each other count as one group.
 const IN_ONE_GO: Duration = Duration::from_secs(10);
 
-/// Of one stream, for all threads of the run.
+/// The log of one stream, for all threads of the run.
 pub(crate) struct Journal {
     stream: Arc<str>,
     /// Never held while something is logged: a logger is not ours.
@@ -65,7 +65,7 @@ impl Journal {
             let (shard, at) = (start.shard.id(), place_of(&start.at));
             log::log!(level, "stream {stream:?}, shard {shard:?}: starts {at}");
         }
-        // Those of a split come by twos: they are counted later.
+        // The children of a split come in pairs: they are counted later.
         let more = (starts.len() > NAMED as usize).then(|| self.said.lock().starts.rest());
         self.more_start(more.flatten());
         if !std::mem::replace(&mut self.said.lock().has_started, true) {
@@ -103,11 +103,11 @@ impl Journal {
     /// The thread of a shard ends: it does not fail any more.
     pub(crate) fn leaves(&self, now: Duration, shard: &str) {
         let mut said = self.said.lock();
-        // That is no recovery, of which somebody should know.
+        // That is no recovery, so nothing is logged.
         let _ = (said.reads.recovered(now, shard), said.writes.recovered(now, shard));
     }
 
-    /// What a shard's poller has to say.
+    /// A report of a shard's poller.
     // long: one text for each kind of trouble.
     pub(crate) fn told(&self, now: Duration, shard: &str, trouble: Trouble) {
         let stream = &self.stream;
@@ -133,7 +133,7 @@ impl Journal {
                 let tally = self.said.lock().writes.recovered(now, shard);
                 if let Some(tally) = tally {
                     let whose = whose(shard, tally);
-                    log::warn!("stream {stream:?}{whose}: starts stored, after {tally}");
+                    log::warn!("stream {stream:?}{whose}: starts are stored after {tally}");
                 }
             }
         }
@@ -154,7 +154,7 @@ impl Journal {
         self.more_end(ends);
     }
 
-    /// The run is over.
+    /// The run has ended.
     pub(crate) fn ends(&self, result: Result<(), &Error>, is_stopped: bool) {
         let stream = &self.stream;
         let (starts, ends) = {
@@ -188,17 +188,17 @@ fn place_of(start: &StartAt) -> String {
         IteratorType::AfterSequenceNumber(number) => format!("after {number}"),
         IteratorType::AtTimestamp(time) => format!("at {}", time::text(*time)),
         IteratorType::TrimHorizon => "at the oldest record".into(),
-        IteratorType::Latest => "at what arrives from now on".into(),
+        IteratorType::Latest => "at the next record that arrives".into(),
     };
     match start {
-        StartAt::Stored(position) => format!("where the store says, {position}"),
+        StartAt::Stored(position) => format!("at its stored position, {position}"),
         StartAt::Reopened(position) => format!("open again, {position}"),
         StartAt::Fresh(at) => first(at),
         StartAt::Reset(at) => format!("anew, {}", first(at)),
     }
 }
 
-/// What has become of a shard, if the service told.
+/// The children of a shard, if the service names them.
 fn heirs(shard: &str, children: &[ChildShard]) -> String {
     let ids: Vec<_> = children.iter().map(|child| format!("{:?}", child.id)).collect();
     let others = children.iter().flat_map(|child| &child.parents).filter(|id| *id != shard);
@@ -239,7 +239,7 @@ mod tests {
             (StartAt::Fresh(IteratorType::AtSequenceNumber(number())), "at 7"),
             (
                 StartAt::Stored(crate::model::position::Position::after(number())),
-                "where the store says, after 7",
+                "at its stored position, after 7",
             ),
             (StartAt::Reset(IteratorType::TrimHorizon), "anew, at the oldest record"),
         ] {

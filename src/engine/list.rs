@@ -79,7 +79,7 @@ impl Run<'_> {
         }
     }
 
-    /// Counts a failure, unless it is that of a call which was stopped.
+    /// Counts a failure, unless its call was stopped.
     fn counted<T>(&self, outcome: Result<T, ClientError>) -> Result<T, ClientError> {
         if outcome.is_err() && !self.engine.shutdown.is_stopped() {
             self.meter.listing_failures.increment(1);
@@ -88,7 +88,7 @@ impl Run<'_> {
     }
 }
 
-/// The system has no thread for a call now; it may have one when the listing is tried again.
+/// The system has no thread for a call now; it may have one when the listing is retried.
 fn threadless(operation: &'static str, source: std::io::Error) -> ClientError {
     let message = "the system has no thread for it";
     ClientError::new(ErrorClass::Transient, operation, message).with_source(source)

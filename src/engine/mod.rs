@@ -24,7 +24,7 @@ use crate::engine::run::{Door, Engine, Run};
 use crate::error::Error;
 
 impl Engine {
-    /// Runs on this thread, which hands the batches to the handler, until all is over.
+    /// Runs to the end on this thread, which calls the handler with the batches.
     // long: the scope shows what is dropped before what.
     pub(crate) fn listen(self, handler: Callback<'_>) -> Result<(), Error> {
         let _member = self.shutdown.run().enter();
@@ -46,7 +46,7 @@ impl Engine {
                 if let Err(error) = dispatch(&queue, &self.shutdown, on_error, handler) {
                     run.tell(Event::Failed(error));
                 }
-                // What was not handled is dropped here, before the coordinator ends.
+                // Unhandled batches are dropped here, before the coordinator ends.
                 drop(queue);
             }
             coordinator.join().unwrap_or_else(|panic| resume_unwind(panic))
@@ -54,7 +54,7 @@ impl Engine {
         run.conclude(result)
     }
 
-    /// Runs on this thread, while workers hand the batches to their handlers, until all is over.
+    /// Runs to the end on this thread, while workers call their handlers with the batches.
     // long: the scope shows what is dropped before what.
     pub(crate) fn listen_workers<'h>(
         self,
@@ -68,7 +68,7 @@ impl Engine {
         let result = thread::scope(|scope| {
             let _stop = StopOnDrop(self.shutdown.clone());
             let run = &run;
-            // The last of them that ends, or was not started, says so for all.
+            // The last worker that ends, or was not started, reports for all.
             let exit_notice = Arc::new(run.dispatch_notice());
             for (worker, queue) in queues.into_iter().enumerate() {
                 let exit_notice = Arc::clone(&exit_notice);
@@ -88,7 +88,7 @@ impl Engine {
         run.conclude(result)
     }
 
-    /// Runs on this thread, and sends the batches, until all is sent.
+    /// Runs on this thread until all batches are sent.
     pub(crate) fn feed(
         self,
         door: Door,
@@ -102,7 +102,7 @@ impl Engine {
     }
 }
 
-/// The client for one run: its own session, which a stop interrupts, if it has such.
+/// The client for one run: its own session, if it has one, which a stop interrupts.
 pub(crate) fn session(client: &Arc<dyn Client>, shutdown: &Shutdown) -> Arc<dyn Client> {
     let Some(session) = client.session() else { return Arc::clone(client) };
     let interrupted = Arc::clone(&session);

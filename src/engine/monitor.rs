@@ -19,9 +19,9 @@ impl Monitor {
         Self { registry }
     }
 
-    /// How far the consumer has come: empty before a door was opened, and its last state when it has ended.
+    /// How far the consumer has come: empty before it starts, and its last state after it has ended.
     ///
-    /// It costs some microseconds for a hundred shards, and holds up nobody.
+    /// It costs some microseconds for a hundred shards, and delays no other thread.
     pub fn progress(&self) -> Progress {
         self.registry.progress()
     }

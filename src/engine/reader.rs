@@ -1,4 +1,4 @@
-//! What a shard's thread does: the poller's steps, one after the other.
+//! The work of a shard's thread: the poller's steps, one after the other.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ use crate::record::aggregate;
 use crate::record::aggregate::Deaggregation;
 use crate::record::answer::Answer;
 
-/// What a shard's thread works with. It lies on the heap: what stands on the stack below a call stays in memory for
-/// each shard, even while nothing happens.
+/// The state of a shard's thread. It is on the heap: stack below a call stays in memory for each shard, even while
+/// nothing happens.
 pub(crate) struct Reader<'a> {
     run: &'a Run<'a>,
     poller: Poller,
@@ -87,14 +87,14 @@ impl<'a> Reader<'a> {
             let step = self.next(outcome_now);
             outcome = self.act(step);
         }
-        // The last batch may have found its place when whoever takes them had just gone.
+        // The last batch may have got its place just after the drop of the receiver.
         self.run.clear_leftovers();
         let now = self.run.now();
         self.commits.status().leaves(now);
         self.run.journal.leaves(now, self.commits.shard());
     }
 
-    /// What to do next, which is told.
+    /// The next step; its state is recorded.
     #[inline(never)]
     // long: what is told of an outcome, before and after its step.
     fn next(&mut self, outcome: Outcome) -> Step {
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
         step
     }
 
-    /// Does it; `None` at the end, or if the consumer stops before.
+    /// Does a step; `None` at the end, or if the consumer stops first.
     fn act(&mut self, step: Step) -> Option<Outcome> {
         let (stream, shard) = (self.commits.stream(), self.commits.shard());
         match step {
@@ -155,8 +155,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    // Out of line, as is all else that needs much of the stack but makes no call: a call stands on that of those
-    // above it.
+    // Out of line, like all functions that need much stack but make no call: during a call the stack of its callers
+    // stays in use.
     #[inline(never)]
     fn wait(&self, time: Duration) -> Outcome {
         // Disconnected when the consumer stops; nothing is ever sent.
@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
         self.commits.reads(state);
     }
 
-    /// Waits while the shard is paused: whether it was.
+    /// Waits while the shard is paused. Returns whether it was paused.
     fn was_paused(&self) -> bool {
         let mut was_paused = false;
         while let Some(opened) = self.run.engine.pauses.paused(self.commits.shard()) {
@@ -191,8 +191,8 @@ impl<'a> Reader<'a> {
         was_paused
     }
 
-    /// Makes a call when there is room for its answer, again where the room was too small; `None` if the
-    /// consumer stops before.
+    /// Makes a call when there is room for its answer, and again if the room was too small; `None` if the consumer
+    /// stops first.
     fn get(&mut self, token: &Token, limit: u32) -> Option<Outcome> {
         loop {
             if !self.room.try_enter() {
@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Counts an answer, and takes it apart; `None` if the call is to be made again, with more room.
+    /// Counts an answer, and takes it apart; `None` if the call must be made again, with more room.
     #[inline(never)]
     fn take_in(
         &mut self,
@@ -235,8 +235,8 @@ impl<'a> Reader<'a> {
         Some(read)
     }
 
-    /// After a call: the records hold what they take of its room, and the rest is given back. `None` if the call is to
-    /// be made again, with more room.
+    /// After a call: the records keep the room that they take, and the rest is given back. `None` if the call must be
+    /// made again, with more room.
     fn leave_room(&self, read: Result<Read, ClientError>) -> Option<Result<Read, ClientError>> {
         let (reservation, needed) = self.room.leave();
         let limit = self.run.budget.limit();
@@ -251,7 +251,7 @@ impl<'a> Reader<'a> {
                 self.room.begin_anew();
                 Some(Err(too_large(error.operation(), needed, limit)))
             }
-            // A client that does not say how much it needs would be asked for ever.
+            // A client that does not say how much it needs would be called for ever.
             Err(error)
                 if error.class() == ErrorClass::OverBudget && needed > reservation.bytes() =>
             {
@@ -261,7 +261,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Puts user records in the place of aggregated ones, if there is room for them.
+    /// Replaces aggregated records by their user records, if there is room for them.
     #[cfg(feature = "kpl")]
     fn deaggregate(&mut self, mut read: Read) -> Result<Read, ClientError> {
         let how = self.run.engine.config.deaggregation;
@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
         Ok(read)
     }
 
-    /// Tells, once each, of what is left out and what is handed over as it is.
+    /// Reports, once each, user records that are left out and aggregates that are delivered as they are.
     #[cfg(feature = "kpl")]
     fn tells_of_aggregates(
         &mut self,
@@ -303,7 +303,7 @@ impl<'a> Reader<'a> {
             let number = record.sequence_number();
             log::warn!(
                 "stream {stream:?}, shard {shard:?}: record {number} has the magic number and the checksum of an \
-                 aggregate, but {why}: it is handed over as it is, and so are others like it"
+                 aggregate, but {why}: it is delivered as it is, and so are others like it"
             );
         }
         if let Some(records) = self.left_out.saw(records, left_out, is_last) {
@@ -311,7 +311,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Sends a batch as soon as there is a place for it; `None` if the consumer stops before.
+    /// Sends a batch as soon as there is a place for it; `None` if the consumer stops first.
     #[inline(never)]
     #[expect(clippy::boxed_local, reason = "unboxed, it would stand on the stack of `act`")]
     fn deliver(&self, delivery: Box<Delivery>) -> Option<Outcome> {
@@ -321,7 +321,7 @@ impl<'a> Reader<'a> {
             recv(self.reading_stopped()) -> _ => None,
             send(self.batches, batch) -> sent => {
                 if sent.is_err() {
-                    // The dispatcher is gone: nobody wants more.
+                    // The dispatcher has ended, and takes no more batches.
                     self.run.engine.shutdown.now();
                     return None;
                 }
@@ -331,7 +331,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Asks whether the shard has ended; `None` if the consumer stops before.
+    /// Asks whether the shard has ended; `None` if the consumer stops first.
     #[inline(never)]
     fn confirm(&self) -> Option<Outcome> {
         self.run.tell(Event::Claimed { shard: self.commits.shard().into() });
@@ -342,7 +342,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Tells that the shard has come to its end. There is no outcome.
+    /// Reports the end of the shard. There is no outcome.
     #[inline(never)]
     fn end(&self, ending: Ending, told: ChildrenStart) -> Option<Outcome> {
         if told == ChildrenStart::Sent || self.slots.take_all(self.reading_stopped()) {
@@ -354,7 +354,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a shard's thread does in a step.
+/// The state of a shard's thread during a step.
 fn doing(step: &Step, is_failing: bool) -> ShardState {
     match step {
         Step::Wait(_) if is_failing => ShardState::BackingOff,

@@ -1,4 +1,4 @@
-//! The shards of a run: those that something may still come of, what had come of the others, and who waits.
+//! The shards of a run: the active ones, the last state of the finished ones, and those that wait.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::delivery::commits::ShardCommits;
 use crate::model::notice::ShardState;
 use crate::observe::progress::{Progress, ShardProgress};
 
-/// What a run writes and looks at; it outlives the run, for those who look later. A clone is the same one.
+/// A run writes and reads it; it outlives the run, for later readers. A clone is the same registry.
 #[derive(Clone, Default)]
 pub(crate) struct Registry(Arc<Mutex<State>>);
 
@@ -19,9 +19,9 @@ pub(crate) struct Registry(Arc<Mutex<State>>);
 struct State {
     started: Option<Instant>,
     budget: Option<Budget>,
-    /// The commits of the shards that something may still come of.
+    /// The commits of the active shards.
     all_commits: Vec<Arc<ShardCommits>>,
-    /// What had come of the others, and when that was seen.
+    /// The last progress of the finished shards, and when it was read.
     ended: Vec<(ShardProgress, Duration)>,
     /// The shards that wait for their parents.
     waiting: BTreeSet<String>,
@@ -42,7 +42,7 @@ impl Registry {
         let started = all_commits.iter().map(|commits| commits.progress(now));
         shards.extend(started.chain(waiting));
         shards.sort_by(|one, other| one.shard.cmp(&other.shard));
-        // A shard that was started while this looked.
+        // A shard may have been started in the meantime.
         shards.dedup_by(|one, other| one.shard == other.shard);
         Progress { shards, budget_used: budget.map_or(0, |budget| budget.used()) }
     }
@@ -57,20 +57,20 @@ impl Registry {
         self.0.lock().all_commits.push(commits);
     }
 
-    /// Some shards wait for their parents from now on, and some do not any more.
+    /// Some shards begin to wait for their parents, and some stop waiting.
     pub(crate) fn waits(&self, begun: Vec<String>, over: &[String]) {
         let mut state = self.0.lock();
         state.waiting.extend(begun);
         over.iter().for_each(|shard| drop(state.waiting.take(shard)));
     }
 
-    /// The all_commits of the shards that something may still come of.
+    /// The commits of the active shards.
     pub(crate) fn all_commits(&self) -> Vec<Arc<ShardCommits>> {
         self.0.lock().all_commits.clone()
     }
 
-    /// Of shards that nothing will come of any more the last look at them is kept alone: a stream may have been
-    /// resharded ten thousand times. One thread does this, and refreshes, so that a gauge's last value is its last.
+    /// Keeps only the last progress of finished shards: a stream may have been resharded ten thousand times. The same
+    /// thread also refreshes, so that no gauge is set after its last value.
     pub(crate) fn retire(&self, now: Duration) {
         let mut state = self.0.lock();
         let State { all_commits, ended, .. } = &mut *state;
@@ -84,7 +84,7 @@ impl Registry {
         });
     }
 
-    /// Has the meters of the shards told what changes by itself: how many shards are in each state.
+    /// Tells the meters of the shards the values that change by themselves. Returns how many shards are in each state.
     pub(crate) fn refresh(&self, now: Duration) -> [u32; ShardState::ALL.len()] {
         let mut counts = [0; ShardState::ALL.len()];
         for commits in self.all_commits() {
@@ -119,7 +119,7 @@ mod tests {
         Arc::new(ShardCommits::new(context, id))
     }
 
-    /// A shard that was read to its end, which is stored or not.
+    /// A shard that was read to its end; the end is stored or not.
     fn ended(id: &str, is_stored: bool) -> Arc<ShardCommits> {
         let commits = commits(id);
         commits.status().sent(7, 70);

@@ -1,4 +1,4 @@
-//! What the threads of a run share, and how each is made and reports its end.
+//! The state that the threads of a run share; how each is started and reports its end.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -43,34 +43,34 @@ pub(crate) struct Engine {
     pub(crate) pauses: Pauses,
 }
 
-/// What the threads of a run share.
+/// The threads of a run share this.
 pub(crate) struct Run<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) client: &'a dyn Client,
     pub(super) started: Instant,
     events: Sender<Event>,
-    /// The first panic of a thread, which goes on in the caller when all threads have ended.
+    /// The first panic of a thread; it continues in the caller when all threads have ended.
     panic: Mutex<Option<Panic>>,
     pub(super) context: CommitContext,
     pub(crate) door: Door,
-    /// Of each channel that the user has.
+    /// One for each channel that the user has.
     leftovers: Vec<Leftovers>,
-    /// Of this stream, or of several.
+    /// For this stream, or for several.
     pub(crate) budget: Budget,
     pub(crate) journal: Journal,
     pub(crate) meter: StreamMeter,
 }
 
-/// Who takes the batches.
+/// The receiver of the batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
     /// A dispatcher.
     Handler,
-    /// Several, each of which has its own shards.
+    /// Several dispatchers, each with its own shards.
     Handlers,
     /// The user.
     Receiver,
-    /// The user, with a receiver for each worker, which has its own shards.
+    /// The user, with a receiver for each worker; each has its own shards.
     Receivers,
 }
 
@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
         (run, incoming)
     }
 
-    /// Every thread has ended: goes on with the panic of one, if there was one.
+    /// Every thread has ended: continues the panic of a thread, if there was one.
     pub(super) fn conclude(self, result: Result<(), Error>) -> Result<(), Error> {
         self.clear_leftovers();
         match self.panic.lock().take() {
@@ -140,8 +140,8 @@ impl<'a> Run<'a> {
             }
             Notice::LeftOut { shard, records } => {
                 log::warn!(
-                    "stream {stream:?}, shard {shard:?}: {records} user records were left out that belong to other \
-                     shards: unless KPL itself put them there, choose Deaggregation::All"
+                    "stream {stream:?}, shard {shard:?}: {records} user records that belong to other shards were \
+                     left out: unless KPL itself put them there, choose Deaggregation::All"
                 );
             }
             Notice::Resumed { shard } => {
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
         self.engine.config.audience.tell(notice);
     }
 
-    /// Whether there was a thread; if not, that is told, and ends the run.
+    /// Returns whether the system gave a thread; if not, that is reported, and ends the run.
     pub(super) fn spawn<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -177,12 +177,12 @@ impl<'a> Run<'a> {
             let _member = self.engine.shutdown.run().enter();
             // The values are not used after a panic, which ends the run.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(act)) {
-                // Others are of threads that the first one stopped.
+                // Later panics are of threads that the first panic stopped.
                 self.panic.lock().get_or_insert(panic);
                 self.tell(Event::Panicked);
             }
         };
-        // Its end is seen by the scope, which joins it.
+        // The scope joins it.
         thread::Builder::new().name(name.into()).spawn_scoped(scope, act).map(drop)
     }
 
@@ -200,13 +200,13 @@ impl<'a> Run<'a> {
         Box::new(ExitNotice(&self.events, Some(Event::Exited { shard: shard.into() })))
     }
 
-    /// Drops what is in a channel that nobody takes batches from any more.
+    /// Drops the batches in a channel without a receiver.
     pub(crate) fn clear_leftovers(&self) {
         self.leftovers.iter().for_each(Leftovers::clear);
     }
 
     pub(crate) fn tell(&self, event: Event) {
-        // Nobody listens when the coordinator has finished, or panicked.
+        // There is no receiver after the coordinator has finished, or panicked.
         let _ = self.events.send(event);
     }
 
@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
-        // No gauge is to stand still at what was true once.
+        // No gauge may keep an old value.
         for commits in self.engine.registry.all_commits() {
             commits.status().ends();
         }
@@ -236,12 +236,12 @@ impl Door {
         matches!(self, Self::Handler | Self::Handlers)
     }
 
-    /// Whether a shard may have only so many batches on their way that one cannot fill the channel.
+    /// Whether the batches of a shard on their way are limited, so that one shard cannot fill the channel.
     pub(crate) fn has_slots(self) -> bool {
         self != Self::Receiver
     }
 
-    /// Whether the next batch of a shard's child may come to somebody else.
+    /// Whether the next batch of a child shard may come to another worker.
     pub(crate) fn has_workers(self) -> bool {
         matches!(self, Self::Handlers | Self::Receivers)
     }

@@ -10,17 +10,17 @@ use crate::error::BoxError;
 /// What a failed call means for the consumer.
 ///
 /// It follows from the service's name for the error and the status of the answer, never from a
-/// message. Where the consumer tries again it does so with backoff and jitter, and with one warning.
+/// message. The consumer retries with back-off and jitter, and with one warning.
 ///
 #[doc = include_str!("../manual/classes.md")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// Too many calls, or too much data, for the stream, the key or the account: later, again.
+    /// Too many calls, or too much data, for the stream, the key or the account. Retried with back-off.
     Throttled,
-    /// The network or the service failed, or the answer made no sense: later, again.
+    /// The network or the service failed, or the answer made no sense. Retried with back-off.
     Transient,
-    /// The deadline passed, or the answer was cut inside its body, or too long: later, again, with
+    /// The deadline passed, or the answer was cut inside its body, or too long. Retried with back-off, for
     /// fewer records.
     TooLarge,
     /// There is no room for the answer just now; see [`Call::try_reserve`](crate::Call::try_reserve).
@@ -35,9 +35,9 @@ pub enum ErrorClass {
     NotFound,
     /// The stream is being created or deleted.
     InUse,
-    /// The service refused an argument: a sequence number that it does not know, say.
+    /// The service refused an argument, such as a sequence number that it does not know.
     InvalidArgument,
-    /// Trying again cannot help: no permission, a disabled key, a clock that is wrong.
+    /// A retry cannot help: no permission, a disabled key, a wrong clock.
     Fatal,
 }
 
@@ -60,7 +60,7 @@ impl ErrorClass {
 
 /// A call that failed.
 ///
-/// Its text says what the server or the network said, and what to do where that is known.
+/// Its text says what the server or the network said, and what to do if that is known.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct ClientError(Box<Failure>);
@@ -72,9 +72,9 @@ struct Failure {
     operation: &'static str,
     code: Option<Cow<'static, str>>,
     message: String,
-    /// Of a fatal one: the same call may succeed after all, as a refusal for time does.
+    /// Only with class `Fatal`: the same call may still succeed later, for example after a refusal for its time.
     passes: bool,
-    /// Of credentials: others were refused before, or there can be no others.
+    /// Only with class `Credentials`: different ones were refused before, or their source has no others.
     refuses_new_keys: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -107,19 +107,19 @@ impl ClientError {
         self
     }
 
-    /// The same, fatal, though the next call may succeed all the same.
+    /// The same, fatal, although the next call may succeed.
     pub(crate) fn with_passing(mut self) -> Self {
         self.0.passes = true;
         self
     }
 
-    /// The same, of credentials, with which new ones are refused as well.
+    /// The same, after new credentials were refused as well.
     pub(crate) fn with_new_keys_refused(mut self) -> Self {
         self.0.refuses_new_keys = true;
         self
     }
 
-    /// What it means for the consumer.
+    /// Decides what the consumer does.
     pub fn class(&self) -> ErrorClass {
         self.0.class
     }
@@ -134,7 +134,7 @@ impl ClientError {
         self.0.code.as_deref()
     }
 
-    /// Whether the same call may succeed later without anybody doing anything.
+    /// Whether the same call may succeed later by itself.
     pub fn is_retriable(&self) -> bool {
         use ErrorClass::{
             Credentials, ExpiredIterator, ExpiredNextToken, OverBudget, Throttled, TooLarge,
@@ -149,7 +149,7 @@ impl ClientError {
         }
     }
 
-    /// Whether it may pass by itself, so that one refusal is no proof. `false` of what somebody must change: a
+    /// Whether it may pass by itself, so that one refusal is no proof. `false` if a person must change something: a
     /// permission, a key, a clock, an argument.
     pub(crate) fn may_pass(&self) -> bool {
         match self.0.class {
@@ -160,8 +160,8 @@ impl ClientError {
         }
     }
 
-    /// Whether new credentials cannot help: those refused differ from the ones refused before them, or their source
-    /// has no others.
+    /// Whether new credentials cannot help: the service refused two different ones in a row, or their source has no
+    /// others.
     pub(crate) fn refuses_new_keys(&self) -> bool {
         self.0.refuses_new_keys
     }

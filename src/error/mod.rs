@@ -10,32 +10,32 @@ use crate::error::client::ClientError;
 use crate::error::store::{StoreError, StoreErrorKind};
 use crate::model::gap::Gap;
 
-/// What a handler may fail with: any error at all.
+/// The error of a handler: any error type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a consumer could not start, or stopped.
 ///
-/// Nothing is lost by any of them: whatever was not committed comes again at the next start.
+/// No error loses a record: what was not committed comes again at the next start.
 ///
 /// Its text says what was tried and what to do, and does not repeat its
 /// [`source`](std::error::Error::source), which says what went wrong: `{error:#}` shows both, with all that is below.
 ///
 #[doc = include_str!("../manual/errors.md")]
 ///
-/// A panic of the handler is none of them: it goes on in the caller of `listen` or `join`.
+/// A panic of the handler is not among them: it continues in the caller of `listen` or `join`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A setting of the stream, its configuration or the client is out of range.
     #[non_exhaustive]
     InvalidSetting {
-        /// Which setting, by the name of its setter, or of the variable that set it.
+        /// The name of the setter, or of the environment variable.
         setting: &'static str,
         /// What is wrong, and what is allowed.
         reason: String,
     },
 
-    /// The stream does not exist, or does no longer.
+    /// The stream does not exist, or no longer exists.
     #[non_exhaustive]
     StreamNotFound {
         /// The stream.
@@ -56,7 +56,7 @@ pub enum Error {
     StreamCreating {
         /// The stream.
         stream: String,
-        /// How long was waited.
+        /// How long the consumer has waited.
         waited: Duration,
     },
 
@@ -103,7 +103,7 @@ pub enum Error {
     Gap {
         /// The stream.
         stream: String,
-        /// Which shard, and what is missing.
+        /// The shard, and what is missing.
         gap: Gap,
     },
 
@@ -112,7 +112,7 @@ pub enum Error {
     Store {
         /// The stream.
         stream: String,
-        /// The shard, unless all were read at once.
+        /// The shard; `None` if the positions of all shards were being read.
         shard: Option<String>,
         /// What the store said.
         source: StoreError,
@@ -142,7 +142,7 @@ pub enum Error {
         source: BoxError,
     },
 
-    /// The stream was asked for its shards after its shutdown.
+    /// The shards of the stream were requested after its shutdown.
     #[non_exhaustive]
     Stopped {
         /// The stream.
@@ -202,7 +202,7 @@ impl Error {
         }
     }
 
-    /// The shard that it is about, if it is about one.
+    /// The shard that the error is about, if it is about one.
     pub fn shard(&self) -> Option<&str> {
         match self {
             Self::UnknownShard { shard, .. }

@@ -19,11 +19,11 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// It may work later: the consumer tries again until its patience ends.
+    /// It may work later: the consumer retries for `store_patience`.
     Retry,
     /// Somebody else owns the shard now: the consumer stops.
     Lost,
-    /// Trying again cannot help: the consumer stops.
+    /// A retry cannot help: the consumer stops.
     Fatal,
 }
 
@@ -38,7 +38,7 @@ impl StoreError {
         Self { kind: StoreErrorKind::Lost, message: message.into(), source: None }
     }
 
-    /// Trying again cannot help.
+    /// A retry cannot help.
     pub fn fatal(message: impl Into<String>) -> Self {
         Self { kind: StoreErrorKind::Fatal, message: message.into(), source: None }
     }

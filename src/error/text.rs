@@ -31,7 +31,7 @@ impl Error {
                  credentials, and the endpoint"
             ),
             Self::StreamDeleting { stream } => {
-                write!(f, "stream {stream:?} is being deleted: nothing of it can be read any more")
+                write!(f, "stream {stream:?} is being deleted: it can no longer be read")
             }
             Self::StreamCreating { stream, waited } => write!(
                 f,
@@ -40,11 +40,11 @@ impl Error {
             ),
             Self::NoShards { stream } => write!(
                 f,
-                "stream {stream:?} is active and lists no shard: check that the endpoint is a Kinesis"
+                "stream {stream:?} is active and lists no shard: check that the endpoint is Kinesis"
             ),
             Self::UnknownShard { stream, shard } => write!(
                 f,
-                "stream {stream:?} has no shard {shard:?}: Stream::shards lists those that it has"
+                "stream {stream:?} has no shard {shard:?}: Stream::shards lists its shards"
             ),
             Self::SequenceNumberForSeveralShards { stream, shards } => write!(
                 f,
@@ -53,7 +53,7 @@ impl Error {
             ),
             Self::Stopped { stream } => write!(
                 f,
-                "stream {stream:?} was stopped before its shards were listed: make another Stream"
+                "stream {stream:?} was stopped before its shards were listed: create another Stream"
             ),
             _ => self.of_run(f),
         }
@@ -65,28 +65,29 @@ impl Error {
         match self {
             Self::Client { stream, shard, lasted, .. } => {
                 let (shard, lasted) = (of_shard(shard), lasting(*lasted));
-                write!(f, "reading stream {stream:?}{shard}{lasted}")
+                write!(f, "reading stream {stream:?}{shard} failed{lasted}")
             }
             Self::Gap { stream, gap } => write!(f, "stream {stream:?}: {gap}"),
             Self::Store { stream, shard, .. } => write!(
                 f,
-                "the store failed to keep the position of stream {stream:?}{}: what was not stored comes again",
+                "could not read or store the position of stream {stream:?}{}; records after the last stored position will be \
+                 delivered again",
                 of_shard(shard)
             ),
             Self::Handler { stream, shard, .. } => write!(
                 f,
-                "the handler failed on a batch of stream {stream:?}, shard {shard:?}, which comes again at \
+                "the handler failed on a batch of stream {stream:?}, shard {shard:?}; the batch comes again at \
                  the next start"
             ),
             Self::DeadLetter { stream, shard, handler, .. } => write!(
                 f,
-                "what the handler refused of stream {stream:?}, shard {shard:?} could not be put aside, and \
-                 comes again at the next start; the handler had said: {handler}"
+                "the dead-letter callback failed on a batch of stream {stream:?}, shard {shard:?}; the batch \
+                 comes again at the next start; the handler had failed with: {handler}"
             ),
             Self::JoinedByItself { stream } => write!(
                 f,
-                "the consumer of stream {stream:?} was joined by one of its own threads, which would wait for \
-                 itself: it is stopped; join it from a thread that it does not call"
+                "the consumer of stream {stream:?} was joined by one of its own threads, so it would wait for \
+                 itself: it is stopped; join it from another thread"
             ),
             Self::Thread { stream, thread, .. } => write!(
                 f,
@@ -111,7 +112,8 @@ fn of_shard(shard: &Option<String>) -> String {
 }
 
 fn lasting(lasted: Option<Duration>) -> String {
-    let told =
-        |lasted| format!(", for {}, which start_patience or max_outage bounds", spoken(lasted));
+    let told = |lasted| {
+        format!(" for {}, longer than start_patience or max_outage allows", spoken(lasted))
+    };
     lasted.map(told).unwrap_or_default()
 }

@@ -1,27 +1,27 @@
-//! Where reading could not go on exactly.
+//! Where reading could not resume exactly.
 
 use std::fmt;
 
 use crate::model::position::Position;
 use crate::model::sequence::SequenceNumber;
 
-/// Reading a shard could not go on exactly where it had come to.
+/// Reading a shard could not resume exactly where it had stopped.
 ///
-/// It is never silent: it is an error, or, where the configuration chose to go on, it is logged and
-/// stands on the first batch that follows ([`Batch::gap`](crate::Batch::gap)).
+/// It is never silent: it is an error, or, if the configuration chose to continue, it is logged and
+/// stored in the first batch that follows ([`Batch::gap`](crate::Batch::gap)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Gap {
     /// Records may have left the stream before they were read: its retention was too short, or nobody read.
-    /// What lies between the two is lost, if there was anything. It is not told of a record that left the stream after
-    /// it was read, while the shard was known to hold nothing newer.
+    /// Records between the two positions, if there were any, are lost. If a record left the stream after it was read,
+    /// and the shard was known to hold nothing newer, that is no gap.
     #[non_exhaustive]
     Trimmed {
         /// The shard.
         shard: String,
         /// The last record that was read; `None` if the shard aged out before its first read.
         wanted: Option<SequenceNumber>,
-        /// The oldest record that was left; `None` if none was.
+        /// The oldest record that the shard still held; `None` if it held none.
         available: Option<SequenceNumber>,
     },
     /// The service does not know the position: it comes from another stream, or another service.

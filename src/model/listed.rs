@@ -1,4 +1,4 @@
-//! What a listing says: the shards of a page, and the state of a stream.
+//! The content of a listing: the shards of a page, and the state of a stream.
 
 use crate::model::shard::Shard;
 
@@ -10,7 +10,7 @@ pub enum StreamStatus {
     Creating,
     /// Ready.
     Active,
-    /// Being resharded; reading goes on.
+    /// Being resharded; reading continues.
     Updating,
     /// Being deleted.
     Deleting,
@@ -27,7 +27,7 @@ pub struct ShardPage {
 }
 
 impl ShardPage {
-    /// A page with these shards, and the name of the next one; `None` for the last.
+    /// A page with these shards, and the name of the next page; `None` for the last one.
     pub fn new(shards: Vec<Shard>, next_token: Option<String>) -> Self {
         Self { shards, next_token }
     }

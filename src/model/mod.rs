@@ -1,4 +1,5 @@
-//! The words of Kinesis: numbers, positions, shards, gaps, tokens and states. They know order and text, and do nothing.
+//! The words of Kinesis: numbers, positions, shards, gaps, tokens and states. They have order and text, and no other
+//! behaviour.
 
 pub(crate) mod gap;
 pub(crate) mod listed;

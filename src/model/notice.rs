@@ -1,20 +1,20 @@
-//! What the user is told of while the consumer goes on.
+//! Events that the user is told of while the consumer continues.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::model::gap::Gap;
 
-/// Something that does not stop the consumer, and that somebody should know.
+/// An event that does not stop the consumer, and that you should know.
 ///
 /// Each is logged as a warning too. See [`Config::on_notice`](crate::Config::on_notice).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Notice {
-    /// Reading goes on behind a gap, as the configuration says.
+    /// Reading continues after a gap, as the configuration says.
     Gap(Gap),
     /// A shard has made no progress for [`Config::stall_after`](crate::Config::stall_after): no answer came,
-    /// nothing was sent, nothing was handled. Told once, until it goes on.
+    /// nothing was sent, nothing was handled. Reported once, until it makes progress again.
     #[non_exhaustive]
     Stalled {
         /// The shard.
@@ -25,21 +25,21 @@ pub enum Notice {
         age: Duration,
     },
     /// User records of aggregates were left out of a shard by `Deaggregation::WithinShard`, while no split and no merge
-    /// was near. Amazon's producer library does that only if it had put nothing for a long time, and sends them again. Of
-    /// any other aggregator they are lost to the consumer: read its records with `Deaggregation::All`. Told once for
-    /// each shard.
+    /// was near. With Amazon's producer library this happens only if it had put nothing for a long time, and it sends
+    /// them again. User records of any other aggregator are lost to the consumer: read them with `Deaggregation::All`.
+    /// Reported once for each shard.
     ///
     /// A split or a merge is near for 10 minutes after the first known record of a shard that has parents, and for 10
-    /// minutes before the end of a shard; also where arrival times are unknown.
+    /// minutes before the end of a shard; also if arrival times are unknown.
     #[non_exhaustive]
     LeftOut {
         /// The shard.
         shard: String,
         /// How many user records were left out so far. [`ShardProgress::left_out`](crate::ShardProgress::left_out)
-        /// counts on.
+        /// continues to count.
         records: u64,
     },
-    /// A shard that had stalled goes on.
+    /// A shard that had stalled makes progress again.
     #[non_exhaustive]
     Resumed {
         /// The shard.
@@ -51,7 +51,7 @@ pub enum Notice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ShardState {
-    /// The shards that it descends from are not read to their ends yet.
+    /// Its parents or older ancestors are not read to their ends yet.
     WaitingForParents,
     /// Between two calls, by the interval.
     Idle,
@@ -59,7 +59,7 @@ pub enum ShardState {
     WaitingForBudget,
     /// A call is in progress.
     Calling,
-    /// A call, or a write of its start to the store, failed, and will be tried again.
+    /// A call, or a write of its start to the store, failed, and will be retried.
     BackingOff,
     /// Its start is being written to the store.
     Storing,
@@ -67,11 +67,11 @@ pub enum ShardState {
     WaitingForChannel,
     /// The handler has one of its batches.
     Handling,
-    /// The handler refused a batch, which waits to be tried again.
+    /// The handler refused a batch, which waits for another attempt.
     Parked,
     /// Nothing more is read of it until somebody [resumes](crate::Pauses::resume) it.
     Paused,
-    /// An answer said, without saying why, that the shard has ended: the stream is listed, to know whether it has.
+    /// An answer said that the shard has ended, but named no children: the stream is listed to confirm the end.
     ConfirmingEnd,
     /// It was read to its end.
     Ended,
@@ -126,7 +126,7 @@ impl fmt::Display for ShardState {
             Self::Handling => "in the handler",
             Self::Parked => "parked for another attempt",
             Self::Paused => "paused",
-            Self::ConfirmingEnd => "asking whether it has ended",
+            Self::ConfirmingEnd => "confirming its end",
             Self::Ended => "ended",
         })
     }

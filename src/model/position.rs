@@ -1,4 +1,4 @@
-//! Where reading starts, and where it has come to.
+//! Where reading starts, and how far it has come.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,8 +19,8 @@ pub enum IteratorType {
     AfterSequenceNumber(SequenceNumber),
     /// From the first record that arrived at this time or later (milliseconds count).
     ///
-    /// Not in the future, which Amazon refuses; up to five minutes are left to the service, whose
-    /// clock counts.
+    /// Amazon refuses a time in the future by its own clock. A time up to five minutes ahead of this machine's clock is
+    /// sent all the same.
     AtTimestamp(SystemTime),
     /// From the oldest record that the stream still holds.
     TrimHorizon,
@@ -28,7 +28,7 @@ pub enum IteratorType {
     Latest,
 }
 
-/// How far a shard is done: what a [`Store`](crate::Store) remembers.
+/// How far a shard has been processed: what a [`Store`](crate::Store) remembers.
 ///
 /// Positions of one shard are ordered: `Since` before `After` before `End`, and within each by value.
 /// A position never is Amazon's shard iterator, which expires after five minutes.
@@ -40,7 +40,7 @@ pub enum IteratorType {
 pub enum Position {
     /// Nothing is done yet; reading starts with what arrived at this time or later.
     Since(SystemTime),
-    /// Everything up to and with this record is done.
+    /// Everything up to this record, and the record itself, is done.
     After {
         /// The record's number.
         sequence: SequenceNumber,
@@ -54,15 +54,15 @@ pub enum Position {
     },
 }
 
-/// Text that is no [`Position::key`].
+/// Text that is not a [`Position::key`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no position key")]
+#[error("{0:?} is not a position key")]
 pub struct InvalidPositionKey(String);
 
 /// Added to seconds since 1970 so that times before 1970 sort first.
 const SECONDS_BIAS: u64 = 1 << 63;
 
-/// How far two clocks may be apart: Amazon takes no request that is older or newer.
+/// How far two clocks may differ: Amazon accepts no request that is older or newer.
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(300);
 
 impl IteratorType {
@@ -74,7 +74,7 @@ impl IteratorType {
         let Self::AtTimestamp(time) = self else { return Ok(()) };
         match time.duration_since(now) {
             Ok(ahead) if ahead > MAX_SKEW => Err(format!(
-                "the timestamp is {} s in the future: to read what arrives from now on, start at Latest",
+                "the timestamp is {} s in the future: to read only records from now on, start at Latest",
                 ahead.as_secs()
             )),
             _ => Ok(()),
@@ -136,7 +136,7 @@ impl FromStr for Position {
 
     fn from_str(key: &str) -> Result<Self, Self::Err> {
         parse(key)
-            // The form is unique: what does not come back the same was not written by `key`.
+            // The form is unique: text that does not come back the same was not written by `key`.
             .filter(|position| position.key() == key)
             .ok_or_else(|| InvalidPositionKey(key.chars().take(200).collect()))
     }

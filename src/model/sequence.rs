@@ -14,7 +14,7 @@ pub struct SequenceNumber(Arc<str>);
 
 /// Text that is not a [`SequenceNumber`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no sequence number: 1 to 129 decimal digits without a leading zero")]
+#[error("{0:?} is not a sequence number: 1 to 129 decimal digits without a leading zero")]
 pub struct InvalidSequenceNumber(String);
 
 impl SequenceNumber {
@@ -31,7 +31,7 @@ impl SequenceNumber {
         if fits && digits && (text == "0" || !text.starts_with('0')) {
             Ok(Self(text.into()))
         } else {
-            // Long input is cut: it comes from outside and goes into logs.
+            // Long input is cut, because it comes from outside and appears in logs.
             Err(InvalidSequenceNumber(text.chars().take(140).collect()))
         }
     }

@@ -3,7 +3,7 @@
 use crate::model::position::IteratorType;
 use crate::model::sequence::SequenceNumber;
 
-/// One shard of a stream: who it is, where it comes from, and where reading it starts.
+/// One shard of a stream: its id, its parents, and where reading it starts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shard {
     id: String,
@@ -16,7 +16,7 @@ pub struct Shard {
 
 /// The hash keys of a shard's records, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "two ends are all that a range has")]
+#[expect(clippy::exhaustive_structs, reason = "a range has two ends and nothing else")]
 pub struct HashKeyRange {
     /// The lowest.
     pub start: u128,
@@ -24,7 +24,7 @@ pub struct HashKeyRange {
     pub end: u128,
 }
 
-/// What the last answer of a parent says of a child (`ChildShards`).
+/// A child as the last answer of its parent describes it (`ChildShards`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ChildShard {
@@ -32,12 +32,12 @@ pub struct ChildShard {
     pub id: String,
     /// The ids of its parents: one after a split, two after a merge.
     pub parents: Vec<String>,
-    /// Its hash keys; `None` if the answer does not tell them, or tells what is no range. Its listing does.
+    /// Its hash keys; `None` if the answer names none, or no valid range. The listing has them.
     pub hash_keys: Option<HashKeyRange>,
 }
 
 impl Shard {
-    /// An open shard without parents; for those who implement [`Client`](crate::Client).
+    /// An open shard without parents; for implementors of [`Client`](crate::Client).
     ///
     /// ```
     /// use kinesis_consumer::{HashKeyRange, Shard};
@@ -73,7 +73,7 @@ impl Shard {
         self
     }
 
-    /// It was closed since, perhaps, at this number.
+    /// It may have been closed since then, at this number.
     pub(crate) fn close(&mut self, ending: Option<&SequenceNumber>) {
         if self.ending.is_none() {
             self.ending = ending.cloned();
@@ -135,7 +135,7 @@ impl HashKeyRange {
     /// All hash keys: the range of a stream with a single shard.
     pub const ALL: Self = Self { start: 0, end: u128::MAX };
 
-    /// Whether the hash key lies in it.
+    /// Whether the hash key is within it.
     pub fn contains(&self, hash_key: u128) -> bool {
         (self.start..=self.end).contains(&hash_key)
     }

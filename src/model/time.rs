@@ -4,14 +4,14 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY: i64 = 24 * 60 * 60;
-/// Years repeat after so many days, which are 400 years.
+/// The days of 400 years, after which the calendar repeats.
 const ERA: i64 = 146_097;
 /// The days from 0000-03-01, where an era begins, to 1970-01-01.
 const EPOCH: i64 = 719_468;
 
-/// Text that is no time.
+/// Text that is not a time.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no time such as \"2024-05-01T08:30:00.25Z\"")]
+#[error("{0:?} is not a time such as \"2024-05-01T08:30:00.25Z\"")]
 pub(crate) struct InvalidTime(String);
 
 pub(crate) fn text(time: SystemTime) -> String {
@@ -38,7 +38,7 @@ pub(crate) fn compact(time: SystemTime) -> String {
 }
 
 pub(crate) fn parse(text: &str) -> Result<SystemTime, InvalidTime> {
-    // Cut, because it comes from outside and goes into an error.
+    // Cut, because it comes from outside and appears in an error.
     read(text).ok_or_else(|| InvalidTime(text.chars().take(60).collect()))
 }
 
@@ -80,7 +80,7 @@ fn nanos(fraction: &str) -> Option<u32> {
     fits.then(|| format!("{fraction:0<9}").parse().ok())?
 }
 
-/// Hour, minute and second of so many seconds since 1970.
+/// Hour, minute and second of a number of seconds since 1970.
 fn clock(seconds: i64) -> (i64, i64, i64) {
     let second = seconds.rem_euclid(DAY);
     (second / 3600, second / 60 % 60, second % 60)

@@ -8,20 +8,20 @@ use std::time::SystemTime;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Token(Arc<str>);
 
-/// What `GetShardIterator` says.
+/// The answer of `GetShardIterator`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ShardIterator {
     /// The token for the first read.
     pub token: Token,
-    /// The server's clock (the `Date` header), if it gave it.
+    /// The server's clock (the `Date` header), if the answer has it.
     pub server_time: Option<SystemTime>,
 }
 
 impl ShardIterator {
-    /// A token, and the server's clock when it gave it, if it told.
+    /// A token, and the server's clock at that moment, if known.
     ///
-    /// Without it, a shard that is read from [`Latest`](crate::IteratorType::Latest) goes by this machine's clock, less
+    /// Without it, a shard that is read from [`Latest`](crate::IteratorType::Latest) uses this machine's clock, less
     /// five minutes.
     pub fn new(token: Token, server_time: impl Into<Option<SystemTime>>) -> Self {
         Self { token, server_time: server_time.into() }
@@ -40,7 +40,7 @@ impl Token {
     }
 }
 
-// Whoever has a token can read the shard until it expires.
+// Anybody who has a token can read the shard until it expires.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(..)")

@@ -1,11 +1,11 @@
-//! Who is told of what does not stop the consumer.
+//! The receiver of notices.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::model::notice::Notice;
 
-/// Who is told.
+/// The callback for notices, if one is set.
 #[derive(Clone, Default)]
 pub(crate) struct Audience(Option<Arc<Tell>>);
 

@@ -27,7 +27,7 @@ mod facade {
 
     pub(crate) use metrics::{Counter, Gauge, Histogram};
 
-    /// What an instrument is about.
+    /// The stream, shard or class that an instrument belongs to.
     #[derive(Clone)]
     pub(crate) struct Labels(Vec<Label>);
 
@@ -58,7 +58,7 @@ mod facade {
         }
     }
 
-    /// Says to whoever is installed what the numbers are; saying it again changes nothing.
+    /// Describes the numbers to the installed recorder; a second call changes nothing.
     pub(crate) fn describe(name: &'static str, kind: Kind, what: &'static str) {
         match kind {
             Kind::Count => metrics::describe_counter!(name, Unit::Count, what),

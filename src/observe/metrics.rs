@@ -1,4 +1,4 @@
-//! What a stream and its shards tell the `metrics` facade, if the feature is on: the table is in the manual.
+//! The metrics of a stream and its shards for the `metrics` facade, if the feature is on: the table is in the manual.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use crate::model::time::since_epoch;
 use crate::observe::instruments::Kind::{Bytes, Count, CountOfBytes, Number, Seconds, Times};
 use crate::observe::instruments::{Counter, Gauge, Histogram, Kind, Labels, describe};
 
-/// The instruments of one shard, as whoever is installed when it starts gives them: all of them are there at once.
+/// The instruments of one shard, from the recorder that is installed when it starts: all of them exist at once.
 pub(crate) struct Meter {
     pub(crate) records: Counter,
     pub(crate) bytes: Counter,
@@ -50,7 +50,7 @@ const NAMES: [(&str, Kind, &str); 21] = [
     ("kinesis_bytes_total", CountOfBytes, "bytes of data in these records"),
     ("kinesis_answers_total", Count, "calls of GetRecords that were answered"),
     ("kinesis_errors_total", Count, "calls for a shard that failed, by class"),
-    ("kinesis_retries_total", Count, "calls for a shard that failed and were not given up"),
+    ("kinesis_retries_total", Count, "calls for a shard that failed and did not end the consumer"),
     ("kinesis_handler_failures_total", Count, "batches that the handler refused"),
     ("kinesis_dead_letter_batches_total", Count, "batches that were put aside"),
     ("kinesis_dead_letter_records_total", Count, "records in these batches"),
@@ -59,14 +59,14 @@ const NAMES: [(&str, Kind, &str); 21] = [
     ("kinesis_handler_seconds", Times, "how long the handler took for a batch"),
     ("kinesis_behind_latest_seconds", Seconds, "how far reading may be behind the newest record"),
     ("kinesis_last_answer_timestamp_seconds", Seconds, "when the last answer came"),
-    ("kinesis_commit_age_seconds", Seconds, "how long something has been read and not committed"),
+    ("kinesis_commit_age_seconds", Seconds, "how long records have been read and not committed"),
     (
         "kinesis_committed_arrival_timestamp_seconds",
         Seconds,
-        "when the newest record arrived that is done",
+        "when the newest committed record arrived",
     ),
-    ("kinesis_shards", Number, "shards by what they do"),
-    ("kinesis_gaps_total", Count, "gaps that were passed over, by kind"),
+    ("kinesis_shards", Number, "shards by state"),
+    ("kinesis_gaps_total", Count, "gaps that were skipped, by kind"),
     ("kinesis_stalls_total", Count, "shards that had made no progress for too long"),
     (STORE_FAILURES, Count, "calls of the store that failed"),
     ("kinesis_listing_failures_total", Count, "calls for the whole stream that failed"),
@@ -101,7 +101,7 @@ impl Meter {
 
     pub(crate) fn answered(&self) {
         self.answers.increment(1);
-        // The clock need not be read for nobody.
+        // Without a recorder the clock need not be read.
         if cfg!(feature = "metrics") {
             self.answered.set(seconds(SystemTime::now()));
         }
@@ -123,13 +123,13 @@ impl Meter {
         self.committed_arrival.set(seconds(arrival));
     }
 
-    /// Nothing is read of the shard any more.
+    /// The shard is not read any more.
     pub(crate) fn leaves(&self) {
         self.behind_latest.set(0.0);
         self.answered.set(0.0);
     }
 
-    /// And nothing is left to commit, or the run is over.
+    /// The shard has nothing left to commit, or the run has ended.
     pub(crate) fn ends(&self) {
         self.leaves();
         self.commit_age.set(0.0);

@@ -1,4 +1,4 @@
-//! What a shard does and did: its state, a snapshot for people, metrics, and who is told.
+//! What a shard does and did: its state, a snapshot for people, metrics, and notices.
 
 pub(crate) mod audience;
 pub(crate) mod instruments;

@@ -9,16 +9,17 @@ use crate::model::position::Position;
 
 /// How far a consumer has come, shard by shard; see [`Monitor::progress`](crate::Monitor::progress).
 ///
-/// Its parts are looked at one after the other, while the consumer goes on.
+/// Not an atomic snapshot: shards are read one after another.
 ///
 /// With feature `serde` it is written field by field: a [`Duration`] as seconds, a time as RFC 3339 text in UTC, a
 /// position as its [key](Position::key), a state and a class of error as in the labels of the metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The shards that were started, or wait for their parents, by their ids. One that was read to its end stays.
+    /// The shards that were started, or wait for their parents, in the order of their ids. A shard that was read to its
+    /// end stays.
     pub shards: Vec<ShardProgress>,
-    /// How much of the [`Budget`](crate::Budget) is in use, in bytes; with other streams, if they share it.
+    /// How much of the [`Budget`](crate::Budget) is in use, in bytes, including other streams that share it.
     pub budget_used: usize,
 }
 
@@ -28,13 +29,14 @@ pub struct Progress {
 pub struct ShardProgress {
     /// The shard's id.
     pub shard: String,
-    /// What it does now. While the handler has one of its batches, or one is parked, it is that.
+    /// What it does now. [`Handling`](ShardState::Handling) and [`Parked`](ShardState::Parked) win over what the reader
+    /// does.
     pub state: ShardState,
     /// The end of the last batch that was sent to the handler or the receiver.
     pub read: Option<Position>,
-    /// What the store is known to hold.
+    /// The last position that the store is known to hold.
     pub stored: Option<Position>,
-    /// How many records were sent to the handler or the receiver; a batch that is tried again counts once.
+    /// How many records were sent to the handler or the receiver; a batch that is retried counts once.
     pub records: u64,
     /// How many bytes of data they had.
     pub bytes: u64,
@@ -43,28 +45,28 @@ pub struct ShardProgress {
     pub left_out: u64,
     /// How many calls of `GetRecords` were answered.
     pub answers: u64,
-    /// How far reading may be behind the newest record: what the last answer said, to the millisecond, and the time
-    /// since then while calls fail or hang, or the shard is held up by its handler, the
-    /// [`Budget`](crate::Budget) or a pause. `None` if that is nothing and the server does not tell; some servers
-    /// always say 0. It is 0 for a shard that was read to its end.
+    /// How far reading may be behind the newest record: what the last answer said, to the millisecond, plus the time
+    /// since then while calls fail or hang, or the shard waits for its handler, for the
+    /// [`Budget`](crate::Budget) or in a pause. `None` if that time is zero and the server does not say how far; some
+    /// servers always say 0. It is 0 for a shard that was read to its end.
     pub behind_latest: Option<Duration>,
-    /// How long ago the first call failed since the last answer, while calls fail; an expired iterator is no failure.
-    /// `None` if they are answered.
+    /// While calls fail, the time since the first failure after the last answer; an expired iterator is no failure.
+    /// `None` if calls are answered.
     pub failing: Option<Duration>,
     /// How long ago the last answer came.
     pub answered: Option<Duration>,
-    /// How long ago an answer last came without records that was not behind either: all that the shard held then has
-    /// been sent. A closed shard may be told so before its end.
+    /// Time since the last empty answer that was not behind: everything until then was sent. A closed shard may get
+    /// such an answer before its end.
     pub caught_up: Option<Duration>,
     /// How long ago a batch was last committed.
     pub committed: Option<Duration>,
-    /// When the newest record arrived in the stream that is committed, by the service's clock, if it told.
+    /// When the newest committed record arrived in the stream, by the service's clock, if known.
     pub committed_arrival: Option<SystemTime>,
     /// How often the handler failed on a batch, or a part of one.
     pub handler_failures: u64,
     /// How many records were put aside by the dead-letter callback.
     pub dead_letters: u64,
-    /// How many calls failed, by class. An expired iterator is one of them, and does no harm.
+    /// How many calls failed, by class. An expired iterator counts too, and does no harm.
     pub errors: BTreeMap<ErrorClass, u64>,
 }
 
@@ -100,7 +102,7 @@ impl Progress {
 }
 
 impl ShardProgress {
-    /// One of which nothing was read.
+    /// A shard of which nothing was read.
     pub(crate) fn new(shard: &str, state: ShardState) -> Self {
         Self {
             shard: shard.to_owned(),
@@ -123,7 +125,7 @@ impl ShardProgress {
         }
     }
 
-    /// The same so much later, when nothing has happened since.
+    /// The same a while later, if nothing has happened since.
     pub(crate) fn after(&self, time: Duration) -> Self {
         let later = |age: Option<Duration>| age.map(|age| age.saturating_add(time));
         let (answered, caught_up) = (later(self.answered), later(self.caught_up));

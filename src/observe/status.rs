@@ -8,21 +8,21 @@ use crate::model::notice::ShardState;
 use crate::observe::metrics::Meter;
 use crate::observe::progress::ShardProgress;
 
-/// Written by the shard's thread and by the dispatcher, read by the watchdog. Nothing else depends on it,
-/// so that no order between its parts is needed.
+/// The shard's thread and the dispatcher write it, the watchdog reads it. Nothing else depends on it,
+/// so its parts need no order.
 #[derive(Debug)]
 pub(crate) struct Status {
-    /// Of the shard's thread.
+    /// The state of the shard's thread.
     reading: AtomicU8,
-    /// Of its batches at the dispatcher; `NOWHERE` if it has none of them.
+    /// The state of its batches at the dispatcher; `NOWHERE` if it has none of them.
     handling: AtomicU8,
-    /// Nanoseconds since the consumer began: of the start, of the last progress, and of the times since when the
-    /// thread has done what it does, and the dispatcher has had the batch.
+    /// Nanoseconds since the consumer began: of the start, of the last progress, of the last change of the thread's
+    /// state, and of the last change of the dispatcher's.
     started: u64,
     progressed: AtomicU64,
     reading_since: AtomicU64,
     handling_since: AtomicU64,
-    /// What came, and when: nanoseconds, or `NEVER`.
+    /// Times of events: nanoseconds, or `NEVER`.
     records: AtomicU64,
     bytes: AtomicU64,
     /// User records of aggregates that belong to another shard.
@@ -32,19 +32,19 @@ pub(crate) struct Status {
     behind_latest: AtomicU64,
     caught_up: AtomicU64,
     committed: AtomicU64,
-    /// When the newest record arrived that is committed: milliseconds since 1970, or 0.
+    /// When the newest committed record arrived: milliseconds since 1970, or 0.
     committed_arrival: AtomicU64,
-    /// Since when no call was answered, while calls fail.
+    /// While calls fail, the time of the first failure.
     failing: AtomicU64,
     /// When the thread has ended.
     left: AtomicU64,
-    /// Whether the meter has had its last words.
+    /// Whether the meter has got its last values.
     is_over: AtomicBool,
     errors: [AtomicU64; ErrorClass::ALL.len()],
     handler_failures: AtomicU64,
     /// Records that were put aside.
     dead_letters: AtomicU64,
-    /// Is told all of it too.
+    /// Gets all of it too.
     meter: Meter,
 }
 
@@ -52,7 +52,7 @@ const NEVER: u64 = u64::MAX;
 
 const NOWHERE: u8 = u8::MAX;
 
-/// A call that is answered within this time is not held up.
+/// A call that is answered within this time is not late.
 const USUAL: Duration = Duration::from_secs(1);
 
 impl Status {
@@ -87,7 +87,7 @@ impl Status {
 
     /// The shard's thread does this from now on.
     pub(crate) fn reads(&self, now: Duration, state: ShardState) {
-        // Until now it had nothing to do, perhaps for longer than a stall takes.
+        // Until now it was idle, perhaps for longer than `stall_after`.
         if matches!(self.reading(), ShardState::Idle | ShardState::Paused) {
             self.progresses(now);
         }
@@ -95,7 +95,7 @@ impl Status {
         self.reading.store(state as u8, Ordering::Relaxed);
     }
 
-    /// The shard's thread has ended: it was read to its end, or somebody stopped it.
+    /// The shard's thread has ended: the shard was read to its end, or the run was stopped.
     pub(crate) fn leaves(&self, now: Duration) {
         self.left.store(nanos(now), Ordering::Relaxed);
         self.meter.leaves();
@@ -104,7 +104,7 @@ impl Status {
     /// The dispatcher does this with a batch; `None` if it is done with it.
     pub(crate) fn handles(&self, now: Duration, state: Option<ShardState>) {
         let state = state.map_or(NOWHERE, |state| state as u8);
-        // From the handler to parking and back is no progress.
+        // The way from the handler to parking and back is no progress.
         if self.handling.load(Ordering::Relaxed) == NOWHERE {
             self.handling_since.store(nanos(now), Ordering::Relaxed);
         }
@@ -116,7 +116,7 @@ impl Status {
         self.progressed.fetch_max(nanos(now), Ordering::Relaxed);
     }
 
-    /// A call of `GetRecords` was answered, after so long.
+    /// A call of `GetRecords` was answered, after this time.
     pub(crate) fn answered(&self, now: Duration, took: Duration, behind_latest: Option<Duration>) {
         self.answers.fetch_add(1, Ordering::Relaxed);
         self.answered.store(nanos(now), Ordering::Relaxed);
@@ -136,9 +136,9 @@ impl Status {
     pub(crate) fn failed(&self, now: Duration, class: ErrorClass) {
         self.meter.failed(class);
         self.errors[class as usize].fetch_add(1, Ordering::Relaxed);
-        // That does no harm.
+        // An expired iterator does no harm.
         if class != ErrorClass::ExpiredIterator {
-            // It stays when it failed first.
+            // The time of the first failure stays.
             self.failing.fetch_min(nanos(now), Ordering::Relaxed);
         }
     }
@@ -168,7 +168,7 @@ impl Status {
         self.left_out.fetch_add(records, Ordering::Relaxed);
     }
 
-    /// The handler was done with a batch, after so long.
+    /// The handler was done with a batch, after this time.
     pub(crate) fn handled(&self, took: Duration) {
         self.meter.handling.record(took);
     }
@@ -191,7 +191,7 @@ impl Status {
         self.committed.store(nanos(now), Ordering::Relaxed);
     }
 
-    /// A record is committed that arrived then, if that is known.
+    /// A record with this arrival is committed, if known.
     pub(crate) fn done_until(&self, arrival: Option<SystemTime>) {
         let Some(arrival) = arrival else { return };
         let since = arrival.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -203,23 +203,24 @@ impl Status {
         }
     }
 
-    /// Tells the meter what grows by itself; `uncommitted` is how long something has been read and not committed.
+    /// Tells the meter the values that grow by themselves; `uncommitted` is how long a record has been read and not
+    /// committed.
     pub(crate) fn refresh(&self, now: Duration, uncommitted: Duration) {
         self.meter.commit_age(uncommitted);
         match time(&self.left) {
             None => self.meter.behind_latest(self.behind(now).unwrap_or_default()),
-            // Perhaps it left while this was told.
+            // The thread may have ended in the meantime.
             Some(_) => self.meter.leaves(),
         }
     }
 
-    /// The meter's last words: nothing is left to commit, or the run is over.
+    /// The meter's last values: nothing is left to commit, or the run has ended.
     pub(crate) fn ends(&self) {
         self.is_over.store(true, Ordering::Relaxed);
         self.meter.ends();
     }
 
-    /// What has come so far, and the state, in what says the rest.
+    /// Writes the counts so far and the state into `progress`.
     pub(crate) fn tell(&self, now: Duration, progress: &mut ShardProgress) {
         let age = |it| time(it).map(|at| now.saturating_sub(at));
         let count = |it: &AtomicU64| it.load(Ordering::Relaxed);
@@ -247,7 +248,7 @@ impl Status {
         handling.copied().unwrap_or_else(|| self.reading())
     }
 
-    /// When it last made progress. While the handler has a batch, answers are none.
+    /// When it last made progress. While the handler has a batch, answers do not count.
     pub(crate) fn progressed(&self) -> Duration {
         let read = self.progressed.load(Ordering::Relaxed);
         Duration::from_nanos(match self.handling.load(Ordering::Relaxed) {
@@ -262,7 +263,7 @@ impl Status {
 
     /// How far reading may be behind: what the last answer said, and the time since then if nothing could be read.
     fn behind(&self, now: Duration) -> Option<Duration> {
-        // Who stopped reading it knows.
+        // The code that stopped reading knows it.
         let now = time(&self.left).map_or(now, |left| now.min(left));
         let state = self.reading();
         let held_up = match state {

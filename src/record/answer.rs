@@ -1,4 +1,4 @@
-//! What one call for records says.
+//! The answer of one call for records.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,25 +6,25 @@ use crate::model::shard::ChildShard;
 use crate::model::token::Token;
 use crate::record::Records;
 
-/// What `GetRecords` says.
+/// The answer of `GetRecords`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The records; an answer without any is normal, even while there are more to come.
+    /// The records; an answer without records is normal, even while more records wait.
     pub records: Records,
     /// The token for the next read; without one the answer says that the shard has ended.
     pub next: Option<Token>,
     /// How far this answer is behind the newest record. Some servers always say 0.
     pub behind_latest: Option<Duration>,
-    /// At the end of a closed shard its children, if the server tells.
+    /// At the end of a closed shard its children, if the server names them.
     pub children: Vec<ChildShard>,
-    /// The server's clock (the `Date` header), if it gave it.
+    /// The server's clock (the `Date` header), if the answer has it.
     pub server_time: Option<SystemTime>,
 }
 
 impl Answer {
-    /// These records, and the token for the next read; `None` says that the shard has ended. That is believed if
-    /// the answer names its children, or if a listing shows it; until then the shard is read on.
+    /// These records, and the token for the next read; `None` says that the shard has ended. The consumer accepts the
+    /// end if the answer names children, or if a listing shows it; until then it continues to read the shard.
     ///
     /// ```
     /// use std::time::Duration;
@@ -47,15 +47,15 @@ impl Answer {
         Self { records, next, behind_latest: None, children: Vec::new(), server_time: None }
     }
 
-    /// The same, so far behind the newest record. Defaults to unknown.
+    /// The same, this far behind the newest record. Defaults to unknown.
     #[must_use]
     pub fn with_behind_latest(mut self, behind: Duration) -> Self {
         self.behind_latest = Some(behind);
         self
     }
 
-    /// The same with these children of a shard that ends here. Defaults to none: then they are looked for in the
-    /// listing.
+    /// The same with these children of a shard that ends here. Defaults to none: then the listing is searched for
+    /// them.
     #[must_use]
     pub fn with_children(mut self, children: impl IntoIterator<Item = ChildShard>) -> Self {
         self.children = children.into_iter().collect();
@@ -64,15 +64,15 @@ impl Answer {
 
     /// The same with the server's clock when it answered. Defaults to unknown.
     ///
-    /// It tells, after a long silence, that no record left the stream unread.
+    /// After a long silence it proves that no record left the stream unread.
     #[must_use]
     pub fn with_server_time(mut self, time: impl Into<Option<SystemTime>>) -> Self {
         self.server_time = time.into();
         self
     }
 
-    /// Whether it shows that there was nothing more to read. Without records it may still be behind, and where the
-    /// server does not tell nobody knows.
+    /// Whether it shows that there was nothing more to read. Without records it may still be behind; if the server
+    /// does not say so, that is unknown.
     pub(crate) fn is_caught_up(&self) -> bool {
         self.records.is_empty() && self.behind_latest == Some(Duration::ZERO)
     }

@@ -1,4 +1,4 @@
-//! When a record arrived, if that is known.
+//! The arrival time of a record, if known.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,26 +9,26 @@ pub(crate) struct Arrival(i64);
 impl Arrival {
     pub(crate) const UNKNOWN: Self = Self(i64::MIN);
 
-    /// The last millisecond of the year 9999, which the time of every system holds.
+    /// The last millisecond of the year 9999; every system's time can hold it.
     const LAST: i64 = 253_402_300_799_999;
 
-    /// A time; what lies outside of 1970 to 9999 is moved to the end of that.
+    /// A time; a time outside of 1970 to 9999 becomes the nearest time inside.
     pub(super) fn new(time: Option<SystemTime>) -> Self {
         let Some(time) = time else { return Self::UNKNOWN };
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        // `as_millis` reckons in 128 bits, which is felt for each record.
+        // `as_millis` computes in 128 bits, which is a measurable cost for each record.
         let seconds = since.as_secs().min(Self::LAST as u64 / 1_000) as i64;
         Self((seconds * 1_000 + i64::from(since.subsec_millis())).min(Self::LAST))
     }
 
-    /// So many milliseconds since 1970, moved as in [`new`](Self::new).
+    /// This many milliseconds since 1970, moved as in [`new`](Self::new).
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn of_millis(millis: i64) -> Self {
         Self(millis.clamp(0, Self::LAST))
     }
 
-    /// What the service says, in seconds since 1970. Zero is what a server writes that does not know, and a time after
-    /// the year 9999 is none.
+    /// The service's value, in seconds since 1970. A server that does not know the time writes zero, and a time after
+    /// the year 9999 is invalid.
     pub(crate) fn of_seconds(seconds: f64) -> Self {
         let millis = (seconds * 1_000.0).round();
         if millis > 0.0 && millis <= Self::LAST as f64 {

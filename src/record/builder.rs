@@ -12,17 +12,17 @@ use crate::model::sequence::SequenceNumber;
 use crate::record::arrival::Arrival;
 use crate::record::{Buffers, Entry, Records};
 
-/// Builds [`Records`]; for those who implement [`Client`](crate::Client).
+/// Builds [`Records`]; for implementors of [`Client`](crate::Client).
 #[derive(Default)]
 pub struct RecordsBuilder {
     data: Vec<u8>,
     text: String,
     index: Vec<Entry>,
-    /// Where the buffer of the data comes from, and goes to.
+    /// The budget that gives the buffer of the data, and keeps it afterwards.
     budget: Option<Budget>,
 }
 
-/// Data whose buffer is used again.
+/// Data whose buffer is reused.
 struct Arena {
     data: Vec<u8>,
     budget: Budget,
@@ -58,7 +58,7 @@ impl RecordsBuilder {
 
     /// Adds a record. The caller keeps them in sequence order.
     ///
-    /// `arrival` is `ApproximateArrivalTimestamp`, and `None` if it is unknown; times before 1970 count as 1970, those
+    /// `arrival` is `ApproximateArrivalTimestamp`, and `None` if it is unknown. Times before 1970 count as 1970, times
     /// after the year 9999 as its end.
     ///
     /// # Panics
@@ -73,7 +73,7 @@ impl RecordsBuilder {
         self.push_at(sequence, key, Arrival::new(arrival.into()), data);
     }
 
-    /// The same with an arrival that is at hand.
+    /// The same with a finished [`Arrival`].
     pub(crate) fn push_at(
         &mut self,
         sequence: &SequenceNumber,
@@ -88,7 +88,7 @@ impl RecordsBuilder {
 
     /// The finished records.
     pub fn build(mut self) -> Records {
-        // What is used again is worth more whole.
+        // A buffer that is reused is worth more at full size.
         let spare = if self.budget.is_some() { self.data.len() } else { 0 };
         give_back(self.data.capacity(), self.data.len() + spare).then(|| self.data.shrink_to_fit());
         give_back(self.text.capacity(), self.text.len()).then(|| self.text.shrink_to_fit());
@@ -119,12 +119,12 @@ impl RecordsBuilder {
         self.index.push(Entry { data, key, sequence, sub: u64::MAX, arrival });
     }
 
-    /// Takes the buffer of the data from what the budget keeps, and lets it go there.
+    /// Takes the buffer of the data from the budget's kept buffers, and gives it back to them.
     pub(crate) fn with_budget(budget: Option<&Budget>) -> Self {
         Self { budget: budget.cloned(), ..Self::default() }
     }
 
-    /// Makes room, before the first record, for so many records, and bytes of numbers and keys, and of data.
+    /// Makes room, before the first record, for this many records, bytes of numbers and keys, and bytes of data.
     pub(crate) fn reserve(&mut self, records: usize, text: usize, data: usize) {
         self.index.reserve_exact(records);
         self.text.reserve_exact(text);
@@ -155,7 +155,7 @@ pub(super) fn append(text: &mut String, part: &str) -> (u32, u32) {
     (from, narrow(text.len()))
 }
 
-/// Whether a buffer has so much to spare that giving it back gains more than it costs.
+/// Whether a buffer has so much unused space that freeing it gains more than it costs.
 pub(super) fn give_back(capacity: usize, length: usize) -> bool {
     capacity > length + length / 8
 }

@@ -1,4 +1,4 @@
-//! Where the records of an answer stand in its buffers.
+//! The places of an answer's records in its buffers.
 
 use std::ops::Deref;
 
@@ -6,8 +6,8 @@ use super::Entry;
 #[cfg(feature = "kpl")]
 use crate::budget::Budget;
 
-/// The entries of all records. Where user records have taken the place of others it is the largest part of an answer:
-/// its memory is used again then, as that of the data is.
+/// The entries of all records. If user records have replaced aggregates it is the largest part of an answer:
+/// its memory is then reused, like the memory of the data.
 pub(super) struct Index {
     entries: Vec<Entry>,
     #[cfg(feature = "kpl")]
@@ -34,12 +34,12 @@ impl Deref for Index {
 
 #[cfg(feature = "kpl")]
 impl Index {
-    /// Entries whose memory goes to the budget in the end.
+    /// Entries whose memory the budget keeps afterwards.
     pub(super) fn of(entries: Vec<Entry>, budget: Option<Budget>) -> Self {
         Self { entries, budget }
     }
 
-    /// Room for so many entries, from what the budget keeps if that fits.
+    /// Room for this many entries, from the budget's kept memory if that fits.
     pub(super) fn room(entries: usize, budget: Option<&Budget>) -> Vec<Entry> {
         let kept = budget.and_then(|budget| budget.take_index(entries * size_of::<Entry>()));
         let kept = kept.and_then(|index| index.downcast::<Vec<Entry>>().ok());

@@ -27,12 +27,12 @@ use self::index::Index;
 
 /// Records of one shard, in sequence order. A clone shares them.
 ///
-/// They live in two buffers, one for data and one for keys and numbers, which are freed together when
-/// the last clone, and the last [`Record::bytes`], is gone.
+/// They use two buffers, one for data and one for keys and numbers. Both are freed when
+/// the last clone and the last [`Record::bytes`] are dropped.
 #[derive(Clone)]
 pub struct Records {
     buffers: Arc<Buffers>,
-    /// The part of the index that is shown: what was handled before is left out.
+    /// The visible part of the index, without the records that were handled before.
     shown: Range<usize>,
 }
 
@@ -46,25 +46,25 @@ pub struct Record<'a> {
 struct Buffers {
     text: String,
     index: Index,
-    /// How much all of it takes, in bytes.
+    /// The size of all of it, in bytes.
     memory: usize,
-    /// Whether there is something between the data of two records: what else an aggregate holds.
+    /// Whether there are other bytes between the data of two records, as in an aggregate.
     is_parted: bool,
-    /// The last to go: the part of the budget for all of it goes with it.
+    /// Dropped last: it gives back the part of the budget for all of it.
     data: Bytes,
 }
 
-/// Data, and the part of the budget that goes with it.
+/// Data, and its part of the budget.
 struct Held {
     data: Bytes,
     reservation: Reservation,
 }
 
-/// How much a record takes beside its data and text, in bytes.
+/// The bytes that a record takes besides its data and text.
 #[cfg(feature = "kpl")]
 pub(crate) const ENTRY: usize = size_of::<Entry>();
 
-/// Where a record stands in the buffers. Offsets fit: an answer is at most 32 MiB.
+/// The place of a record in the buffers. Offsets fit: an answer is at most 32 MiB.
 #[derive(Clone)]
 struct Entry {
     data: (u32, u32),
@@ -82,7 +82,7 @@ impl AsRef<[u8]> for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Before its place is given to others, its memory may be kept there.
+        // Its part of the budget is unused before it is given back, so that its memory may be kept in that place.
         self.reservation.fill(0);
     }
 }
@@ -138,15 +138,15 @@ impl Records {
         }
     }
 
-    /// How much memory they take, in bytes, with those that are left out.
+    /// How much memory they take, in bytes, including the records that are left out.
     pub(crate) fn memory(&self) -> usize {
         self.buffers.memory
     }
 
-    /// Holds a part of the budget, as much as the records take, until the last of them is gone.
+    /// Holds a part of the budget, as much as the records take, until the last of them is dropped.
     pub(crate) fn hold(&mut self, mut reservation: Reservation) {
         reservation.resize(self.memory());
-        // Of an answer that somebody else holds too, nobody knows when it is gone.
+        // If others hold the answer too, the time of its last drop is unknown.
         if let Some(answer) = Arc::get_mut(&mut self.buffers).filter(|it| !it.index.is_empty()) {
             let data = std::mem::take(&mut answer.data);
             answer.data = Bytes::from_owner(Held { data, reservation });
@@ -160,7 +160,7 @@ impl Records {
             && shown.as_ptr_range().contains(&std::ptr::from_ref(record.entry))
     }
 
-    /// Splits off the records from this place on. Panics if there are not so many.
+    /// Splits off the records from this place on. Panics if there are fewer.
     pub(crate) fn split_off(&mut self, at: usize) -> Self {
         let middle = self.shown.start + at;
         let rest = Self { buffers: Arc::clone(&self.buffers), shown: middle..self.shown.end };
@@ -169,7 +169,7 @@ impl Records {
         rest
     }
 
-    /// Leaves out everything up to and with this position.
+    /// Leaves out everything up to and including this position.
     pub(crate) fn skip_through(&mut self, sequence: &SequenceNumber, sub: u64) {
         let done = |record: Record<'_>| {
             let (number, limit) = (record.sequence_number(), sequence.as_str());
@@ -215,8 +215,8 @@ impl<'a> Record<'a> {
         self.entry.sub
     }
 
-    /// When Kinesis took the record, in milliseconds, with no promise of order or precision. `None` if the answer does
-    /// not tell, or tells what can be no time; Amazon always tells.
+    /// When Kinesis took the record, in milliseconds, with no promise of order or precision. `None` if the answer has
+    /// no time, or no possible one; Amazon always sends it.
     pub fn approximate_arrival(&self) -> Option<SystemTime> {
         self.entry.arrival.time()
     }
@@ -273,7 +273,7 @@ impl<'a> IntoIterator for &'a Records {
     }
 }
 
-// `Debug` shows how much there is, never what: data may be secret.
+// `Debug` shows sizes, never data: data may be secret.
 impl fmt::Debug for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Records").field("len", &self.len()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Records that are parts of others.
+//! Records that are parts of other records.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use super::index::Index;
 use super::{Buffers, Entry, Record, Records};
 use crate::budget::Budget;
 
-/// Builds records out of parts of others, whose data they share.
+/// Builds records from parts of other records, whose data they share.
 pub(crate) struct PartsBuilder<'a> {
     of: &'a Records,
     text: String,
     index: Vec<Entry>,
-    /// Where the memory of the index comes from, and goes to.
+    /// The budget that gives the memory of the index, and keeps it afterwards.
     budget: Option<Budget>,
 }
 
 impl<'a> PartsBuilder<'a> {
-    /// Makes room for this many records, and bytes of keys and numbers. It is a quarter more at most.
+    /// Makes room for this many records, and bytes of keys and numbers. It takes at most a quarter more.
     pub(crate) fn new(
         of: &'a Records,
         records: usize,
@@ -29,12 +29,12 @@ impl<'a> PartsBuilder<'a> {
         Self { of, text: String::with_capacity(text), index, budget: budget.cloned() }
     }
 
-    /// Adds a text that several records may share: its place.
+    /// Adds a text that several records may share. Returns its place.
     pub(crate) fn push_text(&mut self, text: &str) -> (u32, u32) {
         append(&mut self.text, text)
     }
 
-    /// Adds a part of a record, with its number in it. The data is a part of that of the record.
+    /// Adds a part of a record, with its number in the record. Its data is a part of the record's data.
     #[inline]
     pub(crate) fn push_part(
         &mut self,
@@ -59,7 +59,7 @@ impl<'a> PartsBuilder<'a> {
 
     pub(crate) fn build(mut self) -> Records {
         give_back(self.text.capacity(), self.text.len()).then(|| self.text.shrink_to_fit());
-        // What is used again is worth more whole.
+        // A buffer that is reused is worth more at full size.
         let spare = if self.budget.is_some() { self.index.len() } else { 0 };
         give_back(self.index.capacity(), self.index.len() + spare)
             .then(|| self.index.shrink_to_fit());

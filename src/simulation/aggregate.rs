@@ -3,7 +3,7 @@
 #[cfg(feature = "kpl")]
 use md5::{Digest, Md5};
 
-/// The data of an aggregate with so many user records, none of which has data.
+/// The data of an aggregate with this many user records without data.
 #[cfg(feature = "kpl")]
 pub(super) fn of(users: u64) -> Vec<u8> {
     // A table of one key; then a user record for each, with the first key and no data.

@@ -49,7 +49,7 @@ pub(super) struct Consumer {
     parking: Parking,
     /// Whether a parked batch comes before a new one.
     is_parkeds_turn: bool,
-    /// What each worker has in hand; a dispatcher is one.
+    /// The batch of each worker; a dispatcher is one.
     workers: Vec<Option<Batch>>,
     /// Handled by a worker, and to be committed later, in any order.
     uncommitted: Vec<Batch>,
@@ -58,7 +58,7 @@ pub(super) struct Consumer {
     /// Whether the stream was listed before the store is read.
     lists_first: bool,
     is_stopping: bool,
-    /// Whether a queue is worked off all the same.
+    /// Whether the queue is still handled.
     is_draining: bool,
     result: Option<Result<(), Error>>,
 }
@@ -67,27 +67,27 @@ struct Reader {
     poller: Poller,
     commits: Arc<ShardCommits>,
     slots: Slots,
-    /// Its thread has sent the last batch, and waits until that is handled.
+    /// Its thread has sent the last batch, and waits until the batch is handled.
     ending: Option<Ending>,
 }
 
-/// What is to happen at some time.
+/// A task at some time.
 pub(super) enum Task {
-    /// Somebody does something to the stream.
+    /// An operator changes the stream.
     Happening,
-    /// From now on nothing goes wrong.
+    /// From now on there are no faults.
     Calm,
-    /// What is too old leaves the stream.
+    /// Records that are too old leave the stream.
     Retain,
     /// The silence is over.
     Wake,
-    /// The consumer is gone at once.
+    /// The consumer crashes.
     Crash,
     /// The consumer is asked to stop.
     Stop,
-    /// The consumer is asked to work off its queue, and to stop.
+    /// The consumer is asked to drain its queue, and to stop.
     Drain,
-    /// The queue was to be worked off until now.
+    /// The limit of the drain is reached.
     Cut,
     Begin(Box<Start>, Duration),
     Poll(String, Box<Outcome>),
@@ -182,7 +182,7 @@ impl Consumer {
         self.settle(world);
     }
 
-    /// What follows at once from what was done: blocked sends, idle workers, events of all_commits.
+    /// The direct consequences of the last task: blocked sends, idle workers, events of commits.
     fn settle(&mut self, world: &mut World) {
         while let Ok(event) = self.events.1.try_recv() {
             self.tell(world, event);
@@ -223,7 +223,7 @@ impl Consumer {
         }
     }
 
-    /// What a worker is to do next.
+    /// The next work of a worker.
     fn next_batch(&mut self, world: &World) -> Option<Batch> {
         if std::mem::take(&mut self.is_parkeds_turn) {
             if let Some(batch) = self.parking.take(world.now) {
@@ -241,7 +241,7 @@ impl Consumer {
         self.parking.take(world.now)
     }
 
-    /// Shards whose last batch was waited for.
+    /// Shards whose thread waited for the last batch.
     fn end_handled(&mut self, world: &mut World) {
         let is_over = |reader: &Reader| reader.ending.is_some() && reader.slots.are_free();
         let over = self.readers.iter().filter(|(_, reader)| is_over(reader));
@@ -316,7 +316,7 @@ impl Consumer {
             world.kinesis.list_shards(STREAM, page, &Call::unbounded())
         });
         let listed = listed.map(|page| oddities::listed(world, page, !self.has_started));
-        // One that lacks something is made again, before anything is read.
+        // An incomplete listing is repeated before anything is read.
         if listed.as_ref().is_ok_and(|page| page.next_token.is_none()) && !self.has_started {
             world.truth.lock().lists();
             skip_for_latest(world);
@@ -324,7 +324,7 @@ impl Consumer {
         listed
     }
 
-    /// Every shard's thread ends; what is queued stays unhandled.
+    /// Every shard's thread ends; queued batches stay unhandled.
     fn halt(&mut self) {
         self.is_stopping = true;
         for shard in std::mem::take(&mut self.readers).into_keys() {
@@ -336,7 +336,7 @@ impl Consumer {
         }
     }
 
-    /// What is left of the queue stays unhandled.
+    /// The rest of the queue stays unhandled.
     fn cut(&mut self) {
         self.is_draining = false;
         self.queue.clear();
@@ -476,7 +476,7 @@ impl Consumer {
         }
     }
 
-    /// A worker commits something that it had handled.
+    /// A worker commits a batch that it has handled.
     fn commit_some(&mut self, world: &mut World) {
         if self.uncommitted.is_empty() {
             return;
@@ -503,7 +503,7 @@ impl Consumer {
     }
 }
 
-/// What the seed's policy is, with the judge for a taker of dead letters.
+/// The seed's policy, with the judge as dead-letter callback.
 fn on_error(world: &World) -> OnError {
     let on_error = world.scenario.config.on_error.clone();
     if world.scenario.poison == 0 {
@@ -516,7 +516,7 @@ fn on_error(world: &World) -> OnError {
     })
 }
 
-/// Commits the first so many records of a batch, if it has them.
+/// Commits this many records of a batch, if it has them.
 fn commit_first(truth: &Mutex<Truth>, batch: &Batch, count: usize) {
     if let Some(record) = batch.records().iter().take(count).last() {
         truth.lock().handled_first(batch, count);
@@ -525,18 +525,18 @@ fn commit_first(truth: &Mutex<Truth>, batch: &Batch, count: usize) {
     }
 }
 
-/// Whether the handler always refuses a record: one of so many.
+/// Whether the handler always refuses this record; it refuses one of a fixed number.
 fn is_poison(record: &crate::Record<'_>, one_of: u64) -> bool {
     let number: u128 = record.sequence_number().parse().unwrap_or_default();
     one_of > 0 && number % u128::from(one_of) == 0
 }
 
-/// The store was read and the stream listed: what need not be read if all starts at `Latest`.
+/// The store was read and the stream listed: the shards that need not be read if all start at `Latest`.
 fn skip_for_latest(world: &World) {
     world.truth.lock().skips_for_latest();
 }
 
-/// What a reader does with aggregates.
+/// The work of a reader on aggregates.
 fn take_apart(world: &World, poller: &Poller, answer: Answer) -> Read {
     let mut read = Read::from(answer);
     #[cfg(feature = "kpl")]

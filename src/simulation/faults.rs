@@ -14,7 +14,7 @@ use crate::record::answer::Answer;
 
 use ErrorClass::{Credentials, ExpiredIterator, Fatal, NotFound, Throttled, TooLarge, Transient};
 
-/// What goes wrong with any call, and how it is called in counts; more often if it is told twice.
+/// The faults of any call, with their names in the counts; a fault in two entries is more frequent.
 const ANY: [(&str, ErrorClass); 7] = [
     ("throttled", Throttled),
     ("throttled", Throttled),
@@ -24,7 +24,7 @@ const ANY: [(&str, ErrorClass); 7] = [
     ("credentials refused", Credentials),
     ("refused for a moment", Fatal),
 ];
-/// What else goes wrong with the calls for one shard.
+/// The other faults of the calls for one shard.
 const READS: [(&str, ErrorClass); 4] = [
     ("iterator expired", ExpiredIterator),
     ("not found for a moment", NotFound),
@@ -68,7 +68,7 @@ pub(super) fn call<T>(
     Err(if class == Fatal { error.with_passing() } else { error })
 }
 
-/// `GetRecords`, which may also answer with nothing where there is something.
+/// `GetRecords`, which may also answer without records although there are some.
 pub(super) fn get_records(
     world: &mut World,
     shard: &str,

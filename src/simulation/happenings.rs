@@ -12,11 +12,11 @@ use crate::store::Store;
 
 const MAX_OPEN_SHARDS: usize = 8;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// A stream of the same service that is not the one to read.
+/// Another stream of the same service, which is not read.
 const OTHER: &str = "invoices";
 
 impl World {
-    /// Creates the stream, and, where the seed says so, puts the positions of another one into the store.
+    /// Creates the stream, and, if the seed says so, puts the positions of another one into the store.
     pub(super) fn create(&mut self) {
         let lower = (self.scenario.foreign == Some(false)).then(|| self.other_positions());
         self.create_stream();
@@ -36,7 +36,7 @@ impl World {
         self.truth.lock().created(&self.kinesis.shards(STREAM));
     }
 
-    /// Chooses shards, and starts of their own, where the seed says so.
+    /// Chooses shards, and their own starts, if the seed says so.
     fn choose(&mut self) {
         let shards = self.kinesis.shards(STREAM);
         let mut truth = self.truth.lock();
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// Where a consumer of another stream had come to.
+    /// The positions of a consumer of another stream.
     fn other_positions(&mut self) -> Vec<(String, Position)> {
         self.kinesis.create_stream(OTHER, 2);
         let shards = self.kinesis.shards(OTHER);
@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    /// Nobody reads for longer than the stream's retention: shards come and go unread.
+    /// No consumer reads for longer than the stream's retention: shards begin and age out unread.
     pub(super) fn be_absent(&mut self) {
         for _ in 0..self.rng.u32(5..30) {
             let time = Duration::from_secs(self.rng.u64(1..600));
@@ -114,7 +114,7 @@ impl World {
         self.plan(Duration::from_secs(1200).max(self.scenario.config.interval * 20), Task::Crash);
     }
 
-    /// The service says what it still holds.
+    /// The records that the service still holds.
     fn tell_trims(&mut self) {
         let held = self.kinesis.held(STREAM);
         for shard in self.kinesis.shards(STREAM) {
@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    /// What is older than a day leaves the stream.
+    /// Records older than a day leave the stream.
     pub(super) fn retain(&mut self) {
         self.kinesis.trim_older(STREAM, self.kinesis.now() - DAY);
         self.tell_trims();

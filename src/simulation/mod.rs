@@ -1,5 +1,4 @@
-//! The real core over an in-memory Kinesis in virtual time, with everything that goes wrong picked by
-//! a seed.
+//! The real core over an in-memory Kinesis in virtual time; a seed picks all faults.
 //!
 //! `SIMULATION_SEEDS` is how many seeds are run, `SIMULATION_SEED` the first of them.
 
@@ -25,7 +24,7 @@ use parking_lot::Mutex;
 use self::counts::Counts;
 use self::world::World;
 
-/// Unless told otherwise; a debug build takes ten times as long.
+/// The default; a debug build takes ten times as long.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
 const THREADS: usize = 2;
 

@@ -1,4 +1,4 @@
-//! What servers and clocks may do that no document promises to be otherwise.
+//! Odd behaviour of servers and clocks that no document excludes.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,14 +9,14 @@ use crate::model::shard::{ChildShard, HashKeyRange};
 use crate::model::token::ShardIterator;
 use crate::record::answer::Answer;
 
-/// What is odd about the service of one world, and about the clock of its consumer.
+/// The odd behaviour of one world's service, and of its consumer's clock.
 #[derive(Debug)]
 pub(super) struct Oddities {
-    /// Whether answers may have no next token, and no children, while the shard goes on.
+    /// Whether answers may have no next token and no children, although the shard continues.
     ends_without_proof: bool,
-    /// No answer says to be less behind.
+    /// The smallest value that an answer gives for how far it is behind.
     least_lag: Option<Duration>,
-    /// Whether answers may leave out what only decorates.
+    /// Whether answers may leave out optional fields.
     leaves_out: bool,
     /// Whether children are told by their ids alone.
     names_children_only: bool,
@@ -50,14 +50,14 @@ impl Oddities {
     }
 }
 
-/// What a service that looks at signatures puts up with, nearly.
+/// Nearly the largest clock difference that a service with signatures accepts.
 const MAX_SKEW: Duration = Duration::from_secs(250);
 
-/// The time that the consumer's machine shows.
+/// The time on the consumer's machine.
 pub(super) fn wall(world: &World) -> SystemTime {
     let Oddities { has_date, skew, .. } = world.scenario.oddities;
     let now = world.kinesis.now();
-    // A service that does not tell its clock looks at signatures at least, or nobody can know where `Latest` was.
+    // A service that does not send its clock checks signatures at least; otherwise the place of `Latest` is unknowable.
     let skew = if has_date { skew } else { skew.min(MAX_SKEW) };
     if world.scenario.oddities.is_behind { now - skew } else { now + skew }
 }
@@ -98,7 +98,7 @@ pub(super) fn answer(world: &mut World, shard: &str, mut given: Answer) -> Answe
     given
 }
 
-/// Of an open shard at any time. Of a closed one only once: in the end it must be believed.
+/// For an open shard at any time. For a closed shard only once: at last it must be accepted.
 fn end_without_proof(world: &mut World, shard: &str, given: &mut Answer) {
     let is_open = open(world, shard);
     let is_told = given.behind_latest.is_some_and(|behind| !behind.is_zero());
@@ -115,8 +115,8 @@ fn open(world: &World, id: &str) -> bool {
     shards.iter().any(|shard| shard.id() == id && !shard.is_closed())
 }
 
-/// A page of a listing, which may lack a shard; of the first listing an open one, since a closed one that nothing
-/// else names is taken for one that has aged out.
+/// A page of a listing, which may lack a shard. The first listing may lack only an open shard, since a closed shard
+/// that nothing else names counts as aged out.
 pub(super) fn listed(world: &mut World, mut page: ShardPage, is_first: bool) -> ShardPage {
     let is_hit = world.is_chaotic && world.scenario.oddities.has_holes && world.rng.u8(0..6) == 0;
     // A stream that lists nothing at its first start has no shards.

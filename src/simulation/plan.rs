@@ -1,4 +1,4 @@
-//! What a seed decides before anything happens.
+//! The decisions of a seed before the run.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use crate::model::position::IteratorType;
 use super::oddities::Oddities;
 use super::world::epoch;
 
-/// The temperament of one simulated world.
+/// The plan of one simulated world.
 #[derive(Debug)]
 pub(super) struct Scenario {
     pub(super) config: Config,
     pub(super) shards: usize,
-    /// How long things go wrong.
+    /// How long faults happen.
     pub(super) chaos: Duration,
-    /// How many things happen to the stream in that time, and how many before the first start.
+    /// How many changes the stream has in that time, and how many before the first start.
     pub(super) happenings: u32,
     pub(super) history: u32,
     /// The chance that a call fails, that the store does, that the handler does.
     pub(super) call_faults: f64,
     pub(super) store_faults: f64,
     pub(super) handler_faults: f64,
-    /// The handler always refuses one record of so many; 0 is none.
+    /// The handler always refuses one record of this number; 0: none.
     pub(super) poison: u64,
     /// When every call fails: how far into the chaos, and for how long.
     pub(super) outage: (f64, Duration),
-    /// The only operation that the outage is of.
+    /// The only operation that the outage affects.
     pub(super) outage_of: Option<&'static str>,
     /// How long a round of writes to the store may take.
     pub(super) flush_time: Duration,
     /// The mean time between crashes, and between orderly stops.
     pub(super) crashes: Duration,
     pub(super) stops: Duration,
-    /// 0: a dispatcher; otherwise so many workers on a receiver.
+    /// 0: a dispatcher; otherwise this many workers on a receiver.
     pub(super) workers: usize,
     pub(super) page_size: usize,
     pub(super) lists_first: bool,
@@ -51,7 +51,7 @@ pub(super) struct Scenario {
     /// How many of the first shards are chosen, or have a start of their own; 0 is none.
     pub(super) chosen: usize,
     pub(super) own_starts: usize,
-    /// How long nothing happens when all is calm, after which records come again.
+    /// How long no record comes after the faults, before new records are put.
     pub(super) quiet: Option<Duration>,
 }
 
@@ -106,7 +106,7 @@ impl Scenario {
             crashes: chaos.mul_f64(pick(rng, &[0.1, 0.3, 1.0, 10.0])),
             stops: chaos.mul_f64(pick(rng, &[0.3, 1.0, 10.0])),
             workers: pick(rng, &[0, 0, 1, 3]),
-            // Both are asked of a stream that was listed.
+            // Both need a listed stream.
             lists_first: own_starts + chosen > 0 || pick(rng, &[false, false, true]),
             page_size: pick(rng, &[1, 3, 1000]),
             announces_children: rng.bool(),
@@ -142,8 +142,8 @@ fn aggregated(config: Config, _: &mut fastrand::Rng) -> (Config, bool) {
     (config, false)
 }
 
-/// A policy, and how many records the handler takes for each that it refuses: only where it may be put
-/// aside.
+/// A policy, and how many records the handler takes for each record that it refuses: only if a refused record may be
+/// put aside.
 fn on_error(rng: &mut fastrand::Rng) -> (OnError, u64) {
     let attempts = pick(rng, &[Some(1), Some(1), Some(3), None]);
     let halve = rng.bool();

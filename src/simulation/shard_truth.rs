@@ -1,4 +1,4 @@
-//! What was put into one shard, and what became of it.
+//! The records of one shard, and their state.
 
 use std::time::SystemTime;
 
@@ -9,16 +9,16 @@ use crate::model::sequence::SequenceNumber;
 #[derive(Debug, Default)]
 pub(super) struct ShardTruth {
     pub(super) parents: Vec<String>,
-    /// Whether it is to be read at all.
+    /// Whether it must be read.
     pub(super) is_wanted: bool,
     pub(super) is_closed: bool,
     pub(super) is_retired: bool,
-    /// Whether it was ever read from; from then on it has a place to go on from.
+    /// Whether it was ever read; from then on it has a place to resume.
     pub(super) was_read: bool,
     pub(super) records: Vec<RecordTruth>,
-    /// So many records from the first on are handled, or need not be.
+    /// The number of records from the first on that are handled, or need not be.
     pub(super) settled: usize,
-    /// So many from the first on have left the stream.
+    /// The number of records from the first on that have left the stream.
     pub(super) gone: usize,
     /// The last record delivered in the present run.
     pub(super) delivered: Option<Position>,
@@ -30,7 +30,7 @@ pub(super) struct RecordTruth {
     pub(super) position: Position,
     pub(super) arrival: SystemTime,
     pub(super) was_handled: bool,
-    /// It has left the stream, or was there before reading was to start.
+    /// It has left the stream, or was put before the start of reading.
     pub(super) need_not_come: bool,
 }
 
@@ -59,7 +59,7 @@ impl ShardTruth {
         self.settle();
     }
 
-    /// What arrived earlier need not come.
+    /// Earlier records need not come.
     pub(super) fn excuse_before(&mut self, time: SystemTime) {
         let early = self.records.iter_mut().filter(|record| record.arrival < time);
         early.for_each(|record| record.need_not_come = true);

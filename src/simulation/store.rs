@@ -1,4 +1,4 @@
-//! A store that fails, and that does not let a wrong position pass.
+//! A store that fails, and that reports a wrong position.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(super) struct Faults {
 }
 
 impl FaultyStore {
-    /// Before anything was done.
+    /// It failed before the write.
     fn refuses(&self) -> Result<(), StoreError> {
         self.fails(|faults| &mut faults.refused)
     }

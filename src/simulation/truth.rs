@@ -11,41 +11,41 @@ use crate::model::position::{IteratorType, Position};
 use crate::model::sequence::SequenceNumber;
 use crate::model::shard::Shard;
 
-/// All that ever was in the stream, and what became of it.
+/// All records of the stream, and their state.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     /// How the numbers of the present stream begin.
     incarnation: String,
     shards: Shards,
-    /// The streams that had its name before: nothing of them needs to come any more.
+    /// Earlier streams of its name: their records need not come any more.
     former: BTreeMap<String, Shards>,
     /// The only shards to read, with their descendants.
     pub(super) chosen: Option<BTreeSet<String>>,
-    /// Where the stream starts, and those shards that have a start of their own.
+    /// Where the stream starts, and where shards with a start of their own start.
     pub(super) starts_at: Option<IteratorType>,
     pub(super) own_starts: BTreeMap<String, IteratorType>,
-    /// Whether nothing goes wrong any more, and records leave the stream after a day alone.
+    /// Whether there are no faults any more, and records leave the stream only after a day.
     pub(super) is_calm: bool,
     run: Run,
 }
 
 type Shards = BTreeMap<String, ShardTruth>;
 
-/// What belongs to the present run of the consumer.
+/// The state of the present run of the consumer.
 #[derive(Debug, Default)]
 struct Run {
-    /// What the store held when it was read, or was reset to since.
+    /// The positions that the store held when it was read, or was reset to since.
     loaded: BTreeMap<String, Position>,
     on_foreign: Option<OnForeign>,
     /// The shards that the first listing did not show any more.
     unlisted: BTreeSet<String>,
     /// The shards that were started.
     started: BTreeSet<String>,
-    /// Whether the stream was created again since: what was listed is not what is read.
+    /// Whether the stream was created again since: the listed shards are not those that are read.
     is_outlived: bool,
-    /// The shards whose first answer with something in it has come.
+    /// The shards whose first answer with content has come.
     answered: BTreeSet<String>,
-    /// The shards whose next batch must tell of a gap, and why.
+    /// The shards whose next batch must report a gap, and why.
     must_tell: BTreeMap<String, &'static str>,
     /// The shards whose start, a time, the service refused.
     refused: BTreeSet<String>,
@@ -73,7 +73,7 @@ impl Truth {
         }
     }
 
-    /// A record was put, with so many user records if it is an aggregate.
+    /// A record was put, with this many user records if it is an aggregate.
     pub(super) fn put(
         &mut self,
         shard: &str,
@@ -104,12 +104,12 @@ impl Truth {
         self.shards.get(shard).is_some_and(|shard| shard.is_retired)
     }
 
-    /// Everything that arrived earlier need not come.
+    /// Earlier records need not come.
     pub(super) fn starts_at(&mut self, time: SystemTime) {
         self.shards.values_mut().for_each(|shard| shard.excuse_before(time));
     }
 
-    /// A consumer comes to life.
+    /// A consumer starts.
     pub(super) fn begins(&mut self) {
         self.run = Run::default();
     }
@@ -128,8 +128,7 @@ impl Truth {
         self.run.unlisted = retired.map(|(id, _)| id.clone()).collect();
     }
 
-    /// The run is to start at `Latest`: closed shards that nothing was ever read of, nor of their
-    /// ancestors, need not come.
+    /// The run starts at `Latest`: closed shards need not come, if they and their ancestors were never read.
     pub(super) fn skips_for_latest(&mut self) {
         let skipped: Vec<String> = self.shards.keys().cloned().collect();
         let skipped = skipped
@@ -151,7 +150,7 @@ impl Truth {
         }
     }
 
-    /// A shard is read from `Latest`: what it holds need not come, if that is right.
+    /// A shard is read from `Latest`: its records need not come, if that is right.
     pub(super) fn starts_latest(&mut self, shard: &str) {
         let is_told = self.is_misfit(shard) && self.run.on_foreign == Some(OnForeign::Latest);
         let is_fresh = self.fresh_start(shard) == IteratorType::Latest && self.may_be_latest(shard);
@@ -161,7 +160,7 @@ impl Truth {
         self.excuse_all(shard);
     }
 
-    /// A shard is read from its oldest record. Where shards have starts of their own, nothing but those decides.
+    /// A shard is read from its oldest record. If shards have starts of their own, only these decide.
     pub(super) fn starts_oldest(&self, shard: &str) {
         let is_chosen = self.chosen.as_ref().is_none_or(|chosen| chosen.contains(shard));
         let is_told = !self.own_starts.is_empty() && !self.run.is_outlived && is_chosen;
@@ -170,7 +169,7 @@ impl Truth {
         assert!(!is_latest, "{shard} starts at its oldest record, but is to start at LATEST");
     }
 
-    /// The service refused a time as the start of a shard: what comes from now on is all of it.
+    /// The service refused a time as the start of a shard: all its records come from now on.
     pub(super) fn refuses_time(&mut self, shard: &str) {
         self.run.refused.insert(shard.into());
     }
@@ -178,8 +177,8 @@ impl Truth {
     /// A shard was read; `tells` if a record came, or its end.
     pub(super) fn reads(&mut self, id: &str, tells: bool) {
         if let Some(shard) = self.shards.get_mut(id) {
-            // To a consumer of the former stream all of this one is new, whatever is configured; that
-            // binds nobody else.
+            // To a consumer of the former stream every record of this one is new, whatever its configuration; that is
+            // not so for others.
             shard.was_read |= !self.run.is_outlived;
         }
         let is_first = tells && self.run.answered.insert(id.into());
@@ -191,11 +190,11 @@ impl Truth {
         }
     }
 
-    /// A stored position is overwritten without regard to what it was.
+    /// A stored position is overwritten, whatever it was.
     pub(super) fn resets(&mut self, id: &str, to: Option<&Position>) {
         let is_chosen = self.run.on_foreign.is_some_and(|choice| choice != OnForeign::Fail);
         let position = self.run.loaded.remove(id);
-        // The end of a shard that is open after all gives way to the same place, or to the shard's begin.
+        // The stored end of a shard that is still open is replaced by the same place, or by the shard's start.
         let number = |position: Option<&Position>| position.and_then(Position::sequence).cloned();
         let was_end = position.as_ref().is_some_and(Position::is_end);
         let is_near = number(to).is_none() || number(to) == number(position.as_ref());
@@ -203,7 +202,7 @@ impl Truth {
             self.run.loaded.extend(to.map(|to| (id.to_owned(), to.clone())));
             return;
         }
-        // A time that lies in the service's future gives way to one that does not.
+        // A time in the service's future is replaced by one that is not.
         let was_refused = self.run.refused.contains(id);
         if was_refused && matches!(position, Some(Position::Since(_)) | None) {
             self.run.loaded.extend(to.map(|to| (id.to_owned(), to.clone())));
@@ -280,12 +279,12 @@ impl Truth {
         assert!(place <= shard.settled, "{id}: {place} is handled before {}", shard.settled);
     }
 
-    /// The handler returned `Ok`, somebody else took it, or the user commits.
+    /// The handler or the dead-letter callback returned `Ok`, or the user commits.
     pub(super) fn handled(&mut self, batch: &Batch) {
         self.handled_first(batch, batch.len());
     }
 
-    /// The same of the first so many records.
+    /// The same for this many records.
     pub(super) fn handled_first(&mut self, batch: &Batch, count: usize) {
         for record in batch.records().iter().take(count) {
             let position = record.position();
@@ -295,7 +294,7 @@ impl Truth {
         }
     }
 
-    /// The store is to hold this: everything up to it must be handled.
+    /// The store gets this position: everything up to it must be handled.
     pub(super) fn stores(&mut self, id: &str, position: &Position) {
         let Some(sequence) = position.sequence() else { return };
         let is_present = self.is_present(sequence);
@@ -338,7 +337,7 @@ impl Truth {
         self.shards.values().all(ShardTruth::is_settled)
     }
 
-    /// What was not handled, for the message.
+    /// The unhandled records, for the message.
     pub(super) fn missing(&self) -> Vec<(&String, &Position)> {
         let first = |shard: &'_ ShardTruth| shard.records.get(shard.settled).map(|_| shard.settled);
         let open = self.shards.iter().filter_map(|(id, shard)| Some((id, shard, first(shard)?)));
@@ -403,7 +402,7 @@ impl Truth {
         above
     }
 
-    /// Where a shard starts for which nothing is stored, nor for its ancestors: its own start, or its nearest
+    /// Where a shard starts if neither it nor an ancestor has a stored position: its own start, or its nearest
     /// ancestors' if they agree, or else the stream's.
     fn fresh_start(&self, id: &str) -> IteratorType {
         if let Some(own) = self.own_starts.get(id) {
@@ -413,7 +412,7 @@ impl Truth {
         while let Some(id) = above.pop() {
             match self.own_starts.get(&id) {
                 Some(own) => drop(found.insert(format!("{own:?}"))),
-                // Where nobody said otherwise it is the stream's.
+                // By default it is the stream's start.
                 None if self.shards[&id].parents.is_empty() => {
                     found.insert(format!("{:?}", self.starts_at.as_ref().unwrap()));
                 }

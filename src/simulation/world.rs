@@ -24,11 +24,11 @@ use crate::store::Store;
 pub(super) const STREAM: &str = "orders";
 /// When virtual time begins, in seconds since 1970.
 const EPOCH_SECONDS: u64 = 1_700_000_000;
-/// How long, in virtual time, the consumer may take when nothing goes wrong any more.
+/// How long, in virtual time, the consumer may take after the last fault.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
-/// How long a refusal that may pass is borne at least.
+/// How long a refusal that may pass is retried at least.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(60);
-/// Time that does not pass would be waited for in vain.
+/// More tasks than this mean that time does not pass.
 const MAX_TASKS: u64 = 1_000_000;
 
 /// When virtual time begins.
@@ -46,20 +46,20 @@ pub(super) struct World {
     pub(super) now: Duration,
     /// The same in nanoseconds, for clocks.
     pub(super) time: Arc<AtomicU64>,
-    /// Whether things still go wrong.
+    /// Whether faults still happen.
     pub(super) is_chaotic: bool,
     /// When every call fails.
     pub(super) outage: Range<Duration>,
     pub(super) counts: Counts,
     tasks: BTreeMap<(Duration, u64), (u64, Task)>,
     made: u64,
-    /// Which consumer is running; the tasks of former ones are void.
+    /// The number of the running consumer; tasks of former ones are ignored.
     pub(super) life: u64,
     /// Whether the stream was deleted and created again in the present life.
     pub(super) was_recreated: bool,
     /// Whether nothing is put for a long time.
     is_quiet: bool,
-    /// Closed shards of which an answer claimed an end that was none.
+    /// Closed shards whose end an answer claimed too early.
     pub(super) false_ends: BTreeSet<String>,
     /// The shard that a listing lacked last.
     pub(super) hidden: Option<String>,
@@ -101,7 +101,7 @@ impl World {
         world
     }
 
-    /// Lets everything happen, then judges.
+    /// Runs all tasks, then judges.
     pub(super) fn run(mut self) -> Counts {
         for _ in 0..self.scenario.history {
             let time = Duration::from_millis(self.rng.u64(1..2000));
@@ -114,7 +114,7 @@ impl World {
             self.pass(early);
             self.truth.lock().starts_at(time);
         }
-        // The last consumer lives on when nothing goes wrong any more.
+        // The last consumer continues after the last fault.
         let end = self.now + self.scenario.chaos;
         let calm = end + self.scenario.config.interval * 5;
         let (from, length) = self.scenario.outage;
@@ -138,7 +138,7 @@ impl World {
         self.counts
     }
 
-    /// One consumer, until it ends by what happens to it, or until it has read everything.
+    /// One consumer, until a task ends it, or until it has read everything.
     fn live(&mut self, end: Option<Duration>) {
         self.life += 1;
         self.was_recreated = false;
@@ -196,7 +196,7 @@ impl World {
                 break;
             }
         }
-        // The stream has open shards to its last day.
+        // The stream always has open shards.
         let has_reason = consumer.is_stopping() || self.was_recreated;
         assert!(!consumer.is_over() || has_reason, "the consumer ended by itself");
         self.judge(&consumer, began_in_chaos);
@@ -211,11 +211,11 @@ impl World {
         }
     }
 
-    /// Nothing is put for longer than records are kept, while the consumer goes on.
+    /// Nothing is put for longer than records are kept, while the consumer continues.
     fn be_quiet(&mut self, time: Duration) {
         self.counts.fault("quiet for longer than the retention");
         self.is_quiet = true;
-        // Where no answer says that there is nothing left to read, nobody knows.
+        // If no answer says that there is nothing left to read, this is unknown.
         self.truth.lock().is_calm = self.scenario.oddities.tells_the_tip();
         for hour in (6..=time.as_secs() / 3600).step_by(6) {
             self.plan_for(0, self.now + Duration::from_secs(hour * 3600), Task::Retain);
@@ -223,8 +223,7 @@ impl World {
         self.plan_for(0, self.now + time, Task::Wake);
     }
 
-    /// What the user does about a gap that stopped the consumer: chooses where to go on, or forgets all
-    /// positions.
+    /// The user's reaction to a gap that stopped the consumer: chooses where to resume, or forgets all positions.
     fn remedy(&mut self, error: Option<&Error>) {
         let is_gap = matches!(error, Some(Error::Gap { .. }));
         if !is_gap || self.scenario.config.on_gap.foreign != OnForeign::Fail {
@@ -250,7 +249,7 @@ impl World {
         truth.is_complete() && truth.misplaced(&positions).is_none()
     }
 
-    /// What never came, for the message.
+    /// The records that never came, for the message.
     fn missing(&self) -> String {
         let positions = self.store.positions.shard_iterators(STREAM).unwrap();
         let truth = self.truth.lock();
@@ -258,7 +257,7 @@ impl World {
         format!("records {records:?} never came, or the position of {shard:?} was never stored")
     }
 
-    /// Whether the consumer had a reason to end so.
+    /// Whether the consumer had a reason for this end.
     fn judge(&self, consumer: &Consumer, in_chaos: bool) {
         match consumer.result() {
             None | Some(Error::Handler { .. }) => {}
@@ -270,7 +269,7 @@ impl World {
             }) if self.scenario.config.on_gap.foreign == OnForeign::Fail
                 && self.truth.lock().is_misfit(shard) => {}
             Some(Error::Gap { .. } | Error::StreamNotFound { .. }) if self.was_recreated => {}
-            // Patience ended by chance, before the first listing that was whole.
+            // By chance `start_patience` ended before the first complete listing.
             Some(Error::Client { shard: None, .. }) if in_chaos && !consumer.has_started => {}
             // For a minute by chance.
             Some(Error::Client { lasted: Some(lasted), source, .. })
@@ -287,7 +286,7 @@ impl World {
         self.kinesis.advance(time);
     }
 
-    /// Something is done by the present consumer after this time.
+    /// A task of the present consumer after this time.
     pub(super) fn plan(&mut self, after: Duration, task: Task) {
         self.plan_for(self.life, self.now + after, task);
     }

@@ -8,7 +8,7 @@ use crate::error::store::StoreError;
 use crate::model::position::Position;
 use crate::store::Store;
 
-/// Keeps positions in memory: they live as long as it does.
+/// Keeps positions in memory, as long as it lives.
 ///
 /// Share it between runs of one process with an [`Arc`](std::sync::Arc).
 #[derive(Debug, Default)]

@@ -13,17 +13,17 @@ use crate::error::store::StoreError;
 use crate::model::position::Position;
 use crate::store::export::Import;
 
-/// Remembers how far each shard is done.
+/// Remembers how far each shard has been processed.
 ///
-/// It is called from several threads at once, and never while a lock of the consumer is held. A call
+/// Several threads call it at once, and never while they hold a lock of the consumer. A call
 /// may block, and must give up by itself after a while: nothing interrupts it, and a stop waits for it, however long it
-/// takes. A bound is the implementor's duty. The key is the pair of stream and shard, which
-/// must not be joined into one text without a separator that neither can hold. The name of the
-/// application, where several share a store, belongs to the store's constructor.
+/// takes. The implementor must bound it. The key is the pair of stream and shard. Do not
+/// join them into one text without a separator that neither can contain. If several applications share a store, its
+/// constructor takes the name of the application.
 pub trait Store: Send + Sync {
     /// The position of a shard; `None` if none is stored. That is a [`Position`], never Amazon's shard iterator, which
-    /// expires after five minutes. The consumer itself reads all of them at once, by
-    /// [`shard_iterators`](Self::shard_iterators), among which this looks by default.
+    /// expires after five minutes. The consumer itself reads all positions at once, by
+    /// [`shard_iterators`](Self::shard_iterators); by default this function searches them.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -36,11 +36,11 @@ pub trait Store: Send + Sync {
         Ok(stored.into_iter().find(|(id, _)| id == shard).map(|(_, position)| position))
     }
 
-    /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and is `Ok`. What is kept is a
+    /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and returns `Ok`. What is kept is a
     /// [`Position`], never Amazon's shard iterator.
     ///
     /// # Errors
-    /// If it could not be written, or nobody knows whether it was.
+    /// If it could not be written, or if the outcome is unknown.
     fn update_shard_iterator(
         &self,
         stream: &str,
@@ -57,7 +57,7 @@ pub trait Store: Send + Sync {
     /// Stores a position whether it is ahead or not; `None` forgets the shard.
     ///
     /// # Errors
-    /// If it could not be written, or nobody knows whether it was.
+    /// If it could not be written, or if the outcome is unknown.
     fn reset_shard_iterator(
         &self,
         stream: &str,
@@ -69,10 +69,10 @@ pub trait Store: Send + Sync {
     /// [`update_shard_iterator`](Self::update_shard_iterator) does, with [`Import::Overwrite`] as
     /// [`reset_shard_iterator`](Self::reset_shard_iterator). Shards that are not named stay as they are.
     ///
-    /// By default it makes one call for each. A store that can do better, or all at once, should.
+    /// By default it makes one call for each. A store that can write many at once should do so.
     ///
     /// # Errors
-    /// If any could not be written. Some may have been: to do it again does no harm.
+    /// If any could not be written. Others may be written already: a second import does no harm.
     fn import_shard_iterators(
         &self,
         stream: &str,
@@ -145,7 +145,7 @@ mod tests {
     use crate::store::contract::store_contract;
     use crate::store::local::LocalStore;
 
-    /// Only what a store must have.
+    /// Has only the required functions of a store.
     struct Least(LocalStore);
 
     impl Store for Least {

@@ -43,7 +43,7 @@ fn failure_of(answer: String) -> (ErrorClass, String) {
 #[test]
 fn an_endpoint_that_is_no_url() {
     for (url, fact) in [
-        ("not a url", "no URL, such as http://"),
+        ("not a url", "not a URL, such as http://"),
         ("localhost:4567", "http:// or https://"),
         ("http://example.com", "use https, or ClientBuilder::allow_plain_http"),
         ("https://example.com/path", "no path"),

@@ -146,7 +146,7 @@ fn keys_come_from_the_home_directory_and_strange_files_are_no_panic() {
     let gone = trial.folder.join("gone").display().to_string();
     for (file, fact) in [
         (gone, "no such file"),
-        (folder, "no regular file"),
+        (folder, "not a regular file"),
         (half, "aws_secret_access_key is set, but no aws_access_key_id"),
     ] {
         says(&trial.fails(&[("AWS_SHARED_CREDENTIALS_FILE", &file)]), &[&file, fact]);
@@ -184,11 +184,11 @@ fn a_process_that_fails_says_why_and_nothing_that_it_printed() {
     };
     says(&fails("sh -c 'echo not logged in >&2; exit 3'"), &["exit status: 3", "not logged in"]);
     says(&fails("/no/such/program"), &["No such file"]);
-    says(&fails("sh -c 'unfinished"), &["no command line"]);
+    says(&fails("sh -c 'unfinished"), &["not a command line"]);
     let old = r#"{"Version":7,"AccessKeyId":"hush","SecretAccessKey":"hush"}"#;
     for printed in ["hush", "{}", "", "\"hush\"", old] {
         let error = fails(&format!("echo '{printed}'"));
-        says(&error, &["printed no JSON object of version 1"]);
+        says(&error, &["did not print a JSON object of version 1"]);
         assert!(!error.contains("hush"), "{error}");
     }
 }
@@ -443,7 +443,7 @@ fn an_instance_that_knows_version_2_alone_is_an_error_that_says_so() {
         let error = instance_fails(&trial, "Fatal ", said);
         let fact = format!(
             "the instance's metadata, version 1: HTTP status {number}: this instance demands \
-             version 2, which is not spoken here: use ClientBuilder::credentials_fn"
+             version 2, which is not supported here: use ClientBuilder::credentials_fn"
         );
         says(&error, &[&fact, "export-credentials"]);
         assert!(!error.contains("html"), "{error}");
@@ -458,7 +458,7 @@ fn an_instance_that_answers_nonsense_is_an_error_that_says_what() {
     let trial = Trial::new("instance_nonsense");
     let html = ok("<html>Welcome to the hotel</html>");
     let error = instance_fails(&trial, "Transient ", html);
-    says(&error, &["it answered no name of a role", "AWS_EC2_METADATA_SERVICE_ENDPOINT"]);
+    says(&error, &["it did not answer a role name", "AWS_EC2_METADATA_SERVICE_ENDPOINT"]);
     assert!(!error.contains("Welcome"), "{error}");
     let error = instance_fails(&trial, "Transient ", answer("404 Not Found", "", ""));
     says(&error, &["HTTP status 404: the instance has no role"]);
@@ -468,7 +468,7 @@ fn an_instance_that_answers_nonsense_is_an_error_that_says_what() {
         ("AWS_EC2_METADATA_DISABLED", "false"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense"),
     ]);
-    says(&error, &["AWS_EC2_METADATA_SERVICE_ENDPOINT is no http:// URL"]);
+    says(&error, &["AWS_EC2_METADATA_SERVICE_ENDPOINT is not an http:// URL"]);
 }
 
 #[test]

@@ -284,13 +284,15 @@ fn a_store_that_always_fails_ends_it_when_its_patience_ends() {
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Store { shard: None, .. }), "{error}");
     assert_eq!(handled, 0, "nothing is read before the positions are known");
-    says(&chain(&error), &["the store failed", "\"orders\"", "cannot be read"]);
+    says(&chain(&error), &["could not read or store", "\"orders\"", "cannot be read"]);
 
     let store = Flaky::new(0, usize::MAX, |what| StoreError::retry(what));
     let (handled, result) = read_with(&store);
     let error = result.unwrap_err();
     assert_eq!((handled, error.shard()), (5, Some(FIRST)));
-    says(&chain(&error), &["the store failed", "\"orders\"", FIRST, "comes again", "disk is full"]);
+    let expected =
+        ["could not read or store", "\"orders\"", FIRST, "delivered again", "disk is full"];
+    says(&chain(&error), &expected);
     assert!(store.inner.shard_iterators("orders").unwrap().is_empty());
 }
 

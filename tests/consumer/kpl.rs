@@ -219,7 +219,8 @@ fn user_records_that_another_aggregator_put_into_one_shard_are_left_out_and_that
         let told = if arrive < 40 { vec![(shard.clone(), 31)] } else { vec![] };
         assert_eq!(left_out(&notices), told);
     }
-    let warnings = logs::warnings(stream, "31 user records were left out");
+    let warnings =
+        logs::warnings(stream, "31 user records that belong to other shards were left out");
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains(&shard) && warnings[0].contains("Deaggregation::All"));
 }
@@ -267,7 +268,7 @@ fn an_aggregate_that_cannot_be_taken_apart_comes_as_it_is_and_is_told_once_with_
     for _ in 0..2 {
         assert_eq!(data(&batches.recv_timeout(SOON).unwrap()), [&broken[..]]);
     }
-    let warnings = logs::warnings(stream, "handed over as it is");
+    let warnings = logs::warnings(stream, "delivered as it is");
     assert_eq!(warnings.len(), 1);
     for fact in [id(0).as_str(), first.as_str(), "no data"] {
         assert!(warnings[0].contains(fact), "{fact} is not in {}", warnings[0]);

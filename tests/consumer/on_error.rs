@@ -276,7 +276,7 @@ fn a_record_that_is_put_aside_is_named_and_is_not_said_to_be_handled() {
     let five = number(&kinesis, "aside", 5);
     let shard = format!("shard {:?}", id(0));
     let expected = [
-        format!("{shard}: the handler failed on 8 records, which are halved: 5!"),
+        format!("{shard}: the handler failed on 8 records; they are halved: 5!"),
         format!("{shard}: put aside after attempt 2: 1 record, {five}: 5!"),
     ];
     assert_eq!(lines, expected);
@@ -306,7 +306,7 @@ fn a_handler_that_takes_what_it_had_refused_has_recovered() {
     };
     let (lines, ..) = warned("recovers", 3, 100, OnError::retry(None), handle);
     let [failed, recovered] = &lines[..] else { panic!("{lines:?}") };
-    assert!(failed.ends_with("the handler failed, and is to try again: not yet"), "{failed}");
+    assert!(failed.ends_with("the handler failed, and is called again: not yet"), "{failed}");
     assert!(recovered.contains("the handler recovered after "), "{recovered}");
 }
 

@@ -16,22 +16,22 @@ use crate::aws::http::bounds::Bounds;
 use crate::control::membership::RunId;
 use crate::error::client::ClientError;
 
-/// New credentials are asked for this long before the old ones expire, as Amazon's SDKs do.
+/// New credentials are requested this long before the old ones expire, as Amazon's SDKs do.
 const EARLY: Duration = Duration::from_secs(300);
 
 /// How long after a failed refresh the next one waits, while the old credentials are still good.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// How long after a source gave the refused keys again it is asked for others: a renewal may be under way.
+/// How long to wait after a source gave the refused keys again: a renewal may be in progress.
 const ONCE_MORE: Duration = Duration::from_millis(100);
 
 /// The credentials of all calls of a client.
 ///
-/// One thread at a time asks for new ones. While the old ones are good nobody waits for it. An error
-/// is given to those who wait, and forgotten.
+/// One thread at a time asks for new ones. While the old ones are good no call waits for it. An error is given to the
+/// waiting calls, and forgotten.
 ///
-/// After a refusal every call asks. If the same keys come they are sent again: the service may come to know them a
-/// moment later, and who renews them may be late.
+/// After a refusal every call asks. If the same keys come they are sent again: the service may know them a moment
+/// later, and a renewal may be late.
 #[derive(Debug)]
 pub(crate) struct CredentialsCache {
     source: Source,
@@ -41,7 +41,7 @@ pub(crate) struct CredentialsCache {
 #[derive(Debug, Default)]
 struct State {
     current: Option<Arc<Credentials>>,
-    /// What the service refused last, whatever its expiry says, until it takes the current ones.
+    /// The credentials that the service refused last, whatever their expiry, until it accepts the current ones.
     refused: Option<Arc<Credentials>>,
     not_before: Option<Instant>,
     asking: Option<Arc<Asking>>,
@@ -49,7 +49,7 @@ struct State {
 
 type Outcome = Result<Arc<Credentials>, Unavailable>;
 
-/// One question under way.
+/// One question in progress.
 #[derive(Debug)]
 struct Asking {
     /// `None` until it is answered, or for good if the source panicked.
@@ -90,7 +90,7 @@ impl CredentialsCache {
                     Ok(asking) => state.asking = Some(Arc::new(asking)),
                     Err(_) if good.is_some() => {} // these serve until there is a thread again
                     Err(error) => {
-                        let message = format!("no thread to ask for credentials in: {error}");
+                        let message = format!("no thread to ask for credentials: {error}");
                         return Err(bounds.transient(message));
                     }
                 }
@@ -113,14 +113,14 @@ impl CredentialsCache {
         })
     }
 
-    /// Has the next call ask for new ones: the service refused these. Whether that refuses new ones as well: others
-    /// were refused before, or there can be no others.
+    /// The service refused these: the next call asks for new ones. Returns whether new ones are useless: others were
+    /// refused before, or there can be no others.
     pub(crate) fn refused(&self, refused: &Arc<Credentials>) -> bool {
         let is_static = matches!(self.source, Source::Static(_));
         is_static || self.state.lock().refuse(refused)
     }
 
-    /// The service takes these: what it refused before them says nothing any more.
+    /// The service accepts these: earlier refusals do not count any more.
     pub(crate) fn accepted(&self, accepted: &Credentials) {
         if matches!(self.source, Source::Static(_)) {
             return;
@@ -131,7 +131,7 @@ impl CredentialsCache {
         }
     }
 
-    /// Takes over what was answered, once.
+    /// Takes the answer, once.
     fn absorb(&self, asking: &Arc<Asking>) {
         asking.join();
         let mut state = self.state.lock();
@@ -155,12 +155,12 @@ impl State {
         self.current.as_ref().is_some_and(|current| current.sign_like(credentials))
     }
 
-    /// Whether the service does not take the current ones.
+    /// Whether the service refuses the current ones.
     fn is_refused(&self) -> bool {
         self.refused.as_ref().is_some_and(|refused| self.is_current(refused))
     }
 
-    /// The service refused these. Whether it had refused others before them.
+    /// The service refused these. Returns whether it had refused others before them.
     fn refuse(&mut self, refused: &Arc<Credentials>) -> bool {
         if !self.is_current(refused) {
             return false; // replaced meanwhile
@@ -181,7 +181,7 @@ impl State {
         (!expired).then(|| current.clone())
     }
 
-    /// Whether new ones must be asked for.
+    /// Whether new ones must be requested.
     fn is_due(&self) -> bool {
         let ripe = self.not_before.is_none_or(|not_before| not_before <= Instant::now());
         let Some(good) = self.good() else { return ripe || !self.is_refused() };
@@ -189,7 +189,7 @@ impl State {
         ripe && good.expires().is_some_and(|expires| expires <= soon)
     }
 
-    /// The question under way, if it has been answered.
+    /// The question in progress, if it has been answered.
     fn take_answered(&self) -> Option<Arc<Asking>> {
         let asking = self.asking.as_ref()?;
         (asking.done.try_recv() == Err(TryRecvError::Disconnected)).then(|| asking.clone())
@@ -199,16 +199,16 @@ impl State {
         match outcome {
             Ok(new) => {
                 self.current = Some(new);
-                // Those that live shorter than the early refresh are always due.
+                // Credentials with a shorter life than the early refresh are always due.
                 let wait = if self.is_refused() { ONCE_MORE } else { AGAIN };
                 self.not_before = Instant::now().checked_add(wait);
             }
             Err(why) if self.good().is_some() => {
                 self.not_before = Instant::now().checked_add(AGAIN);
                 let reason = why.reason;
-                log::warn!("new credentials could not be had, the old ones still serve: {reason}");
+                log::warn!("could not get new credentials, the old ones are still used: {reason}");
             }
-            // Those who waited for it have it.
+            // The calls that waited for it have it.
             Err(_) => self.not_before = None,
         }
     }
@@ -225,7 +225,7 @@ impl Asking {
             thread::Builder::new().name("kc-credentials".to_owned()).spawn(move || {
                 // Dropped last, and also when the source panics.
                 let _answered = answered;
-                // A closure that drops the listener of one of these would wait for itself.
+                // A closure that drops the listener of one of these runs would wait for itself.
                 let _members: Vec<_> = asking_for.iter().map(RunId::enter).collect();
                 let answer = source.ask(cancelled).map(Arc::new);
                 *outcome.lock() = Some(answer);

@@ -1,4 +1,4 @@
-//! Where credentials are looked for if nothing is said about them.
+//! The places where credentials are searched by default.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::aws::environment::{self, Lookup};
 use crate::aws::profile::{Profile, Section};
 use crate::aws::text::cut;
 
-/// Longer than all of it together.
+/// Longer than all of its steps together.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 const KEY: &str = "AWS_ACCESS_KEY_ID";
 const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
-/// Of Amazon's oldest tools.
+/// A name from Amazon's oldest tools.
 const OLD_TOKEN: &str = "AWS_SECURITY_TOKEN";
 const WEB_IDENTITY: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
-/// What a profile may be set up with, that is not spoken here.
+/// Settings of a profile that are not supported here.
 const BEYOND: [&str; 7] = [
     "role_arn",
     "source_profile",
@@ -32,7 +32,7 @@ const BEYOND: [&str; 7] = [
     "login_session",
 ];
 
-/// The command of Amazon's own tool that resolves whatever a profile is set up with.
+/// The command of Amazon's own tool that resolves any kind of profile.
 const EXPORT: &str = "export-credentials";
 
 /// The first place that is set up.
@@ -46,11 +46,11 @@ enum Place {
 
 /// The credentials of the first place that is set up, in the order of rusoto's `ChainProvider`.
 ///
-/// Not by that provider itself, which goes on to the next place when one fails, so that a broken
-/// `credential_process` ends as an instance that does not answer, or as somebody else's role.
+/// Not by that provider itself: it continues with the next place when one fails, so that a broken `credential_process`
+/// would end as an instance that does not answer, or as somebody else's role.
 ///
 /// # Errors
-/// Why the first place that is set up has none; if none is, where was looked.
+/// Why the first place that is set up has none; if no place is set up, which places were searched.
 pub(crate) async fn find() -> Result<AwsCredentials, Unavailable> {
     match choose(&environment::process).map_err(Unavailable::for_good)? {
         Place::Environment => EnvironmentProvider::default()
@@ -73,7 +73,7 @@ pub(crate) async fn find() -> Result<AwsCredentials, Unavailable> {
     }
 }
 
-/// Whatever is set up and cannot be used ends it: who comes later is somebody else.
+/// A place that is set up and cannot be used ends the search: a later place may be somebody else's.
 // long: one place after the other, in the order in which they count.
 fn choose(lookup: Lookup<'_>) -> Result<Place, String> {
     let token = environment::first(lookup, &["AWS_SESSION_TOKEN"]);
@@ -109,13 +109,13 @@ fn choose(lookup: Lookup<'_>) -> Result<Place, String> {
     }
 }
 
-/// What a profile is set up with, if it is.
+/// The kind of credentials in a profile, if any.
 fn of_profile(profile: &Profile) -> Result<Option<Place>, String> {
     let name = &profile.name;
     if profile.is_chosen && !profile.is_known() {
         let (config, credentials) = (&profile.config, &profile.credentials);
         return Err(format!(
-            "AWS_PROFILE names {name:?}, which is no profile: {config}; {credentials}"
+            "AWS_PROFILE names {name:?}, which is not a profile: {config}; {credentials}"
         ));
     }
     let command = profile.get("credential_process");
@@ -136,7 +136,7 @@ fn of_profile(profile: &Profile) -> Result<Option<Place>, String> {
     Ok(None)
 }
 
-/// Whether a command is Amazon's own tool, which gives what the profile is set up with.
+/// Whether a command is Amazon's own tool, which resolves the profile itself.
 fn exports(command: &str, profile: &str) -> bool {
     let words = shlex::split(command).unwrap_or_default();
     let behind = words.windows(2).find(|pair| pair[0] == "--profile").map(|pair| pair[1].as_str());
@@ -179,7 +179,7 @@ fn looked(profile: &Profile) -> String {
     )
 }
 
-/// Why nothing is set up, or what is cannot be used.
+/// Why no place is set up, or why a place cannot be used.
 #[cfg(test)]
 pub(crate) fn refusal(lookup: Lookup<'_>) -> String {
     choose(lookup).map(|_| "it can be used".to_owned()).unwrap_or_else(|why| why)

@@ -14,7 +14,7 @@ const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 
-/// What the text says where a container is looked for and none is set up.
+/// The text for a search without a container.
 pub(crate) const NONE: &str =
     "the container: neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI nor _FULL_URI is set";
 
@@ -23,7 +23,7 @@ const ECS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2));
 const EKS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23));
 const EKS_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23));
 
-/// Where the keys of this container are.
+/// The address of this container's keys.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Container {
     url: String,
@@ -31,7 +31,7 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// The one that the environment sets up.
+    /// The container in the environment.
     ///
     /// # Errors
     /// If it cannot be used.
@@ -58,9 +58,9 @@ impl Container {
     }
 }
 
-/// Whether keys may come from there, and a token go there: encrypted, or not far.
+/// Whether keys may come from there, and a token may be sent there: it is encrypted, or near.
 fn check(url: &str) -> Result<(), String> {
-    let uri = url.parse::<Uri>().map_err(|_| format!("{FULL} is no URL"))?;
+    let uri = url.parse::<Uri>().map_err(|_| format!("{FULL} is not a URL"))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_near = host.eq_ignore_ascii_case("localhost")
         || host
@@ -73,7 +73,7 @@ fn check(url: &str) -> Result<(), String> {
             "{FULL}: plain http goes only to localhost, loopback addresses, {ECS}, {EKS} and \
              [{EKS_6}], and not to {host:?}: use https"
         )),
-        _ => Err(format!("{FULL} is no http:// or https:// URL")),
+        _ => Err(format!("{FULL} is not an http:// or https:// URL")),
     }
 }
 

@@ -16,7 +16,7 @@ const V4: &str = "http://169.254.169.254";
 const V6: &str = "http://[fd00:ec2::254]";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-const NEWER: &str = "version 2, which is not spoken here: use ClientBuilder::credentials_fn, or a \
+const NEWER: &str = "version 2, which is not supported here: use ClientBuilder::credentials_fn, or a \
                      profile with credential_process = aws configure export-credentials --format \
                      process";
 
@@ -27,7 +27,7 @@ pub(crate) struct Instance {
 
 impl Instance {
     /// # Errors
-    /// If it is not to be asked, or cannot be.
+    /// If it must not be asked, or cannot be asked.
     pub(crate) fn of(lookup: Lookup<'_>) -> Result<Self, String> {
         let is_true = |name| {
             let value = environment::first(lookup, &[name]);
@@ -48,17 +48,17 @@ impl Instance {
         let endpoint = environment::first(lookup, &[ENDPOINT]).unwrap_or_else(|| usual.to_owned());
         let uri = endpoint.parse::<Uri>().ok();
         if uri.is_none_or(|uri| uri.scheme_str() != Some("http") || uri.host().is_none()) {
-            return Err(format!("{ENDPOINT} is no http:// URL"));
+            return Err(format!("{ENDPOINT} is not an http:// URL"));
         }
         Ok(Self { endpoint: endpoint.trim_end_matches('/').to_owned() })
     }
 
-    /// Two answers: the role, and its keys.
+    /// Makes two calls: for the role, and for its keys.
     pub(crate) async fn keys(&self) -> Result<AwsCredentials, Unavailable> {
         let (metadata, url) = (Metadata::new(), format!("{}{ROLES}", self.endpoint));
         let role = metadata.get(&url, None).await.map_err(refusal)?;
         let role = role_of(&role).ok_or_else(|| {
-            let reason = format!("it answered no name of a role: check {ENDPOINT}");
+            let reason = format!("it did not answer a role name: check {ENDPOINT}");
             Unavailable::for_now(reason)
         })?;
         let text = metadata.get(&format!("{url}{role}"), None).await.map_err(refusal)?;

@@ -10,22 +10,22 @@ use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::http::tls;
 use crate::aws::text::{cut, with_sources};
 
-/// How long an answer may take, which comes in milliseconds where there is any.
+/// How long an answer may take; a working service answers in milliseconds.
 pub(crate) const LIMIT: Duration = Duration::from_secs(2);
 
 /// Longer than any answer.
 const MAX_ANSWER: u64 = 64 << 10;
 
-/// A client of such services, without a proxy: theirs is another network.
+/// A client of such services, without a proxy: they are on another network.
 pub(crate) struct Metadata(Agent);
 
-/// Ends the call when nobody waits for it any more.
+/// Ends the call when its caller does not wait any more.
 struct EndOnDrop(Agent);
 
-/// An answer that is none.
+/// A failed call.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// With a status that is an error, and what it says about that.
+    /// An error status, and the text of the answer.
     Status(u16, String),
     /// There was no answer.
     None(String),
@@ -49,7 +49,7 @@ impl Metadata {
         Self(config.build().new_agent())
     }
 
-    /// What this address answers.
+    /// The answer of this address.
     pub(crate) async fn get(&self, url: &str, token: Option<&str>) -> Result<String, Failure> {
         let mut request = self.0.get(url);
         if let Some(token) = token {
@@ -86,7 +86,7 @@ impl From<Failure> for Unavailable {
     }
 }
 
-/// Reads keys, without showing what else there is.
+/// Reads keys, without showing any other text.
 pub(crate) fn keys(text: &str) -> Result<AwsCredentials, Unavailable> {
     let said = serde_json::from_str::<Value>(text).unwrap_or_default();
     if let Some(code) = said["Code"].as_str().filter(|code| *code != "Success") {
@@ -94,10 +94,10 @@ pub(crate) fn keys(text: &str) -> Result<AwsCredentials, Unavailable> {
         return Err(Unavailable::for_now(cut(&format!("{code} {message}"))));
     }
     serde_json::from_value(said)
-        .map_err(|_| Unavailable::for_now("it answered no JSON object with a key"))
+        .map_err(|_| Unavailable::for_now("it did not answer a JSON object with a key"))
 }
 
-/// What an error says of itself, unless it is a page for people.
+/// The text of an error, unless it is a page for people.
 fn said(text: &str) -> String {
     let said = serde_json::from_str::<Value>(text).unwrap_or_default();
     let fields = ["code", "Code", "message", "Message"].into_iter();
@@ -120,7 +120,7 @@ mod tests {
             r#"{"Token":"hush"}"#,
         ] {
             let error = keys(text).unwrap_err();
-            assert_eq!(error.reason, "it answered no JSON object with a key");
+            assert_eq!(error.reason, "it did not answer a JSON object with a key");
         }
         let failed = r#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"no trust"}"#;
         assert_eq!(keys(failed).unwrap_err().reason, "AssumeRoleUnauthorizedAccess no trust");

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use rusoto_core::credential::{AwsCredentials, StaticProvider};
 
-/// An access key, with what belongs to it. `Debug` shows none of it.
+/// An access key with its secret, token and expiry. `Debug` shows none of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     access_key_id: String,
@@ -33,14 +33,14 @@ impl Credentials {
         }
     }
 
-    /// The same with the token that temporary keys come with.
+    /// The same with the token of temporary keys.
     #[must_use]
     pub fn with_session_token(mut self, token: impl Into<String>) -> Self {
         self.session_token = Some(token.into());
         self
     }
 
-    /// The same, replaced before this time: new ones are asked for five minutes earlier.
+    /// The same, replaced before this time: new credentials are requested five minutes earlier.
     ///
     /// Defaults to never; then they are replaced when the service refuses them.
     #[must_use]
@@ -49,12 +49,12 @@ impl Credentials {
         self
     }
 
-    /// What rusoto calls credentials. Not `From`, which would be for everybody.
+    /// From rusoto's credentials. Not `From`, which would be public.
     pub(crate) fn from_rusoto(from: &AwsCredentials) -> Self {
         Self {
             access_key_id: from.aws_access_key_id().to_owned(),
             secret_access_key: from.aws_secret_access_key().to_owned(),
-            // An empty token stands for none in profile files.
+            // In profile files an empty token means no token.
             session_token: from.token().clone().filter(|token| !token.is_empty()),
             expires: from.expires_at().map(SystemTime::from),
         }
@@ -86,7 +86,7 @@ impl Credentials {
     /// Whether a request can be signed with them: they go into headers.
     ///
     /// # Errors
-    /// What is wrong, without the text itself.
+    /// The reason, without the text itself.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         if self.access_key_id.is_empty() || self.secret_access_key.is_empty() {
             return Err("the access key or its secret is empty");
@@ -99,7 +99,7 @@ impl Credentials {
         Ok(())
     }
 
-    /// The same in rusoto's form, without the expiry, which is ours to watch.
+    /// The same in rusoto's form, without the expiry: this crate watches it.
     #[cfg(test)]
     pub(crate) fn to_rusoto(&self) -> AwsCredentials {
         let (key, secret) = (self.access_key_id.as_str(), self.secret_access_key.as_str());

@@ -24,14 +24,14 @@ struct Printed {
 /// Runs a command, split into words as a shell does, and reads what it prints.
 ///
 /// # Errors
-/// Why it gave none: what it printed is not shown, as there may be a key in it.
+/// Why it gave none. Its output is not shown, since it may contain a key.
 pub(crate) async fn run(command: &str, limit: Duration) -> Result<AwsCredentials, Unavailable> {
     let words = shlex::split(command).unwrap_or_default();
     let Some((program, arguments)) = words.split_first() else {
-        return Err(Unavailable::for_good("it is no command line"));
+        return Err(Unavailable::for_good("it is not a command line"));
     };
     let mut process = Command::new(program);
-    // Killed when nobody waits any more: rusoto leaves it behind.
+    // Killed when its caller does not wait any more: rusoto would leave it running.
     process.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let output = match tokio::time::timeout(limit, process.output()).await {
         Ok(output) => output.map_err(|error| Unavailable::for_now(error.to_string()))?,
@@ -44,7 +44,7 @@ pub(crate) async fn run(command: &str, limit: Duration) -> Result<AwsCredentials
     }
     let printed = serde_json::from_slice::<Printed>(&output.stdout).ok();
     let printed = printed.filter(|printed| printed.version == 1).ok_or_else(|| {
-        let reason = format!("{program:?} printed no JSON object of version 1 with a key");
+        let reason = format!("{program:?} did not print a JSON object of version 1 with a key");
         Unavailable::for_now(reason)
     });
     Ok(printed?.credentials)

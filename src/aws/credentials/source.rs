@@ -1,4 +1,4 @@
-//! Where credentials come from.
+//! The sources of credentials.
 
 use std::fmt;
 use std::future::Future;
@@ -16,15 +16,15 @@ use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::text::{cut, with_sources};
 use crate::error::BoxError;
 
-/// How long a provider may take altogether.
+/// The time limit of a provider.
 const LIMIT: Duration = Duration::from_secs(10);
 
 pub(crate) type Function = dyn Fn() -> Result<Credentials, BoxError> + Send + Sync;
 
-/// Who is asked for credentials.
+/// A source of credentials.
 #[derive(Clone)]
 pub(crate) enum Source {
-    /// Nobody: they are known.
+    /// They are known.
     Static(Arc<Credentials>),
     /// A closure.
     Function(Arc<Function>),
@@ -35,8 +35,8 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Asks, for as long as it takes, but a provider no longer than the limit, nor than `cancelled`
-    /// is pending. Needs a thread of its own: there may be another runtime on the caller's.
+    /// Asks the source. A provider has until the limit, or until `cancelled` is ready; others take as long as they
+    /// need. Call it on its own thread: the caller's may have another runtime.
     ///
     /// # Errors
     /// Why there are none.
@@ -60,7 +60,7 @@ impl Source {
     }
 }
 
-// A closure or a provider shows nothing, and a key must not.
+// A closure or a provider has no text, and a key must not be shown.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -80,11 +80,11 @@ fn run<T>(
 ) -> Result<T, Unavailable> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-            Unavailable::for_now(format!("no runtime to ask for credentials in: {error}"))
+            Unavailable::for_now(format!("no runtime to ask for credentials: {error}"))
         })?;
     let answer =
         runtime.block_on(async { tokio::time::timeout(limit, unless(cancelled, answer)).await });
-    // Not waited for: a lookup of a name may hang in one of its threads.
+    // It does not wait: a lookup of a name may hang in one of its threads.
     runtime.shutdown_background();
     match answer {
         Ok(Some(answer)) => answer,
@@ -96,7 +96,7 @@ fn run<T>(
     }
 }
 
-/// The future's answer, or `None` once the sender of `cancelled` is gone.
+/// The future's answer, or `None` after the drop of the sender of `cancelled`.
 async fn unless<T>(cancelled: oneshot::Receiver<()>, future: impl Future<Output = T>) -> Option<T> {
     let (mut cancelled, mut future) = (pin!(cancelled), pin!(future));
     std::future::poll_fn(|context| {

@@ -2,7 +2,7 @@
 
 use crate::error::client::ErrorClass;
 
-/// A reason, and whether somebody must change a setting before there can be any.
+/// A reason, and whether a person must change a setting first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unavailable {
     pub(crate) reason: String,
@@ -10,23 +10,23 @@ pub(crate) struct Unavailable {
 }
 
 impl Unavailable {
-    /// Who gives them may be back in a moment.
+    /// Their source may be back in a moment.
     pub(crate) fn for_now(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), is_final: false }
     }
 
-    /// What is set up cannot be used, whenever it is asked.
+    /// The configured source can never be used.
     pub(crate) fn for_good(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), is_final: true }
     }
 
-    /// What it means for a call. Nobody has refused anything: who gives credentials may be out of reach for a while,
-    /// and who `has_given` some may give others, whatever stands in its way.
+    /// The class for a call. The service has refused nothing: a source may be unreachable for a while, and a source
+    /// that `has_given` credentials may give others later.
     pub(crate) fn class(&self, has_given: bool) -> ErrorClass {
         if self.is_final && !has_given { ErrorClass::Fatal } else { ErrorClass::Transient }
     }
 
-    /// The same, of this source.
+    /// The same, with the name of this source.
     pub(crate) fn of(mut self, source: &str) -> Self {
         self.reason = format!("{source}: {}", self.reason);
         self

@@ -1,4 +1,4 @@
-//! Bodies of answers, read into a buffer that is used again.
+//! Bodies of answers, read into a buffer that is reused.
 
 use std::io::{self, Read};
 
@@ -8,14 +8,13 @@ use crate::budget::buffer::Buffer;
 use crate::budget::pool::WORTH_KEEPING;
 use crate::control::call::Call;
 
-/// Three times what Amazon answers at most (10 MiB of records, a third more as base64), whatever
-/// `Content-Length` claims.
+/// Three times Amazon's largest answer (10 MiB of records, a third more as base64), whatever `Content-Length` claims.
 pub(crate) const MAX_BODY: u64 = 32 << 20;
 
-/// How much is read at least where nothing says how long the body is.
+/// The smallest read if the length of the body is unknown.
 const STEP: usize = 64 << 10;
 
-/// What a body takes, with what is decoded from it, where nothing says how long it is.
+/// The bytes reserved for a body of unknown length and the data decoded from it.
 const UNKNOWN: usize = 16 << 20;
 
 /// Why a body was not read to its end.
@@ -26,16 +25,16 @@ pub(crate) enum Unread {
     OverBudget,
 }
 
-/// Reads a body to its end, or to `limit`, and hands on what came with what ended it.
+/// Reads a body to its end, or to `limit`, and returns the bytes and the reason of the end.
 pub(crate) fn read<T>(
     body: Body,
     limit: u64,
     call: &Call,
     then: impl FnOnce(&[u8], Result<(), Unread>) -> T,
 ) -> T {
-    // And a byte, so that the end is seen without growing.
+    // One byte more, so that the end is seen without growing.
     let announced = body.content_length().map(|length| length.min(limit) as usize + 1);
-    // What is not worth keeping here, the system's allocator would keep for each thread.
+    // The system's allocator would keep small buffers for each thread.
     let length = announced.map(|length| length.max(WORTH_KEEPING));
     let memory = call.budget().and_then(|budget| budget.take_text(length.unwrap_or(STEP)));
     let mut buffer = memory.map(Buffer::reuse).unwrap_or_default();
@@ -54,7 +53,7 @@ fn keep(buffer: Buffer, call: &Call) {
     }
 }
 
-/// Reads a body into a buffer of this length, if that of the body is known.
+/// Reads a body into a buffer of this length, if the length of the body is known.
 // long: the loop works on the buffer that is being filled.
 fn read_into(
     buffer: &mut Buffer,
@@ -83,23 +82,23 @@ fn read_into(
     }
 }
 
-/// How long the buffer is to be when so much of it is filled: half as much again, but no longer than the budget could
-/// ever take with the records, unless the answer is.
+/// The next length of the buffer when this much of it is filled: half as much again, but no longer than the budget
+/// could ever hold with the records, unless the answer is longer.
 fn next_length(filled: usize, call: &Call) -> usize {
     let length = filled + (filled / 2).max(STEP);
     let most = call.budget().map(|budget| budget.limit() / 2);
     most.filter(|most| *most > filled).map_or(length, |most| length.min(most))
 }
 
-/// Makes the buffer so long, if there is room for it, and for the records: as JSON they are longer than
-/// decoded, since names and quotes take more than the index, and base64 a third more than data.
+/// Makes the buffer this long, if there is room for it and for the records: JSON is longer than decoded records, since
+/// names and quotes take more than the index, and base64 a third more than data.
 fn grow(buffer: &mut Buffer, length: usize, least: usize, call: &Call) -> Result<(), Unread> {
     let has_room = |capacity: usize| {
         let text = capacity.max(length);
         call.try_reserve_of((text + length).max(least), text)
     };
     if !has_room(buffer.capacity()) {
-        // One that was kept may be larger than it need be.
+        // A kept buffer may be larger than necessary.
         if !buffer.filled().is_empty() || !has_room(0) {
             return Err(Unread::OverBudget);
         }

@@ -1,11 +1,11 @@
-//! What one call may take.
+//! The bounds of one call.
 
 use std::time::{Duration, Instant};
 
 use crate::control::call::Call;
 use crate::error::client::{ClientError, ErrorClass};
 
-/// One call under way: its name, who may stop it, and when it must give up.
+/// One call in progress: its name, its stop, and when it must give up.
 #[derive(Clone, Debug)]
 pub(crate) struct Bounds {
     operation: &'static str,
@@ -15,7 +15,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Starts a call of `operation` that takes no longer than `deadline`, nor than `call` has left.
+    /// Starts a call of `operation` that takes no longer than `deadline`, or than the rest of `call`'s time.
     pub(crate) fn new(operation: &'static str, call: &Call, deadline: Duration) -> Self {
         let limit = call.remaining().map_or(deadline, |remaining| remaining.min(deadline));
         Self { operation, call: call.clone(), limit, until: Instant::now() + limit }
@@ -33,10 +33,10 @@ impl Bounds {
         self.until
     }
 
-    /// What is left of the time.
+    /// The time left.
     ///
     /// # Errors
-    /// If the consumer has stopped, or nothing is left.
+    /// If the consumer has stopped, or no time is left.
     pub(crate) fn check(&self) -> Result<Duration, ClientError> {
         if self.call.is_stopped() {
             return Err(self.stopped());

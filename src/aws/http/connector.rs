@@ -5,9 +5,8 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnecto
 
 /// ureq's connector, with the TLS context kept between connections.
 ///
-/// ureq keeps it only for requests without settings of their own, and reads every root certificate
-/// of the system anew for the others. Ours all have one, their deadline; what belongs to TLS never
-/// differs between them.
+/// ureq keeps it only for requests without settings of their own, and reads every root certificate of the system again
+/// for the others. Each of ours has such a setting, its deadline; the TLS settings never differ.
 #[derive(Debug, Default)]
 pub(crate) struct SharedTls(DefaultConnector);
 

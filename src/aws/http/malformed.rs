@@ -15,7 +15,7 @@ impl Malformed {
         Self { what: what.into(), is_cut: false }
     }
 
-    /// The same with a reason of ours, if there is one, instead of serde's, which may quote the answer.
+    /// The same with our own reason, if there is one, instead of serde's, which may quote the answer.
     pub(crate) fn with_reason(mut self, reason: Option<&'static str>) -> Self {
         if let Some(reason) = reason {
             let (_, place) = self.what.split_once(", ").unwrap_or_default();
@@ -49,7 +49,7 @@ impl From<serde_json::Error> for Malformed {
         let (line, column) = (error.line(), error.column());
         Self {
             what: format!("{what}, at line {line}, column {column}").into(),
-            // Nothing at all was not too much.
+            // An empty answer was not too large.
             is_cut: error.is_eof() && (line, column) > (1, 0),
         }
     }

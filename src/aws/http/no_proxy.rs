@@ -1,12 +1,12 @@
-//! Which hosts are reached without the proxy.
+//! The hosts that are reached without the proxy.
 
 use std::net::IpAddr;
 
-/// Whether a list such as `NO_PROXY` names the host, which comes in lower case and without brackets.
+/// Whether a list such as `NO_PROXY` names the host, which is in lower case and without brackets.
 ///
-/// Its entries stand between commas or blanks: `*`; a domain, which covers its subdomains, with or without `.` or `*.`
-/// before it; the beginning of a name and `*`; an address; a range of addresses, such as `10.0.0.0/8`. A port after a
-/// colon bounds the entry to it.
+/// Commas or blanks separate its entries: `*`; a domain, which covers its subdomains, with or without `.` or `*.`
+/// before it; the beginning of a name and `*`; an address; a range of addresses, such as `10.0.0.0/8`. With a port
+/// after a colon the entry is for that port only.
 pub(crate) fn names(list: &str, host: &str, port: u16) -> bool {
     let host = host.trim_end_matches('.');
     let entries = list.split(|it: char| it == ',' || it.is_whitespace());
@@ -37,7 +37,7 @@ fn split_port(entry: &str) -> (&str, Option<u16>) {
         return (address, rest.strip_prefix(':').and_then(|port| port.parse().ok()));
     }
     match entry.split_once(':') {
-        // More than one belong to an address of version 6.
+        // More than one colon belong to an address of version 6.
         Some((name, port)) if !port.contains(':') => match port.parse() {
             Ok(port) => (name, Some(port)),
             Err(_) => (entry, None),
@@ -58,7 +58,7 @@ fn in_range(entry: &str, address: IpAddr) -> bool {
         (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits(), address.to_bits(), 128),
         _ => return false,
     };
-    // A shift by all bits leaves nothing of either.
+    // A shift by all bits leaves nothing to compare.
     length <= bits && (network ^ address).checked_shr(bits - length).unwrap_or(0) == 0
 }
 

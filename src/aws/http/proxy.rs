@@ -1,4 +1,4 @@
-//! Which proxy is on the way, and which variable names it.
+//! The proxy for an endpoint, and the variable that names it.
 
 use ureq::{Proxy, ProxyProtocol};
 
@@ -7,8 +7,8 @@ use crate::aws::environment::{self, Lookup};
 use crate::aws::http::no_proxy;
 use crate::error::Error;
 
-/// Those for the scheme of the endpoint count first, as in other programs; those for the other one last, as in earlier
-/// versions of this one.
+/// Variables for the scheme of the endpoint count first, as in other programs; variables for the other scheme last, as
+/// in earlier versions of this library.
 const HTTPS: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
 const HTTP: [&str; 6] =
@@ -21,10 +21,10 @@ pub(crate) struct Route {
     pub(crate) name: String,
 }
 
-/// The proxy on the way to an endpoint; none on the way to this machine, since a proxy's loopback is another one.
+/// The proxy for an endpoint; none for this machine, since a proxy's loopback is another machine.
 ///
 /// # Errors
-/// If a variable names one that cannot be used.
+/// If a variable names a proxy that cannot be used.
 // long: one variable after the other, in the order in which they count.
 pub(crate) fn find(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Route>, Error> {
     let is_https = endpoint.uri().scheme_str() == Some("https");
@@ -41,7 +41,7 @@ pub(crate) fn find(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Rou
     // The URL is not shown: there may be a password in it.
     let invalid = |reason: &str| Error::InvalidSetting { setting, reason: reason.to_owned() };
     let proxy = Proxy::new(&url)
-        .map_err(|_| invalid("it is no URL of a proxy, such as http://proxy:3128"))?;
+        .map_err(|_| invalid("it is not the URL of a proxy, such as http://proxy:3128"))?;
     let scheme = match proxy.protocol() {
         ProxyProtocol::Http => "http",
         ProxyProtocol::Https => "https",
@@ -104,16 +104,18 @@ mod tests {
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_an_error_that_names_its_variable() {
-        for (url, fact) in
-            [("socks5://user:hush@b:1080", "SOCKS"), ("http://", "no URL"), ("hush hush", "no URL")]
-        {
+        for (url, fact) in [
+            ("socks5://user:hush@b:1080", "SOCKS"),
+            ("http://", "not the URL"),
+            ("hush hush", "not the URL"),
+        ] {
             let error = route(URL, &[("ALL_PROXY", url)]).unwrap_err();
             assert!(error.starts_with("ALL_PROXY: ") && error.contains(fact), "{error}");
             assert!(!error.contains("hush"), "{error}");
         }
     }
 
-    /// What a call says by a proxy at this address, to a host that is nowhere.
+    /// The error of a call through a proxy at this address, to a host that does not exist.
     fn failure(proxy: SocketAddr) -> String {
         let url = format!("http://user:hush@{proxy}");
         let lookup = |name: &str| (name == "HTTPS_PROXY").then(|| url.clone());
@@ -139,7 +141,7 @@ mod tests {
         server.join().unwrap();
         let name = format!("the proxy http://{address} (HTTPS_PROXY)");
         assert!(error.contains(&name) && error.contains("403"), "{error}");
-        // Nobody listens there any more.
+        // Nothing listens there any more.
         let error = failure(address);
         assert!(error.contains(&format!("no connection to {name}")), "{error}");
         assert!(error.contains("refused") && !error.contains("example.invalid"), "{error}");

@@ -1,4 +1,4 @@
-//! What an answer that is an error means, by its type and status, never by its message.
+//! The meaning of an error answer, by its type and status, never by its message.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,17 +7,17 @@ use serde::Deserialize;
 use crate::aws::text::cut;
 use crate::error::client::{ClientError, ErrorClass};
 
-/// A clock that is so far off is worth telling.
+/// A clock that is wrong by this much is named in the error.
 const SKEW: Duration = Duration::from_secs(60);
 
 /// Amazon refuses requests that are earlier or later.
 const MAX_SKEW: Duration = Duration::from_secs(300);
 
-/// What one service alone says. Codes come without "Exception" at their ends.
+/// The codes of one service. They come without "Exception" at their ends.
 pub(crate) struct Dialect {
     /// The class of a code, if it is the service's own.
     pub(crate) class: fn(&str) -> Option<ErrorClass>,
-    /// Whether a fatal refusal with this code may be over at the next call, if it is the service's own.
+    /// Whether a fatal refusal with this code may have passed at the next call, if it is the service's own.
     pub(crate) may_pass: fn(&str) -> Option<bool>,
     /// What to do about a code, in an operation.
     pub(crate) advice: fn(&str, &str) -> Option<String>,
@@ -37,7 +37,7 @@ pub(crate) struct Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    /// The error that it is.
+    /// The error for this answer.
     pub(crate) fn into_error(self, dialect: &Dialect) -> ClientError {
         let said: Said = serde_json::from_slice(self.body).unwrap_or_default();
         let code = said.code.as_deref().or(self.header).and_then(bare);
@@ -73,13 +73,12 @@ struct Said {
 fn bare(code: &str) -> Option<&str> {
     let name = code.rsplit('#').next()?;
     let name = name.split(':').next()?.trim();
-    // It goes into logs, and a gateway may say anything.
+    // It appears in logs, and a gateway may send any text.
     let is_name = (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
     is_name.then_some(name)
 }
 
-/// Names come with and without "Exception" at their end, depending on who in front of the service
-/// refuses.
+/// Names come with and without "Exception" at their end, depending on which host before the service refuses.
 // long: a table of codes.
 fn classify(dialect: &Dialect, code: Option<&str>, status: u16) -> ErrorClass {
     let name = short(code.unwrap_or_default());
@@ -93,7 +92,7 @@ fn classify(dialect: &Dialect, code: Option<&str>, status: u16) -> ErrorClass {
         "UnrecognizedClient" | "InvalidClientTokenId" => ErrorClass::Credentials,
         name if is_about_time(name) => ErrorClass::Fatal,
         "OptInRequired" => ErrorClass::Fatal,
-        // Amazon's clients try these again, though their status is 400.
+        // Amazon's clients retry these, although their status is 400.
         "RequestTimeout"
         | "IDPCommunicationError"
         | "InternalError"
@@ -116,7 +115,7 @@ fn short(code: &str) -> &str {
     code.strip_suffix("Exception").unwrap_or(code)
 }
 
-/// What is refused for its signature, of which the time is a part.
+/// Refusals because of the signature, which includes the time.
 fn is_about_time(name: &str) -> bool {
     matches!(
         name,
@@ -128,13 +127,13 @@ fn is_about_time(name: &str) -> bool {
     )
 }
 
-/// Whether a fatal refusal may be over at the next call. An answer that the service never gives may be a gateway's,
-/// whose server is away for a moment.
+/// Whether a fatal refusal may have passed at the next call. An answer that the service never gives may come from a
+/// gateway whose server is away for a moment.
 fn may_pass(dialect: &Dialect, code: Option<&str>, date: Option<SystemTime>) -> bool {
     let Some(code) = code else { return true };
     let name = short(code);
     (dialect.may_pass)(name).unwrap_or_else(|| match name {
-        // Each call is signed anew. A clock that is really wrong stays so.
+        // Each call gets a new signature. A clock that is really wrong stays wrong.
         name if is_about_time(name) => date.is_none_or(|date| off_by(date).0 <= MAX_SKEW),
         "OptInRequired" => false,
         name => !is_denial(name),
@@ -156,7 +155,7 @@ fn by_status(status: u16) -> ErrorClass {
     }
 }
 
-/// What to do about it, where that is known.
+/// What to do about it, if known.
 // long: a table of codes.
 fn advice(
     dialect: &Dialect,
@@ -185,7 +184,7 @@ fn advice(
     })
 }
 
-/// What is wrong with this machine's clock, if the server's tells.
+/// The error of this machine's clock, if the server's clock shows one.
 fn skew(server: SystemTime) -> Option<String> {
     let (by, side) = off_by(server);
     (by > SKEW).then(|| {
@@ -193,7 +192,7 @@ fn skew(server: SystemTime) -> Option<String> {
     })
 }
 
-/// How far this machine's clock is from the server's, and on which side.
+/// How much this machine's clock differs from the server's, and in which direction.
 fn off_by(server: SystemTime) -> (Duration, &'static str) {
     match SystemTime::now().duration_since(server) {
         Ok(ahead) => (ahead, "ahead of"),

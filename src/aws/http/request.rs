@@ -3,11 +3,11 @@
 use rusoto_core::signature::{SignedRequest, SignedRequestPayload};
 use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
-/// What is no smaller is not kept for each thread by the system's allocator, but given back for the others, of which
+/// The system's allocator does not keep a buffer of this size for each thread, but frees it for the others, of which
 /// there may be a thousand: glibc keeps up to 1,032 bytes.
 pub(crate) const SHARED: usize = 1_040;
 
-/// A request that may be sent more than once: made anew for each attempt.
+/// A request that may be sent more than once: it is made again for each attempt.
 pub(crate) trait Outgoing {
     fn uri(&self) -> Result<Uri, http::Error>;
 
@@ -31,7 +31,7 @@ pub(crate) trait Outgoing {
     }
 }
 
-/// One that rusoto has signed.
+/// A request that rusoto has signed.
 impl Outgoing for SignedRequest {
     fn uri(&self) -> Result<Uri, http::Error> {
         let path = self.canonical_path();
@@ -51,7 +51,7 @@ impl Outgoing for SignedRequest {
     fn body(&self) -> &[u8] {
         match &self.payload {
             Some(SignedRequestPayload::Buffer(bytes)) => bytes,
-            // No operation of ours streams.
+            // None of our operations streams.
             Some(SignedRequestPayload::Stream(_)) | None => &[],
         }
     }

@@ -15,15 +15,15 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 use ureq::unversioned::transport::time::Duration::NotHappening;
 
-/// As long as Amazon's names may be kept.
+/// How long Amazon's names may be kept.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// How long the last good answer serves while one caller asks again, and after it failed.
+/// How long the last good answer is used while one caller looks up again, and after a failure.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Keeps the last good answer for each scheme and host, and falls back to it while asking fails.
+/// Keeps the last good answer for each scheme and host, and uses it while lookups fail.
 ///
-/// ureq asks on every call otherwise, each time in a new thread. A clone shares the answers.
+/// Otherwise ureq looks up on every call, each time in a new thread. A clone shares the answers.
 #[derive(Clone, Debug)]
 pub(crate) struct CachingResolver {
     inner: Arc<dyn Resolver>,
@@ -45,7 +45,7 @@ impl CachingResolver {
         Self { inner: Arc::new(inner), known: Arc::default() }
     }
 
-    /// Asks again at the next call: connecting has failed, perhaps the host has moved.
+    /// Looks up again at the next call: connecting has failed, perhaps the host has moved.
     pub(crate) fn distrust(&self) {
         let now = Instant::now();
         for known in self.known.lock().values_mut() {
@@ -53,7 +53,7 @@ impl CachingResolver {
         }
     }
 
-    /// Asks in a thread, for as long as the time allows: a lookup cannot be interrupted.
+    /// Looks up in a thread, for as long as the deadline allows: a lookup cannot be interrupted.
     ///
     /// ureq would do the same, but panics if the system gives it no thread.
     fn look_up(
@@ -67,11 +67,11 @@ impl CachingResolver {
         let whole = NextTimeout { after: NotHappening, ..timeout };
         // Not joined: it ends when the system gives up the lookup, which may be much later.
         let spawned = thread::Builder::new().name("kc-resolver".to_owned()).spawn(move || {
-            // Nobody waits any more if this came too late.
+            // If this came too late, there is no receiver any more.
             let _ = answered.send(inner.resolve(&uri, &config, whole));
         });
         spawned.map_err(|error| {
-            let reason = format!("no thread to look up the host in: {error}");
+            let reason = format!("no thread to look up the host: {error}");
             io::Error::new(io::ErrorKind::QuotaExceeded, reason)
         })?;
         match answer.recv_timeout(*timeout.after) {
@@ -80,8 +80,8 @@ impl CachingResolver {
         }
     }
 
-    /// The answer to use as it is. A stale one is put off, so that the others go on with it while
-    /// this caller asks.
+    /// The answer to use as it is. A stale one gets more time, so that other callers continue with it while this caller
+    /// looks up.
     fn fresh(&self, key: &str) -> Option<ResolvedSocketAddrs> {
         let mut known = self.known.lock();
         let known = known.get_mut(key)?;
@@ -121,7 +121,7 @@ impl Resolver for CachingResolver {
             }
             Err(error) => match known.get(&key) {
                 Some(last_good) => {
-                    log::debug!("looking up {uri} failed, the last answer serves: {error}");
+                    log::debug!("looking up {uri} failed, the last answer is used: {error}");
                     Ok(last_good.addresses.clone())
                 }
                 None => Err(error),
@@ -130,7 +130,7 @@ impl Resolver for CachingResolver {
     }
 }
 
-/// The address of a host that is one already.
+/// The address of a host that is given as an address.
 fn literal(uri: &Uri) -> Option<SocketAddr> {
     let authority = uri.authority()?;
     let address: IpAddr = authority.host().trim_matches(['[', ']']).parse().ok()?;

@@ -1,4 +1,4 @@
-//! Whose certificates are trusted.
+//! The trusted certificates.
 
 use std::sync::Arc;
 
@@ -15,16 +15,17 @@ const SETTING: &str = "ca_bundle";
 /// Certificates that are trusted instead of the system's.
 pub(crate) type Roots = Arc<Vec<Certificate<'static>>>;
 
-/// TLS of the system's library. It trusts these certificates, or else those of the system.
+/// TLS of the system's library. It trusts these certificates, otherwise those of the system.
 pub(crate) fn config(roots: Option<Roots>) -> TlsConfig {
     let roots = roots.map_or(RootCerts::PlatformVerifier, RootCerts::Specific);
     TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build()
 }
 
-/// The certificates in `AWS_CA_BUNDLE`, else in the profile's `ca_bundle`; `None` if neither is set, or nothing is encrypted.
+/// The certificates in `AWS_CA_BUNDLE`, else in the profile's `ca_bundle`; `None` if neither is set, or the endpoint is
+/// not encrypted.
 ///
 /// # Errors
-/// If the file cannot be read, or holds none.
+/// If the file cannot be read, or holds no certificate.
 pub(crate) fn roots(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Roots>, Error> {
     if endpoint.uri().scheme_str() != Some("https") {
         return Ok(None);
@@ -90,7 +91,7 @@ mod tests {
         (builder.build(), key)
     }
 
-    /// Answers two connections with an empty listing, as far as they are trusted.
+    /// Answers two connections with an empty listing, if they trust it.
     fn serve(certificate: &X509, key: &PKey<Private>) -> (SocketAddr, thread::JoinHandle<()>) {
         let mut acceptor = SslAcceptor::mozilla_intermediate(SslMethod::tls()).unwrap();
         acceptor.set_certificate(certificate).unwrap();
@@ -99,7 +100,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let thread = thread::spawn(move || {
             for stream in listener.incoming().take(2) {
-                // Who does not trust us breaks off.
+                // A client that does not trust us disconnects.
                 let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
                 let mut request = [0; 4_096];
                 if stream.read(&mut request).unwrap_or(0) > 0 {

@@ -20,7 +20,7 @@ use crate::aws::http::tls::{self, Roots};
 use crate::aws::text::{cut, with_sources};
 use crate::error::client::{ClientError, ErrorClass};
 
-/// A connect in progress is the one thing that cannot be interrupted, so it is kept short.
+/// Only a connect in progress cannot be interrupted, so it is kept short.
 const CONNECT: Duration = Duration::from_secs(3);
 
 /// Retries at once, uncounted: a server that has just closed a kept connection loses the request.
@@ -29,16 +29,16 @@ const RETRIES: usize = 3;
 /// Smaller buffers cost a fifth to a third of the CPU time of reading; larger ones gain nothing.
 const INPUT_BUFFER: usize = 64 << 10;
 
-/// Room for the headers, of which a session token may be several KiB.
+/// Room for the headers; a session token may have several KiB.
 const OUTPUT_BUFFER: usize = 32 << 10;
 
-/// An answer that is an error is a line of JSON; what is longer is no answer of Kinesis.
+/// An error answer is a line of JSON; a longer one is not from Kinesis.
 const MAX_REFUSAL: u64 = 64 << 10;
 
 /// How much later than its deadline a call may end.
 ///
-/// ureq copies all its settings for a request that has one of its own. Most have as much time left as the agent
-/// gives each.
+/// ureq copies all its settings for a request that has its own. Most requests have as much time left as the agent gives
+/// each.
 const GRAIN: Duration = Duration::from_millis(5);
 
 const USER_AGENT: &str =
@@ -50,31 +50,31 @@ pub(crate) struct Transport {
     agent: Agent,
     resolver: CachingResolver,
     deadline: Duration,
-    /// The name of the one on the way.
+    /// The name of the proxy.
     proxy: Option<Arc<str>>,
     ended: Arc<AtomicBool>,
     dialect: &'static Dialect,
 }
 
-/// What is between here and the server.
+/// The settings of the way to the server.
 pub(crate) struct Network {
     pub(crate) proxy: Option<Route>,
-    /// Who is trusted instead of those that the system trusts.
+    /// Certificates that are trusted instead of the system's.
     pub(crate) roots: Option<Roots>,
 }
 
-/// What stands before the body of a good answer.
+/// The head of a good answer.
 pub(crate) struct Head<'a>(&'a HeaderMap);
 
 impl Head<'_> {
-    /// The server's clock, if it gave it.
+    /// The server's clock, if the answer has it.
     pub(crate) fn date(&self) -> Option<SystemTime> {
         date(self.0)
     }
 }
 
 impl Transport {
-    /// Connections of its own, of which it keeps up to `calls` open between calls.
+    /// A transport with its own connections; it keeps up to `calls` of them open between calls.
     pub(crate) fn new(
         network: &Network,
         resolver: &CachingResolver,
@@ -103,7 +103,7 @@ impl Transport {
 
     /// Ends every call in progress and fails every later one, of all clones.
     pub(crate) fn end(&self) {
-        // Before the connections break, or a call that sees one break tries again.
+        // Before the connections break: otherwise a call that sees one break would retry.
         self.ended.store(true, Ordering::SeqCst);
         self.agent.clone().shutdown();
     }
@@ -125,7 +125,7 @@ impl Transport {
             return body::read(body, MAX_REFUSAL, bounds.call(), |body, end| {
                 let refusal = self.refusal(bounds, status.as_u16(), &head.headers, body);
                 match end {
-                    // Only the body tells a throttled call from one that is not allowed.
+                    // Only the body shows whether a call was throttled or is not allowed.
                     Err(error) if refusal.code().is_none() && status.is_client_error() => {
                         Err(broken_refusal(bounds, status.as_u16(), &error))
                     }
@@ -194,7 +194,7 @@ impl Transport {
         self.agent.run(request)
     }
 
-    /// Seldom, and out of line for the sake of the stack of the others.
+    /// Rare, and out of line so that other calls need less stack.
     #[cold]
     fn run_within(
         &self,
@@ -246,7 +246,7 @@ fn unanswered(
 ) -> ClientError {
     let server = signed.server();
     bounds.transient(match (error, proxy) {
-        // Whose connection was to be made.
+        // The connection that failed.
         (ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve), proxy) => {
             let advice = "check the endpoint, the network and any proxy";
             let first = proxy.unwrap_or(&server);
@@ -255,7 +255,7 @@ fn unanswered(
         (ureq::Error::Timeout(_), _) => return bounds.late(),
         (ureq::Error::ConnectProxyFailed(said), Some(proxy)) => {
             let said = cut(said);
-            format!("{proxy} leads not to {server}: {said}; check what it allows, and whom")
+            format!("{proxy} does not reach {server}: {said}; check what it allows, and whom")
         }
         (error, Some(proxy)) if is_unreached(error) => {
             let said = with_sources(error);
@@ -269,20 +269,20 @@ fn unanswered(
     })
 }
 
-/// There was no connection to the first host on the way.
+/// There was no connection to the first host of the route.
 fn is_unreached(error: &ureq::Error) -> bool {
     let is_tls = matches!(error, ureq::Error::NativeTls(_));
     matches!(error, ureq::Error::HostNotFound) || is_connect_failure(error) && !is_tls
 }
 
-/// What to do about a request that nobody answered.
+/// What to do about a request without an answer.
 fn unanswered_advice(error: &ureq::Error) -> &'static str {
     match error {
         ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
             "check that the server is up, and the endpoint"
         }
         ureq::Error::Io(error) if is_out_of_files(error) => "raise the limit of open files",
-        // Of the resolver.
+        // An error of the resolver.
         ureq::Error::Io(error) if error.kind() == ErrorKind::QuotaExceeded => {
             "raise the limit of threads"
         }
@@ -321,7 +321,7 @@ fn broken_body(bounds: &Bounds, unread: &Unread) -> ClientError {
     }
 }
 
-/// The answer was an error, and was cut before it told which.
+/// The answer was an error, and was cut before its type.
 fn broken_refusal(bounds: &Bounds, status: u16, unread: &Unread) -> ClientError {
     match unread {
         Unread::OverBudget | Unread::Broken(ureq::Error::Timeout(_)) => bounds.late(),
@@ -331,12 +331,12 @@ fn broken_refusal(bounds: &Bounds, status: u16, unread: &Unread) -> ClientError 
     }
 }
 
-/// The server's clock, if it tells it.
+/// The server's clock, if the answer has it.
 fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(&header(headers, "date")?).ok()
 }
 
-/// A header's text; what is no UTF-8 in it is replaced.
+/// A header's text; bytes that are not UTF-8 are replaced.
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())

@@ -1,4 +1,4 @@
-//! What a client is made from.
+//! The settings of a client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use crate::aws::variants;
 use crate::client::kinesis::KinesisClient;
 use crate::error::{BoxError, Error};
 
-/// What a call may take if nothing else is said.
+/// The default deadline of a call.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Settings of a [`KinesisClient`], from [`KinesisClient::builder`].
 ///
-/// What is not set comes from the environment, as in Amazon's own tools; each setter says how.
+/// Settings that are not set come from the environment, as in Amazon's own tools; each setter says how.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
@@ -45,31 +45,31 @@ impl ClientBuilder {
         }
     }
 
-    /// The region, by name, such as `eu-central-1`; one that this crate has never heard of works too.
+    /// The region, by name, such as `eu-central-1`; a region that this crate does not know works too.
     ///
     /// Defaults to `AWS_REGION`, else `AWS_DEFAULT_REGION`, else the region of the profile
     /// (`AWS_PROFILE`, or `default`) in `AWS_CONFIG_FILE`, or `~/.aws/config`. With an endpoint and
-    /// none of these: the region that the endpoint's host names if it is Amazon's, else `us-east-1`. A region that
-    /// contradicts such a host is an error.
+    /// none of these: the region in the name of the endpoint's host if that is Amazon's, else `us-east-1`. A region
+    /// that contradicts such a host is an error.
     pub fn region(mut self, name: impl Into<String>) -> Self {
         self.region = Some(name.into());
         self
     }
 
     /// The address of the server: scheme and host, perhaps a port, such as `http://localhost:4567`
-    /// for a server for tests, or that of a VPC endpoint.
+    /// for a test server, or the address of a VPC endpoint.
     ///
     /// Defaults to `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`, else `endpoint_url` of the profile, unless
     /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`; else `https://kinesis.<region>.amazonaws.com`, or the name
-    /// that it has in the region's partition (China, the European Sovereign Cloud, the isolated ones). Where
+    /// in the region's partition (China, the European Sovereign Cloud, the isolated ones). If
     /// `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT` is `true`, or the profile says so, it must be set.
     ///
-    /// A proxy that the environment names (`HTTPS_PROXY`, `ALL_PROXY`, `HTTP_PROXY`; not SOCKS) is used, but not on
-    /// the way to `localhost`, `127.0.0.0/8` or `::1`, nor to what `NO_PROXY` names: domains with their subdomains,
+    /// A proxy in the environment (`HTTPS_PROXY`, `ALL_PROXY`, `HTTP_PROXY`; not SOCKS) is used, but not for
+    /// `localhost`, `127.0.0.0/8` or `::1`, and not for the entries of `NO_PROXY`: domains with their subdomains,
     /// addresses, ranges such as `10.0.0.0/8`, each perhaps with a port, or `*` for all.
     ///
-    /// Certificates are trusted that the system trusts (`SSL_CERT_FILE`), or instead those in `AWS_CA_BUNDLE`, or in
-    /// `ca_bundle` of the profile.
+    /// The client trusts the certificates that the system trusts (`SSL_CERT_FILE`), or instead those in
+    /// `AWS_CA_BUNDLE`, or in `ca_bundle` of the profile.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -77,15 +77,15 @@ impl ClientBuilder {
 
     /// Whether records may go unencrypted to and from another machine.
     ///
-    /// Defaults to `false`: `http://` is for `localhost`, `127.0.0.0/8` and `::1` alone.
+    /// Defaults to `false`: `http://` is allowed only for `localhost`, `127.0.0.0/8` and `::1`.
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
         self.allow_plain_http = allow;
         self
     }
 
-    /// What a call may take altogether, from connecting to the last byte of the answer.
+    /// The time that a whole call may take, from connecting to the last byte of the answer.
     ///
-    /// From 100 ms to 5 minutes, which is as long as a shard iterator lives; less than a second is for
+    /// From 100 ms to 5 minutes, the life of a shard iterator; less than a second is for
     /// tests. The system may round it up by an eighth. Connecting takes at most 3 s of it. Defaults to
     /// 30 s; an answer of 10 MiB, the largest, takes 5 s at the 2 MB/s that a shard gives.
     pub fn deadline(mut self, limit: Duration) -> Self {
@@ -100,10 +100,10 @@ impl ClientBuilder {
     /// `credential_process` of the profile, then its keys in `AWS_SHARED_CREDENTIALS_FILE` or
     /// `~/.aws/credentials`, then those in its config file; the container's metadata (without a token file);
     /// the instance's metadata (version 1 only), at `AWS_EC2_METADATA_SERVICE_ENDPOINT` if that is set, and not
-    /// if `AWS_EC2_METADATA_DISABLED` is `true`. The first that is set up counts. If it fails, or needs what is
-    /// not supported (a role, SSO, a web identity, a token file), that is the error of each call: of class
+    /// if `AWS_EC2_METADATA_DISABLED` is `true`. The first place that is set up counts. If it fails, or needs an
+    /// unsupported source (a role, SSO, a web identity, a token file), each call fails with that error, of class
     /// [`Fatal`](crate::ErrorClass::Fatal) if only another setting can help, else
-    /// [`Transient`](crate::ErrorClass::Transient). [`credentials_fn`](Self::credentials_fn) does the rest.
+    /// [`Transient`](crate::ErrorClass::Transient). Use [`credentials_fn`](Self::credentials_fn) for other sources.
     pub fn credentials(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
         self.source = Source::Static(Arc::new(Credentials::new(key, secret)));
         self
@@ -123,9 +123,9 @@ impl ClientBuilder {
 
     /// A provider of rusoto's kind, such as `rusoto_sts::StsAssumeRoleSessionCredentialsProvider`.
     ///
-    /// It is asked on a thread and in a tokio runtime of its own, one question at a time, for at most
+    /// It is asked on its own thread and in its own tokio runtime, one question at a time, for at most
     /// 10 s. Its answer is kept until five minutes before it expires, or until the service refuses
-    /// it; it need not keep it itself. An error is not kept.
+    /// it; the provider need not keep it. An error is not kept.
     pub fn credentials_provider(
         mut self,
         provider: impl ProvideAwsCredentials + Send + Sync + 'static,
@@ -136,8 +136,8 @@ impl ClientBuilder {
 
     /// A closure that gets credentials, and may block.
     ///
-    /// It is called like a provider, but cannot be given up: a call that needs its answer fails at
-    /// its deadline, while dropping the last clone of the client waits until the closure returns.
+    /// It is called like a provider, but cannot be interrupted: a call that needs its answer fails at
+    /// its deadline, and the drop of the last clone of the client waits until the closure returns.
     pub fn credentials_fn(
         mut self,
         function: impl Fn() -> Result<Credentials, BoxError> + Send + Sync + 'static,
@@ -150,7 +150,7 @@ impl ClientBuilder {
     /// for.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] with the name of the setter, also for what the environment set.
+    /// [`Error::InvalidSetting`] with the name of the setter, also for values from the environment.
     pub fn build(self) -> Result<KinesisClient, Error> {
         self.build_in(&environment::process)
     }

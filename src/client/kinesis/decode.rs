@@ -23,10 +23,10 @@ use crate::record::builder::RecordsBuilder;
 /// The names, quotes and time of a record in JSON, in bytes, as Amazon writes them.
 const FRAME: usize = 95;
 
-/// Reads what GetRecords answers.
+/// Reads the answer of GetRecords.
 ///
-/// `Records` must be there: an empty object, as a proxy may answer, must not pass for the end of a
-/// shard. Neither must an empty token. What nobody needs for reading on is unknown if it cannot be read.
+/// `Records` must exist: an empty object, which a proxy may answer, must not count as the end of a
+/// shard. Neither must an empty token. A field that reading does not need is unknown if it cannot be read.
 pub(crate) fn records(body: &[u8], budget: Option<&Budget>) -> Result<Answer, Malformed> {
     let reason = Cell::new(None);
     let mut json = serde_json::Deserializer::from_slice(body);
@@ -45,7 +45,7 @@ pub(crate) fn records(body: &[u8], budget: Option<&Budget>) -> Result<Answer, Ma
     })
 }
 
-/// Reads what GetShardIterator answers.
+/// Reads the answer of GetShardIterator.
 pub(crate) fn shard_iterator(body: &[u8]) -> Result<Token, Malformed> {
     let raw: RawIterator = serde_json::from_slice(body)?;
     if raw.shard_iterator.is_empty() {
@@ -54,9 +54,10 @@ pub(crate) fn shard_iterator(body: &[u8]) -> Result<Token, Malformed> {
     Ok(Token::new(raw.shard_iterator))
 }
 
-/// The range that two hash keys stand for.
+/// The range between two hash keys.
 pub(crate) fn hash_keys(start: &str, end: &str) -> Result<HashKeyRange, Malformed> {
-    let key = |text: &str| text.parse().map_err(|_| Malformed::new("a hash key that is no number"));
+    let key =
+        |text: &str| text.parse().map_err(|_| Malformed::new("a hash key that is not a number"));
     Ok(HashKeyRange { start: key(start)?, end: key(end)? })
 }
 
@@ -81,10 +82,10 @@ enum AnswerField {
 /// Reads an answer, its records straight into the builder: a list of them would cost as much again.
 #[derive(Clone, Copy)]
 struct AnswerSeed<'b> {
-    /// Of all the answer, in bytes.
+    /// The size of the whole answer, in bytes.
     length: usize,
     budget: Option<&'b Budget>,
-    /// Why it makes no sense: serde keeps only text, among its own.
+    /// Why it makes no sense: serde keeps only text, mixed with its own.
     reason: &'b Cell<Option<&'static str>>,
 }
 
@@ -190,8 +191,8 @@ struct RawRecord<'a> {
     approximate_arrival_timestamp: Number,
 }
 
-/// A text as bytes, borrowed as above. Whether they are UTF-8 is not asked, which would be a sixteenth of all time: what
-/// is not ASCII is no base64.
+/// A text as bytes, borrowed as above. UTF-8 is not checked, which would take a sixteenth of all time: bytes that are
+/// not ASCII are not base64 either.
 struct RawData<'a>(Cow<'a, [u8]>);
 
 #[derive(Deserialize)]
@@ -224,8 +225,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawData<'a> {
     }
 }
 
-/// Makes room as if all records of the answer were like the first. Where they are not, the buffers grow, and
-/// what is not used is given back in the end: too much room costs page faults.
+/// Makes room as if all records of the answer were like the first. If they are not, the buffers grow, and
+/// unused room is freed at the end: too much room costs page faults.
 fn make_room(builder: &mut RecordsBuilder, first: &RawRecord<'_>, length: usize) {
     let text = first.sequence_number.len() + first.partition_key.len();
     let records = length / (FRAME + text + first.data.0.len()) + 1;
@@ -235,12 +236,12 @@ fn make_room(builder: &mut RecordsBuilder, first: &RawRecord<'_>, length: usize)
 
 fn push(builder: &mut RecordsBuilder, record: &RawRecord<'_>) -> Result<(), &'static str> {
     if !is_sequence_number(&record.sequence_number) {
-        return Err("a record whose sequence number is none");
+        return Err("a record with an invalid sequence number");
     }
     let arena = builder.data_mut();
     let from = arena.len();
     let decoded = STANDARD.decode_append(&record.data.0, arena);
-    decoded.map_err(|_| "a record whose data is no base64")?;
+    decoded.map_err(|_| "a record whose data is not base64")?;
     let data = from..arena.len();
     let arrival = match record.approximate_arrival_timestamp {
         Number::Is(seconds) => Arrival::of_seconds(seconds),
@@ -254,7 +255,7 @@ fn push(builder: &mut RecordsBuilder, record: &RawRecord<'_>) -> Result<(), &'st
     Ok(())
 }
 
-/// What [`SequenceNumber::new`] takes, without making one.
+/// The check of [`SequenceNumber::new`], without making one.
 fn is_sequence_number(text: &str) -> bool {
     let fits = (1..=SequenceNumber::MAX_DIGITS).contains(&text.len());
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! The fields of an answer that nobody needs: each is read if it makes sense, and is unknown otherwise.
+//! The optional fields of an answer: each is read if it makes sense, and is unknown otherwise.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::client::kinesis::decode;
 use crate::model::shard::{ChildShard, HashKeyRange};
 
-/// More than that no server means: 2 to the 53rd, up to which the numbers of JSON are whole.
+/// No server means a larger number: 2 to the 53rd, up to which the numbers of JSON are whole.
 const MOST: f64 = 9_007_199_254_740_992.0;
 
 /// A number, or something else in its place.
@@ -28,14 +28,14 @@ pub(crate) enum Number {
 pub(crate) fn is_odd(field: &str) {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     if !IS_SAID.swap(true, Ordering::Relaxed) {
-        log::debug!("{field} of an answer is of another form, and counts as unknown");
+        log::debug!("{field} of an answer has an unknown form, and is ignored");
     }
 }
 
-/// The children of a shard, of which only the ids must be there.
+/// The children of a shard; only their ids are required.
 ///
 /// # Errors
-/// If one has no id: who follows the others would leave it out.
+/// If a child has no id: a reader that follows only the others would lose it.
 pub(crate) fn children(from: &Value) -> Result<Vec<ChildShard>, &'static str> {
     match from {
         Value::Array(children) => children.iter().map(child).collect(),
@@ -65,7 +65,7 @@ fn range(from: &Value) -> Option<HashKeyRange> {
 }
 
 impl Number {
-    /// A whole number from zero on, if it is one.
+    /// The value, if it is a whole number from zero on.
     pub(crate) fn whole(self, field: &str) -> Option<u64> {
         match self {
             Self::Missing => None,
@@ -119,7 +119,7 @@ impl<'de> Deserialize<'de> for Number {
                 Ok(Number::Odd)
             }
 
-            // So a number comes where somebody has turned on `arbitrary_precision` of serde_json.
+            // A number has this form if another crate has turned on `arbitrary_precision` of serde_json.
             fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<Number, A::Error> {
                 let value = Value::deserialize(MapAccessDeserializer::new(from))?;
                 Ok(value.as_f64().map_or(Number::Odd, Number::Is))

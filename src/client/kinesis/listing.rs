@@ -32,7 +32,7 @@ pub(crate) struct Listing {
     failure: Arc<Mutex<Option<ClientError>>>,
 }
 
-/// What rusoto sends through. Its trait has no room for bounds, nor for an error of ours.
+/// The dispatcher that rusoto sends through. Its trait has no place for bounds, or for our errors.
 struct Dispatcher {
     transport: Transport,
     bounds: Bounds,
@@ -65,7 +65,7 @@ impl Listing {
         }
     }
 
-    /// The first page is asked for by name, the others by token alone, as the service demands.
+    /// The first page is requested by name, the others only by token, as the service demands.
     pub(crate) fn list(&self, stream: &str, token: Option<&str>) -> Result<ShardPage, ClientError> {
         let input = rusoto::ListShardsInput {
             stream_name: token.is_none().then(|| stream.to_owned()),
@@ -81,7 +81,7 @@ impl Listing {
         })
     }
 
-    /// The output, or the failure that the dispatcher kept: rusoto's knows only some of its types.
+    /// The output, or the failure that the dispatcher kept: rusoto's own error knows only some of the types.
     fn unwrap<T, E>(&self, answer: Result<T, RusotoError<E>>) -> Result<T, ClientError> {
         let error = match answer {
             Ok(output) => return Ok(output),
@@ -124,7 +124,7 @@ impl DispatchSignedRequest for Dispatcher {
     }
 }
 
-/// Runs a future that has nothing to wait for, since the dispatcher has when it is made.
+/// Runs a future that does not wait: the dispatcher has done the waiting when the future is made.
 fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -135,7 +135,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 fn shard(from: rusoto::Shard) -> Result<Shard, Malformed> {
     let number = |text: &str| {
-        SequenceNumber::new(text).map_err(|_| Malformed::new("a shard's sequence number is none"))
+        SequenceNumber::new(text)
+            .map_err(|_| Malformed::new("a shard with an invalid sequence number"))
     };
     let range = from.hash_key_range;
     let hash_keys = hash_keys(&range.starting_hash_key, &range.ending_hash_key)?;

@@ -40,20 +40,20 @@ use crate::model::position::IteratorType;
 use crate::model::token::{ShardIterator, Token};
 use crate::record::answer::Answer;
 
-/// How many connections a client keeps that is used by hand.
+/// How many connections a client keeps outside of a consumer.
 const CONNECTIONS: usize = 8;
-/// A consumer keeps one connection for each shard, whose number is not known when it begins: this is
-/// more shards than a process has threads for.
+/// A consumer keeps one connection for each shard. It does not know the number of shards when it begins: this is
+/// more than a process has threads for.
 const SESSION_CONNECTIONS: usize = 20_000;
 /// The client for Amazon Kinesis Data Streams, and for servers that speak like it.
 ///
-/// It needs no runtime, and works inside one's threads as well as anywhere else. A clone shares the
+/// It needs no runtime, and also works on the threads of a runtime. A clone shares the
 /// connections. Every call ends at its deadline, which covers connecting, headers and body.
 ///
-/// Interrupting a session ends its calls at once, save one that is looking up or connecting to the
-/// server, which takes at most 3 s each. Answers are limited to 32 MiB, three times Amazon's largest.
-/// At level `debug` the crates below log every request, and rusoto logs listings, but nobody logs
-/// credentials or records, save a provider of rusoto's that was given. At `trace` `ureq_proto` logs both.
+/// An interrupt of a session ends its calls at once, except a call that is looking up or connecting to the
+/// server, which takes at most 3 s each. Answers are limited to 32 MiB, three times Amazon's largest answer.
+/// At level `debug` the crates below log every request, and rusoto logs listings. Credentials and records are not
+/// logged, except by a provider of rusoto's if you set one. At `trace` `ureq_proto` logs both.
 ///
 /// ```
 /// use kinesis_consumer::KinesisClient;
@@ -73,7 +73,7 @@ pub struct KinesisClient {
     transport: Transport,
 }
 
-/// What `GetRecords` is asked.
+/// The request of `GetRecords`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct RecordsInput<'a> {
@@ -81,7 +81,7 @@ struct RecordsInput<'a> {
     shard_iterator: &'a str,
 }
 
-/// A request that is signed when it is sent.
+/// A request, which is signed when it is sent.
 struct Post<'a> {
     shared: &'a Shared,
     credentials: &'a Credentials,
@@ -89,7 +89,7 @@ struct Post<'a> {
     body: &'a [u8],
 }
 
-/// What a client and its sessions have in common.
+/// A client and its sessions share this.
 struct Shared {
     region: Region,
     endpoint: Endpoint,
@@ -109,7 +109,7 @@ impl KinesisClient {
     /// A client with all its settings from the environment, as [`ClientBuilder`] describes.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] if there is no region, or a variable holds what cannot be right.
+    /// [`Error::InvalidSetting`] if there is no region, or a variable holds an impossible value.
     pub fn new() -> Result<Self, Error> {
         Self::builder().build()
     }
@@ -144,7 +144,7 @@ impl KinesisClient {
         Bounds::new(operation, call, self.shared.deadline)
     }
 
-    /// Runs a call that needs credentials, and has them replaced if the service refuses them.
+    /// Runs a call that needs credentials, and replaces them if the service refuses them.
     fn signed<T>(
         &self,
         bounds: &Bounds,
@@ -275,7 +275,7 @@ impl fmt::Debug for KinesisClient {
 }
 
 impl Answer {
-    /// Reads the JSON that `GetRecords` answers with, for a [`Client`] over another HTTP library.
+    /// Reads the JSON answer of `GetRecords`, for a [`Client`] over another HTTP library.
     ///
     /// # Errors
     /// [`ErrorClass::TooLarge`] if it ends too early, [`ErrorClass::Transient`] if it makes no sense. The
@@ -285,7 +285,7 @@ impl Answer {
     }
 }
 
-/// What `GetRecords` answered.
+/// The answer of `GetRecords`.
 pub(crate) fn answer(body: &[u8]) -> Result<Answer, ClientError> {
     decode::records(body, None).map_err(|reason| {
         let class = if reason.is_cut() { ErrorClass::TooLarge } else { ErrorClass::Transient };
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_stopped_client_and_a_stopped_call_answer_at_once() {
-        // No server is there: only what is stopped before it connects can answer like this.
+        // There is no server: only a call that is stopped before it connects can answer like this.
         let client = KinesisClient::builder()
             .endpoint("http://127.0.0.1:1")
             .credentials("k", "s")

@@ -1,4 +1,4 @@
-//! What Kinesis alone refuses with, by the type of the error, never by its message.
+//! The refusals that only Kinesis has, by the type of the error, never by its message.
 
 use crate::aws::http::refusal::Dialect;
 use crate::error::client::ErrorClass;
@@ -24,7 +24,7 @@ fn class(name: &str) -> Option<ErrorClass> {
     })
 }
 
-/// A key may be out of reach of its store, or in transition; all else about it somebody must change.
+/// A key may be unreachable by its store, or in transition; anything else about it a person must change.
 fn may_pass(name: &str) -> Option<bool> {
     name.starts_with("KMS").then_some(name == "KMSInvalidState")
 }
@@ -42,7 +42,7 @@ fn advice(operation: &str, name: &str) -> Option<String> {
              number of shards"
         }
         "InvalidArgument" if operation == "GetShardIterator" => {
-            "check the sequence number or timestamp that reading starts at"
+            "check the sequence number or timestamp where reading starts"
         }
         name if name.starts_with("AccessDenied") => {
             return Some(format!("the credentials need kinesis:{operation} on the stream"));

@@ -1,4 +1,4 @@
-//! What the in-memory Kinesis answers to a consumer.
+//! The answers of the in-memory Kinesis to a consumer.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -79,7 +79,7 @@ impl Client for MemoryKinesis {
 }
 
 impl MemoryKinesis {
-    /// Counts the call, waits while it must hang, and fails it if a fault was asked for.
+    /// Counts the call, waits while it must hang, and fails it if a fault was requested.
     fn enter(
         &self,
         operation: Operation,
@@ -92,7 +92,7 @@ impl MemoryKinesis {
             let gate = stream(&cloud).and_then(|stream| stream.gate.as_ref());
             let Some(gate) = gate.or(cloud.faults.gate.as_ref()) else { break };
             let lifted = gate.lifted();
-            drop(cloud); // never wait with the lock in hand
+            drop(cloud); // never wait while holding the lock
             wait(&lifted, operation, call)?;
             cloud = self.cloud.lock();
         }
@@ -165,7 +165,7 @@ impl Cloud {
     }
 }
 
-/// Where reading begins, as the lowest counter that is to be read.
+/// Where reading begins, as the lowest counter to read.
 // long: one branch for each type of iterator.
 fn cursor(
     stream: &StreamState,
@@ -218,7 +218,7 @@ fn answer(stream: &StreamState, shard: &ShardState, seal: Seal, taken: Taken, no
     Answer::new(taken.records, next).with_behind_latest(behind).with_children(children)
 }
 
-/// At least a millisecond: 0 says that there is nothing left to read.
+/// At least a millisecond: 0 means that there is nothing left to read.
 fn behind_latest(since: i64, now: i64) -> Duration {
     Duration::from_millis(now.saturating_sub(since).max(1).unsigned_abs())
 }
@@ -249,7 +249,7 @@ fn no_shard(stream: &StreamState, shard: &str, operation: Operation) -> ClientEr
     operation.error(ErrorClass::NotFound, message)
 }
 
-/// The time as a `Date` header tells it: in whole seconds.
+/// The time as in a `Date` header: in whole seconds.
 fn date(time: SystemTime) -> SystemTime {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => UNIX_EPOCH + Duration::from_secs(since.as_secs()),

@@ -41,7 +41,7 @@ pub(super) fn millis(time: SystemTime) -> i64 {
     }
 }
 
-/// The time of so many milliseconds since 1970.
+/// The time at this many milliseconds since 1970.
 pub(super) fn time(millis: i64) -> SystemTime {
     let distance = Duration::from_millis(millis.unsigned_abs());
     if millis < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }

@@ -31,28 +31,28 @@ pub(super) struct Faults {
     pub(super) gate: Option<Gate>,
 }
 
-/// Faults in the order in which they were asked for.
+/// Faults in the order of their requests.
 #[derive(Default)]
 pub(super) struct FaultQueue(VecDeque<(ErrorClass, usize)>);
 
 /// Calls wait while it exists.
 pub(super) struct Gate {
     lifted: Receiver<Infallible>,
-    _held: Sender<Infallible>, // its drop lets the calls go on
+    _held: Sender<Infallible>, // its drop lets the calls continue
 }
 
 const OPERATIONS: usize = 4;
 
 impl MemoryKinesis {
-    /// Lets the next so many calls of an operation fail, on any stream; after those asked for before.
+    /// Lets this many calls of an operation fail, on any stream, after the failures that were requested before.
     ///
-    /// The error has the code that Amazon gives with this class, and no code where a failure of the
+    /// The error has Amazon's code for this class, and no code if a failure of the
     /// network has this class.
     pub fn fail_next(&self, operation: Operation, times: usize, class: ErrorClass) {
         self.cloud.lock().faults.next[operation as usize].push(times, class);
     }
 
-    /// Lets the next so many `GetRecords` calls of a shard fail, as [`fail_next`](Self::fail_next) does.
+    /// Lets this many `GetRecords` calls of a shard fail, as [`fail_next`](Self::fail_next) does.
     ///
     /// # Panics
     /// If there is no such stream or shard.
@@ -60,7 +60,7 @@ impl MemoryKinesis {
         self.with_shard(stream, shard, |shard| shard.faults.push(times, class));
     }
 
-    /// Lets every call on a stream wait, those in progress excepted, until it is called with `false`.
+    /// Lets every later call on a stream wait, until it is called with `false`.
     /// A call that waits ends with an error when it is stopped or its deadline passes.
     ///
     /// # Panics
@@ -74,7 +74,7 @@ impl MemoryKinesis {
         Gate::set(&mut self.cloud.lock().faults.gate, on);
     }
 
-    /// How many calls of an operation were made, those that failed or hang included.
+    /// How many calls of an operation were made, including calls that failed or hang.
     pub fn calls(&self, operation: Operation) -> u64 {
         self.cloud.lock().faults.calls[operation as usize]
     }
@@ -130,7 +130,7 @@ impl FaultQueue {
 }
 
 impl Gate {
-    /// A gate that is there already stays: the calls before it go on waiting.
+    /// A gate that exists already stays: its calls continue to wait.
     fn set(gate: &mut Option<Self>, on: bool) {
         if !on {
             *gate = None;

@@ -32,10 +32,10 @@ use crate::model::shard::Shard;
 /// and trimming its streams, and a source of faults. A clone is another handle to the same streams.
 ///
 /// It differs from Amazon in this:
-/// - A partition key goes to a shard by a hash of its own, not by MD5; so it spreads as well, but a
-///   key may go to another shard.
+/// - Its own hash, not MD5, assigns a partition key to a shard: keys are spread as evenly, but a
+///   key may be in another shard.
 /// - Nothing is throttled, unless [`fail_next`](Self::fail_next) or [`fail_shard`](Self::fail_shard)
-///   says so. The limits of one answer are Amazon's: 10,000 records, and 10 MiB of data, though at
+///   says so. The limits of one answer are Amazon's: 10,000 records, and 10 MiB of data, but at
 ///   least one record.
 /// - Creating, deleting, splitting and merging take no time, and nothing ages out by itself.
 /// - Arrival times of a shard never go back.
@@ -70,7 +70,7 @@ pub struct Put {
     pub sequence: SequenceNumber,
 }
 
-/// Everything there is.
+/// All streams and settings.
 struct Cloud {
     clock: Clock,
     /// The incarnation of each stream by its name.
@@ -87,14 +87,14 @@ struct Cloud {
 const ITERATOR_LIFE: Duration = Duration::from_secs(300);
 
 impl MemoryKinesis {
-    /// Without streams, on the real clock.
+    /// A Kinesis without streams, on the real clock.
     pub fn new() -> Self {
         Self::with_clock(Clock::Real)
     }
 
-    /// Without streams, on a clock that only [`advance`](Self::advance) moves.
+    /// A Kinesis without streams, on a clock that only [`advance`](Self::advance) moves.
     ///
-    /// The deadline of a [`Call`](crate::Call) keeps to the real clock.
+    /// The deadline of a [`Call`](crate::Call) uses the real clock.
     ///
     /// ```
     /// # use std::time::{Duration, SystemTime};
@@ -107,7 +107,7 @@ impl MemoryKinesis {
         Self::with_clock(Clock::Manual(start))
     }
 
-    /// The time on its clock. `GetShardIterator` tells it in whole seconds, as Amazon does.
+    /// The time on its clock. `GetShardIterator` answers it in whole seconds, as Amazon does.
     pub fn now(&self) -> SystemTime {
         self.cloud.lock().clock.now()
     }
@@ -148,7 +148,7 @@ impl MemoryKinesis {
         cloud.streams.remove(&incarnation);
     }
 
-    /// Puts a record into the open shard that takes its partition key.
+    /// Puts a record into the open shard of its partition key.
     ///
     /// # Panics
     /// If there is no such stream, or it has no shard.
@@ -188,7 +188,7 @@ impl MemoryKinesis {
         self.with_stream(stream, |stream| stream.merge(stream.expect(a), stream.expect(b)))
     }
 
-    /// Lets the oldest records of a shard age out: so many, or all if it holds fewer.
+    /// Lets this many of the oldest records of a shard age out, or all if it holds fewer.
     ///
     /// # Panics
     /// If there is no such stream or shard.
@@ -196,7 +196,7 @@ impl MemoryKinesis {
         self.with_shard(stream, shard, |shard| shard.trim(records));
     }
 
-    /// Lets all records of a stream age out that arrived before this time.
+    /// Lets all records of a stream that arrived before this time age out.
     ///
     /// # Panics
     /// If there is no such stream.
@@ -304,7 +304,7 @@ impl Cloud {
         self.streams.get(&incarnation)
     }
 
-    /// The stream, for a caller who says that there is one.
+    /// The stream, for a caller that expects it to exist.
     fn expect(&mut self, stream: &str) -> &mut StreamState {
         let found = self.names.get(stream).and_then(|it| self.streams.get_mut(it));
         found.unwrap_or_else(|| panic!("there is no stream {stream:?}: create_stream makes one"))

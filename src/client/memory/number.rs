@@ -2,7 +2,7 @@
 
 use crate::model::sequence::SequenceNumber;
 
-/// What a number says: which stream, how far, which shard. Amazon's numbers encode the same three.
+/// The content of a number: its stream, its counter, its shard. Amazon's numbers encode the same three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Number {
     /// Which stream this is, counted over all that were ever created.
@@ -13,7 +13,7 @@ pub(super) struct Number {
     pub(super) shard: usize,
 }
 
-/// How Amazon's numbers of today begin.
+/// The first digits of Amazon's current numbers.
 const PREFIX: &str = "4959";
 const DIGITS: usize = 56;
 
@@ -25,7 +25,7 @@ impl Number {
         SequenceNumber::new(&text).expect("it is 56 digits and begins with a 4")
     }
 
-    /// What the number says; `None` if it was never one of ours.
+    /// The content of the number; `None` if this Kinesis never made it.
     pub(super) fn read(text: &SequenceNumber) -> Option<Self> {
         let text = text.as_str();
         if text.len() != DIGITS || !text.starts_with(PREFIX) {

@@ -1,6 +1,6 @@
-//! What a token of the in-memory Kinesis holds, sealed so that nobody reads it.
+//! The content of a token of the in-memory Kinesis, in a form that a client cannot read.
 
-/// The content of a token. It alone says where reading goes on, so that the same token twice gives
+/// The content of a token. Only this says where reading continues, so that the same token twice gives
 /// the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seal {
@@ -11,7 +11,7 @@ pub(super) struct Seal {
     pub(super) shard: u32,
     /// The lowest counter that is not read yet.
     pub(super) cursor: u64,
-    /// When it was handed out, in milliseconds since 1970.
+    /// When it was given, in milliseconds since 1970.
     pub(super) issued: i64,
     /// How often the stream's iterators had been expired by hand.
     pub(super) epoch: u32,

@@ -27,10 +27,10 @@ impl MemoryKinesis {
         self.with_stream(stream, |stream| stream.page_size = shards);
     }
 
-    /// How many empty answers, each with a next token, come before the one that tells the end of a
+    /// How many empty answers, each with a next token, come before the answer that shows the end of a
     /// closed shard.
     ///
-    /// Defaults to 0: the answer with the last records tells it.
+    /// Defaults to 0: the answer with the last records shows the end.
     ///
     /// # Panics
     /// If there is no such stream.
@@ -47,7 +47,7 @@ impl MemoryKinesis {
         self.with_stream(stream, |stream| stream.announces_children = on);
     }
 
-    /// Whether answers tell how far they are behind. Defaults to `true`; some servers always say 0.
+    /// Whether answers say how far they are behind. Defaults to `true`; some servers always say 0.
     ///
     /// # Panics
     /// If there is no such stream.
@@ -55,13 +55,13 @@ impl MemoryKinesis {
         self.with_stream(stream, |stream| stream.reports_behind_latest = on);
     }
 
-    /// After what time an iterator expires, those given out already included. Defaults to
+    /// The time after which an iterator expires, also if it was given before. Defaults to
     /// 5 minutes, as on Amazon.
     pub fn set_iterator_life(&self, life: Duration) {
         self.cloud.lock().iterator_life = life;
     }
 
-    /// Lets every iterator of a stream that was given out so far expire at once.
+    /// Lets every iterator that a stream has given so far expire at once.
     ///
     /// # Panics
     /// If there is no such stream.

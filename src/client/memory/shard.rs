@@ -31,7 +31,7 @@ pub struct HeldRecord {
 }
 
 pub(super) struct ShardState {
-    /// As the listing shows it.
+    /// The shard as the listing shows it.
     pub(super) shard: Shard,
     /// The counter of its starting number.
     pub(super) starting: u64,
@@ -54,7 +54,7 @@ struct Stored {
     data: Bytes,
 }
 
-/// What one read takes from a shard.
+/// The result of one read of a shard.
 pub(super) struct Taken {
     pub(super) records: Records,
     /// The lowest counter that is not read yet.
@@ -117,13 +117,13 @@ impl ShardState {
         self.trim(self.records.partition_point(|record| record.arrival < than));
     }
 
-    /// The counter of the first record that arrived then or later.
+    /// The counter of the first record that arrived at this time or later.
     pub(super) fn first_since(&self, arrival: i64) -> Option<u64> {
         let at = self.records.partition_point(|record| record.arrival < arrival);
         self.records.get(at).map(|record| record.counter)
     }
 
-    /// Up to `limit` records from the cursor on. The first is given however big it is.
+    /// Up to `limit` records from the cursor on. The first record is given whatever its size.
     pub(super) fn take(&self, cursor: u64, limit: usize) -> Taken {
         let from = self.records.partition_point(|record| record.counter < cursor);
         let (mut to, mut size) = (from, 0);
@@ -157,7 +157,7 @@ impl ShardState {
     }
 }
 
-// `Debug` shows how much there is, never what: a test may well run on real data.
+// `Debug` shows sizes, never data: a test may run on real data.
 impl fmt::Debug for HeldRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HeldRecord")

@@ -14,11 +14,11 @@ pub(super) struct StreamState {
     pub(super) name: String,
     pub(super) incarnation: u64,
     pub(super) status: StreamStatus,
-    /// By index; those that have aged out keep their place.
+    /// By index; shards that have aged out keep their place.
     pub(super) shards: Vec<ShardState>,
     /// The open shards by the start of their hash keys.
     open: BTreeMap<u128, usize>,
-    /// The counter of the last number given out.
+    /// The counter of the last number given.
     pub(super) counter: u64,
     /// How often its iterators were expired by hand.
     pub(super) epoch: u32,
@@ -63,7 +63,7 @@ impl StreamState {
         Some(index)
     }
 
-    /// The index of a listed shard, for a caller who says that there is one.
+    /// The index of a listed shard, for a caller that expects it to exist.
     pub(super) fn expect(&self, shard: &str) -> usize {
         self.find(shard)
             .unwrap_or_else(|| panic!("stream {:?} lists no shard {shard:?}", self.name))
@@ -73,7 +73,7 @@ impl StreamState {
         self.shards.iter().filter(|shard| !shard.is_retired)
     }
 
-    /// The open shard that takes this key.
+    /// The open shard of this key.
     pub(super) fn shard_of(&self, key: &str) -> usize {
         let shard = self.open.range(..=hash(key)).next_back();
         *shard.unwrap_or_else(|| panic!("stream {:?} has no open shard", self.name)).1

@@ -38,12 +38,12 @@ impl Begin {
         self.how = Write::Overwrite;
     }
 
-    /// The store's position is of no use: it is overwritten before anything is read.
+    /// The store's position is unusable: it is overwritten before anything is read.
     pub(crate) fn overwrite(&mut self, cursor: &Cursor) {
         self.overwrites();
         self.to = match cursor {
             Cursor::Fresh(IteratorType::Latest) => None,
-            // Everything: a store knows times, and no record is older than this one.
+            // Everything: no record is older than this time, which a store can hold.
             Cursor::Fresh(_) => Some(Position::Since(UNIX_EPOCH)),
             Cursor::Time(_) | Cursor::After { .. } => cursor.position(),
         };

@@ -1,10 +1,10 @@
-//! Until when nothing of a shard can be missing.
+//! The time until which nothing of a shard can be missing.
 
 use std::time::{Duration, SystemTime};
 
-/// Amazon keeps every record for a day at least: what arrived since can be unread, but not gone.
+/// Amazon keeps every record for a day at least: records since then can be unread, but not gone.
 const LEAST_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
-/// Servers tell their clock in whole seconds.
+/// Servers send their clock in whole seconds.
 const GRAIN: Duration = Duration::from_secs(1);
 
 /// When a shard was last known to have nothing left to read.
@@ -15,21 +15,21 @@ pub(crate) struct CaughtUp(Option<Witness>);
 #[derive(Debug)]
 struct Witness {
     at: Duration,
-    /// The service's clock then, if it told it.
+    /// The service's clock at that moment, if known.
     service: Option<SystemTime>,
 }
 
 impl CaughtUp {
-    /// An answer was empty and said that it was not behind. `is_resuming` says that it belongs to a token which
-    /// was just made anew: it is no witness of what left the stream before that.
+    /// An answer was empty and said that it was not behind. `is_resuming` says that its token is new: then the answer
+    /// proves nothing about records that left the stream before.
     pub(crate) fn see(&mut self, now: Duration, service: Option<SystemTime>, is_resuming: bool) {
         if !is_resuming || self.is_recent(now) {
             self.0 = Some(Witness { at: now, service });
         }
     }
 
-    /// Whether nothing that came before this record can be missing; without a record, nothing at all. `service` is
-    /// the service's clock now, and `arrival` when the record came into the stream, if they are known.
+    /// Whether no record before this one can be missing; without a record, no record at all. `service` is the service's
+    /// clock now, and `arrival` when the record arrived in the stream, if known.
     pub(crate) fn vouches(
         &self,
         now: Duration,
@@ -37,13 +37,13 @@ impl CaughtUp {
         arrival: Option<SystemTime>,
     ) -> bool {
         let Some(witness) = self.0.as_ref().filter(|_| self.is_recent(now)) else { return false };
-        // Our own clock stands still while the machine sleeps.
+        // Our own clock stops while the machine sleeps.
         if let Some((then, now)) = witness.service.zip(service) {
             if now.duration_since(then).is_ok_and(|age| age >= LEAST_RETENTION) {
                 return false;
             }
         }
-        // A record that was there already contradicts the witness.
+        // A record that existed already contradicts the empty answer.
         match (witness.service, arrival) {
             (Some(service), Some(arrival)) => {
                 arrival.checked_add(GRAIN).is_none_or(|arrival| arrival >= service)
@@ -87,7 +87,7 @@ mod tests {
             caught_up.see(HOUR * hour, noon(), true);
             assert!(caught_up.vouches(HOUR * (hour + 1), None, None), "{hour}");
         }
-        // Longer than a day without a look.
+        // Longer than a day without a call.
         caught_up.see(HOUR * 300, noon(), true);
         assert!(!caught_up.vouches(HOUR * 300, None, None));
     }

@@ -10,7 +10,7 @@ use crate::record::Records;
 /// A place in a shard.
 #[derive(Clone, Debug)]
 pub(crate) enum Cursor {
-    /// Where the user said.
+    /// At the user's start.
     Fresh(IteratorType),
     /// At a stored time.
     Time(SystemTime),
@@ -18,7 +18,7 @@ pub(crate) enum Cursor {
     After { sequence: SequenceNumber, sub: u64 },
 }
 
-/// What an answer spans, as the service gave it: from its first record to the end of its last one.
+/// The span of an answer from the service: from its first record to the end of its last one.
 #[derive(Debug)]
 pub(crate) struct Span {
     pub(crate) first: SequenceNumber,
@@ -43,7 +43,7 @@ impl Cursor {
             }
             StartAt::Stored(Position::After { sequence, sub })
             | StartAt::Reopened(Position::After { sequence, sub }) => Self::After { sequence, sub },
-            // No lineage starts a shard that is done; after its last record the end is found again.
+            // `Lineage` starts no shard that is done; after its last record the end is found again.
             StartAt::Stored(Position::End { sequence })
             | StartAt::Reopened(Position::End { sequence }) => {
                 Self::After { sequence, sub: u64::MAX }
@@ -51,7 +51,7 @@ impl Cursor {
         }
     }
 
-    /// What to ask a token for.
+    /// The place to request a token for.
     pub(crate) fn iterator_type(&self) -> IteratorType {
         match self {
             Self::Fresh(at) => at.clone(),
@@ -74,7 +74,7 @@ impl Cursor {
         }
     }
 
-    /// What a store would hold; `None` before anything is.
+    /// The position for a store; `None` before the first one.
     pub(crate) fn position(&self) -> Option<Position> {
         match self {
             Self::After { sequence, sub } => {
@@ -92,7 +92,7 @@ impl Cursor {
         }
     }
 
-    /// Moves behind what an answer spans: whether it was not there yet.
+    /// Moves to the end of an answer's span. Returns whether it moved.
     pub(crate) fn advance(&mut self, span: &Span) -> bool {
         let is_new = self.position().as_ref() < Some(&span.through);
         if let (true, Position::After { sequence, sub }) = (is_new, &span.through) {

@@ -1,23 +1,23 @@
-//! What the answers for a shard claim and nothing proves yet.
+//! Claims in the answers for a shard that are not proved yet.
 
 use std::time::Duration;
 
 use crate::core::retry::Retry;
 use crate::error::client::ClientError;
 
-/// A closed shard is believed to have ended that claims so this often, though no answer says that it is at the tip.
+/// After this many claimed ends a closed shard counts as ended, although no answer says that it is at the tip.
 const ENOUGH: u32 = 3;
-/// How late a listing may show what happened, before that is strange.
+/// How late a listing may show a change before a warning is due.
 const LATE: Duration = Duration::from_secs(5);
 
-/// What is claimed.
+/// The claim.
 #[derive(Debug)]
 pub(crate) enum Doubt {
     /// The shard has ended: an answer had no next token, and named no children.
     End,
     /// The shard has left the stream: it was not found, and its stream was.
     Vanished(ClientError),
-    /// The shard was not found for a moment, and no number tells whether it is the same one now.
+    /// The shard was not found for a moment, and no number shows whether it is the same one now.
     Replaced(ClientError),
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Doubts {
     open: Option<Doubt>,
     /// Whether a listing has shown the shard closed.
     is_closed: bool,
-    /// How often an end was claimed since something new was read, since when, and how long to wait before the next
+    /// How often an end was claimed since the last new record, since when, and how long to wait before the next
     /// question.
     count: u32,
     since: Option<Duration>,
@@ -45,8 +45,8 @@ impl Doubts {
         Self { is_closed, ..Self::default() }
     }
 
-    /// An answer had no next token: whether the shard has ended. An answer that is not sure to be at the tip is
-    /// believed only if it comes again and again.
+    /// An answer had no next token. Returns whether the shard has ended. An answer that may not be at the tip is
+    /// accepted only after several repetitions.
     pub(crate) fn is_end(&mut self, names_children: bool, is_at_tip: bool) -> bool {
         self.count += 1;
         names_children || (self.is_closed && (is_at_tip || self.count >= ENOUGH))
@@ -73,35 +73,35 @@ impl Doubts {
         self.open.take()
     }
 
-    /// A listing lacks the shard, which was not found either: whether that is enough.
+    /// A listing lacks the shard, and the shard was not found. Returns whether that is enough.
     pub(crate) fn is_gone(&mut self) -> bool {
         self.gone += 1;
         self.gone > 1
     }
 
-    /// The shard is there.
+    /// The shard exists.
     pub(crate) fn is_there(&mut self) {
         self.gone = 0;
     }
 
-    /// An answer had a next token: whether the end that was claimed before is to be told as false.
+    /// An answer had a next token. Returns whether to log that the earlier claim of an end was false.
     pub(crate) fn settle(&mut self) -> bool {
         (self.open, self.is_failing) = (None, false);
         self.since.take().is_some() && !std::mem::replace(&mut self.has_warned, true)
     }
 
-    /// Something new was read. Until then a claim that comes again, after answers without anything, is the same.
+    /// A new record was read. Without one, a repeated claim after empty answers is the same claim.
     pub(crate) fn progress(&mut self) {
         (self.count, self.retry) = (0, Retry::default());
     }
 
-    /// How long to wait before the shard is asked again.
+    /// How long to wait before the next question.
     pub(crate) fn wait(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Duration {
         self.retry.wait(now, rng, None).expect("without a limit there is always a wait")
     }
 
-    /// An end is not proved yet: whether that is to be told. A listing may be late by some seconds, and of a closed
-    /// shard it is only a question of when.
+    /// An end is not proved yet. Returns whether to log that. A listing may be late by some seconds, and a closed shard
+    /// is certain to end.
     pub(crate) fn is_strange(&mut self, now: Duration) -> bool {
         if self.is_closed {
             return false;

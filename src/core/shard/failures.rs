@@ -29,7 +29,7 @@ impl Poller {
                 self.missing = Some(error);
                 step
             }
-            // The service made the token: if it does not know it, the stream may be another.
+            // The service made the token: if it does not know it, another stream may have replaced this one.
             (ErrorClass::InvalidArgument, Call::GetRecords) if self.refused == 0 => {
                 self.renew(now, rng, error)
             }
@@ -64,7 +64,7 @@ impl Poller {
         }
     }
 
-    /// The service refused the place where reading is to begin.
+    /// The service refused the place where reading starts.
     // long: a table of patience and place.
     pub(super) fn place_refused(
         &mut self,
@@ -80,14 +80,14 @@ impl Poller {
             _ if self.unconfirmed => return self.foreign(now, wanted),
             _ => None,
         };
-        // It was good before, or is a time, which no service refuses for ever: one refusal is not final.
+        // The place was good before, or is a time, which no service refuses for ever: one refusal is not final.
         match (self.retry.refused(now, rng, self.settings.max_outage), time) {
             (Some(wait), _) => self.backs_off(wait, error),
             (None, None) => self.foreign(now, wanted),
             (None, Some(time)) if self.may_be_ahead(time) => {
                 self.warn(&format!(
-                    "the service refused to begin at {wanted}, so that its clock is behind; reading begins at what \
-                     arrives from now on: check this machine's clock"
+                    "the service refused to start at {wanted}, so its clock is behind; reading starts at the next \
+                     record that arrives: check this machine's clock"
                 ));
                 self.cursor = Cursor::Fresh(IteratorType::Latest);
                 self.is_ahead = true;
@@ -100,14 +100,14 @@ impl Poller {
         }
     }
 
-    /// Whether the time may be later than the service's own, which is all that it refuses of a time: then what comes
-    /// from now on is all of it.
+    /// Whether the time may be later than the service's own, its only reason to refuse a time: then all records from
+    /// that time on arrive from now on.
     pub(super) fn may_be_ahead(&self, time: SystemTime) -> bool {
         let early = self.wall.and_then(|wall| wall.checked_sub(MAX_AHEAD));
         early.is_none_or(|early| time > early)
     }
 
-    /// A new token, at once; if new tokens are refused too, with a backoff.
+    /// A new token, at once; if new tokens are refused too, with back-off.
     pub(super) fn renew(
         &mut self,
         now: Duration,

@@ -14,7 +14,7 @@ use crate::model::sequence::SequenceNumber;
 use crate::record::Records;
 
 impl Poller {
-    /// Leaves out what was read before, and notices what is missing.
+    /// Leaves out records that were read before, and notices missing ones.
     pub(super) fn resume(
         &mut self,
         now: Duration,
@@ -22,7 +22,7 @@ impl Poller {
         span: Option<&Span>,
         ends: bool,
     ) -> Result<(), Error> {
-        // Without a record the answer tells nothing, unless it is the last.
+        // Without a record the answer proves nothing, unless it is the last.
         if span.is_none() && !ends {
             return Ok(());
         }
@@ -36,7 +36,7 @@ impl Poller {
         Ok(())
     }
 
-    /// What was wanted has left the stream, and so may have others that were not read.
+    /// The wanted record has left the stream, and unread records may have left too.
     pub(super) fn trimmed(
         &mut self,
         now: Duration,
@@ -66,7 +66,7 @@ impl Poller {
         self.gap = Some(gap);
     }
 
-    /// The shard left the stream: nothing of it is left to read, whatever was chosen for positions of no use.
+    /// The shard left the stream: nothing of it is left to read, whatever the setting for unusable positions.
     pub(super) fn aged_out(&mut self, now: Duration) -> Step {
         let is_strict = self.unconfirmed && self.settings.on_gap.foreign == OnForeign::Fail;
         if let Some(wanted) = self.cursor.position().filter(|_| is_strict) {
@@ -78,11 +78,11 @@ impl Poller {
         }
     }
 
-    /// The service does not know where the shard is to be resumed.
+    /// The service does not know the position where the shard should resume.
     pub(super) fn foreign(&mut self, now: Duration, wanted: Position) -> Step {
         let gap = Gap::Foreign { shard: self.shard.id().into(), wanted };
-        // A number that was read in this run belongs to a stream that is no more: the one in its place may
-        // have other shards, which a new start lists.
+        // A number that was read in this run belongs to a deleted stream: its replacement may have other shards, which
+        // a new start lists.
         let choice = if self.unconfirmed { self.settings.on_gap.foreign } else { OnForeign::Fail };
         let at = match choice {
             OnForeign::Earliest => IteratorType::TrimHorizon,

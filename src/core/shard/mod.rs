@@ -1,4 +1,4 @@
-//! What one shard's thread does next.
+//! Decides what one shard's thread does next.
 
 mod begin;
 pub(crate) mod caught_up;
@@ -37,12 +37,12 @@ use crate::record::answer::Answer;
 
 /// Amazon's tokens live five minutes; older than this they are replaced before use.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(270);
-/// The server's clock is told in whole seconds, and may be told after the token was made.
+/// The server sends its clock in whole seconds, and perhaps after it made the token.
 const CLOCK_GRAIN: Duration = Duration::from_secs(1);
-/// No clock is further ahead of the service's than this.
+/// No clock is ahead of the service's by more than this.
 const MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Reads one shard: asked with the outcome of its last step, it says the next one.
+/// Reads one shard: it takes the outcome of its last step, and returns the next step.
 #[derive(Debug)]
 pub(crate) struct Poller {
     stream: Arc<str>,
@@ -55,7 +55,7 @@ pub(crate) struct Poller {
     /// The record that the first answer after a resumption must start with.
     expected: Option<SequenceNumber>,
     caught_up: CaughtUp,
-    /// The service's clock at the last answer, if it told it, and this machine's when a place was refused.
+    /// The service's clock at the last answer, if the answer has it, and this machine's when a place was refused.
     service: Option<SystemTime>,
     wall: Option<SystemTime>,
     /// Whether the service refused a time as later than its own.
@@ -64,23 +64,23 @@ pub(crate) struct Poller {
     begin: Begin,
     /// Whether the store's position was not confirmed by an answer yet.
     unconfirmed: bool,
-    /// What is missing before the next batch.
+    /// The gap before the next batch.
     gap: Option<Gap>,
     limit: u32,
-    /// Whether the last answer said that there is more to read.
+    /// Whether the last answer said that more records wait.
     is_behind: bool,
     /// How long the first read waits, so that shards do not all begin at once.
     delay: Duration,
     /// When the last call for records began.
     called: Duration,
     retry: Retry,
-    /// Why the last token, or the last wish for one, was of no use: its stream, or shard, was not found.
+    /// The failure of the last token, or of the last request for one: its stream, or shard, was not found.
     missing: Option<ClientError>,
     /// How often in a row a fresh token was refused.
     refused: u32,
     /// Whether a failure was told, so that the recovery is too.
     has_warned: bool,
-    /// What is to be told until it was asked for.
+    /// What to tell, until the shell has taken it.
     news: Vec<News>,
     /// Whether the end was sent last.
     ended: Option<Ending>,
@@ -182,7 +182,7 @@ impl Poller {
         }
     }
 
-    /// What is to be told since this was last asked.
+    /// What to tell, since the last call.
     pub(crate) fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
@@ -208,14 +208,14 @@ impl Poller {
         if let Some(store) = self.begin.step() {
             return store;
         }
-        // What arrives from now on is the latest, not what arrives after the delay.
+        // `Latest` means the records that arrive from now on, not only those after the delay.
         if !self.delay.is_zero() && !self.cursor.is_latest() {
             return Step::Wait(std::mem::take(&mut self.delay));
         }
         match &self.token {
             Some((token, made)) if now.saturating_sub(*made) < TOKEN_LIFE => {
-                // The record resumed at is not new: with a limit of one nothing else would come. But two may be too
-                // much for one answer.
+                // The first record after a resumption is not new: with a limit of one no other would come. But two may
+                // be too much for one answer.
                 let resumes = self.expected.is_some() && !self.retry.is_failing();
                 let limit = self.limit.max(if resumes { 2 } else { 1 });
                 Step::GetRecords { token: token.clone(), limit }
@@ -245,8 +245,8 @@ impl Poller {
         // A shard that stays silent, then restarts, must not start at a new `Latest`; nor must a
         // token that expires before the first record.
         if self.cursor.is_latest() {
-            // A service that looks at signatures is no further from this machine's clock. One that was seen to be may
-            // be as far as any: what is stored lies in its future then, and is overwritten.
+            // A service that checks signatures differs no more from this machine's clock. A service with a larger known
+            // difference may differ by any time: the stored time is in its future then, and is overwritten.
             let skew = if self.is_ahead { MAX_AHEAD } else { MAX_SKEW };
             if self.is_ahead {
                 self.begin.overwrites();
@@ -258,8 +258,8 @@ impl Poller {
             self.begin.write(Position::Since(time));
         }
         match self.missing.take() {
-            // The shard is there again, and no number can tell whether it is the same: another stream may have taken
-            // the place of the one that was read, perhaps with other shards. A listing tells.
+            // The shard exists again, and no number shows whether it is the same: another stream may have replaced the
+            // one that was read, perhaps with other shards. A listing shows it.
             Some(error) if self.cursor.sequence().is_none() => {
                 self.doubts.open(Doubt::Replaced(error));
                 Step::Confirm
@@ -274,12 +274,12 @@ impl Poller {
         self.unconfirmed = false;
         self.limit = self.limit.saturating_mul(2).min(self.settings.limit);
         let Read { answer, span } = read;
-        // User records that are left out were there all the same.
+        // User records that are left out were read too.
         let is_caught_up = answer.is_caught_up() && span.is_none();
         let Answer { mut records, next, behind_latest, children, server_time } = answer;
         self.is_behind = behind_latest.is_some_and(|behind| !behind.is_zero());
         self.service = server_time;
-        // One that is behind, does not say, or lacks the record that it was to begin with may be followed by more.
+        // After an answer that is behind, does not say so, or lacks its expected first record, more may follow.
         let lacks = self.expected.is_some() && span.is_none();
         let is_at_tip = behind_latest == Some(Duration::ZERO) && !lacks;
         let has_ended = next.is_none() && self.doubts.is_end(!children.is_empty(), is_at_tip);
@@ -302,7 +302,7 @@ impl Poller {
             self.doubts.open(Doubt::End);
         } else if self.doubts.settle() {
             self.warn(
-                "an answer had no next shard iterator, as if the shard had ended, but the shard continues: check what answers",
+                "an answer had no next shard iterator, as if the shard had ended, but the shard continues: check the server",
             );
         }
         self.token = next.map(|token| (token, now));

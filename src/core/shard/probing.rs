@@ -1,4 +1,4 @@
-//! Reading on quickly after a token was replaced.
+//! Quick calls after a token was replaced.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use crate::core::shard::TOKEN_LIFE;
 
 /// The time between the first calls. Amazon allows five a second for a shard, for all its consumers.
 pub(crate) const QUICK: Duration = Duration::from_millis(200);
-/// The time between later ones, which all of a shard's consumers can bear.
+/// The time between later calls, slow enough for a shard with several consumers.
 const SLOW: Duration = Duration::from_secs(1);
 /// Some servers send one or two empty answers before the end of a shard.
 pub(crate) const MAX_QUIET: u32 = 3;
-/// No shard is probed more often than this after one renewal, whatever its answers say of how far they are behind.
+/// No shard is probed more often than this after one renewal, however far behind its answers are.
 pub(crate) const MAX_PROBES: u32 = 100;
 
-/// Answers with nothing new since a token was replaced. Until one has something, where tokens do not outlive the
-/// interval, reading would otherwise begin at the same place for ever.
+/// Answers with nothing new since a token was replaced. If tokens do not outlive the interval, reading would otherwise
+/// start at the same place for ever.
 #[derive(Debug, Default)]
 pub(crate) struct Probing(Option<Probes>);
 
@@ -30,7 +30,7 @@ impl Probing {
         self.0 = Some(Probes { since: now, count: 0 });
     }
 
-    /// Something new was read.
+    /// A new record was read.
     pub(crate) fn end(&mut self) {
         self.0 = None;
     }
@@ -43,7 +43,7 @@ impl Probing {
         is_behind: bool,
     ) -> Option<Duration> {
         let probes = self.0.as_mut()?;
-        // Tokens that outlive the interval come on by themselves.
+        // Tokens that outlive the interval make progress by themselves.
         let is_urgent = is_behind && interval >= TOKEN_LIFE;
         let most = if is_urgent { MAX_PROBES } else { MAX_QUIET };
         let is_alive = now.saturating_sub(probes.since) < TOKEN_LIFE;
@@ -60,7 +60,7 @@ impl Probing {
 mod tests {
     use super::*;
 
-    /// How many calls are made quickly in an hour, and how long that takes.
+    /// How many quick calls are made in an hour, and how long they take.
     fn probed(interval: Duration, is_behind: bool) -> (u32, Duration) {
         let (mut probing, mut now, mut calls) = (Probing::default(), Duration::ZERO, 0);
         probing.begin(now);

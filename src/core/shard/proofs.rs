@@ -8,7 +8,7 @@ use crate::core::shard::doubt::Doubt;
 use crate::core::shard::step::Step;
 
 impl Poller {
-    /// Asks for a proof of what was claimed, unless the shard is known to be closed: then it is read once more.
+    /// Requests a proof of the claim, unless the shard is known to be closed: then it is read once more.
     pub(super) fn ask(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
         if !self.doubts.is_closed() {
             return Step::Confirm;
@@ -26,7 +26,7 @@ impl Poller {
     ) -> Step {
         let Some(doubt) = self.doubts.take() else { return self.call(now) };
         match (doubt, proof) {
-            // It may have been closed after it was read: one more answer, made since, tells the end.
+            // It may have been closed after it was read: one more answer from now on shows the end.
             (Doubt::End, Proof::Closed | Proof::Gone) => {
                 self.doubts.close();
                 self.call(now)
@@ -41,9 +41,9 @@ impl Poller {
                 }
             }
             (Doubt::Vanished(error), Proof::Open) => self.again(now, rng, error),
-            // The listing would have failed if the stream were another.
+            // The listing would have failed if another stream had replaced this one.
             (Doubt::Replaced(_), Proof::Closed | Proof::Gone | Proof::Open) => self.call(now),
-            // That there is no listing says nothing about the shard.
+            // A missing listing says nothing about the shard.
             (Doubt::Vanished(_), Proof::Unknown) => Step::Wait(self.doubts.wait(now, rng)),
             (Doubt::Replaced(error), Proof::Unknown) => {
                 self.missing = Some(error);
@@ -53,11 +53,11 @@ impl Poller {
         }
     }
 
-    /// An end was claimed and not proved: the shard is read on after its last record.
+    /// An end was claimed and not proved: reading continues after the last record.
     pub(super) fn read_on(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
         if self.doubts.is_strange(now) {
             self.warn(
-                "answers have no next shard iterator, as if the shard had ended, which no listing shows; it is read on",
+                "answers have no next shard iterator, as if the shard had ended, but no listing shows its end; reading continues",
             );
         }
         let wait = self.doubts.wait(now, rng);

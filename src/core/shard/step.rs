@@ -1,4 +1,4 @@
-//! What a poller asks for, and what comes of it.
+//! The steps that a poller requests, and their outcomes.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ use crate::record::answer::Answer;
 pub(crate) enum Outcome {
     /// Of `Wait`, and at the start.
     Waited,
-    /// Of `GetIterator`, with this machine's clock when it came.
+    /// Of `GetIterator`, with this machine's clock at its arrival.
     Iterator(Result<ShardIterator, ClientError>, SystemTime),
     /// Of `GetRecords`, with when the call began: it may have waited for room.
     Records { begun: Duration, read: Result<Read, ClientError> },
@@ -62,7 +62,7 @@ pub(crate) enum News {
     Trouble(Trouble),
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug)]
 pub(crate) enum Step {
     Wait(Duration),
@@ -76,7 +76,7 @@ pub(crate) enum Step {
         to: Position,
         how: Write,
     },
-    /// Boxed, as most steps are another, and each stands on the stack of a thread.
+    /// Boxed, since most steps are smaller, and each is on the stack of a thread.
     Deliver(Box<Delivery>),
     /// Ask whether a listing shows that the shard has ended.
     Confirm,
@@ -85,7 +85,7 @@ pub(crate) enum Step {
         ending: Ending,
         told: ChildrenStart,
     },
-    /// The poller is done, and so is everything.
+    /// The poller is done, and the whole run fails.
     Fail(Error),
 }
 
@@ -93,7 +93,7 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) records: Records,
-    /// What is done when the batch is.
+    /// The position after the batch.
     pub(crate) through: Position,
     pub(crate) behind_latest: Option<Duration>,
     pub(crate) gap: Option<Gap>,

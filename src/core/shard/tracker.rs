@@ -9,20 +9,20 @@ use crate::model::position::Position;
 /// Numbers the batches of a shard, and knows how far they are committed without a hole.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    /// The number of the first batch that the prefix does not cover, and of the next to be handed out.
+    /// The number of the first batch that the prefix does not cover, and of the next batch.
     first: u64,
     next: u64,
-    /// Whether a batch was given up, which is then the last in `open`: the prefix will never pass it.
+    /// Whether a batch was given up; it is then the last in `open`, and the prefix will never pass it.
     is_stuck: bool,
-    /// Batches that were handed out and are not covered by the prefix yet, in the order of their numbers.
+    /// Numbered batches that the prefix does not cover yet, in the order of their numbers.
     open: VecDeque<Open>,
-    /// How many were committed since committed ones that follow each other were last joined.
+    /// How many were committed since the last time that consecutive committed batches were joined.
     unjoined: usize,
     /// The end of the longest committed prefix.
     reached: Option<Position>,
-    /// What the store is known to hold.
+    /// The position that the store is known to hold.
     stored: Option<Position>,
-    /// The end of the last batch that was handed out.
+    /// The end of the last numbered batch.
     read: Option<Position>,
     /// How many batches the prefix has gained since it was stored, and since when.
     unstored: u32,
@@ -31,14 +31,14 @@ pub(crate) struct Tracker {
     moved: Duration,
 }
 
-/// Batches whose numbers end here: one, or several that are committed.
+/// Batches with consecutive numbers, up to this one: one batch, or several committed ones.
 #[derive(Debug)]
 struct Open {
     last: u64,
     /// The end of the last one.
     through: Position,
     mark: Mark,
-    /// How far it is committed while it is not as a whole.
+    /// How far it is committed, while it is committed only in part.
     partly: Option<Position>,
 }
 
@@ -53,7 +53,7 @@ enum Mark {
 const FEW: usize = 32;
 
 impl Tracker {
-    /// Hands out the next batch, which ends at this position: its number.
+    /// Numbers the next batch, which ends at this position.
     pub(crate) fn hand_out(&mut self, through: Position) -> u64 {
         self.read = Some(through.clone());
         let last = self.next;
@@ -73,19 +73,19 @@ impl Tracker {
         self.is_stuck = true;
     }
 
-    /// Marks a batch as committed. Marking it again changes nothing. `now` counts from any fixed moment.
+    /// Marks a batch as committed. A second mark changes nothing. `now` counts from any fixed moment.
     pub(crate) fn mark(&mut self, number: u64, now: Duration) {
         let Some(open) = self.handed(number) else { return };
         (open.mark, open.partly) = (Mark::Committed, None);
         self.advance(now);
         self.unjoined += 1;
-        // A walk over all of them only after half as many marks: a mark costs the same, however many there are.
+        // A walk over all of them only after half as many marks: so the cost of a mark does not depend on their number.
         if self.unjoined >= FEW.max(self.open.len() / 2) {
             self.join();
         }
     }
 
-    /// Marks the first part of a batch as committed, which ends at this position; all of it, if it ends there.
+    /// Marks the first part of a batch, up to this position, as committed; the whole batch, if it ends there.
     pub(crate) fn mark_part(&mut self, number: u64, through: Position, now: Duration) {
         let Some(open) = self.handed(number) else { return };
         if through >= open.through {
@@ -106,7 +106,7 @@ impl Tracker {
         self.open.get_mut(place).filter(|open| open.mark == Mark::Handed)
     }
 
-    /// Joins committed batches that follow each other: one that is kept holds no place for each after it.
+    /// Joins consecutive committed batches: so a commit that is kept costs no place for each batch after it.
     fn join(&mut self) {
         let mut joined = VecDeque::<Open>::new();
         for open in self.open.drain(..) {
@@ -142,7 +142,7 @@ impl Tracker {
         self.unstored = self.unstored.saturating_add(batches);
     }
 
-    /// Whether a batch was handed out that the prefix does not cover, or never will.
+    /// Whether there is a batch that the prefix does not cover yet, or never will.
     pub(crate) fn is_open(&self) -> bool {
         self.is_stuck || !self.open.is_empty()
     }
@@ -157,17 +157,17 @@ impl Tracker {
         self.reached.as_ref().filter(|reached| Some(*reached) > self.stored.as_ref())
     }
 
-    /// The end of the last batch that was handed out.
+    /// The end of the last numbered batch.
     pub(crate) fn read(&self) -> Option<&Position> {
         self.read.as_ref()
     }
 
-    /// What the store is known to hold.
+    /// The position that the store is known to hold.
     pub(crate) fn in_store(&self) -> Option<&Position> {
         self.stored.as_ref()
     }
 
-    /// Whether what is to be stored may not wait: a shard's end never does.
+    /// Whether the position must be stored now: a shard's end never waits.
     pub(crate) fn is_due(&self, every: Option<StoreEvery>, now: Duration) -> bool {
         let Some(every) = every else { return true };
         self.to_store().is_some_and(Position::is_end)
@@ -178,13 +178,13 @@ impl Tracker {
     /// The store holds this position now.
     pub(crate) fn stored(&mut self, position: Position) {
         self.stored = self.stored.take().max(Some(position));
-        // More may have been committed meanwhile; that is then due a little early.
+        // More may have been committed meanwhile; its write is then due a little early.
         if self.to_store().is_none() {
             self.unstored = 0;
         }
     }
 
-    /// The position in the store was reset: batches handed out before do not count any more.
+    /// The position in the store was reset: earlier batches do not count any more.
     pub(crate) fn reset(&mut self) {
         self.first = self.next;
         self.is_stuck = false;

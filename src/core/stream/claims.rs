@@ -1,13 +1,13 @@
-//! Ends of shards that are claimed, until a listing tells whether they are true.
+//! Claimed ends of shards, until a listing shows whether they are true.
 
 use std::collections::BTreeSet;
 
-/// The shards whose threads ask whether they have ended, each answered once.
+/// The shards whose threads ask whether the shard has ended; each gets one answer.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    /// No listing has begun since.
+    /// No listing has begun since the question.
     new: BTreeSet<String>,
-    /// The listing that is under way began later.
+    /// The current listing began after the question.
     asked: BTreeSet<String>,
 }
 
@@ -16,12 +16,12 @@ impl Claims {
         self.new.insert(shard);
     }
 
-    /// A listing begins: it is the first that can tell of all that is claimed until now.
+    /// A listing begins: it is the first that can answer all claims until now.
     pub(crate) fn listing_begins(&mut self) {
         self.asked.append(&mut self.new);
     }
 
-    /// The listing is over, whatever came of it: the claims that it answers.
+    /// The listing has ended, with any outcome. Returns the claims that it answers.
     pub(crate) fn take_asked(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.asked)
     }

@@ -1,4 +1,4 @@
-//! Which shards may be read now, and from what position.
+//! The shards that may be read now, and their starting positions.
 
 mod intake;
 #[cfg(test)]
@@ -19,10 +19,10 @@ use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::shard::{ChildShard, HashKeyRange, Shard};
 
-/// A shard that was read, and that so many listings in a row have not shown, will not come back.
+/// A shard that was read, and is missing from this many listings in a row, will not come back.
 const FORGOTTEN_AFTER: u64 = 3;
 
-/// What is known of a stream's shards, and how far they are read.
+/// The known shards of a stream, and how far they are read.
 #[derive(Debug)]
 pub(crate) struct Lineage {
     plan: Plan,
@@ -30,9 +30,9 @@ pub(crate) struct Lineage {
     stored: BTreeMap<String, Position>,
     tree: Tree,
     missing: Missing,
-    /// Shards that are over and were not listed any more: not to be read again, should a listing show them.
+    /// Shards that have ended and have left the listing: not read again if a later listing shows them.
     forgotten: BTreeSet<Arc<str>>,
-    /// What nothing holds up, and has not been started.
+    /// Shards that wait for no parent, and have not been started.
     free: BTreeSet<Arc<str>>,
     waiting: BTreeSet<Arc<str>>,
     reading: usize,
@@ -43,12 +43,12 @@ pub(crate) struct Lineage {
     begun: u64,
     /// Whether the open shards of the last one hold all hash keys.
     is_whole: bool,
-    /// A shard was not there any more when so many listings had begun: until a later one it may be that none is.
+    /// A shard was missing when this many listings had begun: until a later one the whole stream may be missing.
     doubt: Option<u64>,
     news: WaitingNews,
 }
 
-/// Who waits for parents, and who does not any more, since this was last asked.
+/// The shards that wait for parents, and those that stopped waiting, since the last call.
 #[derive(Debug, Default)]
 pub(crate) struct WaitingNews {
     pub(crate) begun: Vec<String>,
@@ -80,8 +80,8 @@ impl Lineage {
         self.begun += 1;
     }
 
-    /// Takes a complete listing, which adds to what was known. It is an error if a shard is another one
-    /// than before: the stream was deleted and created again.
+    /// Adds a complete listing. It is an error if a shard is not the same as before: then the stream was deleted and
+    /// created again.
     // long: the order matters: each step needs what the one before it has marked.
     pub(crate) fn listed(&mut self, now: Duration, shards: Vec<Shard>) -> Result<(), Error> {
         self.listings += 1;
@@ -111,7 +111,7 @@ impl Lineage {
         if self.listings == 1 { self.check_choice() } else { Ok(()) }
     }
 
-    /// The shards that may start, each told once.
+    /// The shards that may start; each is returned once.
     pub(crate) fn ready(&mut self, now: Duration) -> Result<Vec<Start>, Error> {
         let mut starts = Vec::new();
         while self.doubt.is_none() {
@@ -140,21 +140,21 @@ impl Lineage {
         self.done(now, id, State::Read, children);
     }
 
-    /// A shard is not there any more. Its children start when a listing has shown that the stream is still
-    /// the same.
+    /// A shard does not exist any more. Its children start when a listing has shown that the stream is still the same.
     pub(crate) fn vanished(&mut self, now: Duration, id: &str) {
         self.doubt = Some(self.begun);
         self.ended(now, id, &[]);
     }
 
-    /// What the last listing proves of a shard: that it was closed, by its ending number or its children, or that it
-    /// is gone, by everything but this shard. A listing that lacks a part of the hash keys may lack the shard as well.
+    /// What the last listing proves about a shard: its ending number or its children prove that it was closed; a
+    /// listing with everything but this shard proves that it is gone. A listing that lacks a part of the hash keys may
+    /// lack the shard as well.
     pub(crate) fn proof(&self, id: &str) -> Proof {
         let Some(node) = self.tree.get(id) else { return Proof::Open };
         if node.listing != self.listings && self.is_whole {
             return Proof::Gone;
         }
-        // Children that an earlier listing showed may be those of a stream that had the name before.
+        // Children from an earlier listing may belong to an earlier stream with the same name.
         let is_listed = |child: &Arc<str>| {
             self.tree.get(child).is_some_and(|child| child.listing == self.listings)
         };
@@ -162,8 +162,8 @@ impl Lineage {
         if node.shard.is_closed() || has_children { Proof::Closed } else { Proof::Open }
     }
 
-    /// Whether the stream must be listed at once: some shard is not known yet that must be there, or it is in doubt
-    /// which are.
+    /// Whether the stream must be listed at once: a shard that must exist is not known yet, or the set of shards is in
+    /// doubt.
     pub(crate) fn must_list(&self) -> bool {
         self.doubt.is_some() || self.missing.is_urgent()
     }
@@ -173,7 +173,7 @@ impl Lineage {
         if self.doubt.is_some() { Some(Look::Soon) } else { self.missing.look() }
     }
 
-    /// What no listing has shown for so long is not waited for any more.
+    /// Stops waiting for shards that no listing has shown for too long.
     pub(crate) fn give_up(&mut self, now: Duration) {
         let mut missing = std::mem::take(&mut self.missing);
         let is_gone = |sought: &Sought| self.is_whole && sought.begun < self.begun;
@@ -195,7 +195,7 @@ impl Lineage {
         with_parents.collect()
     }
 
-    /// Who waits, and who does not any more, since this was last asked.
+    /// The shards that wait, and those that stopped waiting, since the last call.
     pub(crate) fn take_news(&mut self) -> WaitingNews {
         std::mem::take(&mut self.news)
     }
@@ -206,7 +206,7 @@ impl Lineage {
         is_quiet && self.missing.is_nothing()
     }
 
-    /// A shard is over, for whatever reason.
+    /// A shard has ended, for any reason.
     fn done(&mut self, now: Duration, id: &str, state: State, children: &[ChildShard]) {
         let Some(node) = self.tree.get_mut(id).filter(|node| !node.state.is_done()) else { return };
         node.state = state;
@@ -223,7 +223,7 @@ impl Lineage {
         }
     }
 
-    /// One parent less holds up its children.
+    /// Its children wait for one parent less.
     fn release_children(&mut self, id: &str) {
         for child in self.tree.children(id).to_vec() {
             let Some(node) = self.tree.get_mut(&child).filter(|node| node.is_waiting()) else {
@@ -244,7 +244,7 @@ impl Lineage {
             }
         }
         use IteratorType::{AfterSequenceNumber, AtSequenceNumber};
-        // Those that have a position, or come from one that has, do not start there.
+        // Shards that have a position, or an ancestor with one, do not start there.
         let fresh = self.waiting.iter().filter(|id| {
             let node = self.tree.get(id).filter(|_| !self.stored.contains_key(&***id));
             node.is_some_and(|node| {
@@ -267,7 +267,7 @@ impl Lineage {
         let Some(stored) = self.stored.get(id) else {
             let was_read =
                 |id: &Arc<str>| self.tree.get(id).is_some_and(|parent| parent.state == State::Read);
-            // Its parent was read: it holds the sequel, even if it is as old as the first listing.
+            // Its parent was read: it holds the records after that, even if it is as old as the first listing.
             let is_sequel = node.fresh == IteratorType::Latest && node.parents.iter().any(was_read);
             let at = if is_sequel { IteratorType::TrimHorizon } else { node.fresh.clone() };
             let skipped = at == IteratorType::Latest && shard.is_closed();
@@ -280,7 +280,7 @@ impl Lineage {
         }
         let at = match stored {
             Position::End { .. } if shard.is_closed() => return Ok(None),
-            // Of another stream, or ahead of the listing: reading from there tells which.
+            // The position is of another stream, or ahead of the listing: reading from there shows which.
             Position::End { sequence } if sequence > shard.starting_sequence_number() => {
                 StartAt::Reopened(Position::after(sequence.clone()))
             }

@@ -1,4 +1,4 @@
-//! Listing a stream's shards: what to do about each outcome.
+//! The listing of a stream's shards: what to do about each outcome.
 
 use std::time::Duration;
 
@@ -11,31 +11,31 @@ use crate::model::listed::{ShardPage, StreamStatus};
 use crate::model::shard::{HashKeyRange, Shard};
 use crate::model::time::spoken;
 
-/// How often in a row a listing begins anew at once because the name of a page was too old.
+/// How often in a row a listing restarts at once because a page token was too old.
 const MAX_RESTARTS: u32 = 3;
-/// How often in a row a page is refused before that counts for the whole listing, unless it is the first one.
+/// How often in a row a page other than the first is refused before that counts for the whole listing.
 const MAX_REFUSALS: u32 = 2;
-/// How long a listing that lacks a part of the hash keys is not taken for the first one. Pages that a split came
-/// between are whole at the next attempt; nothing is read until then.
+/// How long a listing that lacks a part of the hash keys is not accepted as the first one. If a split came between two
+/// pages, the next attempt is complete; nothing is read until then.
 const HOLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The listing of one stream, over all its pages and attempts.
 #[derive(Debug)]
 pub(crate) struct Listing {
     stream: String,
-    /// How long attempts may fail: start patience until the first success, then the outage allowed.
+    /// How long attempts may fail: `start_patience` until the first success, then `max_outage`.
     limit: Option<Duration>,
     later: Option<Duration>,
-    /// Since when a listing is wanted that is complete.
+    /// Since when a complete listing is wanted.
     since: Option<Duration>,
     pages: Pages,
     retry: Retry,
-    /// How often in a row the same page was refused, and how often the names of pages were too old.
+    /// How often in a row the same page was refused, and how often page tokens were too old.
     refusals: u32,
     restarts: u32,
-    /// How often in a row it listed nothing without being in creation.
+    /// How often in a row it listed nothing, although the stream was not in creation.
     empties: u32,
-    /// Until the first success: attempts that lacked a part of the hash keys.
+    /// Attempts that lacked a part of the hash keys, until the first success.
     holes: Option<Retry>,
     outage: Outage<ErrorClass>,
 }
@@ -45,15 +45,15 @@ pub(crate) struct Listing {
 pub(crate) enum Next {
     /// These are the shards, in the order of their ids.
     Done(Vec<Shard>),
-    /// Ask for this page; `None` is the first one.
+    /// Request this page; `None` is the first one.
     Page(Option<String>),
-    /// Ask for the stream's status.
+    /// Request the stream's status.
     Describe,
-    /// Go on after this time.
+    /// Continue after this time.
     Again {
         /// How long.
         wait: Duration,
-        /// Whether the attempt is lost: otherwise only one of its pages is late.
+        /// Whether the attempt has failed: otherwise only one of its pages is late.
         has_failed: bool,
     },
     /// Give up.
@@ -77,7 +77,7 @@ impl Listing {
         }
     }
 
-    /// The page to ask for now, at the begin and after a wait; `None` is the first one.
+    /// The page to request now, at the start and after a wait; `None` is the first one.
     pub(crate) fn page(&mut self, now: Duration) -> Option<String> {
         self.since.get_or_insert(now);
         self.pages.next(now)
@@ -88,7 +88,7 @@ impl Listing {
         (self.limit, self.holes) = (self.later, None);
     }
 
-    /// A page was read, or could not be.
+    /// A page was read, or the read failed.
     // long: one branch for each outcome of a page.
     pub(crate) fn listed(
         &mut self,
@@ -105,16 +105,16 @@ impl Listing {
                     (self.refusals, self.restarts) = (0, 0);
                     return Next::Page(Some(name));
                 }
-                Paged::Next(_) => endless("it goes on for too long".into()),
-                Paged::Endless { pages, shards } => {
-                    endless(format!("{pages} pages with {shards} different shards name another"))
-                }
+                Paged::Next(_) => endless("it continues for too long".into()),
+                Paged::Endless { pages, shards } => endless(format!(
+                    "after {pages} pages with {shards} different shards comes another"
+                )),
             },
             Err(error) if error.class() == ErrorClass::InUse => return Next::Describe,
             Err(error) => error,
         };
         use ErrorClass::{ExpiredNextToken, InvalidArgument};
-        // A server may take a name that is too old for one that makes no sense.
+        // A server may report a token that is too old as invalid.
         let is_old = matches!(error.class(), ExpiredNextToken | InvalidArgument);
         if !is_old || !self.pages.are_under_way() {
             return self.failed(now, rng, error);
@@ -128,11 +128,11 @@ impl Listing {
         self.failed(
             now,
             rng,
-            endless("the names of its pages are refused".into()).with_source(error),
+            endless("the tokens of its pages are refused".into()).with_source(error),
         )
     }
 
-    /// The status is known, or could not be had.
+    /// The status was read, or the read failed.
     pub(crate) fn described(
         &mut self,
         now: Duration,
@@ -147,7 +147,7 @@ impl Listing {
                 self.wait(now, rng)
             }
             Ok(StreamStatus::Active | StreamStatus::Updating) => {
-                // It may have become active between the two calls: believe an empty listing twice. A stream that
+                // It may have become active between the two calls: accept only a second empty listing. A stream that
                 // was listed before has shards.
                 match self.empties > 1 {
                     true if self.is_first() => Next::Fail(Error::NoShards { stream }),
@@ -168,7 +168,7 @@ impl Listing {
         }
         if let Some(Tally { lasted, .. }) = self.outage.recovered(now, &self.stream) {
             let lasted = spoken(lasted);
-            log::warn!("stream {:?}: is listed again, after {lasted}", self.stream);
+            log::warn!("stream {:?}: listings recovered after {lasted}", self.stream);
         }
         self.retry.succeeded(now);
         (self.since, self.refusals, self.restarts, self.empties) = (None, 0, 0, 0);
@@ -179,8 +179,8 @@ impl Listing {
         Next::Done(shards)
     }
 
-    /// Where all begins with a listing, what it lacks would be left out, or be read from another place: whether to
-    /// list again, and when.
+    /// If the run begins with this listing, missing shards would be left out, or read from another place. Returns when
+    /// to list again, if so.
     fn hole(
         &mut self,
         now: Duration,
@@ -195,7 +195,7 @@ impl Listing {
         let patience = self.limit.unwrap_or(HOLE_PATIENCE).min(HOLE_PATIENCE);
         if !holes.is_failing() {
             log::warn!(
-                "stream {:?}: the listing shows open shards for a part of the hash keys only; \
+                "stream {:?}: the listing shows open shards for only a part of the hash keys; \
                  listing again for up to {patience:?}",
                 self.stream,
             );
@@ -214,12 +214,12 @@ impl Listing {
         }
     }
 
-    /// How long it is wanted already.
+    /// For how long it has been wanted.
     fn lasted(&self, now: Duration) -> Duration {
         self.since.map(|since| now.saturating_sub(since)).unwrap_or_default()
     }
 
-    /// Whether patience has ended, however many pages have come.
+    /// Whether the limit has passed, however many pages have come.
     fn has_lasted(&self, now: Duration) -> bool {
         self.limit.is_some_and(|limit| self.lasted(now) >= limit)
     }
@@ -266,7 +266,7 @@ impl Listing {
 }
 
 fn endless(why: String) -> ClientError {
-    let message = format!("the listing came to no end: {why}");
+    let message = format!("the listing did not end: {why}");
     ClientError::new(ErrorClass::Transient, "ListShards", message)
 }
 
@@ -306,7 +306,7 @@ mod tests {
             self.pages(ShardPage::new(shards, None))
         }
 
-        /// A page with a shard of this number, open for these keys, that names the next one.
+        /// A page with a shard of this number, open for these keys, and the token of the next page.
         fn page(&mut self, number: usize, hash_keys: HashKeyRange, next: Option<&str>) -> Next {
             let id = format!("shardId-{number:012}");
             let shard = Shard::new(id, hash_keys, "1".parse().unwrap());
@@ -317,7 +317,7 @@ mod tests {
             self.listing.listed(self.now, &mut self.rng, Ok(page))
         }
 
-        /// Waits: the page that is asked for then.
+        /// Waits. Returns the page that is requested then.
         fn waits(&mut self, next: Next) -> Option<String> {
             let Next::Again { wait, .. } = next else { panic!("{next:?}") };
             self.now += wait;
@@ -390,7 +390,7 @@ mod tests {
     fn a_page_that_is_refused_is_asked_for_again_by_its_name_and_the_listing_completes() {
         let mut trial = trial();
         let mut page = trial.listing.page(Duration::ZERO);
-        // Every fourth call is refused, and six pages are to be read: also where patience is short.
+        // Every fourth call is refused, and six pages must be read, also with a short limit.
         for call in 1.. {
             let number: usize = page.as_deref().map_or(1, |name| name.parse().unwrap());
             let next = if call % 4 == 0 {
@@ -430,7 +430,7 @@ mod tests {
 
     #[test]
     fn pages_without_end_are_an_error_when_patience_ends_whatever_they_hold() {
-        // Each page has a new shard; each has the same shard; two names by turns.
+        // Each page has a new shard; each has the same shard; two tokens alternate.
         for (numbers, names) in [(usize::MAX, usize::MAX), (1, usize::MAX), (usize::MAX, 2)] {
             let mut trial = trial();
             for call in 0.. {
@@ -458,7 +458,7 @@ mod tests {
         assert_eq!(healed.waits(next), None);
         healed.page(1, low, Some("2"));
         assert!(matches!(healed.page(2, high, None), Next::Done(shards) if shards.len() == 2));
-        // Later ones are judged by those who know what has ended.
+        // `Missing` judges later ones, since it knows which shards have ended.
         assert!(matches!(healed.page(1, low, None), Next::Done(_)));
 
         let mut torn = trial();
@@ -478,7 +478,7 @@ mod tests {
             trial.page(1, HashKeyRange::ALL, Some("2"));
             assert!(matches!(trial.fails(class), Next::Page(None)));
         }
-        // Without a name it is what the user gave that makes no sense.
+        // Without a token the user's argument is invalid.
         assert!(matches!(trial.fails(ErrorClass::InvalidArgument), Next::Fail(_)));
     }
 

@@ -1,29 +1,29 @@
-//! What must be there and no listing has shown yet, and since when it is looked for.
+//! Shards that must exist and that no listing has shown yet, and since when they are missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long it is looked for often, and how long other shards wait for it.
+/// How long the stream is listed often for a missing shard, and how long other shards wait for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Each is looked for often at first, and then, where it cannot be given up, now and then.
+/// Listings for each come often at first; later, if it cannot be given up, now and then.
 #[derive(Debug, Default)]
 pub(crate) struct Missing {
-    /// Shards that have ended, and whose listed children do not hold all of their hash keys.
+    /// Shards that have ended, and whose listed children do not cover all of their hash keys.
     lonely: BTreeMap<Arc<str>, Sought>,
     /// Children that an ended shard announced by name.
     announced: BTreeMap<Arc<str>, Sought>,
-    /// Parents that are not listed, and that a shard waits for.
+    /// Parents that are not listed, although a shard waits for them.
     parents: BTreeMap<Arc<str>, Duration>,
-    /// Of `lonely` and `announced`, what is looked for now and then only.
+    /// The shards of `lonely` and `announced` that need a listing only now and then.
     late: BTreeSet<Arc<str>>,
-    /// Since when the open shards have not held all hash keys.
+    /// Since when the open shards have not covered all hash keys.
     hole: Option<Duration>,
     is_hole_late: bool,
 }
 
-/// What is looked for.
+/// A missing shard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sought {
     since: Duration,
@@ -33,23 +33,23 @@ pub(crate) struct Sought {
     pub(crate) is_proved: bool,
 }
 
-/// How often the stream is to be listed again.
+/// How often the stream must be listed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
     Soon,
     Rarely,
 }
 
-/// What has been looked for in vain, long enough.
+/// The shards that listings have not shown for long enough.
 #[derive(Debug, Default)]
 pub(crate) struct GivenUp {
-    /// Their children are not looked for any more.
+    /// No listing is made for their children any more.
     pub(crate) childless: Vec<Arc<str>>,
-    /// The listing shows them open: they are looked at now and then, and the consumer does not end.
+    /// The listing shows them open: they are checked now and then, and the consumer does not end.
     pub(crate) open: Vec<Arc<str>>,
     /// They have left the stream.
     pub(crate) aged_out: Vec<Arc<str>>,
-    /// Nobody waits for them any more.
+    /// No shard waits for them any more.
     pub(crate) parents: Vec<Arc<str>>,
     /// A part of the hash keys is not read.
     pub(crate) has_hole: bool,
@@ -93,7 +93,8 @@ impl Missing {
         }
     }
 
-    /// Whether a listing lacked open shards for a part of the hash keys: whether that is over, and was told.
+    /// A listing lacked open shards for a part of the hash keys, or did not. Returns whether a hole that was logged is
+    /// closed.
     pub(crate) fn saw_hole(&mut self, now: Duration, has_hole: bool) -> bool {
         if has_hole {
             self.hole.get_or_insert(now);
@@ -116,7 +117,7 @@ impl Missing {
         self.parents.contains_key(parent)
     }
 
-    /// Whether something is looked for that the next listing may show, so that one is made at once.
+    /// Whether the next listing may show a missing shard, so that it is made at once.
     pub(crate) fn is_urgent(&self) -> bool {
         let often = self.lonely.len() + self.announced.len() > self.late.len();
         often || !self.parents.is_empty()
@@ -130,14 +131,14 @@ impl Missing {
         (self.hole.is_some() || !self.late.is_empty()).then_some(Look::Rarely)
     }
 
-    /// Whether the consumer may end: nothing is looked for that was to be read.
+    /// Whether the consumer may end: no shard that must be read is missing.
     pub(crate) fn is_nothing(&self) -> bool {
         let is_torn = self.hole.is_some() && !self.is_hole_late;
         self.lonely.is_empty() && self.announced.is_empty() && self.parents.is_empty() && !is_torn
     }
 
-    /// After a listing: what patience has ended for. `has_ended` says whether the listing proves that a shard
-    /// that it does not show open has ended, and `is_gone` whether an announced child has.
+    /// After a listing: the shards that are given up. `has_ended` says whether the listing proves the end of a shard
+    /// that it does not show open, and `is_gone` whether an announced child is gone.
     // long: one clause for each kind of what is missing.
     pub(crate) fn give_up(
         &mut self,
@@ -185,7 +186,7 @@ impl Missing {
 }
 
 impl GivenUp {
-    /// Says so, once for each kind, however many shards there are.
+    /// Logs them, one line for each kind, for any number of shards.
     // long: one text for each kind of what is missing.
     pub(crate) fn warn(&self, stream: &str) {
         let tell = |shards: &[Arc<str>], what: &str| {
@@ -200,18 +201,18 @@ impl GivenUp {
         tell(&self.childless, "no listing shows the children");
         tell(
             &self.open,
-            "it was read to an end, but every listing shows it open and without children; it is looked at \
+            "it was read to an end, but every listing shows it open and without children; it is checked \
              now and then",
         );
         tell(
             &self.aged_out,
-            "announced as a child, it is not listed: it has left the stream unread",
+            "it was announced as a child, but is not listed: it has left the stream unread",
         );
         tell(&self.parents, "no listing shows it; its children do not wait for it any more");
         if self.has_hole {
             log::warn!(
                 "stream {stream:?}: no listing shows open shards for all hash keys, so a part of them is not \
-                 read; it is listed again now and then"
+                 read; the stream is listed again now and then"
             );
         }
     }

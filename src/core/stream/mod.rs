@@ -1,4 +1,4 @@
-//! What the consumer as a whole does next.
+//! Decides what the consumer as a whole does next.
 
 pub(crate) mod claims;
 pub(crate) mod lineage;
@@ -30,13 +30,12 @@ use crate::error::store::{StoreError, StoreErrorKind};
 use crate::model::position::Position;
 use crate::model::shard::Shard;
 
-/// First polls are spread over the interval, but no longer than this: a spread evens out load, which
-/// ten seconds do as well as an hour.
+/// First polls are spread over the interval, but no longer than this: ten seconds even out the load as well as an hour.
 const MAX_SPREAD: Duration = Duration::from_secs(10);
-/// How often the stream is listed for what many listings have not shown.
+/// How often the stream is listed for shards that many listings have not shown.
 const RARELY: Duration = Duration::from_secs(60);
 
-/// Starts shards in the order of their lineage, has positions stored, and decides when all is over.
+/// Starts shards in the order of their lineage, requests writes of positions, and decides when the run ends.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
     plan: Plan,
@@ -48,7 +47,7 @@ pub(crate) struct Coordinator {
     /// A listing made before the start.
     listed: Option<Vec<Shard>>,
     round: Round,
-    /// How often in a row a listing did not show what must be there.
+    /// How often in a row a listing lacked a shard that must exist.
     looking: Retry,
     claims: Claims,
     load_retry: Retry,
@@ -66,14 +65,14 @@ pub(crate) struct Coordinator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Reading,
-    /// Every shard is read to its end; what was sent is still handled and stored.
+    /// Every shard is read to its end; batches that were sent are still handled and stored.
     Ended,
     /// The user, or an error, stopped it.
     Stopped,
     Finished,
 }
 
-/// What the listing does.
+/// The state of the listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Round {
     Idle,
@@ -84,7 +83,7 @@ enum Round {
     Rare(Duration),
 }
 
-/// What an event is handled with.
+/// The context of one event.
 struct Turn<'a> {
     now: Duration,
     rng: &'a mut fastrand::Rng,
@@ -130,7 +129,7 @@ impl Coordinator {
         self.lineage.as_ref().map(Lineage::waiting).unwrap_or_default()
     }
 
-    /// Which of them are new, and which do not wait any more, since this was last asked.
+    /// The shards that started or stopped waiting since the last call.
     pub(crate) fn take_news(&mut self) -> WaitingNews {
         self.lineage.as_mut().map(Lineage::take_news).unwrap_or_default()
     }
@@ -195,7 +194,7 @@ impl Coordinator {
                 self.load_retry.succeeded(turn.now);
                 if let Some(tally) = self.load_outage.over(turn.now) {
                     log::warn!(
-                        "stream {:?}: the positions were read, after {tally}",
+                        "stream {:?}: the positions were read after {tally}",
                         self.plan.stream
                     );
                 }
@@ -244,7 +243,7 @@ impl Coordinator {
         }
     }
 
-    /// Starts what may start.
+    /// Starts the shards that may start.
     fn advance(&mut self, turn: &mut Turn) {
         let Some(lineage) = &mut self.lineage else { return };
         let starts = match lineage.ready(turn.now) {
@@ -255,7 +254,7 @@ impl Coordinator {
             (self.phase, self.round) = (Phase::Ended, Round::Idle);
             turn.actions.push(Action::Close);
         }
-        // Children go on where their parents ended, without a delay.
+        // Children continue after their parents without a delay.
         let spread = if std::mem::replace(&mut self.has_started, true) {
             Duration::ZERO
         } else {
@@ -294,7 +293,7 @@ impl Coordinator {
         }
     }
 
-    /// The first error is the one that is told.
+    /// Only the first error is returned.
     fn fail(&mut self, turn: &mut Turn, error: Error) {
         if self.result.is_ok() {
             self.result = Err(error);
@@ -323,7 +322,7 @@ impl Coordinator {
         }
         let is_over = match self.phase {
             Phase::Ended => !self.writes.is_storing(),
-            // What could not be stored is tried once more when all has finished.
+            // Failed writes are retried once more at the end of the run.
             Phase::Stopped => true,
             Phase::Reading | Phase::Finished => false,
         };

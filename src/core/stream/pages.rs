@@ -6,42 +6,42 @@ use std::time::Duration;
 use crate::model::listed::ShardPage;
 use crate::model::shard::Shard;
 
-/// Amazon's page tokens live five minutes; older than this they are not used any more.
+/// Amazon's page tokens live five minutes; a token older than this is not used any more.
 const TOKEN_LIFE: Duration = Duration::from_secs(270);
-/// Ten times what the largest stream that Amazon allows needs, at a thousand shards a page.
+/// Ten times the pages of the largest stream that Amazon allows, at a thousand shards a page.
 const MAX_PAGES: u32 = 10_000;
 const MAX_SHARDS: usize = 1_000_000;
 
-/// What has come of a listing so far.
+/// The listing so far.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
     shards: BTreeMap<String, Shard>,
     count: u32,
-    /// The name of the next page, and when it was told.
+    /// The token of the next page, and when it came.
     next: Option<(String, Duration)>,
 }
 
-/// What a page leads to.
+/// The result of a page.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Paged {
     /// It was the last one: these are all shards, in the order of their ids.
     Complete(Vec<Shard>),
-    /// Another one, of this name, comes next.
+    /// Another page, with this token, comes next.
     Next(String),
-    /// A page told no new shard, and yet named another one; or there are more than any stream has.
+    /// A page had no new shard, and still a token for the next page; or there are more pages than any stream has.
     Endless {
-        /// So many came.
+        /// The number of pages.
         pages: u32,
-        /// With so many shards.
+        /// The number of shards in them.
         shards: usize,
     },
 }
 
 impl Pages {
-    /// Takes a page in. After the last one, and where there is no end, the next page is the first one.
+    /// Adds a page. After the last one, or if there is no end, the next page is the first one.
     pub(crate) fn take_in(&mut self, now: Duration, page: ShardPage) -> Paged {
         let known = self.shards.len();
-        // What a later page tells of a shard is younger.
+        // A later page has newer facts about a shard.
         self.shards.extend(page.shards.into_iter().map(|shard| (shard.id().to_owned(), shard)));
         self.count += 1;
         let Some(next) = page.next_token else {
@@ -56,7 +56,7 @@ impl Pages {
         Paged::Next(next)
     }
 
-    /// The name of the page to ask for now; `None` is the first one, where all begins anew.
+    /// The token of the page to request now; `None` is the first page, where the listing restarts.
     pub(crate) fn next(&mut self, now: Duration) -> Option<String> {
         let alive = self.next.take_if(|(_, told)| now.saturating_sub(*told) < TOKEN_LIFE);
         if alive.is_none() {

@@ -36,7 +36,7 @@ impl Coordinator {
         }
     }
 
-    /// A listing is over, and was complete or not: answers those who asked before it began.
+    /// A listing has ended, complete or not: answers the claims that were made before it began.
     pub(super) fn confirm(&mut self, turn: &mut Turn, is_complete: bool) {
         let (Some(lineage), Phase::Reading) = (&self.lineage, self.phase) else { return };
         for shard in self.claims.take_asked() {
@@ -84,7 +84,7 @@ impl Coordinator {
         self.look_on(turn);
     }
 
-    /// A complete listing did not show all that must be there: again later.
+    /// A complete listing did not show all shards that must exist: list again later.
     pub(super) fn look_on(&mut self, turn: &mut Turn) {
         let look = self.lineage.as_ref().and_then(Lineage::look);
         if self.phase != Phase::Reading {

@@ -1,11 +1,11 @@
-//! Which shards have made no progress for too long.
+//! Finds shards that have made no progress for too long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::notice::{Notice, ShardState};
 
-/// Looks at all shards now and then, and tells of each stall once.
+/// Checks all shards now and then, and reports each stall once.
 #[derive(Debug)]
 pub(crate) struct Stalls {
     after: Duration,
@@ -14,7 +14,7 @@ pub(crate) struct Stalls {
 
 /// A shard that was started: what it does, and when it last made progress.
 pub(crate) type Running = BTreeMap<String, (ShardState, Duration)>;
-/// A shard that waits, and the parents that hold it up.
+/// A shard that waits, and the parents that it waits for.
 pub(crate) type Waiting = BTreeMap<String, Vec<String>>;
 
 impl Stalls {
@@ -22,7 +22,7 @@ impl Stalls {
         Self { after, stalled: BTreeSet::new() }
     }
 
-    /// What is to be told now.
+    /// The notices to send now.
     // long: shards that run, shards that wait, and shards that are gone.
     pub(crate) fn look(
         &mut self,
@@ -44,7 +44,7 @@ impl Stalls {
                 notices.push(Notice::Stalled { shard: shard.clone(), state, age });
             }
         }
-        // One that has ended since is not looked at any more.
+        // A shard that has ended since is not checked any more.
         self.stalled.retain(|shard| {
             let is_there = running.contains_key(shard) || waiting.contains_key(shard);
             if !is_there {
@@ -56,11 +56,11 @@ impl Stalls {
     }
 }
 
-/// When a shard last made progress. One that has nothing to do makes it all the time, and one that waits
-/// for its parents makes theirs.
+/// When a shard last made progress. An idle shard makes progress all the time, and a shard that waits for its parents
+/// makes progress when they do.
 ///
-/// Each is looked at once: through splits and merges there are more ways up than shards, twice as many after each
-/// merge. And without recursion: a stream may have been resharded ten thousand times.
+/// Each shard is checked once: splits and merges give more paths to ancestors than shards, twice as many after each
+/// merge. There is no recursion: a stream may have been resharded ten thousand times.
 // long: a walk without recursion keeps its path itself.
 fn progressed<'a>(
     shard: &'a str,
@@ -73,7 +73,7 @@ fn progressed<'a>(
     while let Some(&shard) = path.last() {
         let parents = waiting.get(shard).into_iter().flatten().map(String::as_str);
         if let Some(parent) = parents.clone().find(|parent| !known.contains_key(parent)) {
-            // Until it is known. Nobody asks before: a family tree has no circles.
+            // A placeholder, never read: a family tree has no circles.
             known.insert(parent, Duration::ZERO);
             path.push(parent);
             continue;
@@ -81,7 +81,7 @@ fn progressed<'a>(
         let progressed = match running.get(shard) {
             Some((ShardState::Idle | ShardState::Paused | ShardState::Ended, _)) => now,
             Some((_, progressed)) => *progressed,
-            // A parent that nobody knows holds nobody up.
+            // No shard waits for an unknown parent.
             None => parents.map(|parent| known[parent]).max().unwrap_or(now),
         };
         known.insert(shard, progressed);

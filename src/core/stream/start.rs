@@ -8,29 +8,29 @@ use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::shard::Shard;
 
-/// What the user asked for, and what earlier runs left.
+/// The choices of the user, and the positions of earlier runs.
 pub(crate) struct Wishes<'a> {
     pub(crate) stored: &'a BTreeMap<String, Position>,
     pub(crate) chosen: Option<&'a BTreeSet<String>>,
     pub(crate) iterator_type: &'a IteratorType,
 }
 
-/// What a shard hands down to its children.
+/// What a shard's children inherit from it.
 #[derive(Clone, Debug, Default)]
 struct Legacy {
-    /// An earlier run had come to it, or to one of its ancestors: what its children hold is the sequel.
+    /// An earlier run had read it, or one of its ancestors: its children hold the records after that.
     is_begun: bool,
     own: Own,
 }
 
-/// The start that was set for a shard, or follows from its ancestors' own.
+/// The start that was set for a shard, or follows from its ancestors' starts.
 #[derive(Clone, Debug, Default)]
 enum Own {
     #[default]
     None,
-    /// The oldest of them that is listed starts where the stream does.
+    /// The oldest listed ancestor starts where the stream starts.
     Stream,
-    /// Set, or the same on every way up.
+    /// The start was set, or is the same for all ancestors.
     At(IteratorType),
     /// A number says nothing about another shard, and two parents may disagree.
     Oldest,
@@ -57,7 +57,7 @@ impl Own {
     }
 }
 
-/// Where each of these shards starts if nothing is stored for it. Every ancestor is looked at once, and without
+/// Where each of these shards starts if nothing is stored for it. Every ancestor is visited once, and without
 /// recursion: a stream may have been resharded ten thousand times.
 // long: the walk upwards shares what it has learned.
 pub(crate) fn fresh_starts(
@@ -89,7 +89,7 @@ pub(crate) fn fresh_starts(
     shards.iter().map(start).collect()
 }
 
-/// Learns what a shard hands down, and all that it needs for that.
+/// Computes what a shard's children inherit, and everything needed for that.
 // long: a walk without recursion keeps its path itself.
 fn climb<'a>(
     tree: &'a Tree,
@@ -106,13 +106,13 @@ fn climb<'a>(
         }
         let node = tree.get(id);
         let Some(node) = node.filter(|_| !wishes.stored.contains_key(&**id)) else {
-            // What is above it tells nothing more. One that is not listed any more was there when earlier runs were.
+            // Its own ancestors add nothing. A shard that is not listed any more existed during earlier runs.
             let is_begun = node.is_some() || !wishes.stored.is_empty();
             legacies.insert(id, Legacy { is_begun, own: Own::Stream });
             path.pop();
             continue;
         };
-        // Nobody needs it before it is known, unless the listing goes round in circles.
+        // It is not needed before it is known, unless the listing has a circle.
         if *next == 0 {
             legacies.insert(id, Legacy::default());
         }
@@ -141,7 +141,7 @@ fn above(node: &Node, wishes: &Wishes<'_>, legacies: &BTreeMap<&str, Legacy>) ->
     })
 }
 
-/// What is wrong with a stored position, as far as the listing tells.
+/// The fault of a stored position, as far as the listing shows it.
 pub(crate) fn misfit(shard: &Shard, stored: &Position) -> Option<Gap> {
     let (wanted, id) = (stored.clone(), shard.id().to_owned());
     let (sequence, starting) = (stored.sequence()?, shard.starting_sequence_number());

@@ -13,7 +13,7 @@ use crate::model::shard::{HashKeyRange, Shard};
 pub(crate) struct Tree {
     nodes: BTreeMap<Arc<str>, Node>,
     families: BTreeMap<Arc<str>, Family>,
-    /// How often a shard was looked up: what keeps the work in proportion to the number of shards.
+    /// How often a shard was looked up: a test checks that the work stays in proportion to the number of shards.
     #[cfg(test)]
     pub(crate) visits: std::cell::Cell<u64>,
 }
@@ -23,17 +23,17 @@ pub(crate) struct Node {
     pub(crate) shard: Shard,
     pub(crate) parents: Vec<Arc<str>>,
     pub(crate) state: State,
-    /// Whether it is to be read: chosen, or a descendant of a chosen shard.
+    /// Whether it must be read: it is chosen, or a descendant of a chosen shard.
     pub(crate) is_wanted: bool,
-    /// Whether it stood in the first listing, or has a descendant that did.
+    /// Whether it was in the first listing, or has a descendant that was.
     pub(crate) is_first: bool,
-    /// How many of its parents hold it up.
+    /// How many parents it waits for.
     pub(crate) open_parents: usize,
     /// Where it starts if nothing is stored for it.
     pub(crate) fresh: IteratorType,
-    /// The number of the last listing that it stood in.
+    /// The number of the last listing that showed it.
     pub(crate) listing: u64,
-    /// Whether its listed children hold all of its hash keys.
+    /// Whether its listed children cover all of its hash keys.
     pub(crate) is_covered: bool,
 }
 
@@ -62,10 +62,10 @@ impl State {
 }
 
 impl Tree {
-    /// Takes in a shard that is not known yet: its id.
+    /// Adds a shard that is not known yet. Returns its id.
     pub(crate) fn insert(&mut self, shard: Shard, listing: u64) -> Arc<str> {
         let id: Arc<str> = shard.id().into();
-        // Itself, and twice the same, would hold it up for ever.
+        // If it named itself, or one parent twice, it would wait for ever.
         let parents: BTreeSet<&str> = shard.parents().iter().map(String::as_str).collect();
         let parents = parents.into_iter().filter(|parent| *parent != shard.id());
         let parents: Vec<Arc<str>> = parents.map(Arc::from).collect();
@@ -105,7 +105,7 @@ impl Tree {
         self.families.get(id).map_or(&[], |family| &family.children)
     }
 
-    /// Looks whether the listed children hold all hash keys of a shard.
+    /// Checks whether the listed children cover all hash keys of a shard.
     pub(crate) fn look_at_children(&mut self, id: &str) {
         self.visit();
         let (Some(node), Some(family)) = (self.nodes.get_mut(id), self.families.get(id)) else {
@@ -117,7 +117,7 @@ impl Tree {
         }
     }
 
-    /// Forgets shards that nobody needs any more.
+    /// Forgets shards that are not needed any more.
     pub(crate) fn forget(&mut self, mut is_over: impl FnMut(&str, &Node) -> bool) {
         let over = self.nodes.iter().filter(|(id, node)| is_over(id, node));
         for id in over.map(|(id, _)| Arc::clone(id)).collect::<Vec<_>>() {
@@ -149,7 +149,7 @@ impl Tree {
 }
 
 impl Node {
-    /// It is an error if the shard is another one than before: the stream was deleted and created again.
+    /// It is an error if the shard is not the same as before: then the stream was deleted and created again.
     pub(crate) fn check_same(&self, listed: &Shard, stream: &str) -> Result<(), Error> {
         let (known, available) =
             (self.shard.starting_sequence_number(), listed.starting_sequence_number());
@@ -161,7 +161,7 @@ impl Node {
         Err(Error::Gap { stream: stream.to_owned(), gap })
     }
 
-    /// Whether it waits, and is to be read.
+    /// Whether it waits, and must be read.
     pub(crate) fn is_waiting(&self) -> bool {
         self.is_wanted && self.state == State::Waiting
     }

@@ -8,7 +8,7 @@ use crate::core::settings::{StoreEvery, StreamSettings};
 use crate::error::Error;
 use crate::error::store::{StoreError, StoreErrorKind};
 
-/// Rounds of writes: for what a commit could not write, and for what it left to be written later.
+/// Rounds of writes: for positions that a commit could not write, or left for later.
 #[derive(Debug)]
 pub(crate) struct Writes {
     stream: String,
@@ -17,11 +17,11 @@ pub(crate) struct Writes {
     retry: Retry,
     outage: Outage,
     round: Round,
-    /// A write failed while others were tried again, perhaps after its turn.
+    /// A write failed while other writes were retried, perhaps after its turn.
     missed: Option<(String, StoreError)>,
-    /// When what failed is tried again. All that waits is written with it.
+    /// When failed writes are retried. Everything that waits is written with them.
     retry_at: Option<Duration>,
-    /// When what was left for later is written.
+    /// When the positions left for later are written.
     deferred_until: Option<Duration>,
 }
 
@@ -53,17 +53,17 @@ impl Writes {
         self.retry_at.into_iter().chain(self.deferred_until).min()
     }
 
-    /// Whether something that may wait is still to be written.
+    /// Whether a position that may wait is not written yet.
     pub(crate) fn is_deferring(&self) -> bool {
         self.deferred_until.is_some()
     }
 
-    /// Whether something is being written, or failed and will be tried again.
+    /// Whether a write is in progress, or failed and will be retried.
     pub(crate) fn is_storing(&self) -> bool {
         self.round != Round::Idle || self.retry_at.is_some()
     }
 
-    /// A commit did not write its position, which may wait.
+    /// A commit did not write its position, because the write may wait.
     pub(crate) fn deferred(&mut self, now: Duration) {
         let until = now + self.every.map_or(Duration::ZERO, |every| every.time);
         self.deferred_until.get_or_insert(until);
@@ -72,7 +72,7 @@ impl Writes {
     /// A write failed.
     ///
     /// # Errors
-    /// If it failed for good, or patience has ended.
+    /// If it failed for good, or `store_patience` has passed.
     // long: what a failed write means depends on the round that it meets.
     pub(crate) fn unstored(
         &mut self,
@@ -101,7 +101,7 @@ impl Writes {
         Ok(())
     }
 
-    /// A round is over: whether another is to begin.
+    /// A round has ended. Returns whether another must begin.
     ///
     /// # Errors
     /// As `unstored`.
@@ -116,10 +116,10 @@ impl Writes {
         if let Err((shard, error)) = outcome {
             return self.unstored(now, rng, shard, error).map(|()| false);
         }
-        // Everything that had failed is stored: what failed meanwhile begins to wait only now.
+        // Everything that had failed is stored: the wait for newer failures begins only now.
         self.retry.succeeded(now);
         if let Some(tally) = self.outage.over(now) {
-            log::warn!("stream {:?}: positions stored, after {tally}", self.stream);
+            log::warn!("stream {:?}: positions are stored again after {tally}", self.stream);
         }
         match missed {
             Some((shard, error)) => self.unstored(now, rng, shard, error).map(|()| false),
@@ -127,17 +127,17 @@ impl Writes {
         }
     }
 
-    /// Time has passed: whether a round is to begin.
+    /// Time has passed. Returns whether a round must begin.
     pub(crate) fn tick(&mut self, now: Duration) -> bool {
         let is_due = |timer: &mut Option<Duration>| timer.take_if(|at| *at <= now).is_some();
         let (is_retry, is_deferred) =
             (is_due(&mut self.retry_at), is_due(&mut self.deferred_until));
-        // Behind a failed write all others wait: they are written with it.
+        // All other writes wait for a failed one: they are written with it.
         (is_retry || (is_deferred && self.retry_at.is_none())) && self.begin()
     }
 
-    /// Everything that waits is to be written: whether a round is to begin, or one is under way, which
-    /// will be followed by another.
+    /// Everything that waits must be written. Returns whether a round must begin; if one is in progress, another
+    /// follows it.
     pub(crate) fn begin(&mut self) -> bool {
         (self.retry_at, self.deferred_until) = (None, None);
         let was_idle = self.round == Round::Idle;

@@ -1,4 +1,4 @@
-//! Whether user records are left out though nothing was split or merged.
+//! Whether user records are left out although no shard was split or merged.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,32 +9,32 @@ use crate::record::{Record, Records};
 /// record that lands in another shard than it expected, and lists the shards again, at most every 30 s.
 const NEAR: Duration = Duration::from_secs(10 * 60);
 
-/// User records of one answer that were left out, as they belong to another shard.
+/// User records of one answer that were left out, because they belong to another shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeftOut {
     pub(crate) records: u64,
-    /// When the last of their aggregates arrived, if that is known.
+    /// When the last of their aggregates arrived, if known.
     arrived: Option<SystemTime>,
 }
 
-/// Tells when user records are left out of a shard for another reason than a split or a merge: the producer then does not
-/// send them again.
+/// Tells when user records are left out of a shard for another reason than a split or a merge: then the producer does
+/// not send them again.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// Whether the shard came out of a split or a merge. If not, nothing was before it.
+    /// Whether the shard came from a split or a merge. If not, no shard was before it.
     is_child: bool,
-    /// Whether it was closed when reading began, nobody knows when.
+    /// Whether it was closed, at an unknown time, before reading began.
     is_closed: bool,
-    /// The earliest arrival that is known: the shard was open then.
+    /// The earliest known arrival: the shard was open then.
     first: Option<SystemTime>,
     /// All that were left out.
     records: u64,
-    /// An arrival of those that is not near the shard's begin.
+    /// An arrival of these that is not near the shard's start.
     suspect: Option<Suspect>,
     has_told: bool,
 }
 
-/// When an aggregate arrived of which user records were left out.
+/// The arrival of an aggregate with left-out user records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Suspect {
     Unknown,
@@ -42,7 +42,7 @@ enum Suspect {
 }
 
 impl LeftOut {
-    /// Adds so many of an aggregate.
+    /// Adds a number of user records of one aggregate.
     pub(super) fn add(&mut self, records: u64, aggregate: Record<'_>) {
         self.records += records;
         self.arrived = self.arrived.max(aggregate.approximate_arrival());
@@ -61,8 +61,8 @@ impl Watch {
         }
     }
 
-    /// An answer came, of which so much was left out; `is_last` if it ends the shard. Once in all: how many user records
-    /// were left out so far, where no split and no merge is near.
+    /// An answer came, with these left-out user records; `is_last` if it ends the shard. Returns once only how many
+    /// user records were left out so far, if no split and no merge is near.
     pub(crate) fn saw(
         &mut self,
         answer: &Records,
@@ -99,7 +99,7 @@ impl Watch {
     /// Whether the shard was open for long after it.
     fn stays_open(&self, suspect: Suspect, last: Option<SystemTime>, is_last: bool) -> bool {
         match (suspect, last) {
-            // What arrived was read at once, as far as anybody knows, and the shard is open still.
+            // The records were probably read soon after their arrival, and the shard is still open.
             _ if !self.is_closed && !is_last => true,
             (Suspect::At(at), Some(last)) => last.duration_since(at).is_ok_and(|age| age >= NEAR),
             _ => false,
@@ -127,7 +127,7 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(1_000_000 + minute * 60)
     }
 
-    /// Records that arrived then, of each of which so many user records were left out.
+    /// Records with these arrivals, each with this many left-out user records.
     fn answer(minutes: &[Option<u64>], left_out: u64) -> (Records, LeftOut) {
         let mut builder = RecordsBuilder::new();
         for (number, arrived) in minutes.iter().enumerate() {
@@ -141,7 +141,7 @@ mod tests {
         (records, all)
     }
 
-    /// What is told after each answer: `(the minute of its only record, how many were left out of it)`.
+    /// What is reported after each answer: `(the minute of its only record, how many were left out of it)`.
     fn told(shard: &Shard, answers: &[(u64, u64)]) -> Vec<Option<u64>> {
         let mut watch = Watch::new(shard);
         let told = answers.iter().map(|(arrived, left_out)| {

@@ -1,4 +1,4 @@
-//! An aggregate: keys, and user records that name them by their places. It is read where it stands.
+//! An aggregate: keys, and user records that name them by their places. It is read in place.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,23 +9,23 @@ use super::wire::{Fields, Malformed, Value};
 
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST: usize = 16;
-/// More user records and keys than this in one aggregate are not taken apart: as many fit into the least budget, beside
-/// the largest record that Kinesis takes.
+/// An aggregate with more user records and keys than this is not taken apart: this number fits into the smallest
+/// budget, together with the largest record of Kinesis.
 pub(super) const MAX_ENTRIES: usize = 1 << 18;
 
-/// The numbers of the fields. There are tags too, which nobody writes.
+/// The numbers of the fields. There are tags too, but no producer writes them.
 const KEY: u32 = 1;
 const HASH_KEY: u32 = 2;
 const USER: u32 = 3;
 
-/// An aggregate in which nothing is missing.
+/// A complete aggregate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Aggregate<'a> {
     message: &'a [u8],
     counts: Counts,
 }
 
-/// What an aggregate holds.
+/// The content of an aggregate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) users: u32,
@@ -40,11 +40,11 @@ pub(super) struct Counts {
 pub(super) struct User {
     pub(super) key: usize,
     pub(super) hash_key: Option<usize>,
-    /// Where its data stands in the data of the aggregate.
+    /// The place of its data in the data of the aggregate.
     pub(super) data: Range<usize>,
 }
 
-/// Why something with the magic number and the checksum of an aggregate is not taken apart.
+/// Why a record with the magic number and the checksum of an aggregate is not taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
     Malformed,
@@ -60,7 +60,7 @@ pub(super) fn is_marked(data: &[u8]) -> bool {
 }
 
 impl Counts {
-    /// Looks at an aggregate, in all of its details; `None` if the data is none.
+    /// Checks all details of an aggregate; `None` if the data is not an aggregate.
     pub(super) fn of(data: &[u8]) -> Option<Result<Self, Broken>> {
         let message = message(data)?;
         let is_one = data.ends_with(Md5::digest(message).as_slice());
@@ -101,18 +101,18 @@ impl Counts {
 }
 
 impl<'a> Aggregate<'a> {
-    /// The data of a record, in which so much was found.
+    /// The data of a record, with its content.
     pub(super) fn new(data: &'a [u8], counts: Counts) -> Option<Self> {
         Some(Self { message: message(data)?, counts })
     }
 
     /// The keys, by their places.
     pub(super) fn keys(self) -> impl Iterator<Item = &'a str> {
-        // All are texts, as was seen.
+        // All are texts: this was checked.
         self.texts(KEY, self.counts.keys).map(|key| std::str::from_utf8(key).unwrap_or_default())
     }
 
-    /// The hash keys, by their places; `None` for what is no number.
+    /// The hash keys, by their places; `None` for a text that is not a number.
     pub(super) fn hash_keys(self) -> impl Iterator<Item = Option<u128>> + use<'a> {
         let number = |text| std::str::from_utf8(text).ok()?.parse().ok();
         self.texts(HASH_KEY, self.counts.hash_keys).map(number)
@@ -121,7 +121,7 @@ impl<'a> Aggregate<'a> {
     /// The user records, in order.
     pub(super) fn users(self) -> impl Iterator<Item = User> + use<'a> {
         let mut fields = Fields::of(self.message);
-        // Whatever cannot be read was seen before.
+        // Unreadable records were refused before.
         std::iter::from_fn(move || {
             while let Ok(Some((field, value))) = fields.read() {
                 if let (USER, Value::Bytes(user)) = (field, value) {
@@ -133,7 +133,7 @@ impl<'a> Aggregate<'a> {
         })
     }
 
-    /// So many values of a field, which stand before all user records as a rule.
+    /// This many values of a field, which usually come before all user records.
     fn texts(self, wanted: u32, count: u32) -> impl Iterator<Item = &'a [u8]> {
         let mut fields = Fields::of(self.message);
         let texts = std::iter::from_fn(move || {
@@ -156,8 +156,8 @@ impl User {
         Self::short(user, at).map_or_else(|| Self::long(of.within(user), at), Ok)
     }
 
-    /// Of the form in which every aggregator writes short ones without a hash key: to read their fields one after the other
-    /// would take half of all time.
+    /// The form in which every aggregator writes short user records without a hash key: to read their fields one after
+    /// the other would take half of all time.
     #[inline]
     fn short(user: &[u8], at: usize) -> Option<Self> {
         let [0x08, key @ ..0x80, 0x1a, length @ ..0x80, data @ ..] = user else { return None };
@@ -168,7 +168,7 @@ impl User {
 
     fn long(mut fields: Fields<'_>, at: usize) -> Result<Self, Broken> {
         let (mut key, mut hash_key, mut data) = (None, None, None);
-        // The last one counts, should there be several.
+        // If there are several, the last one counts.
         while let Some((field, value)) = fields.read()? {
             match (field, value) {
                 (1, Value::Number(place)) => key = Some(place),

@@ -24,26 +24,26 @@ use crate::record::{ENTRY, Record, Records};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Deaggregation {
-    /// Hand them over as the plain records that Kinesis holds.
+    /// Deliver them as the plain records that Kinesis holds.
     #[default]
     Off,
-    /// Hand over their user records whose hash key lies within the shard, as KCL does. It is right only if KPL itself
-    /// makes all aggregates of the stream: what belongs to another shard is then there because a shard was split on
-    /// its way, and KPL sends it again.
+    /// Deliver their user records whose hash key is within the shard, as KCL does. It is right only if KPL itself
+    /// makes all aggregates of the stream: then user records of another shard are there only because a shard was split
+    /// on the way, and KPL sends them again.
     ///
-    /// All other aggregators put user records of any key into one record, and send nothing again: what is left out of
-    /// theirs is lost to the consumer. [`Notice::LeftOut`](crate::Notice::LeftOut) and [`ShardProgress::left_out`](crate::ShardProgress::left_out)
-    /// tell of that.
+    /// All other aggregators put user records of any key into one record, and send nothing again: user records that are
+    /// left out are lost to the consumer. [`Notice::LeftOut`](crate::Notice::LeftOut) and
+    /// [`ShardProgress::left_out`](crate::ShardProgress::left_out) report that.
     WithinShard,
-    /// Hand over all of their user records. It is right for every aggregator. KPL's come twice where a shard was split
-    /// on their way.
+    /// Deliver all of their user records. It is right for every aggregator. KPL's user records come twice if a shard
+    /// was split on the way.
     All,
 }
 
 /// The aggregates among the records of an answer.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// What each record holds, if it is an aggregate; nothing at all if none is.
+    /// The content of each record that is an aggregate; empty if there is none.
     each: Vec<Option<Counts>>,
     /// The place of the first record that seems to be an aggregate and cannot be taken apart.
     broken: Option<(usize, Broken)>,
@@ -53,21 +53,22 @@ pub(crate) struct Found {
     needed: usize,
 }
 
-/// A key, and what became of it.
+/// A key, and the work done on it.
 struct Key<'a> {
     key: &'a str,
-    /// Where it stands in the texts of the new records, once it does.
+    /// Its place in the texts of the new records, after it was copied.
     text: Option<(u32, u32)>,
-    /// Whether its hash lies within the shard, once somebody asked.
+    /// Whether its hash is within the shard, after this was computed.
     is_within: Option<bool>,
 }
 
 /// Which user records are wanted.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
-    /// Those that belong to this shard; `None` for all.
+    /// Only those of this shard; `None` for all.
     pub(crate) shard: Option<HashKeyRange>,
-    /// What was read before. It comes again where reading resumes, and what is left out of it was counted then.
+    /// The position read before. Earlier records come again when reading resumes, and their left-out user records were
+    /// counted before.
     pub(crate) read: Option<Position>,
 }
 
@@ -75,9 +76,9 @@ pub(crate) struct Wanted {
 struct Splitter<'a> {
     builder: PartsBuilder<'a>,
     wanted: &'a Wanted,
-    /// The keys of the aggregate at hand; what was allocated for them is used again.
+    /// The keys of the current aggregate; their memory is reused.
     keys: Vec<Key<'a>>,
-    /// Of its explicit hash keys, whether they lie within the shard.
+    /// For each of its explicit hash keys, whether it is within the shard.
     hash_keys: Vec<Option<bool>>,
     left_out: LeftOut,
 }
@@ -118,13 +119,13 @@ pub(crate) fn find(records: &Records) -> Found {
     found
 }
 
-/// What the keys of an aggregate take while it is taken apart.
+/// The bytes that the keys of an aggregate take while it is taken apart.
 fn table(counts: Counts) -> usize {
     counts.keys as usize * size_of::<Key<'_>>()
         + counts.hash_keys as usize * size_of::<Option<bool>>()
 }
 
-/// The user records of one answer that are wanted, in order, and what was left out of them.
+/// The wanted user records of one answer, in order, and those that were left out.
 pub(crate) fn expand(
     records: &Records,
     found: &Found,
@@ -151,7 +152,7 @@ pub(crate) fn expand(
 }
 
 impl Found {
-    /// How many bytes it takes to take them apart, with the records themselves. Nothing if there is nothing to take apart.
+    /// How many bytes are needed to take them apart, including the records themselves. 0 if there is no aggregate.
     pub(crate) fn needed(&self) -> usize {
         self.needed
     }
@@ -166,7 +167,7 @@ impl Found {
 impl<'a> Splitter<'a> {
     fn take_apart(&mut self, record: Record<'a>, aggregate: Aggregate<'a>) {
         self.read_keys(aggregate);
-        // Each text stands in the buffer once, however many records share it.
+        // Each text is in the buffer once, for all records that share it.
         let sequence = self.builder.push_text(record.sequence_number());
         let read = self.read_before(record);
         let mut left_out = 0;
@@ -209,7 +210,7 @@ impl<'a> Splitter<'a> {
     #[inline]
     fn is_wanted(&mut self, user: &User) -> bool {
         let Some(shard) = self.wanted.shard else { return true };
-        // What is no number, or is not there, is no hash key.
+        // A missing text, or a text that is not a number, is no hash key.
         let explicit = user.hash_key.and_then(|place| *self.hash_keys.get(place)?);
         explicit.unwrap_or_else(|| {
             let key = &mut self.keys[user.key];

@@ -1,9 +1,9 @@
 //! The fields of a message of protocol buffers, one after the other, without a copy.
 
-/// How deep groups may stand in each other, as with prost.
+/// How deep groups may be nested, as with prost.
 const DEPTH: u32 = 100;
 
-/// What is left of a message.
+/// The unread rest of a message.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {
     left: &'a [u8],
@@ -11,7 +11,7 @@ pub(super) struct Fields<'a> {
     depth: u32,
 }
 
-/// What a field holds. Fixed numbers and groups are only passed over.
+/// The value of a field. Fixed numbers and groups are only skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value<'a> {
     Number(u64),
@@ -19,17 +19,17 @@ pub(super) enum Value<'a> {
     Other,
 }
 
-/// It is no message.
+/// The bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
 impl<'a> Fields<'a> {
-    /// Of a whole message.
+    /// The fields of a whole message.
     pub(super) fn of(message: &'a [u8]) -> Self {
         Self { left: message, length: message.len(), depth: DEPTH }
     }
 
-    /// Of a message that is a field of these.
+    /// The fields of a message that is a field of this one.
     pub(super) fn within(self, message: &'a [u8]) -> Self {
         Self { left: message, length: message.len(), depth: self.depth - 1 }
     }
@@ -44,7 +44,7 @@ impl<'a> Fields<'a> {
         Ok(Some((field, self.value(field, kind, self.depth)?)))
     }
 
-    /// Where the next field begins, counted from the begin of the message: right after what was read last.
+    /// Where the next field begins, counted from the start of the message: directly after the last field read.
     #[inline]
     pub(super) fn at(&self) -> usize {
         self.length - self.left.len()
@@ -79,7 +79,7 @@ impl<'a> Fields<'a> {
         Ok(Value::Other)
     }
 
-    /// What follows the begin of a group, through its end.
+    /// Skips the rest of a group, up to and including its end.
     fn group(&mut self, field: u32, depth: u32) -> Result<(), Malformed> {
         loop {
             let (inner, kind) = self.key()?;
@@ -129,7 +129,7 @@ impl<'a> Fields<'a> {
 mod tests {
     use super::*;
 
-    /// All fields, or `None` if it is no message.
+    /// All fields, or `None` if it is not a message.
     fn read(message: &[u8]) -> Option<Vec<(u32, Value<'_>)>> {
         let (mut fields, mut found) = (Fields::of(message), Vec::new());
         while let Some(field) = fields.read().ok()? {

@@ -8,7 +8,7 @@ use crate::model::position::Position;
 use crate::store::Store;
 use crate::store::export::Import;
 
-/// What is ahead, behind, new, or not named.
+/// Positions that are ahead, behind, new, or not named.
 // long: a story of imports, told in order.
 pub(super) fn importing(store: &impl Store) {
     let before = [("ahead", after(9)), ("behind", after(3)), ("other", end(1))];
@@ -43,7 +43,7 @@ pub(super) fn importing(store: &impl Store) {
     expect_listed("an import of nothing stores nothing", store, "nothing", &BTreeMap::new());
 }
 
-/// As many shards as one account may have by default, and more, one by one.
+/// One by one, more shards than one account may have by default.
 pub(super) fn thousand_shards(store: &impl Store) {
     let stored = numbered(1_000);
     for (shard, to) in &stored {

@@ -1,4 +1,4 @@
-//! What every store must do, as a suite.
+//! The contract of every store, as a suite of tests.
 
 mod many;
 mod samples;
@@ -18,13 +18,13 @@ use crate::model::position::Position;
 use crate::store::Store;
 use crate::store::export::Import;
 
-/// Checks that a [`Store`] keeps the contract of the trait; for the tests of those who write one,
+/// Checks that a [`Store`] keeps the contract of the trait; for your own store's tests,
 /// with feature `testing`.
 ///
 /// `make` gives an empty store for each check. It is called with the name of the check, distinct and
-/// made of lower-case letters and underscores, which suits a table or a directory. The checks make
-/// fewer than 4,000 calls, eight of them at once at most, with names of up to 1,000 bytes that hold any
-/// character, NUL included; the last imports 100,000 positions, each by a call of its own unless the
+/// made of lower-case letters and underscores, so it can name a table or a directory. The checks make
+/// fewer than 4,000 calls, at most eight of them at once, with names of up to 1,000 bytes that hold any
+/// character, NUL included. The last check imports 100,000 positions, each by a call of its own unless the
 /// store has its own [`import_shard_iterators`](Store::import_shard_iterators).
 ///
 /// ```
@@ -35,7 +35,7 @@ use crate::store::export::Import;
 /// ```
 ///
 /// # Panics
-/// If the store breaks a rule, which the message names.
+/// If the store breaks a rule; the message names the rule.
 pub fn store_contract<S: Store>(make: impl Fn(&str) -> S) {
     empty_at_first(&make("empty_at_first"));
     read_back(&make("read_back"));
@@ -50,7 +50,7 @@ pub fn store_contract<S: Store>(make: impl Fn(&str) -> S) {
     large_import(&make("large_import"));
 }
 
-/// What the store does not know.
+/// Shards that the store does not know.
 fn empty_at_first(store: &impl Store) {
     let rule = "what was never stored is None, and is not an error";
     expect(rule, &get(store, "stream", "shard"), &None);
@@ -115,7 +115,7 @@ fn idempotent(store: &impl Store) {
     }
 }
 
-/// Back, ahead, away, and on again.
+/// A reset back, ahead, to nothing, and to a position again.
 fn reset_goes_anywhere(store: &impl Store) {
     update(store, "stream", "neighbour", &after(5));
     reset(store, "stream", "shard", Some(&after(3)));
@@ -144,7 +144,7 @@ fn listing(store: &impl Store) {
     for number in 0..120 {
         let shard = format!("shardId-{number:012}");
         update(store, "stream", &shard, &after(number));
-        // Ids of their own, or one taken for the stream's would hide behind the true one.
+        // With ids of their own: a foreign shard with an id of this stream would not be seen.
         let foreign = format!("shardId-{:012}", 1_000 + number);
         update(store, if number % 2 == 0 { "stream-2" } else { "strea" }, &foreign, &end(number));
         stored.insert(shard, after(number));
@@ -156,7 +156,7 @@ fn listing(store: &impl Store) {
     expect_listed("the listing holds the newest positions", store, "stream", &stored);
 }
 
-/// Keys that some way of writing a pair would take for one.
+/// Pairs that a poor way of writing keys would confuse.
 fn isolation(store: &impl Store) {
     let rule = "each pair of stream and shard is a key of its own, whatever characters they hold";
     let keys = look_alikes();
@@ -201,7 +201,7 @@ fn concurrency(store: &impl Store) {
     thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS).map(|it| scope.spawn(move || write(it))).collect();
         for writer in writers {
-            // Passed on whole: a scope's own panic would not say which rule was broken.
+            // Continued as it is: a scope's own panic would not say which rule was broken.
             writer.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
         }
     });
@@ -246,7 +246,7 @@ fn expect<T: PartialEq + Debug>(rule: &str, found: &T, expected: &T) {
     );
 }
 
-/// Names what differs only: a listing is long.
+/// Names only the differences: a listing is long.
 fn expect_listed(
     rule: &str,
     store: &impl Store,

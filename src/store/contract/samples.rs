@@ -54,7 +54,7 @@ fn sequence(number: u64) -> SequenceNumber {
     number.to_string().parse().expect("a number in decimal is a sequence number")
 }
 
-/// Pairs that differ, though joined, cut, folded or used as a pattern they may not.
+/// Pairs that differ, but look equal if a store joins, cuts or folds them, or uses them as a pattern.
 pub(super) fn look_alikes() -> Vec<(String, String)> {
     let mut keys = vec![("ab".to_owned(), "c".to_owned()), ("a".to_owned(), "bc".to_owned())];
     for separator in ["-", "/", ":", "|", ",", ".", " ", "#", "\\", "\"", "'", "\0", "\n", "\u{1f}"]

@@ -7,27 +7,27 @@ use crate::error::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// The text is no JSON, or not of the form that [`export_positions`](crate::export_positions)
+    /// The text is not JSON, or not of the form that [`export_positions`](crate::export_positions)
     /// shows.
-    #[error("line {line}, column {column} of the exported positions")]
+    #[error("the exported positions are wrong at line {line}, column {column}")]
     #[non_exhaustive]
     Format {
         /// The line, from 1 on.
         line: usize,
-        /// The byte in the line, from 1 on; 0 where the whole is meant.
+        /// The byte in the line, from 1 on; 0 for the whole text.
         column: usize,
         /// What is wrong there.
         source: BoxError,
     },
-    /// The text has a version that this one of the library does not know.
-    #[error("the exported positions have version {found}, and only version 1 is known")]
+    /// The text has a version that this version of the library does not know.
+    #[error("the exported positions have version {found}, but only version 1 is known")]
     #[non_exhaustive]
     Version {
         /// The version of the text.
         found: u64,
     },
     /// A shard's entry is not one position.
-    #[error("shard {shard:?} of the exported positions, {field:?}")]
+    #[error("the exported positions are wrong at shard {shard:?}, {field:?}")]
     #[non_exhaustive]
     Position {
         /// The shard.
@@ -38,7 +38,7 @@ pub enum ImportError {
         source: BoxError,
     },
     /// The store could not be written.
-    #[error("storing the imported positions")]
+    #[error("could not store the imported positions")]
     #[non_exhaustive]
     Store {
         /// What the store said.

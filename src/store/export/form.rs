@@ -13,13 +13,13 @@ use crate::store::export::error::ImportError;
 
 const VERSION: u64 = 1;
 
-/// What the text says.
+/// The content of the text.
 pub(super) struct Document {
     pub(super) stream: String,
     pub(super) positions: Vec<(String, Position)>,
 }
 
-/// One line for each shard, so that tools which compare lines show what changed.
+/// One line for each shard, so that tools that compare lines show the changes.
 pub(super) fn write(stream: &str, positions: &[(String, Position)]) -> String {
     let mut json = format!("{{\n  \"version\": {VERSION},\n  \"stream\": {},\n", quoted(stream));
     json.push_str("  \"shards\": {");
@@ -83,7 +83,7 @@ struct OfVersion {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Form {
-    /// Read before.
+    /// It was read before.
     #[serde(rename = "version")]
     _version: IgnoredAny,
     stream: String,
@@ -102,7 +102,7 @@ struct Entry {
     end: Option<String>,
 }
 
-/// Which member is wrong, and why.
+/// The wrong member, and the reason.
 type Wrong = (&'static str, BoxError);
 
 impl Entry {

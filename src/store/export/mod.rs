@@ -1,4 +1,4 @@
-//! Positions as text that people read, edit and carry to another store.
+//! Positions as text that people read, edit and import into another store.
 
 pub(crate) mod error;
 mod form;
@@ -10,13 +10,13 @@ use crate::error::store::StoreError;
 use crate::store::Store;
 use crate::store::export::error::ImportError;
 
-/// What an import does with a shard that has a position already.
+/// What an import does if a shard has a position already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Import {
-    /// The one that is ahead stays: nothing that is done comes again.
+    /// The position that is ahead stays: no handled record comes again.
     Forward,
-    /// The imported one takes its place, even if it is behind: what comes after it comes again.
+    /// The imported position replaces it, even if it is behind: the records after it come again.
     Overwrite,
 }
 
@@ -39,9 +39,9 @@ pub enum Import {
 ///
 /// - `"from"`: nothing is done; reading starts with what arrived at this time, in UTC, to the nanosecond.
 ///   A year before 0 or after 9999 has a sign and more digits.
-/// - `"after"`: everything up to and with the record of this sequence number is done; with `"sub"`, a
-///   number, only up to that user record inside it, when it is an aggregated one.
-/// - `"end"`: the shard is done to its end, where this was the last number.
+/// - `"after"`: everything up to the record of this sequence number, and the record itself, is done. With `"sub"`, a
+///   number, an aggregated record is done only up to that user record.
+/// - `"end"`: the shard is done to its end, and this was the last number.
 ///
 /// A sequence number is text, because it has more digits than a JSON number can hold. Nothing is lost:
 /// [`import_positions`] reads exactly what was written.
@@ -75,11 +75,11 @@ pub fn export_positions(store: &dyn Store, stream: &str) -> Result<String, Store
     Ok(form::write(stream, &positions))
 }
 
-/// Stores positions that [`export_positions`] wrote, perhaps edited since, for the stream that they
-/// name. Returns how many there were.
+/// Stores positions that [`export_positions`] wrote, and that you may have edited, for the stream in the
+/// text. Returns their number.
 ///
-/// Nothing is stored unless all of the text is right. Shards that it does not name stay as they are.
-/// Stop the consumers of the stream first: a running one knows its own positions and stores them again.
+/// Nothing is stored unless the whole text is right. Shards that it does not name stay as they are.
+/// Stop the consumers of the stream first: a running consumer keeps its own positions and would store them again.
 ///
 /// # Errors
 /// [`ImportError`], which says where the text is wrong, or that the store failed.

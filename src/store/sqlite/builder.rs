@@ -1,4 +1,4 @@
-//! What an SQLite store is made from.
+//! The settings of an SQLite store.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::file::DatabaseFile;
 use super::{Opened, SqliteStore, schema};
 use crate::error::store::{StoreError, StoreErrorKind};
 
-/// Longer ones would not fit into SQLite's milliseconds.
+/// A longer time would not fit into SQLite's milliseconds.
 const MAX_BUSY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Settings of a [`SqliteStore`], from [`SqliteStore::builder`].
@@ -36,13 +36,13 @@ pub struct SqliteStoreBuilder {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
-    /// The loss of power: each position is on the disk when storing it returns, by SQLite's own
-    /// guarantee (`synchronous=FULL`), provided that the disk does what it is told.
+    /// A loss of power: each position is on the disk before the call returns, by SQLite's own
+    /// guarantee (`synchronous=FULL`), if the disk obeys.
     #[default]
     Full,
-    /// The end of the process, in whatever way, but not of the machine (`synchronous=NORMAL`): after
-    /// the loss of power the file is whole, but the newest positions may be missing, and what was
-    /// handled since comes again. It is faster, by the time that a disk takes to write.
+    /// Any end of the process, but not of the machine (`synchronous=NORMAL`): after
+    /// a loss of power the file is intact, but the newest positions may be missing, and the records
+    /// handled since come again. It is faster by the time of a disk write.
     Normal,
 }
 
@@ -57,8 +57,8 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// How long a call waits for the other threads of this store, and then again for others that write
-    /// into the file, before it fails with [`Retry`](crate::StoreErrorKind::Retry); at most 24 days.
+    /// How long a call waits for the other threads of this store, and then again for other writers of
+    /// the file, before it fails with [`Retry`](crate::StoreErrorKind::Retry); at most 24 days.
     /// Defaults to 5 seconds.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout.min(MAX_BUSY_TIMEOUT);
@@ -67,8 +67,8 @@ impl SqliteStoreBuilder {
 
     /// Opens the file, or creates it, for the positions of this application.
     ///
-    /// What may pass, such as a full disk, is no error here: each call tries to open the file until one has,
-    /// so that a consumer waits for it as long as for everything of its store
+    /// A fault that may pass, such as a full disk, is no error here: each call tries to open the file until it
+    /// succeeds, so that a consumer waits for it as for any other failure of its store
     /// ([`Config::store_patience`](crate::Config::store_patience)).
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl SqliteStoreBuilder {
         self.busy_timeout
     }
 
-    /// The error that a fault of this file is.
+    /// The error for a fault of this file.
     pub(super) fn told(&self, fault: Fault) -> StoreError {
         fault.into_store_error(&self.path, self.busy_timeout)
     }
@@ -111,7 +111,7 @@ impl SqliteStoreBuilder {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(file.path(), flags)?;
         connection.busy_timeout(self.busy_timeout)?;
-        // SQLite opens what it may not write, and would fail at the first commit only.
+        // SQLite also opens a read-only file, and would fail only at the first commit.
         if connection.is_readonly(MAIN_DB)? {
             return Err(Fault::ReadOnly);
         }
@@ -127,7 +127,7 @@ impl SqliteStoreBuilder {
             Durability::Normal => ("NORMAL", false),
         };
         connection.pragma_update(None, "synchronous", synchronous)?;
-        // On macOS alone: there a plain fsync leaves data in the disk's own cache.
+        // Only on macOS: there a plain fsync leaves data in the disk's own cache.
         connection.pragma_update(None, "fullfsync", fullfsync)?;
         connection.pragma_update(None, "checkpoint_fullfsync", fullfsync)
     }

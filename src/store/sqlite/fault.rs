@@ -8,14 +8,14 @@ use rusqlite::ErrorCode;
 
 use crate::error::store::StoreError;
 
-/// Before it is told whose file it was.
+/// A fault, before the name of the file is added.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// SQLite said so.
     Sqlite(rusqlite::Error),
     /// The file could be neither found nor created.
     Create(io::Error),
-    /// The same of the place that its link leads to.
+    /// The same for the place that its link points to.
     CreateLinked { place: PathBuf, source: io::Error },
     /// The other threads of this store took too long.
     Queue,
@@ -25,20 +25,20 @@ pub(super) enum Fault {
     NoLog,
     /// The file holds something else.
     Foreign,
-    /// The file holds positions in a form of the future.
+    /// A newer version wrote the file.
     Newer { found: i64, known: usize },
-    /// The path leads to another file by now, or to none.
+    /// The path now leads to another file, or to none.
     Moved,
 }
 
-/// The key of a kind of position that there is none of, or not yet.
+/// The key of a kind of position that this version does not know.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no position of a kind that is known")]
+#[error("{0:?} is not a known kind of position")]
 pub(super) struct LaterKey(String);
 
 impl LaterKey {
-    /// Kinds are the first character, and each new one sorts after those before: whatever else is wrong
-    /// with a key is damage.
+    /// The first character is the kind, and each new kind sorts after the older ones: any other fault
+    /// of a key is damage.
     pub(super) fn of(key: &str) -> Option<Self> {
         let kind = key.bytes().next()?;
         let is_later = kind.is_ascii_alphanumeric() && kind > b'3';
@@ -69,7 +69,7 @@ impl Fault {
             ))),
             Self::ReadOnly => fatal(READ_ONLY),
             Self::NoLog => fatal(
-                "SQLite can keep no write-ahead log here: choose a directory on a disk of this machine",
+                "SQLite cannot keep a write-ahead log here: choose a directory on a disk of this machine",
             ),
             Self::Foreign => {
                 fatal("the file is a database of another program: choose another path")
@@ -104,14 +104,14 @@ fn classify(
     };
     let answer = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => retry(&format!(
-            "another connection has kept the file locked for {busy_timeout:?}: end what holds it"
+            "another connection has kept the file locked for {busy_timeout:?}: end its process"
         )),
         Some(ErrorCode::DiskFull) => retry(FULL),
         Some(ErrorCode::SystemIoFailure) if has_no_room(&error) => retry(FULL),
         Some(ErrorCode::SystemIoFailure) => {
-            retry("the file could not be read or written: look at the disk")
+            retry("the file could not be read or written: check the disk")
         }
-        Some(ErrorCode::FileLockingProtocolFailed) => retry("the file's lock was not to be had"),
+        Some(ErrorCode::FileLockingProtocolFailed) => retry("the file could not be locked"),
         Some(ErrorCode::OutOfMemory) => retry("there is no memory left"),
         Some(ErrorCode::DatabaseCorrupt) => fatal(DAMAGED),
         None if later => fatal(
@@ -121,7 +121,7 @@ fn classify(
         None if unreadable => fatal(DAMAGED),
         Some(ErrorCode::ReadOnly) => fatal(READ_ONLY),
         Some(ErrorCode::NotADatabase) => {
-            fatal("the file is no SQLite database: choose another path, or delete it")
+            fatal("the file is not an SQLite database: choose another path, or delete it")
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => fatal(
             "the file cannot be opened: it must be a file, in a directory that this process may write",
@@ -131,8 +131,8 @@ fn classify(
     answer.with_source(error)
 }
 
-/// Whether room is what an input or output failed for, of which SQLite tells in several ways: when it makes its
-/// shared memory larger, which is the first thing that it does to a file, it says nothing else.
+/// Whether an input or output failed for lack of room. SQLite says this in several ways: this code is all it says when
+/// it enlarges its shared memory, which is the first thing that it does with a file.
 fn has_no_room(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     code == Some(SQLITE_IOERR_SHMSIZE)

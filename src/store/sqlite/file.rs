@@ -16,18 +16,18 @@ pub(super) struct DatabaseFile {
     identity: Option<Identity>,
 }
 
-/// As many links as Linux follows, one after the other.
+/// The number of links in a row that Linux follows.
 const MAX_LINKS: usize = 40;
 
 /// Device and inode.
 type Identity = (u64, u64);
 
-/// Held while a file is created and closed. To close a file drops every lock that the process has on
-/// it, so nobody may open it as a database in between.
+/// Held while a file is created and closed. Closing a file drops every lock that the process has on
+/// it, so no thread may open it as a database in between.
 static CREATING: Mutex<()> = Mutex::new(());
 
 impl DatabaseFile {
-    /// Creates the file, empty and for its owner alone, unless it is there.
+    /// Creates the file, empty and only for its owner, unless it exists.
     pub(super) fn create(path: &Path) -> Result<Self, Fault> {
         let path = std::path::absolute(path).map_err(Fault::Create)?;
         let creating = CREATING.lock();
@@ -41,19 +41,19 @@ impl DatabaseFile {
         &self.path
     }
 
-    /// Whether the path still leads to the file. SQLite would go on writing into a deleted one.
+    /// Whether the path still leads to the file. SQLite would continue to write into a deleted file.
     pub(super) fn check_in_place(&self) -> Result<(), Fault> {
         match identity(&self.path) {
             Ok(identity) if identity == self.identity => Ok(()),
             Ok(_) => Err(Fault::Moved),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(Fault::Moved),
-            // Whatever else hinders the look says nothing about the file.
+            // Any other error of the check says nothing about the file.
             Err(_) => Ok(()),
         }
     }
 }
 
-/// Creates the file unless it is there, and as SQLite does also where a link leads that leads nowhere yet.
+/// Creates the file unless it exists; like SQLite also at the target of a link, if that does not exist yet.
 fn create_new(path: &Path) -> Result<(), Fault> {
     let mut place = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -64,7 +64,7 @@ fn create_new(path: &Path) -> Result<(), Fault> {
             Err(error) if place == path => return Err(Fault::Create(error)),
             Err(source) => return Err(Fault::CreateLinked { place, source }),
         }
-        // A link is there already, wherever it leads; so is whatever else it may be, which is looked at later.
+        // Something exists already: a link to anywhere, or anything else, which is checked later.
         let Ok(target) = fs::read_link(&place) else { return Ok(()) };
         place.pop();
         place.push(target);
@@ -88,7 +88,7 @@ fn identity(path: &Path) -> io::Result<Option<Identity>> {
     Ok(Some((metadata.dev(), metadata.ino())))
 }
 
-/// An open file cannot be moved away there.
+/// There an open file cannot be moved away.
 #[cfg(not(unix))]
 fn identity(path: &Path) -> io::Result<Option<Identity>> {
     fs::metadata(path).map(|_| None)

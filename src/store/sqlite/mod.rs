@@ -25,8 +25,8 @@ use crate::store::sqlite::builder::SqliteStoreBuilder;
 /// Keeps positions in an SQLite file, which outlives the process.
 ///
 /// Several stores, applications and processes of one machine may share a file; each application sees
-/// its own positions only. The file is created if it is not there, for its owner alone (mode 0600); SQLite
-/// keeps its log beside it, in `<file>-wal` and `<file>-shm`, with the same mode. It must lie on a disk
+/// its own positions only. The file is created if it does not exist, only for its owner (mode 0600); SQLite
+/// keeps its log next to it, in `<file>-wal` and `<file>-shm`, with the same mode. It must be on a disk
 /// of this machine: SQLite's write-ahead log does not work over a network.
 ///
 /// ```
@@ -39,7 +39,7 @@ use crate::store::sqlite::builder::SqliteStoreBuilder;
 /// let done = Position::after("42".parse()?);
 /// store.update_shard_iterator("orders", "shardId-000000000000", &done)?;
 ///
-/// drop(store); // or the process ends in whatever way
+/// drop(store); // or the process ends in any way
 /// let store = SqliteStore::open(&file, "billing")?;
 /// assert_eq!(store.get_shard_iterator("orders", "shardId-000000000000")?, Some(done));
 /// # drop(store);
@@ -48,16 +48,15 @@ use crate::store::sqlite::builder::SqliteStoreBuilder;
 /// ```
 ///
 /// # Errors
-/// Each names the file and what to do. A file that another connection keeps locked, a full disk and a
-/// failed read or write may pass, so the consumer tries again ([`Retry`](crate::StoreErrorKind::Retry)), at
-/// the start as well as later;
-/// a file that is damaged, read-only, moved away, not SQLite's, another program's or written by a newer
+/// Each names the file and what to do. A locked file, a full disk and a failed read or write may pass, so the
+/// consumer retries ([`Retry`](crate::StoreErrorKind::Retry)), at the start as well as later.
+/// A file that is damaged, read-only, moved away, not SQLite's, another program's or written by a newer
 /// version of this library stops it ([`Fatal`](crate::StoreErrorKind::Fatal)).
 #[derive(Debug)]
 pub struct SqliteStore {
     application: String,
     settings: SqliteStoreBuilder,
-    /// One connection: SQLite writes one transaction at a time, whoever asks. `None` until the file could be
+    /// One connection: SQLite writes one transaction at a time, for all connections. `None` until the file could be
     /// opened.
     opened: Mutex<Option<Opened>>,
 }
@@ -93,21 +92,21 @@ impl SqliteStore {
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.with_file(|Opened { connection, .. }| {
-            // One transaction: what is read has the form that was looked at. Its end changes nothing.
+            // One transaction, so that the rows have the version that was checked. Its end changes nothing.
             let transaction = connection.transaction()?;
             schema::check(&transaction)?;
             Ok(query(&transaction)?)
         })
     }
 
-    /// One transaction: after an error nothing is changed. `Ok` only if the file is the one that will be
-    /// found by its path.
+    /// One transaction: after an error nothing is changed. `Ok` only if the path still leads to this
+    /// file.
     fn write(
         &self,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
         self.with_file(|Opened { connection, file }| {
-            // Immediate: one that reads first could not become a writer beside another.
+            // Immediate: a transaction that reads first could not become a writer next to another one.
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             schema::check(&transaction)?;
@@ -121,7 +120,7 @@ impl SqliteStore {
         &self,
         call: impl FnOnce(&mut Opened) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        // Not for ever: each of those before may wait for another process, one after the other.
+        // Not for ever: each thread before this one may wait for another process, one after the other.
         let opened = self.opened.try_lock_for(self.settings.patience());
         let answer = opened.ok_or(Fault::Queue).and_then(|mut opened| match &mut *opened {
             Some(opened) => call(opened),
@@ -230,7 +229,7 @@ impl Store for SqliteStore {
         })
     }
 
-    /// All of them, or after an error none.
+    /// Stores all of them, or after an error none.
     fn import_shard_iterators(
         &self,
         stream: &str,
@@ -264,7 +263,7 @@ fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     })
 }
 
-/// For those who look into the file; nothing is decided by it.
+/// Only for people who read the file.
 fn milliseconds_since_1970() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

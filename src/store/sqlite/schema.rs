@@ -1,4 +1,4 @@
-//! The form of the file, and how an older form becomes today's.
+//! The form of the file, and how an older form becomes the current one.
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +6,11 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::fault::Fault;
 
-/// What leads from each version to the next; their number is the version of today. A step that was
-/// published is never changed.
+/// The steps from each version to the next; their number is the current version. A published step
+/// is never changed.
 ///
-/// Names are bytes, compared as such. Positions are text in the form of `Position::key`; a new kind of
-/// position is a new version too, so that older programs leave the file alone.
+/// Names are bytes, compared as bytes. Positions are text in the form of `Position::key`; a new kind of
+/// position is a new version too, so that older programs do not touch the file.
 pub(super) const STEPS: &[&str] = &["CREATE TABLE positions (
         application BLOB NOT NULL,
         stream      BLOB NOT NULL,
@@ -20,7 +20,7 @@ pub(super) const STEPS: &[&str] = &["CREATE TABLE positions (
         PRIMARY KEY (application, stream, shard)
     ) STRICT, WITHOUT ROWID"];
 
-/// Says whose database it is: "kcps".
+/// Marks the file as a database of this library: "kcps".
 const APPLICATION_ID: i64 = 0x6b63_7073;
 
 /// Brings the file to the newest version, or finds out why it cannot be used.
@@ -29,7 +29,7 @@ pub(super) fn prepare(
     steps: &[&str],
     patience: Duration,
 ) -> Result<(), Fault> {
-    // Looked at before anything is changed: it may be somebody else's.
+    // Checked before anything is changed: another program may own it.
     let found = version(&connection.transaction()?, steps)?;
     use_write_ahead_log(connection, patience)?;
     if found < steps.len() {
@@ -51,8 +51,8 @@ fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<(), Fault> {
     Ok(transaction.commit()?)
 }
 
-/// The version that the file has; 0 if it is empty. In one transaction, so that all of it was true at
-/// one time.
+/// The version of the file; 0 if it is empty. Read in one transaction, so that all values belong
+/// together.
 fn version(transaction: &Transaction<'_>, steps: &[&str]) -> Result<usize, Fault> {
     let number = |sql| transaction.query_row(sql, [], |row| row.get::<_, i64>(0));
     let application = number("PRAGMA application_id")?;
@@ -66,7 +66,7 @@ fn version(transaction: &Transaction<'_>, steps: &[&str]) -> Result<usize, Fault
     }
 }
 
-/// Whether the file still has the version of today: a newer program may have changed it since.
+/// Whether the file still has the current version: a newer program may have changed it since.
 pub(super) fn check(transaction: &Transaction<'_>) -> Result<(), Fault> {
     let mut statement = transaction.prepare_cached("PRAGMA user_version")?;
     let found: i64 = statement.query_row([], |row| row.get(0))?;
@@ -77,7 +77,7 @@ pub(super) fn check(transaction: &Transaction<'_>) -> Result<(), Fault> {
     }
 }
 
-/// The mode stays with the file, so that this does nothing but once.
+/// The mode stays with the file, so that this acts only once.
 fn use_write_ahead_log(connection: &mut Connection, patience: Duration) -> Result<(), Fault> {
     let deadline = Instant::now() + patience;
     loop {
@@ -85,9 +85,9 @@ fn use_write_ahead_log(connection: &mut Connection, patience: Duration) -> Resul
         match mode.map_err(Fault::from) {
             Ok::<String, _>(mode) if mode == "wal" => return Ok(()),
             Ok(_) => return Err(Fault::NoLog),
-            // SQLite does not wait here, lest two that wait for each other wait for ever.
+            // SQLite does not wait here, because two connections could wait for each other for ever.
             Err(fault) if fault.is_busy() && Instant::now() < deadline => {
-                // Here it does, up to the busy timeout, until nobody else uses the file.
+                // Here it waits, up to the busy timeout, until no other connection uses the file.
                 connection.transaction_with_behavior(TransactionBehavior::Exclusive)?.commit()?;
             }
             Err(fault) => return Err(fault),

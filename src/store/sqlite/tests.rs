@@ -1,4 +1,4 @@
-//! What needs the connection itself, or a file that something is wrong with.
+//! Tests that need the connection itself, or a faulty file.
 
 use std::fs::{self, File};
 use std::io::{Seek as _, SeekFrom, Write as _};
@@ -32,7 +32,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // What is left behind in a temporary directory harms nobody.
+        // Files left in a temporary directory do no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -53,7 +53,7 @@ fn get(store: &SqliteStore, shard: &str) -> Option<Position> {
     store.get_shard_iterator("orders", shard).unwrap()
 }
 
-/// Checks the kind, that the path is told, and this part of the message.
+/// Checks the kind, the path in the message, and this part of the message.
 fn assert_told(error: &StoreError, kind: StoreErrorKind, path: &Path, part: &str) {
     let told = error.to_string();
     assert_eq!(error.kind(), kind, "{told}");
@@ -130,7 +130,7 @@ fn a_link_that_leads_nowhere_yet_is_followed_and_the_file_is_created_there() {
     use std::os::unix::fs::symlink;
     let directory = Directory::new();
     fs::create_dir(directory.0.join("data")).unwrap();
-    // From one to the next, relative as volumes are laid out, and absolute.
+    // From one link to the next, relative as in mounted volumes, and absolute.
     symlink("next.db", directory.file()).unwrap();
     symlink(directory.0.join("data/positions.db"), directory.0.join("next.db")).unwrap();
     let store = SqliteStore::open(directory.file(), "billing").unwrap();
@@ -163,7 +163,7 @@ fn a_file_that_cannot_be_opened_yet_is_opened_by_the_first_call_that_can() {
     let directory = Directory::new();
     drop(SqliteStore::open(directory.file(), "billing").unwrap());
     let mut other = Connection::open(directory.file()).unwrap();
-    // So that not even the version can be looked at.
+    // So that not even the version can be read.
     other.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
     let lock = other.transaction_with_behavior(TransactionBehavior::Exclusive).unwrap();
     let builder = SqliteStore::builder(directory.file()).busy_timeout(Duration::from_millis(10));
@@ -285,7 +285,7 @@ fn what_is_no_database_is_fatal_and_stays_as_it_was() {
     let text = "This is not a database. ".repeat(1_000);
     fs::write(directory.file(), &text).unwrap();
     let error = SqliteStore::open(directory.file(), "billing").unwrap_err();
-    assert_told(&error, StoreErrorKind::Fatal, &directory.file(), "no SQLite database");
+    assert_told(&error, StoreErrorKind::Fatal, &directory.file(), "not an SQLite database");
     assert_eq!(fs::read_to_string(directory.file()).unwrap(), text);
 
     let error = SqliteStore::open(&directory.0, "billing").unwrap_err();
@@ -312,7 +312,7 @@ fn a_file_that_may_not_be_written_is_fatal() {
     let directory = Directory::new();
     let store = SqliteStore::open(directory.file(), "billing").unwrap();
     update(&store, "shard", 1).unwrap();
-    // Modes would not stop root, so the connection is told that it may not.
+    // File modes would not stop root, so the connection itself is made read-only.
     connection(&store).pragma_update(None, "query_only", true).unwrap();
     let error = update(&store, "shard", 2).unwrap_err();
     assert_told(&error, StoreErrorKind::Fatal, &directory.file(), "read-only");
@@ -378,7 +378,7 @@ fn many_may_create_the_file_at_once() {
                 let (directory, start) = (&directory, &start);
                 scope.spawn(move || {
                     start.wait();
-                    // No thread fails because the disk is busy for those before it.
+                    // No thread fails because the disk is busy for the threads before it.
                     let minute = Duration::from_secs(60);
                     let builder = SqliteStore::builder(directory.file()).busy_timeout(minute);
                     let store = builder.open("billing").unwrap();

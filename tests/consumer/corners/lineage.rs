@@ -291,7 +291,7 @@ fn a_listing_without_end_fails_when_start_patience_ends() {
         };
         for error in [failure(open()), open().shards().unwrap_err()] {
             let Error::Client { shard: None, source, .. } = &error else { panic!("{error:?}") };
-            assert!(source.to_string().contains("no end"), "{source}");
+            assert!(source.to_string().contains("did not end"), "{source}");
         }
     }
 }

@@ -94,7 +94,7 @@ fn a_key_in_a_later_form_is_no_position() {
     for key in kept.lines() {
         for later in [format!("4{}", &key[1..]), format!("{key}.1"), format!("{key} ")] {
             let error = later.parse::<Position>().unwrap_err();
-            assert!(error.to_string().contains("is no position key"), "{error}");
+            assert!(error.to_string().contains("is not a position key"), "{error}");
         }
     }
 }

@@ -75,7 +75,7 @@ fn a_setting_out_of_range_is_named_as_the_command_line_names_it() {
     let text = failed(Program::new("http://example.com").arguments(&["orders"]).start().end());
     assert!(text.starts_with("--endpoint: ") && !text.contains("::"), "{text}");
     let text = failed(Program::new("http://127.0.0.1:9").arguments(&["or ders"]).start().end());
-    assert!(text.starts_with("STREAM: \"or ders\" is no name of a stream"), "{text}");
+    assert!(text.starts_with("STREAM: \"or ders\" is not a stream name"), "{text}");
     let future = ["orders", "--from", "2999-01-01T00:00:00Z"];
     let text = failed(Program::new("http://127.0.0.1:9").arguments(&future).start().end());
     assert!(text.starts_with("--from: the timestamp is "), "{text}");

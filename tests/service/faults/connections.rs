@@ -37,7 +37,7 @@ fn a_server_that_is_away_at_the_start_is_waited_for() {
     let warnings = logs::warnings("refused-first", "");
     let [failing, recovered] = &warnings[..] else { panic!("{warnings:#?}") };
     assert!(failing.contains("ListShards failed"), "{failing}");
-    assert!(recovered.contains("listed again, after "), "{recovered}");
+    assert!(recovered.contains("listings recovered after "), "{recovered}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn bounds() -> Bounds {
     Bounds::new("GetRecords", &Call::unbounded(), Duration::from_secs(20))
 }
 
-/// A cache over a closure that is told how often it was called before.
+/// A cache over a closure that gets the number of its earlier calls.
 fn cache(
     answer: impl Fn(usize) -> Result<Credentials, &'static str> + Send + Sync + 'static,
 ) -> (CredentialsCache, Arc<AtomicUsize>) {
@@ -30,7 +30,7 @@ fn in_seconds(seconds: u64) -> SystemTime {
     SystemTime::now() + Duration::from_secs(seconds)
 }
 
-/// Waits for the question under way, as the next call would meet it answered.
+/// Waits for the answer to the question in progress.
 fn settle(cache: &CredentialsCache) {
     let asking = cache.state.lock().asking.clone().expect("a refresh is under way");
     asking.wait(&bounds()).unwrap();
@@ -233,7 +233,7 @@ fn a_source_that_gives_the_refused_keys_again_is_not_asked_at_once() {
     assert!(before <= Instant::now() + ONCE_MORE);
     assert!(!cache.refused(&old));
     assert_eq!(cache.state.lock().not_before, Some(before), "the others wait for the time");
-    // Far off, so that no clock runs it out.
+    // Far in the future, so that it does not expire.
     cache.state.lock().not_before = before.checked_add(Duration::from_secs(3_600));
     for _ in 0..3 {
         assert_eq!(*cache.get(&bounds()).unwrap(), key(0));

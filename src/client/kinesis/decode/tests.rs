@@ -147,8 +147,8 @@ fn what_is_wrong_is_told_in_our_words() {
     let text = |body: &str| records_of(body.as_bytes()).unwrap_err().to_string();
     let record = |good: &str, bad: &str| text(&with_record(&RECORD.replace(good, bad)));
     for (said, wanted) in [
-        (record("42", "042"), "a record whose sequence number is none"),
-        (record("aGVsbG8=", "secret!!"), "a record whose data is no base64"),
+        (record("42", "042"), "a record with an invalid sequence number"),
+        (record("aGVsbG8=", "secret!!"), "a record whose data is not base64"),
         (text("{}"), "no records and no error"),
         (text(r#"{"Records":[],"Records":[]}"#), "records twice"),
         (text(r#"{"Records":[],"NextShardIterator":""}"#), "an empty shard iterator"),

@@ -11,7 +11,7 @@ use crate::model::position::IteratorType;
 use crate::model::shard::Shard;
 
 impl Lineage {
-    /// The ids of those that were not known.
+    /// The ids of the shards that were not known.
     // long: known shards, new ones, and then the children of both.
     pub(super) fn take_in(&mut self, shards: Vec<Shard>) -> Result<Vec<Arc<str>>, Error> {
         let (mut born, mut touched) = (Vec::new(), BTreeSet::new());
@@ -50,7 +50,7 @@ impl Lineage {
         Ok(born)
     }
 
-    /// Marks what was there when the consumer began: the first listing, and the ancestors that it lacked.
+    /// Marks the shards that existed when the consumer began: the first listing, and the ancestors that it lacked.
     pub(super) fn mark_first(&mut self, born: &[Arc<str>]) {
         let is_first = |id: &Arc<str>| {
             let mut children = self.tree.children(id).iter();
@@ -66,7 +66,7 @@ impl Lineage {
         }
     }
 
-    /// Marks the chosen shards and their descendants: those that were not marked before.
+    /// Marks the chosen shards and their descendants. Returns those that were not marked before.
     pub(super) fn mark_wanted(&mut self, born: &[Arc<str>]) -> Vec<Arc<str>> {
         let is_wanted = |id: &Arc<str>| match &self.plan.chosen {
             None => true,
@@ -91,15 +91,15 @@ impl Lineage {
         wanted
     }
 
-    /// Parents that are not listed have left the stream, mostly. But a listing that begins with their children, or
-    /// that is torn, may lack them: then those wait for a while.
+    /// Parents that are not listed have usually left the stream. But a listing that begins with their children, or that
+    /// is incomplete, may lack them: then the children wait for a while.
     pub(super) fn await_parents(&mut self, now: Duration, born: &[Arc<str>]) {
         let listings = self.listings;
         let is_listed = |id: &Arc<str>| self.tree.get(id).is_some_and(|it| it.listing == listings);
         let is_complete = self.is_whole && !self.barren.iter().any(is_listed);
         for id in born {
             let Some(node) = self.tree.get(id).filter(|node| node.is_waiting()) else { continue };
-            // It was begun after them, or what they hold is not asked for. A position of another stream says nothing.
+            // It was started after them, or their records are not wanted. A position of another stream says nothing.
             let stored = self.stored.get(&**id).filter(|at| misfit(&node.shard, at).is_none());
             let is_begun = stored.is_some() || node.fresh == IteratorType::Latest;
             for parent in &node.parents {
@@ -123,7 +123,7 @@ impl Lineage {
         self.stored.get(id).is_some_and(|position| !position.is_end())
     }
 
-    /// Counts who holds up these shards, and the children of those that are new.
+    /// Counts the parents that these shards wait for, also for the children of the new ones.
     // long: the same look at a shard that waits and at one that does not.
     pub(super) fn count_parents(&mut self, born: &[Arc<str>], wanted: &[Arc<str>]) {
         let mut changed: BTreeSet<Arc<str>> = wanted.iter().cloned().collect();
@@ -141,7 +141,7 @@ impl Lineage {
                 let is_late = |id: &Arc<str>| self.tree.get(id).is_some_and(|it| it.holds_up());
                 if let Some(late) = node.parents.iter().find(|parent| is_late(parent)) {
                     log::warn!(
-                        "stream {:?}: {late:?} is listed only now, after its child {id:?} was begun: \
+                        "stream {:?}: {late:?} is listed only now, after its child {id:?} was started: \
                          it is read, but out of order",
                         self.plan.stream,
                     );
@@ -157,8 +157,7 @@ impl Lineage {
         }
     }
 
-    /// Shards that were read, and are not listed any more, are forgotten: but not at once, as a listing may lack
-    /// them.
+    /// Forgets shards that were read and are not listed any more; not at once, because a listing may lack them.
     pub(super) fn forget(&mut self) {
         let (listings, missing, forgotten) = (self.listings, &self.missing, &mut self.forgotten);
         self.tree.forget(|id, node| {
