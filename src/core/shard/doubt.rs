@@ -22,11 +22,11 @@ pub(crate) enum Doubt {
 }
 
 /// The doubts about one shard. An end is proved if the answer names children, or came after a listing had shown the
-/// shard closed.
+/// shard closed that was made after the end was first claimed: an older one may be of another stream of this name.
 #[derive(Debug, Default)]
 pub(crate) struct Doubts {
     open: Option<Doubt>,
-    /// Whether a listing has shown the shard closed.
+    /// Whether such a listing has shown the shard closed.
     is_closed: bool,
     /// How often an end was claimed since the last new record, since when, and how long to wait before the next
     /// question.
@@ -41,10 +41,6 @@ pub(crate) struct Doubts {
 }
 
 impl Doubts {
-    pub(crate) fn new(is_closed: bool) -> Self {
-        Self { is_closed, ..Self::default() }
-    }
-
     /// An answer had no next token. Returns whether the shard has ended. An answer that may not be at the tip is
     /// accepted only after several repetitions.
     pub(crate) fn is_end(&mut self, names_children: bool, is_at_tip: bool) -> bool {

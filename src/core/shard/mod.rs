@@ -107,7 +107,7 @@ impl Poller {
         let begin = Begin::new(settings.store_patience);
         let mut poller = Self {
             stream,
-            doubts: Doubts::new(start.shard.is_closed()),
+            doubts: Doubts::default(),
             shard: start.shard,
             limit: settings.limit,
             is_behind: false,
