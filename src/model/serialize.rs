@@ -78,7 +78,7 @@ mod tests {
             assert!(serde_json::from_str::<SequenceNumber>(json).is_err(), "{json}");
         }
         let shown = serde_json::from_str::<Position>("\"after 7\"").unwrap_err().to_string();
-        assert!(shown.contains("\"after 7\" is no position key"), "{shown}");
+        assert!(shown.contains("\"after 7\" is not a position key"), "{shown}");
     }
 
     #[test]

@@ -438,7 +438,7 @@ mod tests {
                 match trial.page(call % numbers, HashKeyRange::ALL, Some(&name)) {
                     Next::Page(Some(_)) => trial.now += Duration::from_millis(20),
                     Next::Fail(Error::Client { source, lasted, .. }) => {
-                        assert!(source.to_string().contains("no end"), "{source}");
+                        assert!(source.to_string().contains("did not end"), "{source}");
                         assert!(lasted >= Some(PATIENCE), "{lasted:?}");
                         break;
                     }
