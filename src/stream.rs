@@ -107,12 +107,12 @@ impl Stream {
         self.shutdown.clone()
     }
 
-    /// What tells how far it has come, to be handed out before a door is opened.
+    /// Tells how far it has come; get this before `listen` or another method consumes the stream.
     pub fn monitor(&self) -> Monitor {
         Monitor::new(self.registry.clone())
     }
 
-    /// What pauses it, or some of its shards, to be handed out before a door is opened.
+    /// Pauses it, or some of its shards; get this before `listen` or another method consumes the stream.
     pub fn pauses(&self) -> Pauses {
         self.pauses.clone()
     }
