@@ -30,7 +30,7 @@ const MAX_WORKERS: usize = 1_024;
 /// Amazon's limit.
 const MAX_NAME: usize = 128;
 
-/// A stream that is to be read.
+/// A stream to read.
 ///
 /// Adjust it if needed, then call one of [`listen`](Self::listen), [`spawn`](Self::spawn) or
 /// [`receiver`](Self::receiver); each consumes the stream.

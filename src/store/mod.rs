@@ -21,7 +21,7 @@ use crate::store::export::Import;
 /// join them into one text without a separator that neither can contain. If several applications share a store, its
 /// constructor takes the name of the application.
 pub trait Store: Send + Sync {
-    /// The position of a shard; `None` if none is stored. That is a [`Position`], never Amazon's shard iterator, which
+    /// The position of a shard; `None` if none is stored. It is a [`Position`], never Amazon's shard iterator, which
     /// expires after five minutes. The consumer itself reads all positions at once, by
     /// [`shard_iterators`](Self::shard_iterators); by default this function searches them.
     ///
