@@ -285,7 +285,7 @@ impl Stream {
         self.run_aside("kc-coordinator", move |stream| stream.listen_workers(workers, handlers))
     }
 
-    /// The same as [`listen_workers`](Self::listen_workers) for types that are [`Handler`]s.
+    /// The same as [`listen_workers`](Self::listen_workers) for types that implement [`Handler`].
     ///
     /// # Errors
     /// As `listen_workers`.
@@ -303,7 +303,7 @@ impl Stream {
         })
     }
 
-    /// The same as [`spawn_workers`](Self::spawn_workers) for types that are [`Handler`]s.
+    /// The same as [`spawn_workers`](Self::spawn_workers) for types that implement [`Handler`].
     ///
     /// # Errors
     /// As `spawn_workers`.

@@ -36,7 +36,7 @@ pub trait Store: Send + Sync {
         Ok(stored.into_iter().find(|(id, _)| id == shard).map(|(_, position)| position))
     }
 
-    /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and returns `Ok`. What is kept is a
+    /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and returns `Ok`. It keeps a
     /// [`Position`], never Amazon's shard iterator.
     ///
     /// # Errors
