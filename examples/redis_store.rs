@@ -1,7 +1,7 @@
 //! Positions in Redis, and the contract that every store must keep, run against a real server.
 //!
-//! `REDIS_URL=redis://127.0.0.1:6379 cargo run --example redis_store`. What a position survives is for the
-//! server's configuration to say: `appendonly yes` and `appendfsync always` survive the loss of power.
+//! `REDIS_URL=redis://127.0.0.1:6379 cargo run --example redis_store`. The server's configuration decides
+//! what a position survives: `appendonly yes` and `appendfsync always` survive the loss of power.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ impl RedisStore {
         let idle = self.idle.lock().pop();
         let mut connection = idle.map_or_else(|| connect(&self.client), Ok).map_err(failed)?;
         let answer = call(&mut connection).map_err(failed)?;
-        // Only now: after a failure an answer may still come, and would be taken for the next one's.
+        // Only now: after a failure an answer may still come, and would count as the next call's answer.
         self.idle.lock().push(connection);
         Ok(answer)
     }

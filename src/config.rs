@@ -171,7 +171,7 @@ impl Config {
     }
 
     /// What to do about a [`Gap`](crate::Gap). By default records that left the stream before they were read are
-    /// reported, and a stored position that is not of this stream is an error.
+    /// reported, and a stored position of another stream is an error.
     pub fn on_gap(mut self, on_gap: OnGap) -> Self {
         self.on_gap = on_gap;
         self

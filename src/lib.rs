@@ -64,8 +64,8 @@
 //! # Errors and their remedies
 //!
 //! [`listen`](Stream::listen) and [`join`](Listener::join) return an [`Error`], with its shard if it has one. Its
-//! text says what was tried and what to do, its source what went wrong: `{error:#}` shows both. Nothing is lost by any of
-//! them. [`Error::is_retriable`] says whether to start the same consumer again later may help.
+//! text says what was tried and what to do, its source what went wrong: `{error:#}` shows both. No error loses a
+//! record. [`Error::is_retriable`] says whether a later start of the same consumer may help.
 //!
 //! ```
 //! use kinesis_consumer::{Config, Error, LocalStore, Stream};
@@ -165,7 +165,7 @@ pub use crate::stream::Stream;
 pub use bytes;
 pub use crossbeam_channel;
 
-/// For tests: a Kinesis in memory, and what every [`Store`] and every [`Client`] must do; with feature `testing`.
+/// For tests: a Kinesis in memory, and the contracts of every [`Store`] and [`Client`]; with feature `testing`.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing {
     pub use crate::client::contract::client_contract;

@@ -73,12 +73,12 @@ impl Listener {
         self.monitor.progress()
     }
 
-    /// What tells how far it has come, also after the listener is gone.
+    /// Tells how far it has come, also after the drop of the listener.
     pub fn monitor(&self) -> Monitor {
         self.monitor.clone()
     }
 
-    /// What pauses it, or some of its shards.
+    /// Pauses it, or some of its shards.
     pub fn pauses(&self) -> Pauses {
         self.pauses.clone()
     }

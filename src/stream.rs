@@ -30,7 +30,7 @@ const MAX_WORKERS: usize = 1_024;
 /// Amazon's limit.
 const MAX_NAME: usize = 128;
 
-/// A stream that is to be read.
+/// A stream to read.
 ///
 /// Adjust it if needed, then call one of [`listen`](Self::listen), [`spawn`](Self::spawn) or
 /// [`receiver`](Self::receiver); each consumes the stream.
@@ -107,12 +107,12 @@ impl Stream {
         self.shutdown.clone()
     }
 
-    /// What tells how far it has come, to be handed out before a door is opened.
+    /// Tells how far it has come; get this before `listen` or another method consumes the stream.
     pub fn monitor(&self) -> Monitor {
         Monitor::new(self.registry.clone())
     }
 
-    /// What pauses it, or some of its shards, to be handed out before a door is opened.
+    /// Pauses it, or some of its shards; get this before `listen` or another method consumes the stream.
     pub fn pauses(&self) -> Pauses {
         self.pauses.clone()
     }
@@ -285,7 +285,7 @@ impl Stream {
         self.run_aside("kc-coordinator", move |stream| stream.listen_workers(workers, handlers))
     }
 
-    /// The same as [`listen_workers`](Self::listen_workers) for types that are [`Handler`]s.
+    /// The same as [`listen_workers`](Self::listen_workers) for types that implement [`Handler`].
     ///
     /// # Errors
     /// As `listen_workers`.
@@ -303,7 +303,7 @@ impl Stream {
         })
     }
 
-    /// The same as [`spawn_workers`](Self::spawn_workers) for types that are [`Handler`]s.
+    /// The same as [`spawn_workers`](Self::spawn_workers) for types that implement [`Handler`].
     ///
     /// # Errors
     /// As `spawn_workers`.

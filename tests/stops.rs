@@ -26,7 +26,7 @@ use self::common::support::{Admin, REGION, Server};
 use self::common::{HOUR, Hooked, SOON, STREAM, StoreCall, Watched, id, kinesis, until};
 
 const ROUNDS: usize = 216;
-/// What the machine may add to a stop that waits for nothing, beside what it adds to all of them.
+/// The time that the machine may add to a stop without a wait, besides the time that it adds to all of them.
 const SLACK: Duration = Duration::from_millis(10);
 
 /// Every test here counts the threads of the process.
@@ -243,8 +243,8 @@ fn hundreds_of_stops_wherever_the_consumer_is_leave_no_thread_behind() {
         println!("  {place:?}: longest {:?}", of_place[of_place.len() - 1]);
         of_place[of_place.len() / 2].0
     };
-    // Nobody can wait for an hour by mistake, so that this is what the machine takes for a stop. Rounds of
-    // all places took turns: it was as busy in each. The shortest backoff is 50 ms.
+    // No wait of an hour fits into this time, so it is the machine's time for a stop. Rounds of all states alternated:
+    // the machine was equally busy in each. The shortest back-off is 50 ms.
     let plain = median(Place::HourLongInterval);
     for place in PLACES {
         let middle = median(place);

@@ -68,7 +68,7 @@ impl Admin {
         Ok(self.runtime.block_on(self.client.create_stream(input))?)
     }
 
-    /// Deletes the stream; it goes on existing for a moment.
+    /// Deletes the stream; it still exists for a moment.
     pub(crate) fn delete(&self) -> Result<(), BoxError> {
         let input =
             DeleteStreamInput { stream_name: self.stream.clone(), ..DeleteStreamInput::default() };
@@ -78,7 +78,7 @@ impl Admin {
     /// Puts records, pairs of partition key and data, and returns when the stream has taken all.
     ///
     /// Records of one key in one call to it may change places when the service refuses some of them:
-    /// whoever needs their order puts them in several calls.
+    /// if you need their order, put them in several calls.
     pub(crate) fn put(&self, records: Vec<(String, Vec<u8>)>) -> Result<(), BoxError> {
         let mut entries = Vec::new();
         let mut bytes = 0;
@@ -95,8 +95,8 @@ impl Admin {
         if entries.is_empty() { Ok(()) } else { self.put_all(entries) }
     }
 
-    /// Puts again whatever was refused; a call whose outcome is unknown is an error, since putting it
-    /// again could write its records twice.
+    /// Puts refused records again. A call with an unknown outcome is an error, since a second put could write its
+    /// records twice.
     fn put_all(&self, mut entries: Vec<PutRecordsRequestEntry>) -> Result<(), BoxError> {
         let deadline = Instant::now() + PATIENCE;
         loop {

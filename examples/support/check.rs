@@ -1,4 +1,4 @@
-//! Whether everything that was put was read, once, and in order.
+//! Checks that every record that was put was read once, and in order.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,19 +44,19 @@ impl Plan {
         Self { records, size, put: AtomicUsize::new(0), trail: None }
     }
 
-    /// The same, going on where earlier runs had come to.
+    /// The same, resumed after earlier runs.
     pub(crate) fn resumed(records: usize, size: usize, trail: Trail) -> Result<Self, BoxError> {
         let put = AtomicUsize::new(trail.put_before()?);
         Ok(Self { records, size, put, trail: Some(Mutex::new(trail)) })
     }
 
-    /// How long all of it may take to be read after the last was put.
+    /// How long the rest of the reading may take after the last put.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(60 + self.records as u64 / 2_000)
     }
 
     /// Puts all records that earlier runs did not; after a third it asks for a split, after two thirds for
-    /// a merge, and goes on putting while the stream is being resharded. Ends early if it `is_stopped`.
+    /// a merge, and continues to put while the stream is being resharded. Ends early if it `is_stopped`.
     pub(crate) fn put_all(
         &self,
         admin: &Admin,
@@ -159,7 +159,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The result in one line, and whether it is as it should be.
+    /// The result in one line, and whether it is right.
     pub(crate) fn verdict(&self) -> (String, bool) {
         let put = self.plan.put.load(Ordering::Relaxed);
         let lost = self.seen[..put].iter().filter(|seen| !**seen).count();

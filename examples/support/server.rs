@@ -51,7 +51,7 @@ impl Server {
         }
     }
 
-    /// Starts a server with these options, its router wrapped: in a layer that injects faults, say.
+    /// Starts a server with these options, its router wrapped, for example in a layer that injects faults.
     pub(crate) fn with(
         options: StoreOptions,
         wrap: impl FnOnce(Router) -> Router,

@@ -1,4 +1,4 @@
-//! What a run leaves behind, so that the next one goes on: which records were put, and which were read.
+//! The records that a run has put and read, so that the next run resumes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -45,17 +45,17 @@ impl Trail {
         }
     }
 
-    /// From now on nobody knows how many are put.
+    /// From now on the number of put records is unknown.
     pub(crate) fn putting(&self) -> Result<(), BoxError> {
         Ok(fs::write(&self.put, "putting")?)
     }
 
-    /// So many are put.
+    /// This many are put.
     pub(crate) fn has_put(&self, records: usize) -> Result<(), BoxError> {
         Ok(fs::write(&self.put, records.to_string())?)
     }
 
-    /// These were read; to be told before their batch is committed.
+    /// These were read; call it before their batch is committed.
     pub(crate) fn has_read(&mut self, ids: &[usize]) -> Result<(), BoxError> {
         let ids: Vec<u8> = ids.iter().flat_map(|id| (*id as u64).to_le_bytes()).collect();
         Ok(self.read.write_all(&ids)?)

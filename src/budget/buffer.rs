@@ -1,10 +1,10 @@
-//! A buffer for the text of an answer, which is used again.
+//! A buffer for the text of an answer, which is reused.
 
 /// The text of one answer.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
-    /// Initialized to its whole length, which is seldom that of the answer: to write zeros again for
-    /// each answer costs a twentieth of all time.
+    /// Initialized to its whole length, which is usually not the length of the answer: to write zeros again for each
+    /// answer costs a twentieth of all time.
     bytes: Vec<u8>,
     filled: usize,
 }
@@ -15,7 +15,7 @@ impl Buffer {
         Self { bytes, filled: 0 }
     }
 
-    /// Its memory, to be used again.
+    /// Its memory, for reuse.
     pub(crate) fn into_memory(self) -> Vec<u8> {
         self.bytes
     }
@@ -25,22 +25,22 @@ impl Buffer {
         self.bytes.capacity()
     }
 
-    /// What was read.
+    /// The bytes that were read.
     pub(crate) fn filled(&self) -> &[u8] {
         &self.bytes[..self.filled]
     }
 
-    /// The place for what is read next; see [`advance`](Self::advance).
+    /// The place for the next read; see [`advance`](Self::advance).
     pub(crate) fn unfilled(&mut self) -> &mut [u8] {
         &mut self.bytes[self.filled..]
     }
 
-    /// So much more was read.
+    /// This many more bytes were read.
     pub(crate) fn advance(&mut self, read: usize) {
         self.filled += read;
     }
 
-    /// Makes the whole of it at least so long.
+    /// Makes it at least this long.
     pub(crate) fn grow(&mut self, length: usize) {
         if length > self.bytes.len() {
             // Exactly: doubling would keep up to twice the memory.

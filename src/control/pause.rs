@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 /// Pauses a consumer, or some of its shards, and lets them continue; from any thread.
 ///
-/// A clone pauses the same consumer. [`Stream::pauses`](crate::Stream::pauses) gives one before a door is opened,
-/// [`Listener::pauses`](crate::Listener::pauses) after that. A consumer that was paused before its door was opened
+/// A clone pauses the same consumer. [`Stream::pauses`](crate::Stream::pauses) gives one before the consumer starts,
+/// [`Listener::pauses`](crate::Listener::pauses) after that. A consumer that is paused before its start
 /// starts paused. A stop ends a pause.
 ///
 /// However long a pause takes, nothing is lost that the stream still holds: an iterator that expires meanwhile is
@@ -43,14 +43,14 @@ impl Pauses {
     }
 
     /// Reads nothing more of this shard until it is [resumed](Self::resume); what was read is handled. A call in
-    /// progress ends first. A shard that is not known yet is paused when it comes.
+    /// progress ends first. A shard that is not known yet is paused when it appears.
     pub fn pause(&self, shard: &str) {
         self.set(|gates| {
             gates.shards.insert(shard.to_owned());
         });
     }
 
-    /// Reads nothing more of any shard, also of those that are born later.
+    /// Reads nothing more of any shard, also of shards that are created later.
     pub fn pause_all(&self) {
         self.set(|gates| gates.all = true);
     }

@@ -32,7 +32,7 @@ pub enum OnTrimmed {
     Fail,
 }
 
-/// What to do about a stored position that is not of this stream: [`Gap::Foreign`](crate::Gap::Foreign), or
+/// What to do about a stored position of another stream: [`Gap::Foreign`](crate::Gap::Foreign), or
 /// [`Gap::Recreated`](crate::Gap::Recreated).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -42,7 +42,7 @@ pub enum OnForeign {
     Fail,
     /// Report it, forget the position, and read the shard from its oldest record.
     Earliest,
-    /// Report it, forget the position, and read the shard from what arrives next.
+    /// Report it, forget the position, and read the shard from the next record that arrives.
     Latest,
 }
 

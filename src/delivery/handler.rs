@@ -5,9 +5,9 @@ use crate::error::BoxError;
 
 /// Takes batches, one at a time; implement it for a type if a closure is not enough.
 ///
-/// Implemented for every closure that [`Stream::listen`](crate::Stream::listen) takes, and for a handler whose type is
-/// not known, boxed or lent: `Box<dyn Handler>`, `Box<dyn Handler + Send>` and `&mut dyn Handler`. One that is to be
-/// lent with its type is called by a closure: `stream.listen(|batch| handler.handle(batch))`.
+/// Implemented for every closure that [`Stream::listen`](crate::Stream::listen) takes, and for a handler of unknown
+/// type, boxed or borrowed: `Box<dyn Handler>`, `Box<dyn Handler + Send>` and `&mut dyn Handler`. To borrow a handler
+/// of known type, call it in a closure: `stream.listen(|batch| handler.handle(batch))`.
 pub trait Handler {
     /// Handles a batch. `Ok` commits it.
     ///

@@ -7,8 +7,8 @@ use crate::observe::progress::Progress;
 
 /// Tells how far a consumer has come; from any thread, while it runs and after that. It changes nothing.
 ///
-/// A clone looks at the same consumer. [`Stream::monitor`](crate::Stream::monitor) gives one before a door is
-/// opened, [`Listener::monitor`](crate::Listener::monitor) after that.
+/// A clone looks at the same consumer. [`Stream::monitor`](crate::Stream::monitor) gives one before the
+/// consumer starts, [`Listener::monitor`](crate::Listener::monitor) after that.
 #[derive(Clone)]
 pub struct Monitor {
     registry: Registry,

@@ -18,7 +18,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// No error loses a record: what was not committed comes again at the next start.
 ///
 /// Its text says what was tried and what to do, and does not repeat its
-/// [`source`](std::error::Error::source), which says what went wrong: `{error:#}` shows both, with all that is below.
+/// [`source`](std::error::Error::source), which says what went wrong: `{error:#}` shows both, with all deeper sources.
 ///
 #[doc = include_str!("../manual/errors.md")]
 ///
@@ -170,7 +170,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The name of the stream that it is about; `None` for a setting that is out of range.
+    /// The name of the stream that the error is about; `None` for a setting that is out of range.
     pub fn stream(&self) -> Option<&str> {
         match self {
             Self::InvalidSetting { .. } => None,
@@ -191,8 +191,8 @@ impl Error {
         }
     }
 
-    /// Whether the same consumer, started again later, may succeed without anybody changing anything: the service or
-    /// the store was out of reach, say. `false` where nobody can know, as of what a handler returned.
+    /// Whether the same consumer may succeed at a later start without any change, for example after an outage of the
+    /// service or the store. `false` if that is unknown, as for an error of a handler.
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::StreamCreating { .. } => true,

@@ -1,4 +1,4 @@
-//! What an error says.
+//! The texts of errors.
 
 use std::error::Error as _;
 use std::fmt::{self, Display, Formatter};
@@ -20,7 +20,7 @@ impl Display for Error {
 }
 
 impl Error {
-    /// What can go wrong before anything is read; else the rest.
+    /// Errors before the first read; the others are in `of_run`.
     // long: a text for each variant.
     fn of_start(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -59,7 +59,7 @@ impl Error {
         }
     }
 
-    /// What can go wrong while it is read.
+    /// Errors while the stream is read.
     // long: a text for each variant.
     fn of_run(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -70,8 +70,8 @@ impl Error {
             Self::Gap { stream, gap } => write!(f, "stream {stream:?}: {gap}"),
             Self::Store { stream, shard, .. } => write!(
                 f,
-                "could not read or store the position of stream {stream:?}{}; records after the last stored position will be \
-                 delivered again",
+                "could not read or store the position of stream {stream:?}{}; records after the last stored \
+                 position will be delivered again",
                 of_shard(shard)
             ),
             Self::Handler { stream, shard, .. } => write!(
@@ -94,7 +94,7 @@ impl Error {
                 "thread {thread:?} for stream {stream:?} could not be started: raise the limit of threads, or \
                  choose fewer shards"
             ),
-            // Told before; by their names, so that a new one is not left without a text.
+            // Written by `of_start`; listed by name, so that a new variant is not left without a text.
             Self::InvalidSetting { .. }
             | Self::StreamNotFound { .. }
             | Self::StreamDeleting { .. }

@@ -1,5 +1,4 @@
-//! Times as RFC 3339 writes them, in UTC, to the nanosecond, for every time that there is; and as people say how long
-//! something took.
+//! Times as RFC 3339 writes them, in UTC, to the nanosecond, for every possible time; and durations as people say them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

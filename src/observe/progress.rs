@@ -12,7 +12,7 @@ use crate::model::position::Position;
 /// Not an atomic snapshot: shards are read one after another.
 ///
 /// With feature `serde` it is written field by field: a [`Duration`] as seconds, a time as RFC 3339 text in UTC, a
-/// position as its [key](Position::key), a state and a class of error as in the labels of the metrics.
+/// position as its [key](Position::key), a state and an error class as in the labels of the metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {

@@ -1,4 +1,4 @@
-//! Progress for serde: what a page of health shows.
+//! Progress for serde, for example for a health page.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

@@ -21,7 +21,7 @@ use crate::store::export::Import;
 /// join them into one text without a separator that neither can contain. If several applications share a store, its
 /// constructor takes the name of the application.
 pub trait Store: Send + Sync {
-    /// The position of a shard; `None` if none is stored. That is a [`Position`], never Amazon's shard iterator, which
+    /// The position of a shard; `None` if none is stored. It is a [`Position`], never Amazon's shard iterator, which
     /// expires after five minutes. The consumer itself reads all positions at once, by
     /// [`shard_iterators`](Self::shard_iterators); by default this function searches them.
     ///
@@ -36,7 +36,7 @@ pub trait Store: Send + Sync {
         Ok(stored.into_iter().find(|(id, _)| id == shard).map(|(_, position)| position))
     }
 
-    /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and returns `Ok`. What is kept is a
+    /// Stores a position if it is ahead of the stored one; otherwise it changes nothing and returns `Ok`. It keeps a
     /// [`Position`], never Amazon's shard iterator.
     ///
     /// # Errors

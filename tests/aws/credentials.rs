@@ -1,6 +1,6 @@
-//! Credentials from every place that they can come from, as they arrive at a server.
+//! Credentials from every source, as they arrive at a server.
 //!
-//! What depends on the environment runs in a child process: this binary again, with `child` alone.
+//! Tests that depend on the environment run in a child process: this binary again, with `child` only.
 //! No child ever asks a real instance for its metadata.
 
 use std::path::PathBuf;
@@ -81,13 +81,13 @@ impl Trial {
         (request.key().to_owned(), request.token().map(str::to_owned))
     }
 
-    /// What a child with these variables says, which has nothing to sign with, and never will.
+    /// The output of a child with these variables, which never has credentials.
     #[track_caller]
     fn fails(&self, variables: &[(&str, &str)]) -> String {
         self.fails_as("Fatal ", variables)
     }
 
-    /// What a child with these variables says, which has nothing to sign with now.
+    /// The output of a child with these variables, which has no credentials now.
     #[track_caller]
     fn fails_for_now(&self, variables: &[(&str, &str)]) -> String {
         self.fails_as("Transient ", variables)
@@ -279,7 +279,7 @@ impl Others {
         ]
     }
 
-    /// What a child says which, beside these variables, has somebody else's keys in reach.
+    /// The output of a child that could also reach somebody else's keys, besides these variables.
     #[track_caller]
     fn are_not_asked(&self, trial: &Trial, variables: &[(&str, &str)]) -> String {
         let error = trial.fails(&[&self.variables(), variables].concat());

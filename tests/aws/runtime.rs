@@ -1,4 +1,4 @@
-//! Inside somebody's tokio runtime, where blocking code that brings a runtime of its own would panic.
+//! Inside a caller's tokio runtime, where blocking code with a runtime of its own would panic.
 
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@ const ATTEMPTS: usize = 10;
 
 /// Tries again until an attempt, which says how long it took, was no slower than this.
 ///
-/// A busy machine is slow now and then. What waits for the wrong thing is slow each time.
+/// A busy machine is slow now and then. Code that waits for the wrong event is slow each time.
 #[track_caller]
 pub(crate) fn promptly(limit: Duration, what: &str, mut attempt: impl FnMut() -> Duration) {
     let mut taken = Vec::new();

@@ -1,4 +1,4 @@
-//! Receivers of batches: what they yield, and that the consumer stops when nobody holds one any more.
+//! Receivers of batches: what they yield, and that the last drop stops the consumer.
 
 use std::sync::Arc;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Stopping with the queue worked off, and the limits of that.
+//! Stops that handle the queue first, and their limits.
 
 use std::sync::Arc;
 use std::thread;

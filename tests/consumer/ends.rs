@@ -1,4 +1,4 @@
-//! Ends that are not orderly stops: what is dropped, what panics, what the system refuses.
+//! Ends that are not orderly stops: drops, panics, and refusals of the system.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -244,7 +244,7 @@ fn a_handler_that_panics_or_fails_frees_threads_blocked_in_a_send_a_wait_or_a_ca
     // The first shard waits for its next call, the others for their first.
     let waiting = |_: &MemoryKinesis| {};
     let calling = |kinesis: &MemoryKinesis| {
-        // Counted before: all may hang by the time that they are told to.
+        // Counted first: all may hang before the test sees them.
         let before = reads(kinesis);
         kinesis.hang_all(true);
         until("another call is made", || reads(kinesis) > before);

@@ -78,7 +78,7 @@ fn as_they_are_they_are_as_many_as_kinesis_holds() {
     assert_eq!(batches.recv_timeout(SOON).unwrap().len(), golden().len() * 2);
 }
 
-/// Commits in the middle, wherever that is, and forgets the consumer: the next one goes on right behind it.
+/// Commits in the middle, at any place, and drops the consumer: the next one resumes directly after it.
 #[test]
 fn a_crash_in_the_middle_of_an_aggregate_loses_nothing_and_repeats_nothing() {
     let (kinesis, wanted) = aggregated();

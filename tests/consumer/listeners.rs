@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::common::{Hooked, SOON, STREAM, StoreCall, Watched, kinesis, logs, quick, until};
 
-/// Who has the listener.
+/// The owner of the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Handler,
@@ -43,7 +43,7 @@ const PLACES: [Place; 12] = [
     Place::Captured,
 ];
 
-/// Gets the listener, once, and does away with it.
+/// Gets the listener, once, and drops or joins it.
 #[derive(Clone)]
 struct End {
     listener: Receiver<Listener>,
@@ -189,7 +189,7 @@ fn the_listener_of_another_consumer_is_waited_for_as_usual() {
         entered.send(())?;
         // Disconnected by the stop.
         let _ = stopped.recv();
-        // In this time whoever does not wait says that it is back.
+        // In this time a call that does not wait returns.
         assert!(handled.recv_timeout(Duration::from_millis(100)).is_err(), "nobody waited");
         Ok(handling.send("handled")?)
     });

@@ -1,4 +1,4 @@
-//! What the user is told of while the consumer goes on: stalls, by what a shard waits for, and gaps.
+//! Notices while the consumer continues: stalls, with the state of the shard, and gaps.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What becomes of batches that the handler refuses.
+//! Batches that the handler refuses.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -35,7 +35,7 @@ fn anchor(heading: &str) -> String {
 
 #[test]
 fn drawings_are_no_wider_than_the_page() {
-    // As docs.rs shows it on a telephone, 400 pixels wide; what is wider is cut off behind a scroll bar.
+    // As docs.rs shows it on a telephone, 400 pixels wide; a wider drawing is cut off.
     const WIDTH: usize = 41;
     let page = page();
     let blocks = page.split("\n```text\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
@@ -67,7 +67,7 @@ fn logged() -> BTreeSet<String> {
     let calls = calls.iter().flat_map(|call| source.split(call).skip(1));
     let literal = |call: &str| call.split('"').nth(1).unwrap().to_owned();
     let longest = |text: String| {
-        // A line that ends so goes on behind the blanks of the next one.
+        // A line with this end continues after the blanks of the next line.
         let text: String = text.split("\\\n").map(str::trim_start).collect();
         let pieces =
             text.split(['{', '}']).step_by(2).map(|it| it.trim_matches([' ', ':', ';', ',']));
@@ -79,7 +79,7 @@ fn logged() -> BTreeSet<String> {
 #[test]
 fn every_warning_is_explained() {
     let table = fs::read_to_string(Path::new(SOURCE).join("manual/log.md")).unwrap();
-    // What is shorter is a name of something, and what follows it somebody else's text.
+    // A shorter piece is a name, and the text after it comes from another source.
     let logged: Vec<_> = logged().into_iter().filter(|piece| piece.len() >= 8).collect();
     assert!(logged.len() > 10, "{logged:?}");
     for text in logged {

@@ -116,7 +116,7 @@ fn child_of_a_full_disk() {
     println!("stored: {}", open().shard_iterators("orders").unwrap().len());
 }
 
-/// Tells of each time that its positions could not be had.
+/// Reports each failed read of its positions.
 struct Asked {
     store: SqliteStore,
     answers: (Sender<()>, Receiver<()>),

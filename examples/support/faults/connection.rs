@@ -23,7 +23,7 @@ pub(super) struct Connection<'a> {
     upstream: Upstream,
 }
 
-/// What becomes of the connection.
+/// What happens to the connection next.
 #[derive(PartialEq, Eq)]
 enum Then {
     Keep,
@@ -36,7 +36,7 @@ impl<'a> Connection<'a> {
         Self { shared, client: BufReader::new(client), upstream }
     }
 
-    /// Until one of the two closes it. An error of the connection is its end, no more.
+    /// Runs until one of the two sides closes it. An error of the connection is only its end.
     pub(super) fn serve(mut self) {
         while let Ok(Some(message)) = Message::read(&mut self.client) {
             let request = Request::new(&message);
@@ -75,7 +75,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// What is done without asking the server.
+    /// The faults that need no answer of the server.
     fn instead(&mut self, request: &Request, fault: &Fault) -> io::Result<Option<Then>> {
         Ok(Some(match fault {
             Fault::Refused(time) => {
@@ -96,7 +96,7 @@ impl<'a> Connection<'a> {
         }))
     }
 
-    /// Sends the server's answer, but not as it should be.
+    /// Sends the server's answer with a fault.
     fn spoil(&mut self, fault: &Fault, answer: Message) -> io::Result<Then> {
         let began = Instant::now();
         let half = answer.body.len() / 2;
@@ -177,7 +177,7 @@ impl<'a> Connection<'a> {
         Then::Close
     }
 
-    /// Has the connection end with a reset when it is closed, which happens at once.
+    /// Ends the connection with a reset at its close, which happens at once.
     fn reset(&mut self) -> io::Result<Then> {
         // Only tokio can set it, and needs no runtime for it. This is not the last descriptor.
         let socket = TcpSocket::from_std_stream(self.client.get_ref().try_clone()?);

@@ -1,4 +1,4 @@
-//! What can be done to a call.
+//! The faults of a call.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) enum Fault {
     ResetInBody,
     /// The connection is closed before an answer.
     Closed,
-    /// The connection is closed after the answer, which does not say so.
+    /// The connection is closed after the answer without notice.
     ClosedAfter,
     /// Nothing comes, and the connection stays.
     NoAnswer,
@@ -31,9 +31,9 @@ pub(crate) enum Fault {
     CutTo(usize),
     /// Half of the body holds bytes that no JSON may hold.
     Malformed,
-    /// A gateway says hello with status 200.
+    /// A gateway answers a page with status 200.
     Html,
-    /// A header of the answer holds bytes that are no ASCII.
+    /// A header of the answer holds bytes that are not ASCII.
     ForeignHeader,
     /// The service refuses: with JSON if there is a code, else with a page for people.
     Error { status: u16, code: Option<&'static str> },
@@ -95,7 +95,7 @@ impl Fault {
         all
     }
 
-    /// How it is called in counts.
+    /// Its name in the counts.
     pub(crate) fn name(&self) -> String {
         let name = match self {
             Self::Refused(_) => "connection refused",

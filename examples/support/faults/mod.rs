@@ -33,10 +33,10 @@ const MAX_CONNECTIONS: usize = 512;
 /// How many calls are remembered.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// A running fault layer. Without rules it hands everything on.
+/// A running fault layer. Without rules it forwards everything.
 ///
 /// Dropping it cuts all connections and joins its threads. The first rule that is for a call decides
-/// what goes wrong with it, and rules that only change answers come on top.
+/// its fault, and rules that only change answers are added to it.
 pub(crate) struct Faults {
     shared: Arc<Shared>,
     endpoint: String,
@@ -59,7 +59,7 @@ struct Shared {
     stopped: Receiver<Infallible>,
 }
 
-/// Nobody is to listen for this long; the sender is dropped when that has begun.
+/// The port refuses connections for this long; the sender is dropped when that has begun.
 struct Absence(Duration, Sender<Infallible>);
 
 impl Faults {
@@ -94,13 +94,13 @@ impl Faults {
         &self.endpoint
     }
 
-    /// Adds a rule, behind those that are there.
+    /// Adds a rule after the existing ones.
     pub(crate) fn add(&self, rule: Rule) -> &Self {
         self.shared.script.lock().add(rule);
         self
     }
 
-    /// Takes every rule away. What was counted stays.
+    /// Removes every rule. The counts stay.
     pub(crate) fn clear(&self) {
         self.shared.script.lock().clear();
     }
@@ -110,22 +110,22 @@ impl Faults {
         *self.shared.meter.lock() = Some(Meter::new(5, 2_000_000));
     }
 
-    /// How often each kind of fault was put in, by its name.
+    /// How often each kind of fault was injected, by its name.
     pub(crate) fn counts(&self) -> BTreeMap<String, usize> {
         self.shared.script.lock().counts()
     }
 
-    /// How often this fault was put in.
+    /// How often this fault was injected.
     pub(crate) fn count(&self, fault: &Fault) -> usize {
         self.counts().get(&fault.name()).copied().unwrap_or(0)
     }
 
-    /// The last 10,000 calls, whatever became of them.
+    /// The last 10,000 calls, with any outcome.
     pub(crate) fn seen(&self) -> Vec<Request> {
         self.shared.seen.lock().iter().cloned().collect()
     }
 
-    /// How long a client waited each time for what did not come, with the name of the fault.
+    /// How long a client waited each time for missing bytes, with the name of the fault.
     pub(crate) fn waits(&self) -> Vec<(String, Duration)> {
         self.shared.waits.lock().clone()
     }
@@ -164,7 +164,7 @@ impl Shared {
         });
     }
 
-    /// Until nobody is to listen, or for ever.
+    /// Until the port refuses connections, or for ever.
     fn listen<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
@@ -191,14 +191,14 @@ impl Shared {
     ) {
         let mut open = self.open.lock();
         let number = open.last_key_value().map_or(0, |(last, _)| last + 1);
-        // A drip is no drip if the system gathers it.
+        // The system must not join the small pieces.
         if open.len() == MAX_CONNECTIONS || client.set_nodelay(true).is_err() {
             return;
         }
         open.insert(number, kept);
         drop(open);
         let serve = move || {
-            // Whoever stops the layer has cut this one, or it is seen here.
+            // The stop of the layer has cut this connection, or it is noticed here.
             if !self.is_stopped() {
                 Connection::new(self, client).serve();
             }
@@ -238,10 +238,10 @@ impl Shared {
         self.waits.lock().push((fault.name(), since.elapsed()));
     }
 
-    /// Has nobody listen for this long, and returns when that has begun.
+    /// Refuses connections for this long, and returns when that has begun.
     fn go_away(&self, time: Duration) {
         let (begin, begun) = bounded(0);
-        // The other side is there as long as the layer.
+        // The other side lives as long as the layer.
         let _ = self.absences.send(Absence(time, begin));
         self.wake();
         select_biased! {
@@ -252,7 +252,7 @@ impl Shared {
 
     /// Ends an `accept` in progress.
     fn wake(&self) {
-        // Refused: nobody listens, so nobody need be woken.
+        // Refused: nothing listens, so there is nothing to wake.
         drop(TcpStream::connect(self.port.address()));
     }
 
@@ -263,7 +263,7 @@ impl Shared {
         }
     }
 
-    /// Waits; whether it was stopped meanwhile.
+    /// Waits. Returns whether it was stopped meanwhile.
     fn pause(&self, time: Duration) -> bool {
         self.stopped.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
     }

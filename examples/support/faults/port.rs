@@ -1,11 +1,11 @@
-//! A port that connections can be refused at.
+//! A port that can refuse connections.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use tokio::net::TcpSocket;
 
-/// A port of the loopback interface that nobody else gets while nobody listens at it.
+/// A port of the loopback interface that no other process gets while nothing listens at it.
 pub(super) struct Port {
     /// Bound, but not listening, which is what refuses connections. Nobody reads it.
     _reserved: TcpSocket,

@@ -1,4 +1,4 @@
-//! What a call asks for.
+//! The request of a call.
 
 use std::time::Instant;
 
@@ -52,7 +52,7 @@ impl Request {
             _ => Operation::Other,
         };
         let token = text("ShardIterator").or_else(|| text("NextToken"));
-        // The token says where it comes from to whoever made it.
+        // The server that made the token can read its origin in it.
         let read = token.as_deref().and_then(|token| decode_shard_iterator(token).ok());
         let (stream, shard) = read.map(|(_, stream, shard, _)| (stream, shard)).unzip();
         Self {

@@ -54,7 +54,7 @@ impl Rule {
         Self::new(fault, When::Rate(share))
     }
 
-    /// Lets the first `count` calls pass that it would be for.
+    /// Skips the first `count` matching calls.
     #[must_use]
     pub(crate) fn after(mut self, count: u32) -> Self {
         if let When::Between(from, to) = self.when {
@@ -77,7 +77,7 @@ impl Rule {
         self
     }
 
-    /// Whether it is for this call, which it counts.
+    /// Whether it is for this call; counts the call.
     fn strikes(&mut self, request: &Request, rng: &mut fastrand::Rng) -> bool {
         let operation = self.operation.is_none_or(|operation| operation == request.operation);
         let shard = self.shard.is_none() || self.shard == request.shard;
@@ -94,7 +94,7 @@ impl Rule {
     }
 }
 
-/// All rules, and what they have done.
+/// All rules, and their counts.
 #[derive(Debug)]
 pub(super) struct Script {
     rules: Vec<Rule>,
@@ -102,7 +102,7 @@ pub(super) struct Script {
     counts: BTreeMap<String, usize>,
 }
 
-/// What is to be done to one call.
+/// The fault and the rewrites for one call.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     pub(super) fault: Option<Fault>,

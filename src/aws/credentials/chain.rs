@@ -153,7 +153,7 @@ fn keys(section: &Section) -> Result<Option<AwsCredentials>, String> {
         [None, Some(_)] => return Err(half(&section.place(), NAMES[1], NAMES[0])),
         [None, None] => return Ok(None),
     };
-    // The second name is that of Amazon's oldest tools.
+    // Amazon's oldest tools use the second name.
     let token = section.get("aws_session_token").or_else(|| section.get("aws_security_token"));
     Ok(Some(AwsCredentials::new(key, secret, token.map(str::to_owned), None)))
 }

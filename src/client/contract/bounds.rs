@@ -1,4 +1,4 @@
-//! What ends a call: a stop, a deadline, and the end of a session.
+//! The ends of a call: a stop, a deadline, and the end of a session.
 
 use std::thread;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::error::client::{ClientError, ErrorClass};
 use crate::model::position::IteratorType;
 use crate::model::token::Token;
 
-/// A call has begun after this time, in all likelihood. If it has not, a stop must end it all the same.
+/// A call has probably begun after this time. If it has not, a stop must still end it.
 const BEGUN: Duration = Duration::from_millis(100);
 
-/// A session that was interrupted, and what is left.
+/// A session that was interrupted, and the sessions that are left.
 pub(super) fn interrupt(trial: &Trial<impl Service>) {
     let Some(session) = trial.client.session() else { return };
     let (shard, token) = (trial.shard(), trial.token(&IteratorType::TrimHorizon));
@@ -36,7 +36,7 @@ pub(super) fn interrupt(trial: &Trial<impl Service>) {
     }
 }
 
-/// Calls that nobody answers, each with a deadline.
+/// Calls without an answer, each with a deadline.
 // long: a story of one call, told in order.
 pub(super) fn deadline(trial: &Trial<impl Service>) {
     let (shard, token) = (trial.shard(), trial.token(&IteratorType::TrimHorizon));
@@ -69,7 +69,7 @@ pub(super) fn deadline(trial: &Trial<impl Service>) {
     }
 }
 
-/// A call that nobody answers, of a run that stops.
+/// A call without an answer, in a run that stops.
 // long: a story of one call, told in order.
 pub(super) fn stop(trial: &Trial<impl Service>) {
     let token = trial.token(&IteratorType::TrimHorizon);
@@ -87,7 +87,7 @@ pub(super) fn stop(trial: &Trial<impl Service>) {
             let _ = tell.send(answer.is_err());
         });
         let early = told.recv_timeout(BEGUN);
-        // As a consumer stops.
+        // Like the stop of a consumer.
         drop(stop);
         client.interrupt();
         let ended = told.recv_timeout(trial.patience);

@@ -1,4 +1,4 @@
-//! What there is: streams, their shards, and what descends from them.
+//! The listing: streams, their shards, and the children of these.
 
 use std::collections::BTreeSet;
 

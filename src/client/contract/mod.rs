@@ -1,4 +1,4 @@
-//! What every client must do, as a suite.
+//! The contract of every client, as a suite of tests.
 
 mod bounds;
 mod listing;
@@ -16,13 +16,13 @@ use self::reading::{
 use self::service::Service;
 use self::trial::Trial;
 
-/// Checks that a [`Client`](crate::Client) keeps the contract of the trait; for the tests of those who write one, with
+/// Checks that a [`Client`](crate::Client) keeps the contract of the trait; for your own client's tests, with
 /// feature `testing`.
 ///
-/// `make` gives a [`Service`] for each check: a new one, or another handle to the same. It is called with the name of
-/// the check, made of lower-case letters and underscores, which is also the name of the stream that the check creates,
-/// of at most five shards. The service must not throttle. What a client does about a token that has expired, say, is
-/// checked if the service can let tokens expire.
+/// `make` gives a [`Service`] for each check: a new one, or another handle to the same service. It is called with the
+/// name of the check, made of lower-case letters and underscores. The check creates a stream of this name, with at most
+/// five shards. The service must not throttle. A check that needs an optional ability of the service, such as expiring
+/// tokens, is left out without it.
 ///
 /// ```
 /// use kinesis_consumer::testing::{MemoryKinesis, client_contract};
@@ -31,7 +31,7 @@ use self::trial::Trial;
 /// ```
 ///
 /// # Panics
-/// If the client breaks a rule, which the message names.
+/// If the client breaks a rule; the message names the rule.
 pub fn client_contract<S: Service>(make: impl Fn(&str) -> S) {
     let trial = |check: &str, shards| Trial::new(make(check), check, shards);
     unknown(&trial("unknown", 0));

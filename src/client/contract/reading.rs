@@ -1,4 +1,4 @@
-//! Where reading begins, and what comes.
+//! Where reading starts, and the records that come.
 
 use std::thread;
 use std::time::Duration;
@@ -90,7 +90,7 @@ pub(super) fn tips(trial: &Trial<impl Service>) {
     expect("TrimHorizon begins with the oldest record", &all[0].data, &b"0".to_vec());
 }
 
-/// By the times that the records say, which some services count in whole seconds.
+/// By the arrival times of the records, which some services count in whole seconds.
 pub(super) fn timestamps(trial: &Trial<impl Service>) {
     trial.put(5);
     let all = trial.read_at(&IteratorType::TrimHorizon, 5);
@@ -103,7 +103,7 @@ pub(super) fn timestamps(trial: &Trial<impl Service>) {
     }
 }
 
-/// What the service never gave out.
+/// Tokens that the service never gave.
 pub(super) fn invalid(trial: &Trial<impl Service>) {
     let rule = "what was never given out is of class InvalidArgument";
     let number: SequenceNumber = "1".parse().expect("digits are a number");
@@ -150,7 +150,7 @@ pub(super) fn at_once(trial: &Trial<impl Service>) {
     });
 }
 
-/// What is read there is the beginning of these records.
+/// A read there gives the first of these records.
 fn begins(rule: &str, trial: &Trial<impl Service>, at: &IteratorType, expected: &[Found]) {
     let read = numbers_of(&trial.read_at(at, 1));
     let expected = numbers_of(&expected[..read.len().min(expected.len())]);

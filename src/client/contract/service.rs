@@ -1,21 +1,21 @@
-//! What a client is tried on.
+//! The service for the checks of a client.
 
 use crate::client::Client;
 use crate::client::memory::MemoryKinesis;
 
-/// A Kinesis that [`client_contract`](crate::testing::client_contract) tries a client on: a server, real or not, that can
-/// be filled.
+/// A Kinesis on which [`client_contract`](crate::testing::client_contract) checks a client: a server, real or not, that
+/// can be filled.
 ///
-/// What it cannot do it answers with `false`, as the defaults do; then the checks that need it are left out. Each method
-/// returns when it is done, and panics if it fails.
+/// A method returns `false` if the service cannot do it, as the defaults do; then the checks that need it are left out.
+/// Each method returns when it is done, and panics if it fails.
 pub trait Service {
-    /// The client that is tried.
+    /// The client to check.
     type Client: Client;
 
     /// A client of this service.
     fn client(&self) -> Self::Client;
 
-    /// Creates a stream with so many shards, and waits until it is active.
+    /// Creates a stream with this many shards, and waits until it is active.
     fn create_stream(&self, stream: &str, shards: usize);
 
     /// Puts a record, after those that were put before.
@@ -26,18 +26,18 @@ pub trait Service {
         false
     }
 
-    /// Lets pages of the stream's listing hold so many shards at most.
+    /// Lets pages of the stream's listing hold at most this many shards.
     fn set_page_size(&self, _stream: &str, _shards: usize) -> bool {
         false
     }
 
-    /// Lets every shard iterator that was given out expire. If only the next read is refused with
-    /// `ExpiredIteratorException`, that is enough.
+    /// Lets every shard iterator that was given expire. It is enough if only the next read is refused with
+    /// `ExpiredIteratorException`.
     fn expire_iterators(&self, _stream: &str) -> bool {
         false
     }
 
-    /// Lets calls about the stream wait for an answer that does not come, until it is called with `false`.
+    /// Lets calls about the stream wait for an answer that never comes, until it is called with `false`.
     fn hang(&self, _stream: &str, _on: bool) -> bool {
         false
     }

@@ -23,7 +23,7 @@ fn the_in_memory_client_keeps_the_contract() {
     client_contract(|_| MemoryKinesis::new());
 }
 
-/// As a server that more than one check uses.
+/// Like a server that several checks use.
 #[test]
 fn every_check_has_a_stream_of_its_own() {
     let (kinesis, names) = (MemoryKinesis::new(), Mutex::new(HashSet::new()));
@@ -34,7 +34,7 @@ fn every_check_has_a_stream_of_its_own() {
     assert_eq!(names.lock().len(), 16);
 }
 
-/// A service that can do nothing of what it need not.
+/// A service without the optional abilities.
 #[test]
 fn what_a_service_cannot_do_is_left_out() {
     struct Least(MemoryKinesis);
@@ -90,7 +90,7 @@ fn failure(fault: Fault) -> Option<String> {
         let make = |_: &str| Broken::new(fault);
         let trial = |shards| {
             let trial = Trial::new(make("check"), "check", shards);
-            // What never comes is not waited for as long as what comes late.
+            // An answer that never comes is waited for less long than a late one.
             Trial { patience: Duration::from_millis(500), ..trial }
         };
         match fault {

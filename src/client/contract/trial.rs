@@ -1,4 +1,4 @@
-//! One client on one stream, and how it is asked.
+//! One client on one stream, and its calls.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime};
@@ -33,7 +33,7 @@ pub(super) struct Found {
 }
 
 impl<S: Service> Trial<S> {
-    /// A stream of so many shards, or none at all.
+    /// A stream with this many shards, or no stream.
     pub(super) fn new(service: S, stream: &str, shards: usize) -> Self {
         if shards > 0 {
             service.create_stream(stream, shards);
@@ -42,7 +42,7 @@ impl<S: Service> Trial<S> {
         Self { service, client, stream: stream.into(), patience: PATIENCE }
     }
 
-    /// Puts so many records: their numbers, from 0.
+    /// Puts this many records. Returns their numbers, from 0.
     pub(super) fn put(&self, records: usize) {
         for number in 0..records {
             self.service.put(&self.stream, "key", number.to_string().as_bytes());
@@ -91,7 +91,7 @@ impl<S: Service> Trial<S> {
         done("get_records", self.client.get_records(token, limit, &Call::unbounded()))
     }
 
-    /// The next records, at least so many unless the shard ends before; and the token for what follows.
+    /// The next records, at least this many unless the shard ends first; and the next token.
     pub(super) fn read_from(&self, token: &Token, count: usize) -> (Vec<Found>, Option<Token>) {
         let (mut records, mut next) = (Vec::new(), Some(token.clone()));
         let begun = Instant::now();
@@ -106,7 +106,7 @@ impl<S: Service> Trial<S> {
         (records, next)
     }
 
-    /// The same from where the iterator begins.
+    /// The same from the start of the iterator.
     pub(super) fn read_at(&self, at: &IteratorType, count: usize) -> Vec<Found> {
         self.read_from(&self.token(at), count).0
     }

@@ -1,4 +1,4 @@
-//! What must be in the store before a shard is read.
+//! The position that must be in the store before a shard is read.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use crate::core::shard::step::{Step, Write};
 use crate::error::store::{StoreError, StoreErrorKind};
 use crate::model::position::{IteratorType, Position};
 
-/// The write of where a shard starts, if one is due.
+/// The write of a shard's start, if one is due.
 #[derive(Debug)]
 pub(crate) struct Begin {
     to: Option<Position>,
@@ -33,7 +33,7 @@ impl Begin {
         self.to = Some(to);
     }
 
-    /// The next write overwrites a position that is of no use.
+    /// The next write overwrites an unusable position.
     pub(crate) fn overwrites(&mut self) {
         self.how = Write::Overwrite;
     }
@@ -49,13 +49,14 @@ impl Begin {
         };
     }
 
-    /// It was written: whether a write had failed before.
+    /// It was written. Returns whether a write had failed before.
     pub(crate) fn stored(&mut self, now: Duration) -> bool {
         (self.to, self.how) = (None, Write::Forward);
         self.retry.succeeded(now).is_some()
     }
 
-    /// It was not written: how long to wait before it is tried again; `None` if that is of no use, or has lasted too long.
+    /// It was not written. Returns how long to wait before a retry; `None` if a retry is useless, or it has lasted too
+    /// long.
     pub(crate) fn failed(
         &mut self,
         now: Duration,

@@ -1,4 +1,4 @@
-//! What a failed call means for a shard.
+//! Decides about a failed call for a shard.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! What is missing from a shard, and where reading resumes then.
+//! Finds the gaps of a shard, and where reading resumes after them.
 
 use std::time::{Duration, SystemTime};
 

@@ -78,7 +78,7 @@ pub(crate) struct Poller {
     missing: Option<ClientError>,
     /// How often in a row a fresh token was refused.
     refused: u32,
-    /// Whether a failure was told, so that the recovery is too.
+    /// Whether a failure was reported, so that the recovery is too.
     has_warned: bool,
     /// What to tell, until the shell has taken it.
     news: Vec<News>,

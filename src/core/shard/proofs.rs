@@ -1,4 +1,4 @@
-//! What was claimed of a shard, and what a listing proves of it.
+//! Claims about a shard, and what a listing proves about them.
 
 use std::time::Duration;
 

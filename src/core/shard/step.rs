@@ -39,24 +39,24 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) answer: Answer,
-    /// What the answer spans as the service gave it, before user records took the place of its own: some of those
-    /// may be left out, which were read all the same.
+    /// The span of the answer from the service, before user records replaced its own: user records that are left out
+    /// were read too.
     pub(crate) span: Option<Span>,
 }
 
-/// What a write does where the store holds a later position.
+/// What a write does if the store holds a later position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Write {
-    /// It leaves that.
+    /// It keeps the stored position.
     Forward,
-    /// It replaces that, which is of no use.
+    /// It replaces the stored position, which is unusable.
     Overwrite,
 }
 
-/// What somebody should know.
+/// A report of the poller for the shell.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// Something is missing, and reading resumes after it.
+    /// Records may be missing, and reading resumes after the gap.
     Gap(Gap),
     /// A failure, or the end of one.
     Trouble(Trouble),
@@ -80,7 +80,7 @@ pub(crate) enum Step {
     Deliver(Box<Delivery>),
     /// Ask whether a listing shows that the shard has ended.
     Confirm,
-    /// The last batch was sent; the poller is done. This says when that may be told, and the children start.
+    /// The last batch was sent; the poller is done. This says when to report the end, so that the children start.
     End {
         ending: Ending,
         told: ChildrenStart,

@@ -172,7 +172,7 @@ impl Trial {
         self
     }
 
-    /// The same call fails again and again, until something else is to be done than to wait.
+    /// The same call fails again and again, until the next step is not a wait.
     fn fails_until_it_is_final(&mut self, class: ErrorClass) -> Step {
         let mut step = self.fails(class);
         while let Step::Wait(wait) = step {
@@ -206,7 +206,7 @@ fn the_interval_runs_from_call_to_call() {
     assert!(matches!(step, Step::Wait(wait) if wait == Duration::from_millis(600)), "{step:?}");
     trial.now = Duration::from_millis(1000);
     assert!(matches!(trial.step(Outcome::Waited), Step::GetRecords { .. }));
-    // A handler that took longer than the interval is not waited for again.
+    // After a handler that took longer than the interval there is no further wait.
     trial.now = Duration::from_millis(2500);
     assert!(matches!(trial.gets(&[]), Step::GetRecords { .. }));
 }
@@ -287,7 +287,7 @@ fn an_idle_shard_is_probed_a_few_times_and_then_left_in_peace() {
 #[test]
 fn a_restart_resumes_without_repeating_and_a_batch_of_nothing_new_is_not_sent() {
     let mut trial = trial(resumed(105)).begun();
-    // An empty answer tells nothing about what is missing.
+    // An empty answer proves nothing about missing records.
     assert!(matches!(trial.gets(&[]), Step::Wait(_)));
     trial.step(Outcome::Waited);
     let delivery = delivered(trial.gets(&[105, 106]));
@@ -608,7 +608,7 @@ fn after_twenty_minutes_out_reading_resumes_after_the_last_record() {
                 trial.step(Outcome::Waited)
             }
             Step::GetIterator(at) => {
-                // The token is long dead.
+                // The token has expired long ago.
                 assert_eq!(at, IteratorType::AtSequenceNumber(number(101)));
                 calls += 1;
                 trial.fails(ErrorClass::Transient)
@@ -706,7 +706,7 @@ fn an_end_that_a_listing_proves_is_read_once_more() {
     let mut trial = trial(fresh()).begun();
     assert!(!delivered(trial.gets_claim(&[110])).through.is_end());
     assert!(matches!(trial.step(Outcome::Delivered), Step::Confirm));
-    // It may have been closed between the two: what came before that is read.
+    // It may have been closed between the two: the records before that are read.
     let step = trial.is_told(Proof::Closed);
     assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(110)));
     trial.gets_iterator();
@@ -730,7 +730,7 @@ fn a_shard_that_was_listed_closed_before_its_end_was_claimed_is_asked_for_again(
 #[test]
 fn a_shard_that_a_listing_has_shown_closed_ends_without_another_one() {
     let mut trial = closed_trial();
-    // One that says that there is more contradicts itself, and is read again.
+    // An answer that says that more records wait contradicts itself, and is read again.
     let behind = answer(&[101], None).with_behind_latest(Duration::from_millis(9));
     assert!(!delivered(trial.answers(behind)).through.is_end());
     assert!(matches!(trial.step(Outcome::Delivered), Step::Wait(_)));
@@ -793,7 +793,7 @@ fn quiet_for_longer_than_the_retention_is_no_loss() {
 #[test]
 fn what_left_the_stream_before_it_was_known_to_be_read_is_a_gap() {
     let mut trial = trial(resumed(105)).begun();
-    // Nothing is left of what came after the position: that is no proof that nothing came.
+    // No record after the position is left: that is no proof that there was none.
     while let Step::Wait(wait) = trial.catches_up(UNIX_EPOCH) {
         trial.now += wait;
         if wait > QUICK {
@@ -825,7 +825,7 @@ fn a_time_that_the_service_refuses_is_no_position_of_another_stream() {
     trial.step(Outcome::Waited);
     let step = trial.fails_until_it_is_final(ErrorClass::InvalidArgument);
     assert_eq!(trial.iterator_of(&step), IteratorType::Latest);
-    // What is stored lies in the service's future, and would skip what arrives until then.
+    // The stored time is in the service's future, and would skip records that arrive until then.
     let step = trial.gets_iterator_at(None);
     let time = Position::Since(wall() - Duration::from_secs(24 * 60 * 60));
     assert!(matches!(&step, Step::Store { to, how: Write::Overwrite } if *to == time), "{step:?}");

@@ -1,4 +1,4 @@
-//! When the stream is listed, and what a listing answers.
+//! When the stream is listed, and the claims that a listing answers.
 
 use crate::core::event::{Action, Proof};
 use crate::core::retry::Retry;

@@ -65,7 +65,7 @@ impl Trial {
         self.coordinator.on(self.now, &mut self.rng, event)
     }
 
-    /// Up to the first listing, and what that leads to.
+    /// Up to the first listing, and its actions.
     fn begun(&mut self, shards: Vec<Shard>) -> Vec<Action> {
         assert!(matches!(self.on(Event::Begun)[..], [Action::Load]));
         assert!(matches!(self.on(Event::Loaded(Ok(Vec::new())))[..], [Action::List { .. }]));
@@ -107,7 +107,7 @@ fn started(actions: &[Action]) -> Vec<(&str, Duration)> {
     actions.iter().filter_map(start).collect()
 }
 
-/// The result, if all is over.
+/// The result, if the run has ended.
 fn finished(actions: Vec<Action>) -> Option<Result<(), Error>> {
     actions.into_iter().find_map(|action| match action {
         Action::Finish(result) => Some(result),

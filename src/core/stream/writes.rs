@@ -29,7 +29,7 @@ pub(crate) struct Writes {
 enum Round {
     Idle,
     UnderWay,
-    /// It is to be followed by another: it may have passed what became due since it began.
+    /// Another round follows: this one may have missed work that became due since it began.
     UnderWayAndAgain,
 }
 

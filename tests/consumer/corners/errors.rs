@@ -1,4 +1,4 @@
-//! What cannot be read on after: it comes out typed, with its shard, and stops everything.
+//! Errors that end reading: each comes out typed, with its shard, and stops everything.
 
 use std::time::Duration;
 

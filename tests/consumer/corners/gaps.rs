@@ -32,7 +32,7 @@ fn gap_of(error: Error) -> Gap {
     gap
 }
 
-/// The gap stands on the first batch alone.
+/// Only the first batch has the gap.
 fn only_gap(seen: &[Seen]) -> &Gap {
     assert!(seen[1..].iter().all(|seen| seen.gap.is_none()), "{seen:?}");
     seen[0].gap.as_ref().expect("the first batch tells of the gap")
@@ -134,7 +134,7 @@ fn a_stream_that_was_created_again_is_read_from_its_oldest_record_if_asked() {
     assert_eq!(all(&seen), [12]);
 }
 
-/// Starts at what is new, and leaves the position of no use behind: the first batch.
+/// Starts at new records, and replaces the unusable position. Returns the first batch.
 fn goes_on_at_latest(kinesis: &MemoryKinesis, store: &Positions) -> Gap {
     let config = quick().on_gap(OnGap::new().foreign(OnForeign::Latest));
     let (batches, listener) = open(kinesis, store, config).receiver().unwrap();

@@ -1,4 +1,4 @@
-//! Holds a call until the test has done what is to happen meanwhile.
+//! Holds a call until the test has made its change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// With what tells that a read is held, and what releases it.
+    /// With a receiver for held reads, and a sender that releases them.
     pub(super) fn new() -> (Self, Receiver<()>, Sender<()>) {
         let ((tell, held), (release, released)) = (unbounded(), bounded(0));
         (Self { reads: AtomicUsize::new(0), tell, released }, held, release)

@@ -1,4 +1,4 @@
-//! Splits, merges, and what becomes of those who are no longer there.
+//! Splits, merges, and shards that do not exist any more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,7 +60,7 @@ fn a_split_and_a_merge_under_the_reader_are_followed() {
         };
         let mut steps = 0;
         let seen = read(open(&kinesis, &Arc::default()), |seen| {
-            // One thing happens each time that all was read which was put before.
+            // One change happens each time after all earlier records were read.
             match (steps, all(seen).len()) {
                 (0, 2) => {
                     kinesis.split(STREAM, &id(0));
@@ -137,7 +137,7 @@ fn a_shard_that_ages_out_while_it_waits_ends_and_its_children_go_on() {
     let (retire, retired) = bounded::<()>(0);
     let (reads, begun) = (Operation::GetRecords, kinesis.clone());
     let client = Watched::new(&kinesis, move |operation| {
-        // The second read of its parent, after which it would begin.
+        // The second read of its parent; it would start after that.
         if operation == reads && begun.calls(reads) == 1 {
             let _disconnected = retired.recv_timeout(SOON);
         }
@@ -185,7 +185,7 @@ fn a_shard_that_was_read_to_its_end_is_not_read_again() {
     assert_eq!(kinesis.calls(Operation::GetShardIterator), begun + 1);
 }
 
-/// An in-memory Kinesis whose listings somebody else makes, from the number of the call.
+/// An in-memory Kinesis whose listings a closure makes, from the number of the call.
 struct Listed<F>(MemoryKinesis, AtomicUsize, F);
 
 fn listed<F: Fn(usize) -> Result<ShardPage, ClientError>>(

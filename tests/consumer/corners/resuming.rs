@@ -1,4 +1,4 @@
-//! Going on exactly where reading had come to, whatever happens to tokens and calls.
+//! Reading resumes exactly, whatever happens to tokens and calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

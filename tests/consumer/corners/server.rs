@@ -1,5 +1,5 @@
-//! Corners over real HTTP: a server that tells no children, sends empty answers before a shard's end,
-//! and goes on silently from a trimmed number.
+//! Corners over real HTTP: a server that names no children, sends empty answers before a shard's end, and continues
+//! silently from a trimmed number.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -141,7 +141,7 @@ fn a_shard_silent_for_longer_than_its_retention_is_resumed_and_says_what_it_cann
     cloud.put(0..3);
     read(cloud.open(&store, quick()), up_to(3));
     cloud.server.trim(STREAM, 3);
-    // With nothing to come, nothing tells; with the next record it is known that the last is gone.
+    // Without new records nothing shows it; the next record shows that the last one is gone.
     cloud.put(3..5);
     let seen = read(cloud.open(&store, quick()), up_to(2));
     assert_eq!(all(&seen), [3, 4]);
@@ -195,7 +195,7 @@ fn records_trimmed_under_a_reader_are_reported_on_the_first_batch_after_them() {
     let mut release = Some(release);
     let seen = read(cloud.open(&Positions::default(), quick()), |seen| {
         if let Some(release) = release.take() {
-            // When the next call is answered its token has expired, and what it had come to is gone.
+            // At the next answer its token has expired, and the record after the last one read is gone.
             held.recv_timeout(SOON).unwrap();
             cloud.server.trim(STREAM, 5);
             cloud.put(5..8);

@@ -1,4 +1,4 @@
-//! Where reading starts, and what it waits for.
+//! Where reading starts, and its waits before that.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -105,7 +105,7 @@ fn a_sequence_number_starts_at_or_after_its_record_if_one_shard_is_read() {
     let after = quick().iterator_type(IteratorType::AfterSequenceNumber(number.clone()));
     assert_eq!(all(&read(fresh(&kinesis, after), up_to(1))), [4]);
 
-    // With a second shard it must be said which one is meant.
+    // With a second shard the choice must be explicit.
     kinesis.split(STREAM, &id(0));
     put(&kinesis, 1, 5);
     let error = failure(fresh(&kinesis, at.clone()));

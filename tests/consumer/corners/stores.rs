@@ -120,7 +120,7 @@ fn a_start_that_cannot_be_stored_for_longer_than_the_patience_is_an_error() {
     assert_eq!(kind(&failure(stream)), (StoreErrorKind::Retry, Some(id(0).as_str())));
 }
 
-/// Commits everything of three shards while the store is out, then stops when it is as told.
+/// Commits everything of three shards while the store fails, then stops at the given state.
 fn stop_after_an_outage(is_back: bool) -> (Result<(), Error>, Arc<LocalStore>) {
     let inside = Arc::new(LocalStore::new());
     let is_out = Arc::new(AtomicBool::new(true));
@@ -196,7 +196,7 @@ fn a_reset_that_fails_for_a_while_is_made_before_anything_is_read() {
         let fewer = |left: usize| left.checked_sub(1);
         let fails = call == StoreCall::Reset
             && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer).is_ok();
-        // Nothing was committed over the position that is of no use.
+        // No commit has replaced the unusable position.
         assert!(call != StoreCall::Update || stored(&seen, 0) != Some(foreign.clone()));
         if fails { Err(busy()) } else { Ok(()) }
     });

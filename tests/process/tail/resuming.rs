@@ -1,4 +1,4 @@
-//! Positions that the next start goes on from.
+//! Positions where the next start resumes.
 
 use std::io::{BufRead, BufReader};
 

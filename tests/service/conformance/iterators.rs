@@ -1,4 +1,4 @@
-//! The five iterator types, for the whole stream and for one shard, and what a restart makes of them.
+//! The five iterator types, for the whole stream and for one shard, and after a restart.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;

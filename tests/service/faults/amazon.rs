@@ -22,7 +22,7 @@ fn five_calls_a_second_are_all_that_a_shard_gives() {
     trial.check_warnings_in_pairs(SHARD);
 }
 
-/// Some call was over the limits, unless the machine is so busy that calls are further apart by themselves.
+/// Some call was over the limits, unless the machine is so busy that the calls are further apart.
 fn was_refused(trial: &Trial, apart: Duration) {
     let refused = trial.faults.counts().get(OVER).copied().unwrap_or_default();
     let seen = trial.faults.seen();

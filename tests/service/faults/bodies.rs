@@ -1,4 +1,4 @@
-//! Answers whose bytes are not what they should be.
+//! Answers with wrong bytes.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -27,7 +27,7 @@ pub(crate) const BORNE: Duration = Duration::from_millis(500);
 /// Time for whatever should not come any more: five intervals.
 const LULL: Duration = Duration::from_millis(100);
 const INTERVAL: Duration = Duration::from_millis(20);
-/// So many calls that a fault in the midst of them is in mid-stream.
+/// Enough calls for a fault in the middle of the stream.
 const LIMIT: u32 = 8;
 /// Partition keys.
 const KEYS: usize = 50;
@@ -41,7 +41,7 @@ pub(crate) struct Trial {
     put: AtomicUsize,
 }
 
-/// What one run of a consumer came to.
+/// The result of one run of a consumer.
 pub(crate) struct Run {
     pub(crate) result: Result<(), Error>,
     /// The numbers of the records, as they came, by shard.
@@ -130,8 +130,8 @@ impl Trial {
         Run::of(self.stream(Self::config()), records, |_| {})
     }
 
-    /// Reads all that was put, through this fault, which must have struck, and checks that nothing is
-    /// lost, nothing comes twice, and the order is kept.
+    /// Reads all records through this fault, which must have happened, and checks that nothing is lost, nothing comes
+    /// twice, and the order is kept.
     pub(crate) fn read_all_through(&self, fault: &Fault, rule: impl FnOnce(Fault) -> Rule) -> Run {
         self.faults.add(rule(fault.clone()));
         let run = self.read(self.count());

@@ -116,7 +116,7 @@ fn a_part_of_a_batch_that_was_given_up_counts_when_all_before_it_is_committed() 
     }
     tracker.mark_part(1, after(13), Duration::ZERO);
     tracker.give_up(1);
-    // Nobody has the batch any more.
+    // The batch was dropped.
     tracker.mark_part(1, after(15), Duration::ZERO);
     tracker.mark(1, Duration::ZERO);
     tracker.mark(2, Duration::ZERO);
@@ -163,7 +163,7 @@ fn a_batch_that_is_kept_costs_the_same_however_many_are_committed_after_it() {
     assert!(tracker.is_due(every, Duration::ZERO), "each of them counts");
 }
 
-/// Whatever is committed, given up or marked in part, in whatever order: as a list of all batches says.
+/// Any commits, drops and partial marks, in any order, give the same as a list of all batches.
 #[test]
 fn joined_batches_are_those_that_a_plain_list_has() {
     for seed in 0..300 {

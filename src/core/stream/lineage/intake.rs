@@ -1,4 +1,4 @@
-//! What a listing adds to what is known of the shards.
+//! Adds a listing to the known shards.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

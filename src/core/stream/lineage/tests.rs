@@ -1,4 +1,4 @@
-//! What may start, and where: the rules of starting, one by one.
+//! The rules of starting, one by one: which shard may start, and where.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -256,10 +256,10 @@ fn children_are_looked_for_until_they_cover_their_parent() {
     assert!(lineage.must_list());
     lineage.listed(NOW, vec![shard(1, &[0], low())]).unwrap();
     assert!(lineage.must_list());
-    // Born after the start: from its first record, whatever is configured.
+    // Created after the start: from its first record, whatever the configuration.
     assert_eq!(started(&mut lineage), [fresh(1, IteratorType::TrimHorizon)]);
     lineage.give_up(NOW + PATIENCE);
-    // The other half of the keys is looked for now and then.
+    // A listing is made now and then for the other half of the keys.
     assert_eq!(lineage.look(), Some(Look::Rarely));
     assert!(!lineage.must_list() && !lineage.is_done());
     // Shard 1 is open: it never ends here.
@@ -297,7 +297,7 @@ fn children_that_an_earlier_listing_showed_prove_no_end() {
     let child = shard(1, &[0], low());
     let mut lineage =
         lineage(plan(IteratorType::TrimHorizon), &[], vec![child, shard(2, &[], high())]);
-    // Another stream has taken the name: its shard was not known.
+    // Another stream has the name now: its shard was not known.
     lineage.listed(NOW, vec![shard(0, &[], HashKeyRange::ALL)]).unwrap();
     assert_eq!(lineage.proof(&id(0)), Proof::Open);
 }
@@ -306,7 +306,7 @@ fn children_that_an_earlier_listing_showed_prove_no_end() {
 fn a_child_that_is_listed_before_its_parent_waits_for_it_but_not_for_ever() {
     let mut shards = diamond();
     let late = shards.remove(1);
-    // 0 is closed, and half of its keys are nobody's: the listing lacks a child of it, which 3 descends from.
+    // 0 is closed, and no shard has half of its keys: the listing lacks a child of it, from which 3 descends.
     let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], shards.clone());
     let mut missing = Lineage::new(plan(IteratorType::TrimHorizon), vec![]);
     missing.listed(NOW, shards).unwrap();
@@ -441,14 +441,14 @@ fn shards_that_are_done_and_not_listed_any_more_are_forgotten_but_not_at_once() 
     assert_eq!(started(&mut lineage), [fresh(1_000, IteratorType::TrimHorizon)]);
 }
 
-/// So many parents, with two children each.
+/// This many parents, with two children each.
 fn families(parents: usize) -> Vec<Shard> {
     let child = |number: usize| shard(parents + number, &[number / 2], low());
     let parent = |number: usize| closed(shard(number, &[], low()));
     (0..parents).map(parent).chain((0..2 * parents).map(child)).collect()
 }
 
-/// All parents end at once: how often a shard was looked up.
+/// All parents end at once. Returns how often a shard was looked up.
 fn visits_of_ends(parents: usize) -> u64 {
     let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], families(parents));
     assert_eq!(started(&mut lineage).len(), parents);
@@ -461,7 +461,7 @@ fn visits_of_ends(parents: usize) -> u64 {
     lineage.tree.visits.get()
 }
 
-/// A chain of so many closed shards, and an open one: how often a shard was looked up.
+/// A chain of this many closed shards, and an open one. Returns how often a shard was looked up.
 fn visits_of_a_chain(closed_shards: usize) -> u64 {
     let link = |number: usize| shard(number, &[number.wrapping_sub(1)], HashKeyRange::ALL);
     let shards = (0..closed_shards).map(|number| closed(link(number)));
