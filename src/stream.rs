@@ -1,32 +1,28 @@
 //! A stream to read, and the three ways to read it.
 
+mod open;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::SystemTime;
 
 use crate::client::Client;
-use crate::config::{Config, MAX_CAPACITY};
+use crate::config::Config;
 use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
-use crate::core::settings::Plan;
 use crate::delivery::batch::Batch;
-use crate::delivery::batches::{Batches, channel};
+use crate::delivery::batches::Batches;
 use crate::delivery::handler::Handler;
-use crate::engine::list::list_now;
 use crate::engine::monitor::Monitor;
 use crate::engine::registry::Registry;
-use crate::engine::run::{Door, Engine};
-use crate::engine::session;
+use crate::engine::run::Door;
 use crate::error::{BoxError, Error};
-use crate::listener::{Listener, Parting};
+use crate::listener::Listener;
 use crate::model::position::IteratorType;
 use crate::model::shard::Shard;
 use crate::store::Store;
 
-/// More threads than this would only wait for each other.
-const MAX_WORKERS: usize = 1_024;
 /// Amazon's limit.
 const MAX_NAME: usize = 128;
 
@@ -316,101 +312,6 @@ impl Stream {
             let mut handler = handlers(worker);
             move |batch: &Batch| handler.handle(batch)
         })
-    }
-
-    /// Channels for this many workers, and the consumer that fills them.
-    fn open(self, door: Door, workers: usize) -> Result<(Vec<Batches>, Listener), Error> {
-        let (mut senders, mut receivers, mut leftovers) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..workers {
-            let (sender, batches, left) = channel(self.config.capacity, &self.shutdown);
-            senders.push(sender);
-            receivers.push(batches);
-            leftovers.push(left);
-        }
-        let feed = move |stream: Self| stream.engine().feed(door, senders, leftovers);
-        Ok((receivers, self.run_aside("kc-coordinator", feed)?))
-    }
-
-    fn run_aside(
-        self,
-        thread: &str,
-        run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
-    ) -> Result<Listener, Error> {
-        let (stream, shutdown) = (self.name.clone(), self.shutdown());
-        let (monitor, pauses) = (self.monitor(), self.pauses());
-        let parting = Parting::default();
-        let (theirs, membership) = (parting.clone(), shutdown.run().clone());
-        let run = move || {
-            // To the end: the run may own the listener and drop it last.
-            let _member = membership.enter();
-            theirs.after(|| run(self))
-        };
-        // Owned by the listener, which joins it.
-        match thread::Builder::new().name(thread.into()).spawn(run) {
-            Ok(thread) => Ok(Listener::new(thread, stream, shutdown, monitor, pauses, parting)),
-            Err(source) => {
-                Err(Error::Thread { stream: stream.to_string(), thread: thread.into(), source })
-            }
-        }
-    }
-
-    fn engine(self) -> Engine {
-        let client = self.session();
-        let plan = Plan {
-            stream: self.name.to_string(),
-            iterator_type: self.config.iterator_type.clone(),
-            chosen: self.chosen,
-            on_foreign: self.config.on_gap.foreign,
-        };
-        Engine {
-            stream: self.name,
-            client,
-            store: self.store,
-            config: self.config,
-            plan,
-            listed: self.listed,
-            shutdown: self.shutdown,
-            registry: self.registry,
-            pauses: self.pauses,
-        }
-    }
-
-    fn session(&self) -> Arc<dyn Client> {
-        let session = || session(&self.client, &self.shutdown);
-        Arc::clone(self.session.get_or_init(session))
-    }
-
-    fn check_workers(&self, workers: usize) -> Result<(), Error> {
-        let invalid = |setting, reason| Err(Error::InvalidSetting { setting, reason });
-        if !(1..=MAX_WORKERS).contains(&workers) {
-            return invalid("workers", format!("{workers} is not within 1 to {MAX_WORKERS}"));
-        }
-        // Of valid numbers, so that it does not overflow.
-        let capacity = self.config.capacity;
-        if workers * capacity > MAX_CAPACITY {
-            let reason = format!(
-                "{capacity} batches for each of {workers} workers: at most {MAX_CAPACITY} for all together"
-            );
-            return invalid("capacity", reason);
-        }
-        Ok(())
-    }
-
-    fn listed_shard(&mut self, id: &str) -> Result<&mut Shard, Error> {
-        let stream = self.name.to_string();
-        let found = self.list()?.iter_mut().find(|shard| shard.id() == id);
-        found.ok_or_else(|| Error::UnknownShard { stream, shard: id.into() })
-    }
-
-    fn list(&mut self) -> Result<&mut Vec<Shard>, Error> {
-        let shards = match self.listed.take() {
-            Some(shards) => shards,
-            None => {
-                let client = self.session();
-                list_now(&*client, &self.name, self.config.start_patience, &self.shutdown)?
-            }
-        };
-        Ok(self.listed.insert(shards))
     }
 }
 
