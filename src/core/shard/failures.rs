@@ -77,7 +77,7 @@ impl Poller {
         };
         let time = match &self.cursor {
             Cursor::Time(time) => Some(*time),
-            _ if self.unconfirmed => return self.foreign(now, wanted),
+            _ if self.is_unconfirmed => return self.foreign(now, wanted),
             _ => None,
         };
         // The place was good before, or is a time, which no service refuses for ever: one refusal is not final.

@@ -68,7 +68,7 @@ impl Poller {
 
     /// The shard left the stream: nothing of it is left to read, whatever the setting for unusable positions.
     pub(super) fn aged_out(&mut self, now: Duration) -> Step {
-        let is_strict = self.unconfirmed && self.settings.on_gap.foreign == OnForeign::Fail;
+        let is_strict = self.is_unconfirmed && self.settings.on_gap.foreign == OnForeign::Fail;
         if let Some(wanted) = self.cursor.position().filter(|_| is_strict) {
             return self.foreign(now, wanted);
         }
@@ -83,7 +83,8 @@ impl Poller {
         let gap = Gap::Foreign { shard: self.shard.id().into(), wanted };
         // A number that was read in this run belongs to a deleted stream: its replacement may have other shards, which
         // a new start lists.
-        let choice = if self.unconfirmed { self.settings.on_gap.foreign } else { OnForeign::Fail };
+        let choice =
+            if self.is_unconfirmed { self.settings.on_gap.foreign } else { OnForeign::Fail };
         let at = match choice {
             OnForeign::Earliest => IteratorType::TrimHorizon,
             OnForeign::Latest => IteratorType::Latest,

@@ -63,7 +63,7 @@ pub(crate) struct Poller {
     doubts: Doubts,
     begin: Begin,
     /// Whether the store's position was not confirmed by an answer yet.
-    unconfirmed: bool,
+    is_unconfirmed: bool,
     /// The gap before the next batch.
     gap: Option<Gap>,
     limit: u32,
@@ -103,7 +103,7 @@ impl Poller {
         delay: Duration,
     ) -> Self {
         let reset = matches!(start.at, StartAt::Reset(_) | StartAt::Reopened(_));
-        let unconfirmed = matches!(start.at, StartAt::Stored(_) | StartAt::Reopened(_));
+        let is_unconfirmed = matches!(start.at, StartAt::Stored(_) | StartAt::Reopened(_));
         let begin = Begin::new(settings.store_patience);
         let mut poller = Self {
             stream,
@@ -122,7 +122,7 @@ impl Poller {
             wall: None,
             is_ahead: false,
             begin,
-            unconfirmed,
+            is_unconfirmed,
             gap: None,
             delay,
             called: Duration::ZERO,
@@ -271,7 +271,7 @@ impl Poller {
     // long: the order matters: what is missing is noticed before the cursor moves, the end after it.
     fn answered(&mut self, now: Duration, rng: &mut fastrand::Rng, read: Read) -> Step {
         self.recovered(now);
-        self.unconfirmed = false;
+        self.is_unconfirmed = false;
         self.limit = self.limit.saturating_mul(2).min(self.settings.limit);
         let Read { answer, span } = read;
         // User records that are left out were read too.
