@@ -21,7 +21,7 @@ use crate::record::answer::Answer;
 /// A stop waits for a call that does not end: a client must either have a
 /// [`session`](Self::session) that can be interrupted, or watch [`Call::stopped`], or bound its calls by a time.
 ///
-/// [`client_contract`](testing/fn.client_contract.html), with feature `testing`, checks all this.
+/// [`client_contract`](testing/fn.client_contract.html), with feature `testing`, checks most of this.
 ///
 /// Your own client makes its answers with the constructors of [`ShardPage`], [`ShardIterator`] and [`Answer`]:
 ///
@@ -106,7 +106,8 @@ pub trait Client: Send + Sync {
     /// The next records of a shard (`GetRecords`), at most `limit`.
     ///
     /// # Errors
-    /// [`ErrorClass::ExpiredIterator`](crate::ErrorClass::ExpiredIterator) for a token older than five minutes.
+    /// [`ErrorClass::ExpiredIterator`](crate::ErrorClass::ExpiredIterator) for a token older than five minutes,
+    /// [`ErrorClass::InvalidArgument`](crate::ErrorClass::InvalidArgument) for a token that the service never gave.
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError>;
 
     /// Where it reads, for people: for example the region and the endpoint, never a credential. It is logged when a

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::rules::{IMPURE, LONG_FUNCTION, MAX_FILE, MAX_FUNCTION, PURE, ROOMS, Room, THREADS};
+use crate::rules::{
+    IMPURE, LONG_FUNCTION, MAX_FILE, MAX_FUNCTION, PURE, PURE_CRATES, ROOMS, Room, THREADS,
+};
 use crate::source::{Named, Source};
 
 /// The crate, by the paths of its files below `src`.
@@ -43,6 +45,12 @@ impl House {
                 let fault = fault.or_else(|| threads(source, named));
                 faults.extend(fault.map(|fault| format!("{path}:{}: {fault}", named.line)));
             }
+            let rename = |line| {
+                format!(
+                    "{path}:{line}: `crate` or a module above gets another name: name what is meant"
+                )
+            };
+            faults.extend(source.renames.iter().map(rename));
             faults.extend(lengths(source).map(|fault| format!("{path}{fault}")));
         }
         faults
@@ -99,8 +107,18 @@ fn purity(room: &Room, named: &Named) -> Option<String> {
     }
     let is_clock = named.path.ends_with(&["SystemTime".to_owned(), "now".to_owned()]);
     // A field or an argument may have any name.
-    let is_name = named.path.len() == 1 && named.path[0].starts_with(char::is_lowercase);
+    let is_name = named.path.len() == 1
+        && ["thread", "atomic", "fs", "net", "env", "process"].contains(&named.path[0].as_str());
     let impure = named.path.iter().find(|step| IMPURE.contains(&step.as_str()) && !is_name);
+    let first = &named.path[0];
+    let is_crate = named.path.len() > 1 && first.starts_with(char::is_lowercase);
+    let is_foreign = named.is_import && is_crate && !PURE_CRATES.contains(&first.as_str());
+    let foreign = is_foreign.then_some(first);
+    let is_chance = named.path.windows(2).any(|pair| {
+        pair == ["Rng", "new"] || (pair[0] == "fastrand" && pair[1].starts_with(char::is_lowercase))
+    });
+    let chance = is_chance.then_some(first);
+    let impure = impure.or(foreign).or(chance);
     let what = if is_clock { "SystemTime::now" } else { impure? };
     Some(format!(
         "`{}` decides, so that it must not know {what}: it belongs into `engine` or `delivery`, which hand over what \

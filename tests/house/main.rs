@@ -110,6 +110,19 @@ fn a_room_above_is_a_fault_however_it_is_named() {
 }
 
 #[test]
+fn a_room_gets_no_second_name() {
+    for text in ["use crate as k;", "use crate::{self as k};", "use super as up;"] {
+        is_fault(&[("core/stream/mod.rs", text), STORE], "gets another name");
+    }
+}
+
+#[test]
+fn who_decides_brings_no_other_crate() {
+    is_fault(&[("core/mod.rs", "use ureq::Agent;")], "must not know ureq");
+    assert_eq!(faults(&[("aws/http/transport.rs", "use ureq::Agent;")]), [""; 0]);
+}
+
+#[test]
 fn what_is_for_tests_may_name_anything() {
     let text =
         "#[cfg(test)] use crate::store::Store; #[cfg(test)] mod tests { use crate::store::Store; }";
@@ -138,6 +151,11 @@ fn who_decides_knows_no_thread_lock_channel_clock_or_order_of_a_map() {
         "fn f() { let now = SystemTime::now(); }",
         "fn f() { m! { x => std::thread::sleep(y) } }",
         "struct X(parking_lot::Mutex<u8>);",
+        "thread_local! { static X: u8 = 1; }",
+        "use std::fs;",
+        "use std::sync::mpsc::Sender;",
+        "fn f() { fastrand::u64(..) }",
+        "fn f() { let rng = fastrand::Rng::new(); }",
     ] {
         for path in ["core/mod.rs", "model/token.rs", "record/mod.rs"] {
             is_fault(&[(path, text)], "decides");

@@ -58,6 +58,10 @@ const ABOVE_ALL: &[&str] = &[
 /// The rooms that decide, and all that they name.
 pub(crate) const PURE: &[&str] = &["core", "model", "error", "record"];
 
+/// What the rooms that decide may bring from elsewhere.
+pub(crate) const PURE_CRATES: &[&str] =
+    &["crate", "self", "super", "std", "bytes", "fastrand", "log", "md5", "serde", "thiserror"];
+
 /// What makes the same events end differently, or wait. Memory reaches `record` as a guard that it drops.
 pub(crate) const IMPURE: &[&str] = &[
     "thread",
@@ -73,6 +77,11 @@ pub(crate) const IMPURE: &[&str] = &[
     "HashSet",
     "Instant",
     "thread_local",
+    "mpsc",
+    "fs",
+    "net",
+    "env",
+    "process",
 ];
 
 /// Where threads may be made: each is named, and somebody joins it or says why not.

@@ -18,8 +18,12 @@ pub(crate) struct Source {
     pub(crate) lines: usize,
     /// The lines that explain a long function.
     pub(crate) excuses: Vec<usize>,
+    /// The lines where a module above gets another name, under which nobody would know it.
+    pub(crate) renames: Vec<usize>,
     /// The module that is being read.
     within: Vec<String>,
+    /// Whether a path follows that `use` brings.
+    is_import: bool,
 }
 
 /// A path, and the line where it stands.
@@ -29,6 +33,8 @@ pub(crate) struct Named {
     pub(crate) module: Vec<String>,
     pub(crate) path: Vec<String>,
     pub(crate) line: usize,
+    /// Whether `use` brings it.
+    pub(crate) is_import: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +70,8 @@ impl Source {
             functions: Vec::new(),
             lines: tests.unwrap_or(lines.len()),
             excuses: excuses.collect(),
+            renames: Vec::new(),
+            is_import: false,
         };
         source.walk(tokens, true);
         for function in &mut source.functions {
@@ -95,7 +103,9 @@ impl Source {
                     } else if name == "mod" && is_top {
                         self.inline_module(&mut tokens);
                     } else {
-                        self.path(vec![name], line, &mut tokens);
+                        self.path(vec![name.clone()], line, &mut tokens);
+                        // `use crate::x` is two idents; `use` itself is a path of one step.
+                        self.is_import = name == "use";
                     }
                 }
                 TokenTree::Group(group) => self.walk(group.stream(), false),
@@ -163,7 +173,13 @@ impl Source {
                 _ => break,
             }
         }
-        self.paths.push(Named { module: self.within.clone(), path, line });
+        let is_above =
+            ["crate", "super", "self"].iter().any(|it| path.last().is_some_and(|last| last == it));
+        if is_above && matches!(tokens.peek(), Some(TokenTree::Ident(it)) if it == "as") {
+            self.renames.push(line);
+        }
+        let is_import = self.is_import;
+        self.paths.push(Named { module: self.within.clone(), path, line, is_import });
     }
 
     fn leaves(&mut self, path: &[String], group: &Group) {

@@ -128,7 +128,10 @@ fn the_table_is_what_is_exported_before_anything_has_happened() {
         assert_eq!(has("bytes"), unit == "bytes", "{name}");
         assert_eq!(has("total"), metrics[name].0 == "counter", "{name}");
         let help = format!("# HELP {name} ");
-        assert!(seen.contains(&help), "{name} is not described");
+        assert!(
+            seen.contains(&help),
+            "{name} is not described: add it to NAMES in src/observe/metrics.rs"
+        );
     }
     drop((batches, listener));
 }

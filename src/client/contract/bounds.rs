@@ -87,9 +87,11 @@ pub(super) fn stop(trial: &Trial<impl Service>) {
             let _ = tell.send(answer.is_err());
         });
         let early = told.recv_timeout(BEGUN);
-        // Like the stop of a consumer.
+        // Like the stop of a consumer, which interrupts a session alone.
         drop(stop);
-        client.interrupt();
+        if let Some(session) = &session {
+            session.interrupt();
+        }
         let ended = told.recv_timeout(trial.patience);
         // Or a client that breaks the rule would never end.
         trial.service.hang(&trial.stream, false);

@@ -1,6 +1,7 @@
 //! The listing: streams, their shards, and the children of these.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use super::service::Service;
 use super::trial::{Trial, done, expect, expect_class, hold, ids};
@@ -42,7 +43,8 @@ pub(super) fn paged(trial: &Trial<impl Service>) {
     if trial.service.set_page_size(&trial.stream, 2) {
         let (paged, sizes) = trial.list();
         expect(rule, &ids(&paged), &ids(&shards));
-        expect("a page names the next one, unless it is the last", &sizes, &vec![2, 2, 1]);
+        let are_pages = sizes.len() > 1 && sizes.iter().all(|size| *size <= 2);
+        hold("a page names the next one, unless it is the last", are_pages, &sizes);
     }
 }
 
@@ -62,8 +64,8 @@ pub(super) fn split(trial: &Trial<impl Service>) {
         shards.iter().filter(|it| it.parents() == [shard.clone()]).cloned().collect();
     expect("its children name it as their parent", &children.len(), &2);
     let (mut told, mut next, mut records) = (Vec::new(), Some(token), 0);
-    for _ in 0..1_000 {
-        let Some(token) = next.take() else { break };
+    let begun = Instant::now();
+    while let Some(token) = next.take_if(|_| begun.elapsed() < trial.patience) {
         let answer = trial.read(&token, 2);
         records += answer.records.len();
         (next, told) = (answer.next, answer.children);

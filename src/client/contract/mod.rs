@@ -20,8 +20,9 @@ use self::trial::Trial;
 /// feature `testing`.
 ///
 /// `make` gives a [`Service`] for each check: a new one, or another handle to the same service. It is called with the
-/// name of the check, made of lower-case letters and underscores. The check creates a stream of this name, with at most
-/// five shards. The service must not throttle. A check that needs an optional ability of the service, such as expiring
+/// name of the check, made of lower-case letters and underscores. The check creates a stream of this name, which must not
+/// be there yet, with at most five shards; `unknown` creates none. The service must not throttle, and what it is asked
+/// for must come within 60 s: a call without an answer must end by then, too. A check that needs an optional ability of the service, such as expiring
 /// tokens, is left out without it.
 ///
 /// ```

@@ -1,13 +1,13 @@
 //! Where reading starts, and the records that come.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::service::Service;
 use super::trial::{Found, Trial, expect, expect_class, found, hold};
 use crate::client::Client;
 use crate::control::call::Call;
-use crate::error::client::ErrorClass::{ExpiredIterator, InvalidArgument};
+use crate::error::client::ErrorClass::{self, ExpiredIterator, InvalidArgument};
 use crate::model::position::IteratorType;
 use crate::model::sequence::SequenceNumber;
 use crate::model::token::Token;
@@ -36,12 +36,13 @@ pub(super) fn order(trial: &Trial<impl Service>) {
 pub(super) fn limits(trial: &Trial<impl Service>) {
     trial.put(7);
     let (mut next, mut sizes) = (Some(trial.token(&IteratorType::TrimHorizon)), Vec::new());
+    let begun = Instant::now();
     while sizes.iter().sum::<usize>() < 7 {
         let token = next.expect("client contract broken: an open shard has a next token");
         let answer = trial.read(&token, 3);
         sizes.push(answer.records.len());
         next = answer.next;
-        hold("records that were put are read", sizes.len() < 10_000, &sizes.len());
+        hold("records that were put are read", begun.elapsed() < trial.patience, &sizes.len());
     }
     let are_few = sizes.iter().all(|size| *size <= 3);
     hold("an answer holds as many records as the limit says, at most", are_few, &sizes);
@@ -52,9 +53,12 @@ pub(super) fn tokens_again(trial: &Trial<impl Service>) {
     trial.put(4);
     let (first, _) = trial.read_from(&trial.token(&IteratorType::TrimHorizon), 4);
     let mut token = trial.token(&IteratorType::TrimHorizon);
+    let begun = Instant::now();
     for records in first.chunks(2) {
         let mut answer = trial.read(&token, 2);
         while answer.records.is_empty() {
+            let rule = "the next token reads what follows, without a gap";
+            hold(rule, begun.elapsed() < trial.patience, &records.len());
             token = answer.next.expect("client contract broken: an open shard has a next token");
             answer = trial.read(&token, 2);
         }
@@ -130,22 +134,23 @@ pub(super) fn at_once(trial: &Trial<impl Service>) {
     trial.put(50);
     let all = trial.read_at(&IteratorType::TrimHorizon, 50);
     let (client, token) = (&trial.client, trial.token(&IteratorType::TrimHorizon));
+    let (begun, patience) = (Instant::now(), trial.patience);
     let read = || {
         let (mut numbers, mut next) = (Vec::new(), token.clone());
-        while numbers.len() < 50 {
-            let answer = client.get_records(&next, 7, &Call::unbounded()).map_err(|it| it.class());
-            let Ok(answer) = answer else { break };
+        while numbers.len() < 50 && begun.elapsed() < patience {
+            let answer = client.get_records(&next, 7, &Call::unbounded());
+            let answer = answer.map_err(|error| error.class())?;
             numbers.extend(numbers_of(&found(&answer)));
             let Some(token) = answer.next else { break };
             next = token;
         }
-        numbers
+        Ok::<_, ErrorClass>(numbers)
     };
     thread::scope(|scope| {
         let readers: Vec<_> = (0..8).map(|_| scope.spawn(read)).collect();
         for reader in readers {
-            let numbers = reader.join().unwrap_or_default();
-            expect("one client serves several threads", &numbers, &numbers_of(&all));
+            let numbers = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            expect("one client serves several threads", &numbers, &Ok(numbers_of(&all)));
         }
     });
 }
