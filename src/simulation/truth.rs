@@ -24,8 +24,8 @@ pub(super) struct Truth {
     /// Where the stream starts, and where shards with a start of their own start.
     pub(super) starts_at: Option<IteratorType>,
     pub(super) own_starts: BTreeMap<String, IteratorType>,
-    /// Whether there are no faults any more, and records leave the stream only after a day.
-    pub(super) is_calm: bool,
+    /// Shards whose last record was read, and leaves the stream only after a day, while there are no faults any more.
+    calm: BTreeSet<String>,
     run: Run,
 }
 
@@ -255,11 +255,21 @@ impl Truth {
         }
     }
 
+    /// A long silence begins, with these records in the stream. A shard's last record is among them, or it left the
+    /// stream before the consumer could see that nothing followed it.
+    pub(super) fn is_quiet(&mut self, held: &BTreeSet<SequenceNumber>) {
+        let is_held = |shard: &ShardTruth| {
+            let sequence = shard.delivered.as_ref().and_then(Position::sequence);
+            sequence.is_some_and(|sequence| held.contains(sequence))
+        };
+        let calm = self.shards.iter().filter(|(_, shard)| is_held(shard));
+        self.calm = calm.map(|(id, _)| id.clone()).collect();
+    }
+
     /// After a long silence of a shard that this run had read, nothing is missing.
     fn is_no_false_alarm(&self, batch: &Batch) {
-        let was_read = self.shards[batch.shard()].delivered.is_some();
         let is_loss = matches!(batch.gap(), Some(Gap::Trimmed { wanted: Some(_), .. }));
-        let is_false = self.is_calm && was_read && is_loss;
+        let is_false = is_loss && self.calm.contains(batch.shard());
         assert!(!is_false, "{} tells of a loss: {:?}", batch.shard(), batch.gap());
     }
 

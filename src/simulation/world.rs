@@ -216,7 +216,10 @@ impl World {
         self.counts.fault("quiet for longer than the retention");
         self.is_quiet = true;
         // If no answer says that there is nothing left to read, this is unknown.
-        self.truth.lock().is_calm = self.scenario.oddities.tells_the_tip();
+        if self.scenario.oddities.tells_the_tip() {
+            let held = self.kinesis.held(STREAM).into_iter().map(|record| record.sequence);
+            self.truth.lock().is_quiet(&held.collect());
+        }
         for hour in (6..=time.as_secs() / 3600).step_by(6) {
             self.plan_for(0, self.now + Duration::from_secs(hour * 3600), Task::Retain);
         }
