@@ -13,7 +13,7 @@ use rusoto_credential::{InstanceMetadataProvider, StaticProvider};
 use crate::common::SOON;
 use crate::common::children::test_of;
 use crate::common::directory::Directory;
-use crate::common::loopback::{ACTIVE, Server, answer, chain, ok, says};
+use crate::common::loopback::{ACTIVE, Request, Server, answer, chain, ok, says};
 
 /// Tells `child` that it is one.
 const MARK: &str = "KC_TEST_CHILD";
@@ -381,9 +381,37 @@ fn a_container_that_cannot_be_asked_is_never_the_instance() {
         says(&error, &[far.0]);
         assert!(!error.contains(token.1), "{error}");
     }
-    // EKS Pod Identity refuses a request without the token of the file.
-    let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/var/run/token");
-    says(&others.are_not_asked(&trial, &[file]), &[file.0, "is not supported", "credentials_fn"]);
+}
+
+#[test]
+fn keys_come_from_a_container_whose_token_is_in_a_file() {
+    let trial = Trial::new("pod_identity");
+    let said = r#"{"AccessKeyId":"podkey","SecretAccessKey":"s","Token":"podtoken","Expiration":"2100-01-01T00:00:00Z"}"#;
+    let agent = Server::saying(ok(said));
+    let url = format!("{}/v1/credentials", agent.url());
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str());
+    // The file counts before the variable, as for Amazon's SDKs.
+    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "older");
+    for text in ["first.token", "second.token"] {
+        let file = trial.file("token", text);
+        let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file.as_str());
+        assert_eq!(trial.signs(&[full, token, file]), pair("podkey", Some("podtoken")));
+        let request = agent.requests.recv_timeout(SOON).unwrap();
+        assert_eq!(request.header("authorization"), Some(text));
+    }
+    let (broken, gone) = (trial.file("broken", "secret\r\nx: y"), trial.folder.join("gone"));
+    let (gone, folder) = (gone.display().to_string(), trial.folder.path().display().to_string());
+    for (path, why) in [
+        (&*broken, "one line of text"),
+        (&*gone, "No such file"),
+        (&*folder, "it is not a regular file"),
+    ] {
+        let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path);
+        let error = trial.fails_for_now(&[full, token, file]);
+        says(&error, &["the container: ", file.0, path, why]);
+        assert!(!error.contains("secret"), "{error}");
+        assert!(agent.requests.is_empty(), "nobody is asked without the token");
+    }
 }
 
 #[test]
@@ -395,17 +423,78 @@ fn a_profile_without_keys_lets_the_next_place_give_them() {
     assert_eq!(trial.signs(&all), pair("boxkey", Some("t")));
 }
 
+const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+const INSTANCE_KEY: &str = r#"{"Code":"Success","AccessKeyId":"instancekey","SecretAccessKey":"s","Token":"instancetoken","Expiration":"2100-01-01T00:00:00Z"}"#;
+
 /// Version 1 of an instance's metadata, and nothing of version 2.
 fn instance() -> Server {
-    const PATH: &str = "/latest/meta-data/iam/security-credentials/";
-    Server::new(|request| {
-        let said = r#"{"Code":"Success","AccessKeyId":"instancekey","SecretAccessKey":"s","Token":"instancetoken","Expiration":"2100-01-01T00:00:00Z"}"#;
-        Some(match request.path().strip_prefix(PATH) {
-            Some("") => ok("role"),
-            Some("role") => ok(said),
-            _ => answer("404 Not Found", "", ""),
-        })
+    Server::new(|request| Some(role_or_keys(request)))
+}
+
+fn role_or_keys(request: &Request) -> String {
+    match request.path().strip_prefix(ROLES) {
+        Some("") => ok("role"),
+        Some("role") => ok(INSTANCE_KEY),
+        _ => answer("404 Not Found", "", ""),
+    }
+}
+
+/// Version 2 alone: `give` answers the request for a token.
+fn newer_instance(give: impl Fn(&Request) -> Option<String> + Send + Sync + 'static) -> Server {
+    Server::new(move |request| {
+        if request.path() == "/latest/api/token" {
+            return give(request);
+        }
+        let has_token = request.header("x-aws-ec2-metadata-token") == Some("let-me-in==");
+        Some(if has_token { role_or_keys(request) } else { answer("401 Unauthorized", "", "") })
     })
+}
+
+#[test]
+fn keys_come_from_an_instance_that_demands_tokens() {
+    let trial = Trial::new("instance_tokens");
+    let metadata = newer_instance(|request| {
+        let is_right = request.head.starts_with("PUT ")
+            && request.header("x-aws-ec2-metadata-token-ttl-seconds").is_some()
+            && request.header("transfer-encoding").is_none();
+        Some(if is_right { ok("let-me-in==") } else { answer("400 Bad Request", "", "") })
+    });
+    for v1_disabled in ["true", "false"] {
+        let variables = [
+            ("AWS_EC2_METADATA_DISABLED", "false"),
+            ("AWS_EC2_METADATA_V1_DISABLED", v1_disabled),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
+        ];
+        assert_eq!(trial.signs(&variables), pair("instancekey", Some("instancetoken")));
+    }
+}
+
+#[test]
+fn an_instance_without_tokens_is_not_asked_where_version_1_is_disabled() {
+    let trial = Trial::new("instance_v1_disabled");
+    let metadata = instance();
+    let error = trial.fails_for_now(&[
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_V1_DISABLED", "true"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
+    ]);
+    let fact = "no token came: HTTP status 404; AWS_EC2_METADATA_V1_DISABLED is true; before that";
+    says(&error, &["the instance's metadata: ", fact]);
+    let asked: Vec<_> = metadata.requests.try_iter().map(|it| it.path().to_owned()).collect();
+    assert!(asked.iter().all(|path| path == "/latest/api/token"), "{asked:?}");
+}
+
+#[test]
+fn a_token_that_does_not_reach_a_container_is_told_with_the_hop_limit() {
+    let trial = Trial::new("instance_hops");
+    let metadata = newer_instance(|_| None);
+    let error = trial.fails_for_now(&[
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
+    ]);
+    let fact = "HTTP status 401 without a token, which did not come: no answer within 1s (in a \
+                container, the instance's hop limit must be 2)";
+    says(&error, &[fact]);
 }
 
 #[test]
@@ -436,21 +525,14 @@ fn instance_fails(trial: &Trial, class: &str, said: String) -> String {
 }
 
 #[test]
-fn an_instance_that_knows_version_2_alone_is_an_error_that_says_so() {
-    let trial = Trial::new("instance_2");
-    for (status, number) in [("401 Unauthorized", 401), ("403 Forbidden", 403)] {
-        let said = answer(status, "", "<html>no token</html>");
-        let error = instance_fails(&trial, "Fatal ", said);
-        let fact = format!(
-            "the instance's metadata, version 1: HTTP status {number}: this instance demands \
-             version 2, which is not supported here: use ClientBuilder::credentials_fn"
-        );
-        says(&error, &[&fact, "export-credentials"]);
-        assert!(!error.contains("html"), "{error}");
-    }
-    let disabled =
-        [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_V1_DISABLED", "true")];
-    says(&trial.fails(&disabled), &["AWS_EC2_METADATA_V1_DISABLED demands version 2"]);
+fn an_instance_that_refuses_tokens_and_version_1_is_an_error_that_says_both() {
+    let trial = Trial::new("instance_refuses");
+    let said = answer("403 Forbidden", "", "<html>no token</html>");
+    let error = instance_fails(&trial, "Transient ", said);
+    let fact = "the instance's metadata: HTTP status 403 without a token, which did not come: HTTP \
+                status 403";
+    says(&error, &[fact]);
+    assert!(!error.contains("html"), "{error}");
 }
 
 #[test]
@@ -458,12 +540,22 @@ fn an_instance_that_answers_nonsense_is_an_error_that_says_what() {
     let trial = Trial::new("instance_nonsense");
     let html = ok("<html>Welcome to the hotel</html>");
     let error = instance_fails(&trial, "Transient ", html);
-    says(&error, &["it did not answer a role name", "AWS_EC2_METADATA_SERVICE_ENDPOINT"]);
+    says(&error, &["it did not answer a token", "AWS_EC2_METADATA_SERVICE_ENDPOINT"]);
     assert!(!error.contains("Welcome"), "{error}");
+    let metadata = Server::new(|request| {
+        let is_token = request.path() == "/latest/api/token";
+        Some(ok(if is_token { "let-me-in==" } else { "<html>Welcome</html>" }))
+    });
+    let error = trial.fails_for_now(&[
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
+    ]);
+    says(&error, &["it did not answer a role name", "AWS_EC2_METADATA_SERVICE_ENDPOINT"]);
+    assert!(!error.contains("Welcome") && !error.contains("let-me-in"), "{error}");
     let error = instance_fails(&trial, "Transient ", answer("404 Not Found", "", ""));
     says(&error, &["HTTP status 404: the instance has no role"]);
     let error = instance_fails(&trial, "Transient ", answer("500 Oops", "", ""));
-    says(&error, &["version 1: HTTP status 500; before that: "]);
+    says(&error, &["the instance's metadata: no token came: HTTP status 500; before that: "]);
     let error = trial.fails(&[
         ("AWS_EC2_METADATA_DISABLED", "false"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "nonsense"),
@@ -479,7 +571,7 @@ fn without_any_the_error_names_every_place_that_was_looked_at() {
     says(
         &error,
         &[
-            "DescribeStreamSummary failed: no credentials: the instance's metadata, version 1: \
+            "DescribeStreamSummary failed: no credentials: the instance's metadata: \
              AWS_EC2_METADATA_DISABLED is true; before that: ",
             "AWS_ACCESS_KEY_ID in the environment: not set",
             &format!("profile \"default\" in {home}/.aws/config: no such file"),

@@ -66,7 +66,7 @@ pub(crate) async fn find() -> Result<AwsCredentials, Unavailable> {
             container.keys().await.map_err(|why| why.of("the container"))
         }
         Place::Instance { instance, looked } => instance.keys().await.map_err(|why| {
-            let mut why = why.of("the instance's metadata, version 1");
+            let mut why = why.of("the instance's metadata");
             why.reason = format!("{}; before that: {looked}", why.reason);
             why
         }),
@@ -103,9 +103,7 @@ fn choose(lookup: Lookup<'_>) -> Result<Place, String> {
     let looked = looked(&profile);
     match Instance::of(lookup) {
         Ok(instance) => Ok(Place::Instance { instance, looked }),
-        Err(why) => {
-            Err(format!("the instance's metadata, version 1: {why}; before that: {looked}"))
-        }
+        Err(why) => Err(format!("the instance's metadata: {why}; before that: {looked}")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Credentials of a container, from the agent that runs it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 
 use rusoto_core::credential::AwsCredentials;
 use ureq::http::Uri;
@@ -27,7 +28,15 @@ const EKS_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x2
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Container {
     url: String,
-    token: Option<String>,
+    token: Option<Token>,
+}
+
+/// What proves to the agent who asks.
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    Is(String),
+    /// In a file, as EKS Pod Identity gives it.
+    In(PathBuf),
 }
 
 impl Container {
@@ -36,11 +45,8 @@ impl Container {
     /// # Errors
     /// If it cannot be used.
     pub(crate) fn of(lookup: Lookup<'_>) -> Result<Option<Self>, String> {
-        if environment::first(lookup, &[TOKEN_FILE]).is_some() {
-            let remedy = "use ClientBuilder::credentials_fn, which may block";
-            return Err(format!("{TOKEN_FILE} (EKS Pod Identity) is not supported: {remedy}"));
-        }
-        let token = environment::first(lookup, &[TOKEN]);
+        let file = environment::first(lookup, &[TOKEN_FILE]).map(|path| Token::In(path.into()));
+        let token = file.or_else(|| environment::first(lookup, &[TOKEN]).map(Token::Is));
         if let Some(path) = environment::first(lookup, &[RELATIVE]) {
             if !path.starts_with('/') {
                 return Err(format!("{RELATIVE} must begin with /"));
@@ -52,10 +58,40 @@ impl Container {
         Ok(Some(Self { url, token }))
     }
 
+    /// The token is read anew each time: it is replaced before it expires.
     pub(crate) async fn keys(&self) -> Result<AwsCredentials, Unavailable> {
-        let text = Metadata::new().get(&self.url, self.token.as_deref()).await?;
+        let token = self.token.as_ref().map(Token::read).transpose();
+        let token = token.map_err(Unavailable::for_now)?;
+        let header = token.as_deref().map(|token| ("authorization", token));
+        let text = Metadata::new().get(&self.url, header).await?;
         metadata::keys(&text)
     }
+}
+
+impl Token {
+    fn read(&self) -> Result<String, String> {
+        let (token, place) = match self {
+            Self::Is(token) => (token.clone(), TOKEN.to_owned()),
+            Self::In(path) => {
+                let place = format!("{TOKEN_FILE}, {}", path.display());
+                let token = read(path).map_err(|why| format!("{place}: {why}"))?;
+                (token, place)
+            }
+        };
+        // It would be another header.
+        if token.is_empty() || token.contains(['\r', '\n']) {
+            return Err(format!("{place}: a token is one line of text, without a line break"));
+        }
+        Ok(token)
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    // Reading a pipe might wait for ever.
+    if !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
 /// Whether keys may come from there, and a token may be sent there: it is encrypted, or near.

@@ -1,9 +1,11 @@
 //! Credentials of an EC2 instance, from its metadata.
 
+use std::time::Duration;
+
 use rusoto_core::credential::AwsCredentials;
 use ureq::http::Uri;
 
-use crate::aws::credentials::metadata::{self, Failure, Metadata};
+use crate::aws::credentials::metadata::{self, Failure, Header, Metadata};
 use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::environment::{self, Lookup};
 
@@ -16,13 +18,26 @@ const V4: &str = "http://169.254.169.254";
 const V6: &str = "http://[fd00:ec2::254]";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-const NEWER: &str = "version 2, which is not supported here: use ClientBuilder::credentials_fn, or a \
-                     profile with credential_process = aws configure export-credentials --format \
-                     process";
+const TOKEN: &str = "/latest/api/token";
 
-/// The metadata of this instance, of version 1.
+/// The token is for the calls that follow at once; this is as long as Amazon lets one live.
+const TOKEN_LIFE: (&str, &str) = ("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
+/// A token that takes longer does not come: the way to the metadata ends before a container.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The metadata of this instance.
 pub(crate) struct Instance {
     endpoint: String,
+    may_use_v1: bool,
+}
+
+/// How the metadata is asked.
+enum Version {
+    /// With a token.
+    Two(String),
+    /// Without a token, and why there is none.
+    One(Failure),
 }
 
 impl Instance {
@@ -36,9 +51,6 @@ impl Instance {
         if is_true(DISABLED) {
             return Err(format!("{DISABLED} is true"));
         }
-        if is_true(V1_DISABLED) {
-            return Err(format!("{V1_DISABLED} demands {NEWER}"));
-        }
         let mode = environment::first(lookup, &[MODE]).unwrap_or_default().to_ascii_lowercase();
         let usual = match mode.as_str() {
             "" | "ipv4" => V4,
@@ -50,32 +62,85 @@ impl Instance {
         if uri.is_none_or(|uri| uri.scheme_str() != Some("http") || uri.host().is_none()) {
             return Err(format!("{ENDPOINT} is not an http:// URL"));
         }
-        Ok(Self { endpoint: endpoint.trim_end_matches('/').to_owned() })
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        Ok(Self { endpoint, may_use_v1: !is_true(V1_DISABLED) })
     }
 
-    /// Makes two calls: for the role, and for its keys.
+    /// Makes three calls: for a token, for the role, and for its keys.
     pub(crate) async fn keys(&self) -> Result<AwsCredentials, Unavailable> {
         let (metadata, url) = (Metadata::new(), format!("{}{ROLES}", self.endpoint));
-        let role = metadata.get(&url, None).await.map_err(refusal)?;
+        let version = self.version(&metadata).await?;
+        let role = metadata.get(&url, version.header()).await;
+        let role = role.map_err(|failure| version.refusal(failure))?;
         let role = role_of(&role).ok_or_else(|| {
-            let reason = format!("it did not answer a role name: check {ENDPOINT}");
-            Unavailable::for_now(reason)
+            Unavailable::for_now(format!("it did not answer a role name: check {ENDPOINT}"))
         })?;
-        let text = metadata.get(&format!("{url}{role}"), None).await.map_err(refusal)?;
-        metadata::keys(&text)
+        let text = metadata.get(&format!("{url}{role}"), version.header()).await;
+        metadata::keys(&text.map_err(|failure| version.refusal(failure))?)
+    }
+
+    /// Version 2, unless the metadata knows only the older one, or its token does not come.
+    async fn version(&self, metadata: &Metadata) -> Result<Version, Unavailable> {
+        let url = format!("{}{TOKEN}", self.endpoint);
+        let failure = match metadata.put(&url, TOKEN_LIFE, PATIENCE).await {
+            Ok(token) if is_token(&token) => return Ok(Version::Two(token)),
+            Ok(_) => {
+                let reason = format!("it did not answer a token: check {ENDPOINT}");
+                return Err(Unavailable::for_now(reason));
+            }
+            Err(failure) => failure,
+        };
+        match failure {
+            Failure::Status(403..=405, _) | Failure::None(_) if self.may_use_v1 => {
+                Ok(Version::One(failure))
+            }
+            failure => {
+                let version =
+                    if self.may_use_v1 { "" } else { "; AWS_EC2_METADATA_V1_DISABLED is true" };
+                let why = hint(&failure);
+                Err(Unavailable::for_now(format!("no token came: {why}{version}")))
+            }
+        }
     }
 }
 
-fn refusal(failure: Failure) -> Unavailable {
-    match failure {
-        Failure::Status(status @ (401 | 403), _) => {
-            Unavailable::for_good(format!("HTTP status {status}: this instance demands {NEWER}"))
+impl Version {
+    fn header(&self) -> Option<Header<'_>> {
+        match self {
+            Self::Two(token) => Some((TOKEN_HEADER, token)),
+            Self::One(_) => None,
         }
-        Failure::Status(404, _) => {
-            Unavailable::for_now("HTTP status 404: the instance has no role")
-        }
-        failure => failure.into(),
     }
+
+    fn refusal(&self, failure: Failure) -> Unavailable {
+        match (self, failure) {
+            (_, Failure::Status(404, _)) => {
+                Unavailable::for_now("HTTP status 404: the instance has no role")
+            }
+            (Self::One(why), failure) => Unavailable::for_now(format!(
+                "{failure} without a token, which did not come: {}",
+                hint(why)
+            )),
+            (Self::Two(_), failure) => failure.into(),
+        }
+    }
+}
+
+/// Where no answer comes, the metadata's answers may not come as far as here.
+fn hint(failure: &Failure) -> String {
+    match failure {
+        Failure::Status(..) => failure.to_string(),
+        Failure::None(why) => {
+            format!("{why} (in a container, the instance's hop limit must be 2)")
+        }
+    }
+}
+
+/// It goes into a header; a page of another server is none.
+fn is_token(text: &str) -> bool {
+    (1..=1_024).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !text.starts_with('<')
 }
 
 /// The first role, which is the only one.
@@ -98,6 +163,15 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_no_token() {
+        assert!(is_token("AQAEAGe-x_9=="));
+        let long = "x".repeat(2_000);
+        for text in ["", "<html>", "a b", "a\n", "\u{e9}", &long] {
+            assert!(!is_token(text), "{text:?}");
+        }
+    }
+
+    #[test]
     fn it_is_asked_where_the_environment_says() {
         let at = |name: &'static str, value: &'static str| {
             move |asked: &str| (asked == name).then(|| value.to_owned())
@@ -105,10 +179,10 @@ mod tests {
         let endpoint = |lookup: Lookup<'_>| Instance::of(lookup).map(|it| it.endpoint);
         assert_eq!(endpoint(&|_| None).unwrap(), V4);
         assert_eq!(endpoint(&at(MODE, "IPv6")).unwrap(), V6);
+        let may_use_v1 = |lookup: Lookup<'_>| Instance::of(lookup).unwrap().may_use_v1;
+        assert!(may_use_v1(&|_| None) && !may_use_v1(&at(V1_DISABLED, "True")));
         assert_eq!(endpoint(&at(ENDPOINT, "http://127.0.0.1:1/")).unwrap(), "http://127.0.0.1:1");
-        for (name, value) in
-            [(DISABLED, "TRUE"), (V1_DISABLED, "true"), (MODE, "ipv5"), (ENDPOINT, "https://x")]
-        {
+        for (name, value) in [(DISABLED, "TRUE"), (MODE, "ipv5"), (ENDPOINT, "https://x")] {
             assert!(endpoint(&at(name, value)).unwrap_err().contains(name), "{name}");
         }
     }

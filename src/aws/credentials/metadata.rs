@@ -1,10 +1,12 @@
 //! Credentials that a service on the network of the machine gives, in JSON over HTTP.
 
+use std::fmt;
 use std::time::Duration;
 
 use rusoto_core::credential::AwsCredentials;
 use serde_json::Value;
 use ureq::Agent;
+use ureq::http::{Method, Request};
 
 use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::http::tls;
@@ -18,6 +20,9 @@ const MAX_ANSWER: u64 = 64 << 10;
 
 /// A client of such services, without a proxy: they are on another network.
 pub(crate) struct Metadata(Agent);
+
+/// A name and a value, which may be secret.
+pub(crate) type Header<'a> = (&'static str, &'a str);
 
 /// Ends the call when its caller does not wait any more.
 struct EndOnDrop(Agent);
@@ -50,39 +55,78 @@ impl Metadata {
     }
 
     /// The answer of this address.
-    pub(crate) async fn get(&self, url: &str, token: Option<&str>) -> Result<String, Failure> {
-        let mut request = self.0.get(url);
-        if let Some(token) = token {
-            request = request.header("authorization", token);
+    pub(crate) async fn get(
+        &self,
+        url: &str,
+        header: Option<Header<'_>>,
+    ) -> Result<String, Failure> {
+        self.ask(Method::GET, url, header, LIMIT).await
+    }
+
+    /// The answer of this address to a request without a body that may change something.
+    pub(crate) async fn put(
+        &self,
+        url: &str,
+        header: Header<'_>,
+        limit: Duration,
+    ) -> Result<String, Failure> {
+        self.ask(Method::PUT, url, Some(header), limit).await
+    }
+
+    // long: the request, and what each way means in which it ends.
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        header: Option<Header<'_>>,
+        limit: Duration,
+    ) -> Result<String, Failure> {
+        let mut request = Request::builder().method(method).uri(url);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
-        let end = EndOnDrop(self.0.clone());
-        let answer = tokio::task::spawn_blocking(move || {
-            let mut answer = request.call()?;
-            let status = answer.status().as_u16();
-            let text = answer.body_mut().with_config().limit(MAX_ANSWER).lossy_utf8(true);
-            Ok::<_, ureq::Error>((status, text.read_to_string()?))
-        });
-        let answer = answer.await;
+        // Its text holds no part of the value.
+        let request = request.body(()).map_err(|error| Failure::None(error.to_string()))?;
+        let request = self.0.configure_request(request).timeout_global(Some(limit)).build();
+        let (agent, end) = (self.0.clone(), EndOnDrop(self.0.clone()));
+        let answer = tokio::task::spawn_blocking(move || run(&agent, request));
+        let answer =
+            answer.await.unwrap_or_else(|_| Err(ureq::Error::Other("the call panicked".into())));
         std::mem::forget(end); // it has ended
         match answer {
-            Ok(Ok((200, text))) => Ok(text),
-            Ok(Ok((status, text))) => Err(Failure::Status(status, said(&text))),
-            Ok(Err(ureq::Error::Timeout(_))) => {
-                Err(Failure::None(format!("no answer within {LIMIT:?}")))
+            Ok((200, text)) => Ok(text),
+            Ok((status, text)) => Err(Failure::Status(status, said(&text))),
+            Err(ureq::Error::Timeout(_)) => {
+                Err(Failure::None(format!("no answer within {limit:?}")))
             }
-            Ok(Err(error)) => Err(Failure::None(with_sources(&error))),
-            Err(_) => Err(Failure::None("the call panicked".to_owned())),
+            Err(error) => Err(Failure::None(with_sources(&error))),
+        }
+    }
+}
+
+/// Makes the call: the status, and the text of the answer.
+fn run(agent: &Agent, request: Request<()>) -> Result<(u16, String), ureq::Error> {
+    // An empty body has a length; none at all would come in chunks, of which there are none.
+    let is_put = request.method() == Method::PUT;
+    let mut answer = if is_put { agent.run(request.map(|()| ""))? } else { agent.run(request)? };
+    let status = answer.status().as_u16();
+    let text = answer.body_mut().with_config().limit(MAX_ANSWER).lossy_utf8(true);
+    Ok((status, text.read_to_string()?))
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status, said) if said.is_empty() => write!(f, "HTTP status {status}"),
+            Self::Status(status, said) => write!(f, "HTTP status {status}: {said}"),
+            Self::None(why) => f.write_str(why),
         }
     }
 }
 
 impl From<Failure> for Unavailable {
     fn from(failure: Failure) -> Self {
-        Self::for_now(match failure {
-            Failure::Status(status, said) if said.is_empty() => format!("HTTP status {status}"),
-            Failure::Status(status, said) => format!("HTTP status {status}: {said}"),
-            Failure::None(why) => why,
-        })
+        Self::for_now(failure.to_string())
     }
 }
 

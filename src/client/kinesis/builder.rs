@@ -98,10 +98,10 @@ impl ClientBuilder {
     /// Without this or one of the next three, credentials are looked for in this order:
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the environment; the
     /// `credential_process` of the profile, then its keys in `AWS_SHARED_CREDENTIALS_FILE` or
-    /// `~/.aws/credentials`, then those in its config file; the container's metadata (without a token file);
-    /// the instance's metadata (version 1 only), at `AWS_EC2_METADATA_SERVICE_ENDPOINT` if that is set, and not
+    /// `~/.aws/credentials`, then those in its config file; the container's metadata;
+    /// the instance's metadata, at `AWS_EC2_METADATA_SERVICE_ENDPOINT` if that is set, and not
     /// if `AWS_EC2_METADATA_DISABLED` is `true`. The first place that is set up counts. If it fails, or needs an
-    /// unsupported source (a role, SSO, a web identity, a token file), each call fails with that error, of class
+    /// unsupported source (a role, SSO, a web identity), each call fails with that error, of class
     /// [`Fatal`](crate::ErrorClass::Fatal) if only another setting can help, else
     /// [`Transient`](crate::ErrorClass::Transient). Use [`credentials_fn`](Self::credentials_fn) for other sources.
     pub fn credentials(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
