@@ -129,7 +129,7 @@ impl Parting {
 fn tell(ended: &thread::Result<Result<(), Error>>) {
     match ended {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log::error!("a consumer that was dropped has failed: {error}"),
+        Ok(Err(error)) => log::error!("a consumer that was dropped has failed: {error:#}"),
         Err(_) => log::error!("a consumer that was dropped has panicked"),
     }
 }
