@@ -105,6 +105,8 @@ pub(crate) enum Ending {
 pub(crate) enum Proof {
     /// The shard is closed: it has an ending number, or children.
     Closed,
+    /// An earlier listing showed the shard closed; this one lacks it, and a part of the hash keys.
+    WasClosed,
     /// The shard has left the stream.
     Gone,
     /// The shard is open.

@@ -31,10 +31,11 @@ impl Poller {
                 self.doubts.close();
                 self.call(now)
             }
-            (Doubt::End, Proof::Open | Proof::Unknown) => self.read_on(now, rng),
+            // The earlier listing may be of another stream with the same name.
+            (Doubt::End, Proof::WasClosed | Proof::Open | Proof::Unknown) => self.read_on(now, rng),
             (Doubt::Vanished(_), Proof::Gone) if self.doubts.is_gone() => self.aged_out(now),
             // It may have aged out a moment ago.
-            (Doubt::Vanished(error), Proof::Closed | Proof::Gone) => {
+            (Doubt::Vanished(error), Proof::Closed | Proof::WasClosed | Proof::Gone) => {
                 match self.retry.refused(now, rng, self.settings.max_outage) {
                     Some(wait) => self.backs_off(wait, error),
                     None => self.aged_out(now),
@@ -42,7 +43,9 @@ impl Poller {
             }
             (Doubt::Vanished(error), Proof::Open) => self.again(now, rng, error),
             // The listing would have failed if another stream had replaced this one.
-            (Doubt::Replaced(_), Proof::Closed | Proof::Gone | Proof::Open) => self.call(now),
+            (Doubt::Replaced(_), Proof::Closed | Proof::WasClosed | Proof::Gone | Proof::Open) => {
+                self.call(now)
+            }
             // A missing listing says nothing about the shard.
             (Doubt::Vanished(_), Proof::Unknown) => Step::Wait(self.doubts.wait(now, rng)),
             (Doubt::Replaced(error), Proof::Unknown) => {

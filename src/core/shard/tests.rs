@@ -689,7 +689,7 @@ fn an_end_that_nothing_proves_is_not_stored_and_the_shard_is_read_on() {
 fn an_end_that_is_claimed_again_and_again_is_read_on_with_backoff() {
     let mut trial = trial(fresh()).begun();
     let mut waits = Vec::new();
-    for proof in [Proof::Open, Proof::Unknown].into_iter().cycle().take(40) {
+    for proof in [Proof::Open, Proof::WasClosed, Proof::Unknown].into_iter().cycle().take(40) {
         assert!(matches!(trial.gets_claim(&[]), Step::Confirm));
         let Step::Wait(wait) = trial.is_told(proof) else { panic!() };
         waits.push(wait);

@@ -159,7 +159,13 @@ impl Lineage {
             self.tree.get(child).is_some_and(|child| child.listing == self.listings)
         };
         let has_children = self.tree.children(id).iter().any(is_listed);
-        if node.shard.is_closed() || has_children { Proof::Closed } else { Proof::Open }
+        let is_shown = node.listing == self.listings;
+        match node.shard.is_closed() {
+            _ if has_children => Proof::Closed,
+            true if is_shown => Proof::Closed,
+            true => Proof::WasClosed,
+            false => Proof::Open,
+        }
     }
 
     /// Whether the stream must be listed at once: a shard that must exist is not known yet, or the set of shards is in

@@ -303,6 +303,16 @@ fn children_that_an_earlier_listing_showed_prove_no_end() {
 }
 
 #[test]
+fn an_ending_that_an_earlier_listing_showed_proves_no_end() {
+    let old = vec![closed(shard(0, &[], low())), shard(1, &[], high())];
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], old);
+    assert_eq!(lineage.proof(&id(0)), Proof::Closed);
+    // A listing with a hole where the shard was: it may be open in another stream with this name.
+    lineage.listed(NOW, vec![shard(1, &[], high())]).unwrap();
+    assert_eq!(lineage.proof(&id(0)), Proof::WasClosed);
+}
+
+#[test]
 fn a_child_that_is_listed_before_its_parent_waits_for_it_but_not_for_ever() {
     let mut shards = diamond();
     let late = shards.remove(1);
