@@ -156,7 +156,8 @@ impl Config {
     /// day.
     ///
     /// Fewer writes reach the store, and after a crash up to `batches` batches of each shard, or the batches of that
-    /// `time`, come again. A shutdown, an error and a shard's end store all commits at once.
+    /// `time`, come again. A shutdown and an error store all commits at once, a shard's end
+    /// those of that shard.
     /// Defaults to storing at every commit.
     pub fn store_every(mut self, batches: u32, time: Duration) -> Self {
         self.store_every = Some(StoreEvery { batches, time });

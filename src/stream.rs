@@ -143,7 +143,7 @@ impl Stream {
         Ok(self)
     }
 
-    /// Sets where one shard and its descendants start if they have no stored position.
+    /// Sets where one shard and its descendants start if neither they nor an ancestor of theirs has a stored position.
     /// Defaults to [`Config::iterator_type`].
     ///
     /// # Errors

@@ -56,7 +56,7 @@ impl OnError {
         Self::retry(1)
     }
 
-    /// Calls the handler at most this often for one batch (1 or more; `None`: no limit). After that
+    /// Calls the handler at most this often with the same records (1 or more; `None`: no limit). After that
     /// the consumer stops with [`Error::Handler`](crate::Error::Handler), unless there is a
     /// [`dead_letter`](Self::dead_letter) callback.
     pub fn retry(max_attempts: impl Into<Option<u32>>) -> Self {
@@ -76,7 +76,7 @@ impl OnError {
         self
     }
 
-    /// Bisects a failing batch: halves are retried at once and committed as they succeed, until one record is
+    /// Bisects a failing batch: halves are retried at once, in order, and committed as they succeed, until one record is
     /// isolated; only that record is [retried](Self::retry) with back-off and given up. Defaults to `false`.
     pub fn halve(mut self, halve: bool) -> Self {
         self.halve = halve;

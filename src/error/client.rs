@@ -10,7 +10,7 @@ use crate::error::BoxError;
 /// What a failed call means for the consumer.
 ///
 /// It follows from the service's name for the error and the status of the answer, never from a
-/// message. The consumer retries with back-off and jitter, and with one warning.
+/// message. If the consumer retries, it does so with back-off and jitter, and with one warning.
 ///
 #[doc = include_str!("../manual/classes.md")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

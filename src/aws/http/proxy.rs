@@ -132,9 +132,15 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 4_096];
-            let read = stream.read(&mut request).unwrap();
-            assert!(request[..read].starts_with(b"CONNECT kinesis.example.invalid:443"));
+            // It may come in pieces.
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut piece = [0; 4_096];
+                let read = stream.read(&mut piece).unwrap();
+                assert!(read > 0, "{request:?}");
+                request.extend_from_slice(&piece[..read]);
+            }
+            assert!(request.starts_with(b"CONNECT kinesis.example.invalid:443"));
             stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").unwrap();
         });
         let error = failure(address);
