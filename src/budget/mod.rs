@@ -18,8 +18,8 @@ use crate::budget::queue::{GrantQueue, Ticket};
 ///
 /// One `GetRecords` takes the text of its answer and the decoded records. After that only the records take memory,
 /// until the last [`Batch`](crate::Batch), [`Records`](crate::Records) or
-/// [`Record::bytes`](crate::Record::bytes) of that answer is dropped. A shard reads only when there is room for the
-/// size of its last answer. So records that you keep delay reading after they have used up the budget, and
+/// [`Record::bytes`](crate::Record::bytes) of that answer is dropped. A shard reads only when there is room for
+/// what its last answer took while it was read. So records that you keep delay reading after they have used up the budget, and
 /// a program that collects records needs a budget above the size of its collection. Batches that
 /// wait for another attempt, by [`OnError`](crate::OnError), count too: up to three answers of each shard that
 /// fails, for as long as it fails.

@@ -35,7 +35,7 @@ impl Room {
         Self { budget, state: Mutex::new(state) }
     }
 
-    /// Reserves the size of the last answer, if it is free and nobody waits. Returns whether it did.
+    /// Reserves what the last answer took, if it is free and nobody waits. Returns whether it did.
     pub(crate) fn try_enter(&self) -> bool {
         let needed = self.state.lock().needed;
         self.has_entered(self.budget.try_reserve(needed))
