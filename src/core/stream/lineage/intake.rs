@@ -103,10 +103,12 @@ impl Lineage {
             let stored = self.stored.get(&**id).filter(|at| misfit(&node.shard, at).is_none());
             let is_begun = stored.is_some() || node.fresh == IteratorType::Latest;
             for parent in &node.parents {
-                let is_excluded =
-                    self.plan.chosen.as_ref().is_some_and(|chosen| {
-                        chosen.contains(&**id) && !chosen.contains(&**parent)
-                    });
+                // Where others are chosen too, a parent that is not listed may descend from one of them.
+                let is_excluded = self
+                    .plan
+                    .chosen
+                    .as_ref()
+                    .is_some_and(|chosen| chosen.contains(&**id) && chosen.len() == 1);
                 let may_come = listings > 1 || !is_complete || self.is_unfinished(parent);
                 let is_awaited = !is_begun && !is_excluded && may_come;
                 if self.tree.get(parent).is_none()

@@ -218,6 +218,26 @@ fn children_of_chosen_shards_are_followed_from_their_start_and_others_left() {
 }
 
 #[test]
+fn a_chosen_shard_waits_for_a_parent_that_a_listing_lacks_and_that_may_descend_from_another() {
+    let chosen = Some(BTreeSet::from([id(0), id(3)]));
+    let plan = Plan { chosen, ..plan(IteratorType::TrimHorizon) };
+    let with_hole = |missing: usize| {
+        let is_there = move |shard: &Shard| shard.id() != id(missing);
+        diamond().into_iter().filter(is_there).collect::<Vec<_>>()
+    };
+    let mut lineage = lineage(plan, &[], with_hole(2));
+    assert_eq!(started(&mut lineage), [fresh(0, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(0), &[]);
+    assert_eq!(started(&mut lineage), [fresh(1, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(1), &[]);
+    assert_eq!(started(&mut lineage), [], "shard 2 is not listed yet");
+    lineage.listed(NOW, diamond()).unwrap();
+    assert_eq!(started(&mut lineage), [fresh(2, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(2), &[]);
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
+}
+
+#[test]
 fn a_number_for_several_shards_and_an_unknown_shard_are_refused() {
     let number = IteratorType::AfterSequenceNumber("4500".parse().unwrap());
     let error = Lineage::new(plan(number), vec![]).listed(NOW, diamond()).unwrap_err();
