@@ -97,20 +97,17 @@ impl Lineage {
         let listings = self.listings;
         let is_listed = |id: &Arc<str>| self.tree.get(id).is_some_and(|it| it.listing == listings);
         let is_complete = self.is_whole && !self.barren.iter().any(is_listed);
+        let chosen = self.plan.chosen.as_ref();
         for id in born {
             let Some(node) = self.tree.get(id).filter(|node| node.is_waiting()) else { continue };
             // It was started after them, or their records are not wanted. A position of another stream says nothing.
             let stored = self.stored.get(&**id).filter(|at| misfit(&node.shard, at).is_none());
             let is_begun = stored.is_some() || node.fresh == IteratorType::Latest;
+            // Where others are chosen too, a parent that is not listed may descend from one of them.
+            let is_alone = chosen.is_some_and(|chosen| chosen.contains(&**id) && chosen.len() == 1);
             for parent in &node.parents {
-                // Where others are chosen too, a parent that is not listed may descend from one of them.
-                let is_excluded = self
-                    .plan
-                    .chosen
-                    .as_ref()
-                    .is_some_and(|chosen| chosen.contains(&**id) && chosen.len() == 1);
                 let may_come = listings > 1 || !is_complete || self.is_unfinished(parent);
-                let is_awaited = !is_begun && !is_excluded && may_come;
+                let is_awaited = !is_begun && !is_alone && may_come;
                 if self.tree.get(parent).is_none()
                     && (is_awaited || self.missing.is_announced(parent))
                 {
