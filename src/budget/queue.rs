@@ -71,7 +71,7 @@ impl GrantQueue {
         self.waiting.retain(|(waiting, _)| *waiting != ticket);
     }
 
-    /// The next waiting request that is granted now: call it until there is none.
+    /// Grants the next waiting request, if it fits now. Call it again until it returns `None`.
     pub(crate) fn next(&mut self) -> Option<(Ticket, usize)> {
         let &(ticket, bytes) = self.waiting.front()?;
         // Overdrawn bytes must come back first; then the largest request fits too.

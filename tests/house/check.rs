@@ -131,7 +131,7 @@ fn threads(source: &Source, named: &Named) -> Option<String> {
     let names = |what: &str| named.path.windows(2).any(|pair| pair == ["thread", what]);
     let (makes, is_bare) = (names("Builder") || names("scope"), names("spawn"));
     let here = source.module.join("/");
-    let may = THREADS.iter().any(|it| here == *it || here.starts_with(&format!("{it}/")));
+    let may = THREADS.iter().any(|(it, _)| here == *it || here.starts_with(&format!("{it}/")));
     if is_bare {
         return Some("a thread has a name and an owner: use thread::Builder in `engine`".into());
     }

@@ -84,14 +84,17 @@ pub(crate) const IMPURE: &[&str] = &[
     "process",
 ];
 
-/// Where threads may be made: each is named, and somebody joins it or says why not.
-pub(crate) const THREADS: &[&str] = &[
-    "engine",
-    "stream",
-    "aws/credentials/cache",
-    "aws/http/resolver",
-    "store/contract",
-    "client/contract",
+/// Where threads may be made, and who waits for their ends. Each thread has a name.
+pub(crate) const THREADS: &[(&str, &str)] = &[
+    ("engine", "the run, whose scope no thread outlives"),
+    ("stream", "`Listener`, whose `join` and drop wait for it"),
+    ("aws/credentials/cache", "the cache, which joins it when it takes its answer or is dropped"),
+    (
+        "aws/http/resolver",
+        "nobody: a lookup cannot be interrupted, and ends when the system gives it up",
+    ),
+    ("store/contract", "the suite, whose scope no thread outlives"),
+    ("client/contract", "the suite, whose scope no thread outlives"),
 ];
 
 /// Lines of a file without its tests.

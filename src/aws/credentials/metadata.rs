@@ -25,7 +25,7 @@ pub(crate) struct Metadata(Agent);
 pub(crate) type Header<'a> = (&'static str, &'a str);
 
 /// Ends the call when its caller does not wait any more.
-struct EndOnDrop(Agent);
+struct EndOnDrop(Option<Agent>);
 
 /// A failed call.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +38,9 @@ pub(crate) enum Failure {
 
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
-        self.0.clone().shutdown();
+        if let Some(agent) = self.0.take() {
+            agent.shutdown();
+        }
     }
 }
 
@@ -88,11 +90,11 @@ impl Metadata {
         // Its text holds no part of the value.
         let request = request.body(()).map_err(|error| Failure::None(error.to_string()))?;
         let request = self.0.configure_request(request).timeout_global(Some(limit)).build();
-        let (agent, end) = (self.0.clone(), EndOnDrop(self.0.clone()));
+        let (agent, mut end) = (self.0.clone(), EndOnDrop(Some(self.0.clone())));
         let answer = tokio::task::spawn_blocking(move || run(&agent, request));
         let answer =
             answer.await.unwrap_or_else(|_| Err(ureq::Error::Other("the call panicked".into())));
-        std::mem::forget(end); // it has ended
+        end.0 = None; // it has ended
         match answer {
             Ok((200, text)) => Ok(text),
             Ok((status, text)) => Err(Failure::Status(status, said(&text))),

@@ -255,7 +255,9 @@ fn unanswered(
         (ureq::Error::Timeout(_), _) => return bounds.late(),
         (ureq::Error::ConnectProxyFailed(said), Some(proxy)) => {
             let said = cut(said);
-            format!("{proxy} does not reach {server}: {said}; check what it allows, and whom")
+            format!(
+                "{proxy} does not reach {server}: {said}; check which hosts and users it allows"
+            )
         }
         (error, Some(proxy)) if is_unreached(error) => {
             let said = with_sources(error);

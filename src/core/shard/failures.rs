@@ -66,7 +66,7 @@ impl Poller {
 
     /// The service refused the place where reading starts.
     // long: a table of patience and place.
-    pub(super) fn place_refused(
+    fn place_refused(
         &mut self,
         now: Duration,
         rng: &mut fastrand::Rng,
@@ -102,18 +102,13 @@ impl Poller {
 
     /// Whether the time may be later than the service's own, its only reason to refuse a time: then all records from
     /// that time on arrive from now on.
-    pub(super) fn may_be_ahead(&self, time: SystemTime) -> bool {
+    fn may_be_ahead(&self, time: SystemTime) -> bool {
         let early = self.wall.and_then(|wall| wall.checked_sub(MAX_AHEAD));
         early.is_none_or(|early| time > early)
     }
 
     /// A new token, at once; if new tokens are refused too, with back-off.
-    pub(super) fn renew(
-        &mut self,
-        now: Duration,
-        rng: &mut fastrand::Rng,
-        error: ClientError,
-    ) -> Step {
+    fn renew(&mut self, now: Duration, rng: &mut fastrand::Rng, error: ClientError) -> Step {
         self.token = None;
         self.refused += 1;
         if self.refused > 1 { self.again(now, rng, error) } else { self.call(now) }
@@ -188,7 +183,7 @@ impl Poller {
         }
     }
 
-    pub(super) fn client_error(&self, lasted: Option<Duration>, source: ClientError) -> Error {
+    fn client_error(&self, lasted: Option<Duration>, source: ClientError) -> Error {
         let (stream, shard) = (self.stream.to_string(), Some(self.shard.id().into()));
         Error::Client { stream, shard, lasted, source }
     }

@@ -37,7 +37,7 @@ impl Poller {
     }
 
     /// The wanted record has left the stream, and unread records may have left too.
-    pub(super) fn trimmed(
+    fn trimmed(
         &mut self,
         now: Duration,
         wanted: Option<SequenceNumber>,

@@ -57,7 +57,7 @@ impl Poller {
     }
 
     /// An end was claimed and not proved: reading continues after the last record.
-    pub(super) fn read_on(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
+    fn read_on(&mut self, now: Duration, rng: &mut fastrand::Rng) -> Step {
         if self.doubts.is_strange(now) {
             self.warn(
                 "answers have no next shard iterator, as if the shard had ended, but no listing shows its end; reading continues",
