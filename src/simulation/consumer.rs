@@ -1,7 +1,7 @@
 //! The real core, with the threads, channels and sockets around it played in virtual time.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub(super) struct Consumer {
     pub(super) has_started: bool,
     /// Whether the stream was listed before the store is read.
     lists_first: bool,
+    /// What the pages of the listing in progress have shown.
+    listed: BTreeSet<String>,
     is_stopping: bool,
     /// Whether the queue is still handled.
     is_draining: bool,
@@ -111,8 +113,8 @@ impl Consumer {
         // As `Stream::shards` does before a door is opened.
         let listed = world.scenario.lists_first.then(|| {
             let mut truth = world.truth.lock();
-            truth.lists();
             let mut shards = world.kinesis.shards(STREAM);
+            truth.lists(&shards.iter().map(|shard| shard.id().to_owned()).collect());
             for shard in &mut shards {
                 shard.start_at = truth.own_starts.get(shard.id()).cloned();
             }
@@ -121,6 +123,7 @@ impl Consumer {
         Self {
             has_started: false,
             lists_first: listed.is_some(),
+            listed: BTreeSet::new(),
             coordinator: Coordinator::new(plan, &config.stream_settings(), listed, is_dispatching),
             readers: BTreeMap::new(),
             all_commits: Vec::new(),
@@ -316,9 +319,14 @@ impl Consumer {
             world.kinesis.list_shards(STREAM, page, &Call::unbounded())
         });
         let listed = listed.map(|page| oddities::listed(world, page, !self.has_started));
+        if page.is_none() {
+            self.listed.clear();
+        }
+        let shown = listed.iter().flat_map(|page| &page.shards);
+        self.listed.extend(shown.map(|shard| shard.id().to_owned()));
         // An incomplete listing is repeated before anything is read.
         if listed.as_ref().is_ok_and(|page| page.next_token.is_none()) && !self.has_started {
-            world.truth.lock().lists();
+            world.truth.lock().lists(&self.listed);
             skip_for_latest(world);
         }
         listed

@@ -122,10 +122,10 @@ impl Truth {
         self.shards.values_mut().for_each(|shard| shard.delivered = None);
     }
 
-    /// The run lists the stream for the first time.
-    pub(super) fn lists(&mut self) {
-        let retired = self.shards.iter().filter(|(_, shard)| shard.is_retired);
-        self.run.unlisted = retired.map(|(id, _)| id.clone()).collect();
+    /// The run listed the stream for the first time. A shard may retire after its page was shown.
+    pub(super) fn lists(&mut self, listed: &BTreeSet<String>) {
+        let retired = self.shards.iter().filter(|(_, shard)| shard.is_retired).map(|(id, _)| id);
+        self.run.unlisted = retired.filter(|id| !listed.contains(*id)).cloned().collect();
     }
 
     /// The run starts at `Latest`: closed shards need not come, if they and their ancestors were never read.
