@@ -1,19 +1,25 @@
 //! The server that requests go to.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
+use parking_lot::Mutex;
 use ureq::http::Uri;
 
 use crate::aws::environment::{self, Lookup};
+use crate::aws::partition;
 use crate::aws::profile;
+use crate::aws::service::Service;
 use crate::aws::text::cut;
+use crate::aws::variants::{self, Demands, Variants};
 use crate::error::Error;
 
-/// The variables of Amazon's SDKs, the more specific one first.
-const VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"];
-
-const IGNORE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+/// For every service; the variable of a service goes before it.
+const GENERAL: &str = "AWS_ENDPOINT_URL";
+const IGNORE: [&str; 2] =
+    ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls"];
+const SETTING: &str = "endpoint_url";
 
 /// A checked address of a server: `http` or `https`, a host, perhaps a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,29 +29,97 @@ pub(crate) struct Endpoint {
     host: String,
 }
 
-/// The endpoint that was set, else the environment's, else the profile's; `None` means Amazon's own.
+/// The endpoint of a service: the one that the environment or the profile names, else Amazon's own in this region.
+///
+/// `variants` are the client's own settings; the default leaves them to the environment and the profile too. A request
+/// must be signed for the region of the endpoint's name, if it has one: [`partition::known`].
 ///
 /// # Errors
-/// If the profile has an endpoint for each service, which is not supported.
-pub(crate) fn find(set: Option<&str>, lookup: Lookup<'_>) -> Result<Option<String>, Error> {
-    if let Some(set) = set {
-        return Ok(Some(set.to_owned()));
+/// If a setting is wrong, or Amazon has no such endpoint in this region.
+pub(crate) fn of_service(
+    service: Service,
+    region: &str,
+    variants: Variants,
+    allow_plain_http: bool,
+    lookup: Lookup<'_>,
+) -> Result<Endpoint, Error> {
+    let demands = variants.demanded(lookup)?;
+    match configured(service, allow_plain_http, lookup)? {
+        Some(endpoint) => {
+            endpoint.say_unmet(&demands);
+            Ok(endpoint)
+        }
+        None => own(service, region, &demands),
     }
-    let ignores = environment::first(lookup, &[IGNORE])
-        .or_else(|| profile::setting(lookup, "ignore_configured_endpoint_urls"));
-    if ignores.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+}
+
+/// The endpoint of a service that the environment or the profile names.
+///
+/// # Errors
+/// If it is no endpoint, or Amazon's for another service, or the profile's section of services does not exist.
+pub(crate) fn configured(
+    service: Service,
+    allow_plain_http: bool,
+    lookup: Lookup<'_>,
+) -> Result<Option<Endpoint>, Error> {
+    if variants::demanded(IGNORE[0], IGNORE[1], lookup)?.is_some() {
         return Ok(None);
     }
-    if let Some(url) = environment::first(lookup, &VARIABLES) {
-        return Ok(Some(url));
+    let Some((who, url)) = named(service, lookup)? else { return Ok(None) };
+    let endpoint = Endpoint::parse(&url, allow_plain_http)
+        .and_then(|endpoint| endpoint.check(service).map(|()| endpoint));
+    endpoint.map(Some).map_err(|error| match error {
+        Error::InvalidSetting { setting, reason } => {
+            Error::InvalidSetting { setting, reason: format!("{who}: {reason}") }
+        }
+        other => other,
+    })
+}
+
+/// The address of a service in the environment or in the profile, after the name of its setting.
+fn named(service: Service, lookup: Lookup<'_>) -> Result<Option<(String, String)>, Error> {
+    for variable in [service.variable(), GENERAL] {
+        if let Some(url) = environment::first(lookup, &[variable]) {
+            return Ok(Some((variable.to_owned(), url)));
+        }
     }
-    let services = profile::setting(lookup, "services");
-    let part = services.map(|name| format!("services {name}"));
-    if let Some(part) = part.filter(|part| profile::has(lookup, part, "kinesis")) {
-        let reason = format!("[{part}] of the profile is not supported: set {}", VARIABLES[0]);
-        return Err(Error::InvalidSetting { setting: "endpoint", reason });
+    if let Some(name) = profile::setting(lookup, "services") {
+        let part = format!("services {name}");
+        let settings = profile::nested(lookup, &part, service.section()).ok_or_else(|| {
+            let profile = profile::name(lookup);
+            invalid(format!("profile {profile:?} names [{part}], which is not in the config file"))
+        })?;
+        if let Some(url) = settings.get(SETTING).filter(|url| !url.is_empty()) {
+            return Ok(Some((format!("{SETTING} in [{part}]"), url.clone())));
+        }
     }
-    Ok(profile::setting(lookup, "endpoint_url").filter(|url| !url.is_empty()))
+    let url = profile::setting(lookup, SETTING);
+    Ok(url.map(|url| (format!("{SETTING} of profile {:?}", profile::name(lookup)), url)))
+}
+
+/// Amazon's own endpoint of a service in a region.
+///
+/// Built from the name, so that new regions work as well.
+fn own(service: Service, region: &str, demands: &Demands) -> Result<Endpoint, Error> {
+    let (title, variable) = (service.title(), service.variable());
+    if let Some(who) = demands.fips.as_ref().filter(|_| !service.has_fips(region)) {
+        return Err(invalid(format!(
+            "{who} demands a FIPS endpoint, and Amazon lists none of {title} in {region:?}: set the \
+             endpoint ({variable}), choose another region, or do without FIPS"
+        )));
+    }
+    let (is_fips, is_dual_stack) = (demands.fips.is_some(), demands.dual_stack.is_some());
+    let host = partition::host(service, region, is_fips, is_dual_stack).ok_or_else(|| {
+        invalid(format!(
+            "region {region:?} is in an isolated partition that is not known here: set the endpoint \
+             ({variable})"
+        ))
+    })?;
+    Endpoint::parse(&format!("https://{host}"), false)
+}
+
+fn invalid(reason: String) -> Error {
+    Error::InvalidSetting { setting: "endpoint", reason }
 }
 
 impl Endpoint {
@@ -92,6 +166,36 @@ impl Endpoint {
         Ok(endpoint)
     }
 
+    /// Checks that it is not Amazon's endpoint of another service.
+    ///
+    /// # Errors
+    /// If it is.
+    pub(crate) fn check(&self, service: Service) -> Result<(), Error> {
+        match partition::known(&self.host).map(|known| known.service) {
+            Some(other) if other != service => Err(invalid(format!(
+                "{} is an endpoint of {}, not of {}: set {} for the one, and {} for the other",
+                self.host,
+                other.title(),
+                service.title(),
+                other.variable(),
+                service.variable(),
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Logs which demands it does not meet as far as its name shows; once, since keys may be asked for often.
+    pub(crate) fn say_unmet(&self, demands: &Demands) {
+        static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        for (who, kind) in demands.unmet_by(partition::known(&self.host)) {
+            if SAID.lock().insert(format!("{who} {self}")) {
+                log::warn!(
+                    "{who} demands {kind}: the configured endpoint {self} is not checked for that"
+                );
+            }
+        }
+    }
+
     /// The address without a path.
     pub(crate) fn url(&self) -> &str {
         &self.url
@@ -124,6 +228,9 @@ impl fmt::Display for Endpoint {
         f.write_str(&self.url)
     }
 }
+
+#[cfg(test)]
+mod choice_tests;
 
 #[cfg(test)]
 mod tests {
@@ -171,22 +278,5 @@ mod tests {
             assert!(Endpoint::parse(url, false).is_err(), "{url}");
             assert!(Endpoint::parse(url, true).is_ok(), "{url}");
         }
-    }
-
-    #[test]
-    fn the_special_variable_goes_before_the_general_one() {
-        let both = |name: &str| Some(format!("of {name}"));
-        let general = |name: &str| (name == "AWS_ENDPOINT_URL").then(|| "general".to_owned());
-        let empty = |_: &str| Some(String::new());
-        let find = |set, lookup: Lookup<'_>| find(set, lookup).unwrap();
-        assert_eq!(find(Some("set"), &both).unwrap(), "set");
-        assert_eq!(find(None, &both).unwrap(), "of AWS_ENDPOINT_URL_KINESIS");
-        assert_eq!(find(None, &general).unwrap(), "general");
-        assert_eq!(find(None, &empty), None);
-        let ignored = |name: &str| Some(if name == IGNORE { "true" } else { "x" }.to_owned());
-        assert_eq!(
-            (find(None, &ignored), find(Some("set"), &ignored).unwrap()),
-            (None, "set".into())
-        );
     }
 }

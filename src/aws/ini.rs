@@ -6,10 +6,43 @@ use crate::aws::profile::Settings;
 ///
 /// As Amazon's tools read them: text after ` #` or ` ;` is a comment, and a line that is indented further than the
 /// setting above it continues that setting.
-// long: a reader of lines: each kind of line is a branch.
 pub(crate) fn section(text: &str, profile: &str) -> Option<Settings> {
+    let mut settings = Settings::new();
+    let is_there = walk(text, profile, |line| {
+        if let Line::Setting(name, value) = line {
+            settings.entry(name).or_insert_with(|| uncommented(value));
+        }
+    });
+    is_there.then_some(settings)
+}
+
+/// The lines that continue a setting of a section, as settings; `None` if there is no such section.
+pub(crate) fn below(text: &str, profile: &str, setting: &str) -> Option<Settings> {
+    let (mut settings, mut is_it) = (Settings::new(), false);
+    let is_there = walk(text, profile, |line| match line {
+        Line::Setting(name, _) => is_it = name == setting,
+        Line::Below(line) => {
+            if let Some((name, value)) = split(line).filter(|_| is_it) {
+                settings.entry(name).or_insert_with(|| uncommented(value));
+            }
+        }
+    });
+    is_there.then_some(settings)
+}
+
+/// A line of a section.
+enum Line<'a> {
+    /// A name in lower case, and the text after `=`.
+    Setting(String, &'a str),
+    /// It continues the last setting.
+    Below(&'a str),
+}
+
+/// Reads the lines of a section. Whether there is one.
+// long: a reader of lines: each kind of line is a branch.
+fn walk<'a>(text: &'a str, profile: &str, mut each: impl FnMut(Line<'a>)) -> bool {
     let text = text.trim_start_matches('\u{feff}');
-    let (mut settings, mut is_ours) = (None, false);
+    let (mut is_there, mut is_ours) = (false, false);
     // How far the last setting of this section is indented.
     let mut indent = None;
     for line in text.lines() {
@@ -19,6 +52,9 @@ pub(crate) fn section(text: &str, profile: &str) -> Option<Settings> {
         }
         let blanks = line.len() - line.trim_start().len();
         if indent.is_some_and(|indent| blanks > indent) {
+            if is_ours {
+                each(Line::Below(trimmed));
+            }
             continue;
         }
         if let Some(header) = trimmed.strip_prefix('[') {
@@ -26,18 +62,21 @@ pub(crate) fn section(text: &str, profile: &str) -> Option<Settings> {
             let name = header.split_once(']').map(|(name, _)| name.trim());
             is_ours = name.is_some_and(|name| is_of(name, profile));
             indent = None;
-            if is_ours {
-                settings.get_or_insert_with(Settings::new);
-            }
-        } else if let Some((name, value)) = trimmed.split_once('=') {
+            is_there |= is_ours;
+        } else if let Some((name, value)) = split(trimmed) {
             indent = Some(blanks);
             if is_ours {
-                let (name, value) = (name.trim().to_ascii_lowercase(), uncommented(value));
-                settings.get_or_insert_default().entry(name).or_insert(value);
+                each(Line::Setting(name, value));
             }
         }
     }
-    settings
+    is_there
+}
+
+/// The name in lower case, and the text after `=`.
+fn split(line: &str) -> Option<(String, &str)> {
+    let (name, value) = line.split_once('=')?;
+    Some((name.trim().to_ascii_lowercase(), value))
 }
 
 /// Whether a header names the profile; a name with blanks is in quotes.
@@ -118,6 +157,20 @@ mod tests {
         let settings = section(text, "default").unwrap();
         assert_eq!((settings["token"].as_str(), settings.len()), ("b", 2));
         assert_eq!(section(text, "next").unwrap()["key"], "d");
+    }
+
+    #[test]
+    fn the_settings_below_a_setting_are_read_alone() {
+        let text = "[services mine]\ns3 =\n  kinesis = no\n  endpoint_url = http://s3\n\nkinesis =\n\
+                    \n  # so far\n  Endpoint_URL = http://k ; mine\n  [x] = y\n  endpoint_url = 2\n\
+                    sts = one line\n[services other]\nkinesis =\n  endpoint_url = http://o\n";
+        let below = |part: &str, setting: &str| below(text, part, setting);
+        let kinesis = below("services mine", "kinesis").unwrap();
+        assert_eq!((kinesis["endpoint_url"].as_str(), kinesis.len()), ("http://k", 2));
+        assert_eq!(below("services other", "kinesis").unwrap()["endpoint_url"], "http://o");
+        assert_eq!(below("services mine", "sts").unwrap().len(), 0);
+        assert_eq!(below("services mine", "dynamodb").unwrap().len(), 0);
+        assert_eq!(below("services third", "kinesis"), None);
     }
 
     #[test]

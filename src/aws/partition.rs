@@ -1,4 +1,6 @@
-//! Amazon's partitions: from a region to the names of its hosts, and back.
+//! Amazon's partitions: from a service and a region to the name of a host, and back.
+
+use crate::aws::service::Service;
 
 /// Regions under one set of names.
 struct Partition {
@@ -7,6 +9,19 @@ struct Partition {
     suffix: &'static str,
     /// The suffix of hosts that have addresses of both kinds.
     dual_stack: &'static str,
+    /// Its usual hosts are FIPS endpoints, without another name.
+    is_fips: bool,
+}
+
+/// What the name of a host of Amazon's says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known<'a> {
+    pub(crate) service: Service,
+    pub(crate) region: &'a str,
+    /// It is a FIPS endpoint.
+    pub(crate) is_fips: bool,
+    /// It has addresses of both kinds.
+    pub(crate) is_dual_stack: bool,
 }
 
 const fn partition(
@@ -14,13 +29,13 @@ const fn partition(
     suffix: &'static str,
     dual_stack: &'static str,
 ) -> Partition {
-    Partition { prefix, suffix, dual_stack }
+    Partition { prefix, suffix, dual_stack, is_fips: false }
 }
 
 /// As in Amazon's own rules; the last match counts.
 const PARTITIONS: [Partition; 8] = [
     partition("", "amazonaws.com", "api.aws"),
-    partition("us-gov-", "amazonaws.com", "api.aws"),
+    Partition { is_fips: true, ..partition("us-gov-", "amazonaws.com", "api.aws") },
     partition("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     partition("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
     partition("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
@@ -29,84 +44,65 @@ const PARTITIONS: [Partition; 8] = [
     partition("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 ];
 
-/// The names of Kinesis before the region in a host name.
-const SERVICES: [&str; 6] = [
-    "kinesis",
-    "kinesis-fips",
-    "data-kinesis",
-    "data-kinesis-fips",
-    "control-kinesis",
-    "control-kinesis-fips",
-];
+/// Other beginnings of Kinesis's hosts, after the number of an account or the name of a stream.
+const OF_ACCOUNTS: [&str; 2] = ["data-kinesis", "control-kinesis"];
 
-/// The suffix of host names in a region. `None` for an isolated partition that is not known.
-pub(crate) fn suffix(region: &str) -> Option<&'static str> {
+const FIPS: &str = "-fips";
+
+/// The partition of a region. `None` for an isolated partition that is not known.
+fn of(region: &str) -> Option<&'static Partition> {
     let fits = |partition: &&Partition| region.starts_with(partition.prefix);
     let found = PARTITIONS.iter().rfind(fits)?;
     let place = region.split('-').nth(1).unwrap_or_default();
     let is_unknown = found.prefix.is_empty() && place.starts_with("iso");
-    (!is_unknown).then_some(found.suffix)
+    (!is_unknown).then_some(found)
 }
 
-/// The region in the name of an endpoint of Amazon's, such as `kinesis.eu-west-1.amazonaws.com` or a VPC endpoint; any
-/// other host has none.
-pub(crate) fn region_of(host: &str) -> Option<&str> {
-    let suffixes = PARTITIONS.iter().flat_map(|it| [it.suffix, it.dual_stack]);
-    let mut names = suffixes.filter_map(|suffix| host.strip_suffix(suffix)?.strip_suffix('.'));
-    let mut labels = names.next()?.split('.');
-    labels.find(|label| SERVICES.contains(label))?;
-    labels.next().filter(|label| !label.is_empty())
+/// The name of a service's host in a region, as Amazon's rules make it. `None` for an isolated partition that is not
+/// known.
+pub(crate) fn host(
+    service: Service,
+    region: &str,
+    is_fips: bool,
+    is_dual_stack: bool,
+) -> Option<String> {
+    let partition = of(region)?;
+    let suffix = if is_dual_stack { partition.dual_stack } else { partition.suffix };
+    let is_plain = !is_fips || partition.is_fips && !is_dual_stack;
+    let fips = if is_plain { "" } else { FIPS };
+    Some(format!("{}{fips}.{region}.{suffix}", service.host()))
+}
+
+/// What the name of a host says, such as `kinesis.eu-west-1.amazonaws.com` or that of a VPC endpoint; `None` for a host
+/// that is not one of these services.
+pub(crate) fn known(host: &str) -> Option<Known<'_>> {
+    let host = host.trim_end_matches('.');
+    let suffixes = PARTITIONS.iter().flat_map(|it| [(it.suffix, false), (it.dual_stack, true)]);
+    let (name, is_dual_stack) = suffixes
+        .filter_map(|(suffix, is_dual_stack)| {
+            Some((host.strip_suffix(suffix)?.strip_suffix('.')?, is_dual_stack))
+        })
+        .next()?;
+    let name = name.strip_suffix(".vpce").unwrap_or(name);
+    let (before, region) = name.rsplit_once('.')?;
+    let plain = before.strip_suffix(FIPS);
+    let service = service(plain.unwrap_or(before)).filter(|_| !region.is_empty())?;
+    let is_fips = plain.is_some() || !is_dual_stack && of(region).is_some_and(|it| it.is_fips);
+    Some(Known { service, region, is_fips, is_dual_stack })
+}
+
+/// The service of the labels before a region.
+fn service(labels: &str) -> Option<Service> {
+    let ends_with = |name: &str| {
+        let before = labels.strip_suffix(name);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    };
+    let last = labels.rsplit('.').next().unwrap_or_default();
+    if OF_ACCOUNTS.iter().any(|name| last.starts_with(name)) {
+        return Some(Service::Kinesis);
+    }
+    Service::ALL.into_iter().find(|service| ends_with(service.host()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_region_has_the_hosts_of_its_partition_and_they_have_the_region() {
-        for (region, wanted) in [
-            ("eu-west-1", "amazonaws.com"),
-            ("xx-new-7", "amazonaws.com"),
-            ("us-gov-west-1", "amazonaws.com"),
-            ("cn-north-1", "amazonaws.com.cn"),
-            ("eusc-de-east-1", "amazonaws.eu"),
-            ("us-iso-east-1", "c2s.ic.gov"),
-            ("us-isob-east-1", "sc2s.sgov.gov"),
-            ("eu-isoe-west-1", "cloud.adc-e.uk"),
-            ("us-isof-south-1", "csp.hci.ic.gov"),
-        ] {
-            assert_eq!(suffix(region), Some(wanted), "{region}");
-            for host in [
-                format!("kinesis.{region}.{wanted}"),
-                format!("kinesis-fips.{region}.{wanted}"),
-                format!("vpce-1-2.kinesis.{region}.vpce.{wanted}"),
-                format!("123456789012.data-kinesis.{region}.{wanted}"),
-            ] {
-                assert_eq!(region_of(&host), Some(region), "{host}");
-            }
-        }
-        assert_eq!(region_of("kinesis.eu-west-1.api.aws"), Some("eu-west-1"));
-        assert_eq!(region_of("kinesis.us-iso-east-1.api.aws.ic.gov"), Some("us-iso-east-1"));
-    }
-
-    #[test]
-    fn an_isolated_partition_that_is_not_known_has_no_hosts() {
-        for region in ["us-isox-east-1", "ap-iso-east-1", "eu-isoz-west-1"] {
-            assert_eq!(suffix(region), None, "{region}");
-        }
-    }
-
-    #[test]
-    fn hosts_that_are_not_amazons_have_no_region() {
-        for host in [
-            "kinesis.eu-west-1.example.com",
-            "kinesis.eu-west-1.notamazonaws.com",
-            "sqs.eu-west-1.amazonaws.com",
-            "kinesis.amazonaws.com",
-            "amazonaws.com",
-            "localhost",
-        ] {
-            assert_eq!(region_of(host), None, "{host}");
-        }
-    }
-}
+mod tests;

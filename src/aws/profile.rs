@@ -55,17 +55,21 @@ pub(crate) fn config_file(lookup: Lookup<'_>) -> Option<PathBuf> {
     file(CONFIG, "config", lookup)
 }
 
-/// The setting of this name for the chosen profile in the file of settings.
+/// The setting of this name for the chosen profile; the file of keys counts first.
 pub(crate) fn setting(lookup: Lookup<'_>, setting: &str) -> Option<String> {
-    let path = config_file(lookup)?;
-    let Said::Settings(mut settings) = read(&path, &name(lookup)) else { return None };
-    settings.remove(setting)
+    let name = name(lookup);
+    let files = [file(CREDENTIALS, "credentials", lookup), config_file(lookup)];
+    files.into_iter().flatten().find_map(|path| {
+        let Said::Settings(mut settings) = read(&path, &name) else { return None };
+        settings.remove(setting).filter(|value| !value.is_empty())
+    })
 }
 
-/// Whether the section of this name in the file of settings has this setting.
-pub(crate) fn has(lookup: Lookup<'_>, part: &str, setting: &str) -> bool {
-    let said = config_file(lookup).map(|path| read(&path, part));
-    matches!(said, Some(Said::Settings(settings)) if settings.contains_key(setting))
+/// The settings below a setting of this section in the file of settings; `None` if there is no such section.
+pub(crate) fn nested(lookup: Lookup<'_>, section: &str, setting: &str) -> Option<Settings> {
+    let path = config_file(lookup)?;
+    let Said::Settings(_) = read(&path, section) else { return None };
+    ini::below(&String::from_utf8_lossy(&std::fs::read(path).ok()?), section, setting)
 }
 
 /// Reads a profile in a file.

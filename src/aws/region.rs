@@ -35,27 +35,12 @@ pub(crate) fn find(
     Ok(name.to_ascii_lowercase())
 }
 
-/// The endpoint of Kinesis in a region.
-///
-/// Built from the name, so that regions newer than rusoto work as well.
-///
-/// # Errors
-/// If the region is in an isolated partition that is not known.
-pub(crate) fn endpoint(region: &str) -> Result<String, Error> {
-    let suffix = partition::suffix(region).ok_or_else(|| {
-        invalid(format!(
-            "{region:?} is in an isolated partition that is not known here: set the endpoint"
-        ))
-    })?;
-    Ok(format!("https://kinesis.{region}.{suffix}"))
-}
-
 /// Checks that an endpoint of Amazon's is in this region.
 ///
 /// # Errors
 /// If it is in another region, whose service refuses signatures for this one.
 pub(crate) fn check(region: &str, host: &str) -> Result<(), Error> {
-    match partition::region_of(host) {
+    match partition::known(host).map(|known| known.region) {
         Some(other) if other != region => Err(invalid(format!(
             "{region:?} is not the region of the endpoint {host}, which is in {other}: make the two \
              agree"
@@ -145,14 +130,6 @@ mod tests {
         for name in ["", "eu central", "eu.central", "eu/central", "é", "a\nb", &"x".repeat(61)] {
             assert!(find(Some(name), None, &none).is_err(), "{name:?}");
         }
-    }
-
-    #[test]
-    fn an_endpoint_is_built_for_every_region_of_a_known_partition() {
-        assert_eq!(endpoint("eu-west-1").unwrap(), "https://kinesis.eu-west-1.amazonaws.com");
-        assert_eq!(endpoint("cn-north-1").unwrap(), "https://kinesis.cn-north-1.amazonaws.com.cn");
-        let error = endpoint("us-isox-east-1").unwrap_err().to_string();
-        assert!(error.contains("us-isox-east-1") && error.contains("set the endpoint"), "{error}");
     }
 
     #[test]

@@ -14,9 +14,10 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::aws::credentials::Credentials;
 use crate::aws::http::request::SHARED;
+use crate::aws::service::Service;
 use crate::model::time;
 
-const SERVICE: &str = "kinesis";
+const SERVICE: &str = Service::Kinesis.signing_name();
 const CONTENT: &str = "application/x-amz-json-1.1";
 const X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");

@@ -1,46 +1,80 @@
-//! Kinds of endpoints that a setting demands and that are not chosen here.
+//! The kinds of endpoints that are demanded: FIPS, and addresses of both kinds.
 
 use crate::aws::environment::{self, Lookup};
+use crate::aws::partition::Known;
 use crate::aws::profile;
 use crate::error::Error;
 
-/// A variable, the setting of the profile, what both demand, and an example.
-const KINDS: [[&str; 4]; 2] = [
-    [
-        "AWS_USE_FIPS_ENDPOINT",
-        "use_fips_endpoint",
-        "a FIPS endpoint",
-        "https://kinesis-fips.us-east-1.amazonaws.com",
-    ],
-    [
-        "AWS_USE_DUALSTACK_ENDPOINT",
-        "use_dualstack_endpoint",
-        "an endpoint for both kinds of addresses",
-        "https://kinesis.us-east-1.api.aws",
-    ],
-];
-
-/// Refuses to choose a usual endpoint if another kind is demanded. A configured endpoint is used, with a warning.
-///
-/// # Errors
-/// If another kind is demanded, and no endpoint is set.
-pub(crate) fn check(is_set: bool, lookup: Lookup<'_>) -> Result<(), Error> {
-    for [variable, setting, kind, example] in KINDS {
-        let Some(who) = demanded(variable, setting, lookup)? else { continue };
-        if !is_set {
-            return Err(invalid(format!(
-                "{who} demands {kind}, which is not chosen here: set the endpoint, such as {example}"
-            )));
-        }
-        log::warn!("{who} demands {kind}: the configured endpoint is not checked for that");
-    }
-    Ok(())
+/// What the setters of a client say; `None` leaves it to the environment and the profile.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Variants {
+    pub(crate) fips: Option<bool>,
+    pub(crate) dual_stack: Option<bool>,
 }
 
-/// The variable or setting that demands it. The variable counts before the profile.
-fn demanded(variable: &str, setting: &str, lookup: Lookup<'_>) -> Result<Option<String>, Error> {
-    let of_variable = environment::first(lookup, &[variable]);
-    let (who, value) = match of_variable {
+/// What is demanded, with the setting that demands it.
+#[derive(Debug)]
+pub(crate) struct Demands {
+    pub(crate) fips: Option<String>,
+    pub(crate) dual_stack: Option<String>,
+}
+
+/// A kind of endpoints, and who may demand it.
+struct Kind {
+    setter: &'static str,
+    variable: &'static str,
+    setting: &'static str,
+}
+
+const FIPS: Kind = Kind {
+    setter: "ClientBuilder::fips",
+    variable: "AWS_USE_FIPS_ENDPOINT",
+    setting: "use_fips_endpoint",
+};
+const DUAL_STACK: Kind = Kind {
+    setter: "ClientBuilder::dual_stack",
+    variable: "AWS_USE_DUALSTACK_ENDPOINT",
+    setting: "use_dualstack_endpoint",
+};
+
+impl Variants {
+    /// What the setters demand, else the variables, else the profile.
+    ///
+    /// # Errors
+    /// If a value is neither `true` nor `false`.
+    pub(crate) fn demanded(self, lookup: Lookup<'_>) -> Result<Demands, Error> {
+        let demanded = |set: Option<bool>, kind: &Kind| match set {
+            Some(set) => Ok(set.then(|| kind.setter.to_owned())),
+            None => demanded(kind.variable, kind.setting, lookup),
+        };
+        Ok(Demands {
+            fips: demanded(self.fips, &FIPS)?,
+            dual_stack: demanded(self.dual_stack, &DUAL_STACK)?,
+        })
+    }
+}
+
+impl Demands {
+    /// Which demands a configured endpoint does not meet as far as its name shows, with who demands it.
+    pub(crate) fn unmet_by(&self, known: Option<Known<'_>>) -> Vec<(&str, &'static str)> {
+        let fips = self.fips.as_deref().filter(|_| !known.is_some_and(|it| it.is_fips));
+        let dual = self.dual_stack.as_deref().filter(|_| !known.is_some_and(|it| it.is_dual_stack));
+        let fips = fips.map(|who| (who, "a FIPS endpoint"));
+        let dual = dual.map(|who| (who, "an endpoint for both kinds of addresses"));
+        fips.into_iter().chain(dual).collect()
+    }
+}
+
+/// Who says `true`: the variable, or else the setting of the profile; `None` if nobody does.
+///
+/// # Errors
+/// If a value is neither `true` nor `false`.
+pub(crate) fn demanded(
+    variable: &str,
+    setting: &str,
+    lookup: Lookup<'_>,
+) -> Result<Option<String>, Error> {
+    let (who, value) = match environment::first(lookup, &[variable]) {
         Some(value) => (variable.to_owned(), value),
         None => {
             let Some(value) = profile::setting(lookup, setting) else { return Ok(None) };
@@ -50,10 +84,9 @@ fn demanded(variable: &str, setting: &str, lookup: Lookup<'_>) -> Result<Option<
     match value.to_ascii_lowercase().as_str() {
         "true" => Ok(Some(who)),
         "false" | "" => Ok(None),
-        _ => Err(invalid(format!("{who} is neither true nor false"))),
+        _ => {
+            let reason = format!("{who} is neither true nor false");
+            Err(Error::InvalidSetting { setting: "endpoint", reason })
+        }
     }
-}
-
-fn invalid(reason: String) -> Error {
-    Error::InvalidSetting { setting: "endpoint", reason }
 }

@@ -14,7 +14,8 @@ use crate::aws::http::tls;
 use crate::aws::http::transport::Network;
 use crate::aws::partition;
 use crate::aws::region;
-use crate::aws::variants;
+use crate::aws::service::Service;
+use crate::aws::variants::Variants;
 use crate::client::kinesis::KinesisClient;
 use crate::error::{BoxError, Error};
 
@@ -29,6 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub struct ClientBuilder {
     region: Option<String>,
     endpoint: Option<String>,
+    variants: Variants,
     allow_plain_http: bool,
     deadline: Duration,
     source: Source,
@@ -39,6 +41,7 @@ impl ClientBuilder {
         Self {
             region: None,
             endpoint: None,
+            variants: Variants::default(),
             allow_plain_http: false,
             deadline: DEADLINE,
             source: Source::Chain,
@@ -72,6 +75,33 @@ impl ClientBuilder {
     /// `AWS_CA_BUNDLE`, or in `ca_bundle` of the profile.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Whether to use an endpoint whose encryption is validated by FIPS 140, such as
+    /// `kinesis-fips.us-east-1.amazonaws.com`.
+    ///
+    /// It counts for the services that give credentials too, such as STS. A service that has no such endpoint in its
+    /// region, as far as Amazon lists them, is an error: the usual endpoint is never used instead. In `us-gov-*` the
+    /// usual endpoints are FIPS endpoints. An endpoint that is set is used as it is, with a warning unless its name
+    /// shows that it is one. Only the server's side of the encryption is chosen here: this program's side is the
+    /// system's TLS library.
+    ///
+    /// Defaults to `AWS_USE_FIPS_ENDPOINT`, else `use_fips_endpoint` of the profile, else `false`.
+    pub fn fips(mut self, demand: bool) -> Self {
+        self.variants.fips = Some(demand);
+        self
+    }
+
+    /// Whether to use an endpoint that has addresses of version 4 and 6, such as `kinesis.us-east-1.api.aws`.
+    ///
+    /// A network without addresses of version 4 needs it. It counts for the services that give credentials too. An
+    /// endpoint that is set is used as it is, with a warning unless its name shows that it is one. Where Amazon has no
+    /// such endpoint its name does not exist, and each call fails.
+    ///
+    /// Defaults to `AWS_USE_DUALSTACK_ENDPOINT`, else `use_dualstack_endpoint` of the profile, else `false`.
+    pub fn dual_stack(mut self, demand: bool) -> Self {
+        self.variants.dual_stack = Some(demand);
         self
     }
 
@@ -157,24 +187,37 @@ impl ClientBuilder {
 
     pub(crate) fn build_in(self, lookup: Lookup<'_>) -> Result<KinesisClient, Error> {
         self.check()?;
-        let endpoint = endpoint::find(self.endpoint.as_deref(), lookup)?;
-        let endpoint =
-            endpoint.map(|url| Endpoint::parse(&url, self.allow_plain_http)).transpose()?;
-        variants::check(endpoint.is_some(), lookup)?;
-        let fallback = endpoint.as_ref().map(|endpoint| {
-            partition::region_of(endpoint.host()).unwrap_or("us-east-1").to_owned()
-        });
-        let region = region::find(self.region.as_deref(), fallback, lookup)?;
-        let endpoint = match endpoint {
-            Some(endpoint) => endpoint,
-            None => Endpoint::parse(&region::endpoint(&region)?, false)?,
-        };
-        region::check(&region, endpoint.host())?;
+        let (region, endpoint) = self.place(lookup)?;
         let network = Network {
             proxy: proxy::find(&endpoint, lookup)?,
             roots: tls::roots(&endpoint, lookup)?,
         };
         Ok(KinesisClient::with(region, endpoint, network, self.deadline, self.source))
+    }
+
+    /// The region, and the endpoint in it.
+    fn place(&self, lookup: Lookup<'_>) -> Result<(String, Endpoint), Error> {
+        let (service, plain) = (Service::Kinesis, self.allow_plain_http);
+        let set = self.endpoint.as_deref().map(|url| Endpoint::parse(url, plain)).transpose()?;
+        let named = match &set {
+            Some(set) => Some(set.clone()),
+            None => endpoint::configured(service, plain, lookup)?,
+        };
+        let fallback = named.map(|endpoint| {
+            let known = partition::known(endpoint.host());
+            known.map_or("us-east-1", |known| known.region).to_owned()
+        });
+        let region = region::find(self.region.as_deref(), fallback, lookup)?;
+        let endpoint = match set {
+            Some(endpoint) => {
+                endpoint.check(service)?;
+                endpoint.say_unmet(&self.variants.demanded(lookup)?);
+                endpoint
+            }
+            None => endpoint::of_service(service, &region, self.variants, plain, lookup)?,
+        };
+        region::check(&region, endpoint.host())?;
+        Ok((region, endpoint))
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -249,41 +292,6 @@ mod tests {
     fn only(variable: &'static str, value: &str) -> impl Fn(&str) -> Option<String> + use<> {
         let value = value.to_owned();
         move |name| (name == variable).then(|| value.clone())
-    }
-
-    #[test]
-    fn an_endpoint_of_another_kind_that_is_demanded_must_be_set() {
-        let good = || ClientBuilder::new().region("us-east-1");
-        for variable in ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"] {
-            let error = good().build_in(&only(variable, "true")).unwrap_err().to_string();
-            assert!(error.starts_with("endpoint: ") && error.contains(variable), "{error}");
-            let error = good().build_in(&only(variable, "1")).unwrap_err().to_string();
-            assert!(error.contains("neither true nor false"), "{error}");
-            assert!(good().build_in(&only(variable, "false")).is_ok());
-            let fips = "https://kinesis-fips.us-east-1.amazonaws.com";
-            assert!(good().endpoint(fips).build_in(&only(variable, "TRUE")).is_ok());
-        }
-    }
-
-    #[test]
-    fn a_profile_may_demand_it_and_may_name_the_endpoint() {
-        let path = std::env::temp_dir().join(format!("kc-endpoint-{}", std::process::id()));
-        let built = |text: &str| {
-            std::fs::write(&path, format!("[default]\nregion = eu-x-1\n{text}\n")).unwrap();
-            let lookup = only("AWS_CONFIG_FILE", &path.display().to_string());
-            let client = ClientBuilder::new().build_in(&lookup);
-            client.map(|client| client.endpoint().to_owned()).map_err(|error| error.to_string())
-        };
-        let demanded = built("use_fips_endpoint = true").unwrap_err();
-        assert!(demanded.contains("use_fips_endpoint of profile \"default\""), "{demanded}");
-        assert!(built("use_fips_endpoint = false").is_ok());
-        let local = "http://127.0.0.1:4566";
-        assert_eq!(built(&format!("endpoint_url = {local}")).unwrap(), local);
-        let services = "services = mine\n[services mine]\nkinesis =\n  endpoint_url = http://x\n";
-        assert!(built(services).unwrap_err().contains("[services mine]"));
-        let other = "services = mine\n[services mine]\ns3 =\n  endpoint_url = http://x\n";
-        assert_eq!(built(other).unwrap(), "https://kinesis.eu-x-1.amazonaws.com");
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
