@@ -102,21 +102,40 @@ fn file(variable: &str, name: &str, lookup: Lookup<'_>) -> Option<PathBuf> {
     if let Some(path) = environment::first(lookup, &[variable]) {
         return Some(path.into());
     }
+    Some(home(lookup)?.join(".aws").join(name))
+}
+
+/// The home directory.
+pub(crate) fn home(lookup: Lookup<'_>) -> Option<PathBuf> {
     let home = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    let home = PathBuf::from(environment::first(lookup, &[home])?);
-    Some(home.join(".aws").join(name))
+    environment::first(lookup, &[home]).map(PathBuf::from)
+}
+
+/// The section of this name in the file of settings.
+pub(crate) fn section(lookup: Lookup<'_>, part: &str) -> Option<Settings> {
+    match read(&config_file(lookup)?, part) {
+        Said::Settings(settings) => Some(settings),
+        _ => None,
+    }
 }
 
 impl Profile {
-    /// Reads both files.
+    /// Reads the chosen profile in both files.
     ///
     /// # Errors
     /// If a file that a variable names cannot be read.
     pub(crate) fn read(lookup: Lookup<'_>) -> Result<Self, String> {
-        let name = name(lookup);
+        Self::named(&name(lookup), lookup)
+    }
+
+    /// Reads a profile in both files.
+    ///
+    /// # Errors
+    /// If a file that a variable names cannot be read.
+    pub(crate) fn named(name: &str, lookup: Lookup<'_>) -> Result<Self, String> {
         let section = |variable: &str, usual: &str| {
             let path = file(variable, usual, lookup);
-            let said = path.as_deref().map_or(Said::NoFile, |path| read(path, &name));
+            let said = path.as_deref().map_or(Said::NoFile, |path| read(path, name));
             let is_chosen = environment::first(lookup, &[variable]).is_some();
             let section = Section { path, is_chosen, said };
             section.check().map_err(|why| format!("{variable}: {why}")).map(|()| section)
@@ -125,7 +144,7 @@ impl Profile {
             config: section(CONFIG, "config")?,
             credentials: section(CREDENTIALS, "credentials")?,
             is_chosen: environment::first(lookup, &PROFILE).is_some(),
-            name,
+            name: name.to_owned(),
         })
     }
 

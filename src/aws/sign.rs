@@ -14,11 +14,8 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::aws::credentials::Credentials;
 use crate::aws::http::request::SHARED;
-use crate::aws::service::Service;
 use crate::model::time;
 
-const SERVICE: &str = Service::Kinesis.signing_name();
-const CONTENT: &str = "application/x-amz-json-1.1";
 const X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
@@ -32,12 +29,31 @@ const VALUES: usize = SHARED;
 /// Why a text fits into a header: hosts, regions, hashes and credentials fit.
 const PLAIN: &str = "settings and credentials were checked to be plain text";
 
-/// Signs requests to one server in one region.
+/// The form of a request's body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    Json,
+    Form,
+}
+
+impl Content {
+    /// The value of the header `Content-Type`.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Json => "application/x-amz-json-1.1",
+            Self::Form => "application/x-www-form-urlencoded",
+        }
+    }
+}
+
+/// Signs requests to one server of a service in one region.
 #[derive(Debug)]
 pub(crate) struct Signer {
     host: String,
     host_header: HeaderValue,
     region: String,
+    service: &'static str,
+    content: &'static str,
     /// The text after the day in the name of a key.
     scope: String,
     key: Mutex<Option<DayKey>>,
@@ -58,13 +74,20 @@ struct Hex([u8; 64]);
 
 impl Signer {
     /// `host` is what the header of that name says: with the port, if the address has one.
-    pub(crate) fn new(host: String, region: String) -> Self {
+    pub(crate) fn new(
+        host: String,
+        region: String,
+        service: &'static str,
+        content: Content,
+    ) -> Self {
         let host_header = HeaderValue::try_from(&host).expect(PLAIN);
-        let scope = format!("/{region}/{SERVICE}/aws4_request");
-        Self { host, host_header, region, scope, key: Mutex::new(None) }
+        let scope = format!("/{region}/{service}/aws4_request");
+        let content = content.text();
+        Self { host, host_header, region, service, content, scope, key: Mutex::new(None) }
     }
 
-    /// The headers that a call of `target` needs. The credentials were checked before.
+    /// The headers that a call needs; `target` is its name, if that is not in the body. The credentials were checked
+    /// before.
     ///
     /// Hashes the signed text piece by piece: a thread keeps memory that it has allocated, which was a quarter of an
     /// idle shard's memory.
@@ -72,7 +95,7 @@ impl Signer {
     pub(crate) fn sign(
         &self,
         credentials: &Credentials,
-        target: &'static str,
+        target: Option<&'static str>,
         body: &[u8],
         now: SystemTime,
     ) -> HeaderMap {
@@ -80,15 +103,17 @@ impl Signer {
         let (day, _) = date.split_at(8);
         let content = Hex::of(&Sha256::digest(body).into());
         let token = credentials.session_token();
-        let token_name = if token.is_some() { "x-amz-security-token;" } else { "" };
-        let names =
-            ["content-type;host;x-amz-content-sha256;x-amz-date;", token_name, "x-amz-target"];
+        let token_name = if token.is_some() { ";x-amz-security-token" } else { "" };
+        let target_name = if target.is_some() { ";x-amz-target" } else { "" };
+        let names = ["content-type;host;x-amz-content-sha256;x-amz-date", token_name, target_name];
         let token_value = token.map_or(["", ""], |token| ["\nx-amz-security-token:", token]);
+        let target_value = target.map_or(["", ""], |target| ["\nx-amz-target:", target]);
         let canonical = Hex::of_parts(&[
-            &["POST\n/\n\ncontent-type:", CONTENT, "\nhost:", &self.host],
+            &["POST\n/\n\ncontent-type:", self.content, "\nhost:", &self.host],
             &["\nx-amz-content-sha256:", content.text(), "\nx-amz-date:", &date],
             &token_value,
-            &["\nx-amz-target:", target, "\n\n"],
+            &target_value,
+            &["\n\n"],
             &names,
             &["\n", content.text()],
         ]);
@@ -109,10 +134,10 @@ impl Signer {
         let values = Bytes::from(values.0);
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(HOST, self.host_header.clone());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content));
         headers.insert(X_AMZ_CONTENT_SHA256, value(&values, content));
         headers.insert(X_AMZ_DATE, value(&values, date));
-        headers.insert(X_AMZ_TARGET, HeaderValue::from_static(target));
+        target.map(|target| headers.insert(X_AMZ_TARGET, HeaderValue::from_static(target)));
         headers.insert(AUTHORIZATION, secret(&values, authorization));
         token.map(|token| headers.insert(X_AMZ_SECURITY_TOKEN, secret(&values, token)));
         headers
@@ -126,7 +151,7 @@ impl Signer {
             return found.key.clone();
         }
         let secret = format!("AWS4{}", credentials.secret_access_key());
-        let parts = [day, &self.region, SERVICE, "aws4_request"];
+        let parts = [day, &self.region, self.service, "aws4_request"];
         let key = parts.iter().fold(keyed(secret.as_bytes()), |key, part| keyed(&mac(key, part)));
         let (day, credentials) = (day.to_owned(), credentials.clone());
         *kept = Some(DayKey { day, credentials, key: key.clone() });
@@ -201,20 +226,32 @@ mod tests {
 
     use super::*;
 
+    const TARGET: &str = "Kinesis_20131202.GetRecords";
+
     /// The same request signed by rusoto, at its own time.
     fn rusotos(
         endpoint: &str,
         region: &str,
+        content: Content,
         credentials: &Credentials,
         body: &[u8],
     ) -> SignedRequest {
         let region = Region::Custom { name: region.to_owned(), endpoint: endpoint.to_owned() };
-        let mut request = SignedRequest::new("POST", SERVICE, &region, "/");
-        request.set_content_type(CONTENT.to_owned());
-        request.add_header("x-amz-target", "Kinesis_20131202.GetRecords");
+        let (service, target) = call(content);
+        let mut request = SignedRequest::new("POST", service, &region, "/");
+        request.set_content_type(content.text().to_owned());
+        target.into_iter().for_each(|target| request.add_header("x-amz-target", target));
         request.set_payload(Some(body.to_vec()));
         request.sign(&credentials.to_rusoto());
         request
+    }
+
+    /// The service that speaks so, and the name of a call if it is not in the body.
+    fn call(content: Content) -> (&'static str, Option<&'static str>) {
+        match content {
+            Content::Json => ("kinesis", Some(TARGET)),
+            Content::Form => ("sts", None),
+        }
     }
 
     /// Reads a time that `time::compact` wrote.
@@ -253,16 +290,18 @@ mod tests {
                 ),
                 _ => ("http://[::1]:80", "[::1]:80", "x"),
             };
-            let theirs = rusotos(endpoint, region, &credentials, &body);
+            let content = if case % 5 == 0 { Content::Form } else { Content::Json };
+            let theirs = rusotos(endpoint, region, content, &credentials, &body);
             let header = |name: &str| {
                 theirs
                     .headers()
                     .get(name)
                     .map(|values| String::from_utf8(values[0].clone()).unwrap())
             };
-            let signer = Signer::new(host.to_owned(), region.to_owned());
+            let (service, target) = call(content);
+            let signer = Signer::new(host.to_owned(), region.to_owned(), service, content);
             let now = time_of(&header("x-amz-date").unwrap());
-            let ours = signer.sign(&credentials, "Kinesis_20131202.GetRecords", &body, now);
+            let ours = signer.sign(&credentials, target, &body, now);
             for (name, value) in &ours {
                 let value = Some(value.to_str().unwrap().to_owned());
                 assert_eq!(value, header(name.as_str()), "case {case}: {name}");
@@ -276,11 +315,12 @@ mod tests {
     fn a_kept_key_is_used_for_its_day_and_its_credentials_alone() {
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         let (one, other) = (Credentials::new("k", "one"), Credentials::new("k", "other"));
-        let kept = Signer::new("host".into(), "region".into());
+        let signer = || Signer::new("host".into(), "region".into(), "kinesis", Content::Json);
+        let kept = signer();
         for (credentials, seconds) in [(&one, 0), (&one, 1), (&other, 1), (&one, 1), (&one, 90_000)]
         {
-            let fresh = Signer::new("host".into(), "region".into());
-            let sign = |signer: &Signer| signer.sign(credentials, "t", b"", at(seconds));
+            let fresh = signer();
+            let sign = |signer: &Signer| signer.sign(credentials, Some("t"), b"", at(seconds));
             assert_eq!(sign(&kept), sign(&fresh), "{seconds}");
         }
         assert_eq!(time::compact(at(90_061)), "19700102T010101Z");

@@ -2,6 +2,12 @@
 
 use std::error::Error;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+/// What a form or a query holds otherwise than it is: all but letters, digits, `-`, `.`, `_` and `~`.
+pub(crate) const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Longer text is cut.
 const MAX: usize = 300;
 

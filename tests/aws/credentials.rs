@@ -1,115 +1,21 @@
 //! Credentials from every source, as they arrive at a server.
 //!
-//! Tests that depend on the environment run in a child process: this binary again, with `child` only.
 //! No child ever asks a real instance for its metadata.
 
 use std::path::PathBuf;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kinesis_consumer::{Call, Client, ClientBuilder, Credentials, KinesisClient};
 use rusoto_credential::{InstanceMetadataProvider, StaticProvider};
 
 use crate::common::SOON;
-use crate::common::children::test_of;
-use crate::common::directory::Directory;
-use crate::common::loopback::{ACTIVE, Request, Server, answer, chain, ok, says};
-
-/// Tells `child` that it is one.
-const MARK: &str = "KC_TEST_CHILD";
-/// How many milliseconds its calls may take.
-const DEADLINE: &str = "KC_TEST_DEADLINE";
-
-#[test]
-#[ignore = "what a child process runs, in an environment of its own"]
-fn child() {
-    if std::env::var_os(MARK).is_none() {
-        return;
-    }
-    let mut builder = KinesisClient::builder();
-    if let Ok(millis) = std::env::var(DEADLINE) {
-        builder = builder.deadline(Duration::from_millis(millis.parse().unwrap()));
-    }
-    let client = builder.build().unwrap();
-    match client.describe_stream("orders", &Call::unbounded()) {
-        Ok(status) => println!("\noutcome: {status:?}"),
-        Err(error) => println!("\noutcome: {:?} {}", error.class(), chain(&error)),
-    }
-}
-
-/// A server, and files that a child may be pointed to.
-struct Trial {
-    server: Server,
-    folder: Directory,
-}
-
-impl Trial {
-    fn new(name: &str) -> Self {
-        Self { server: Server::saying(ok(ACTIVE)), folder: Directory::new(name) }
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    }
-
-    /// What a child says that has these variables and nothing else.
-    fn run(&self, variables: &[(&str, &str)]) -> String {
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        let test = test_of(module_path!(), "child");
-        child.args(["--exact", &test, "--ignored", "--nocapture", "--test-threads=1"]);
-        child
-            .env_clear()
-            .env(MARK, "1")
-            .env("HOME", self.folder.path())
-            .env("PATH", "/usr/bin:/bin");
-        child.env("AWS_ENDPOINT_URL_KINESIS", self.server.url());
-        child.env("AWS_EC2_METADATA_DISABLED", "true");
-        child.envs(variables.iter().copied());
-        let output = child.output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let outcome = text.lines().find_map(|line| line.strip_prefix("outcome: "));
-        outcome.unwrap_or_else(|| panic!("{text}")).to_owned()
-    }
-
-    /// The key and the token that a child with these variables signs with.
-    #[track_caller]
-    fn signs(&self, variables: &[(&str, &str)]) -> (String, Option<String>) {
-        assert_eq!(self.run(variables), "Active");
-        let request = self.server.requests.recv_timeout(SOON).unwrap();
-        (request.key().to_owned(), request.token().map(str::to_owned))
-    }
-
-    /// The output of a child with these variables, which never has credentials.
-    #[track_caller]
-    fn fails(&self, variables: &[(&str, &str)]) -> String {
-        self.fails_as("Fatal ", variables)
-    }
-
-    /// The output of a child with these variables, which has no credentials now.
-    #[track_caller]
-    fn fails_for_now(&self, variables: &[(&str, &str)]) -> String {
-        self.fails_as("Transient ", variables)
-    }
-
-    #[track_caller]
-    fn fails_as(&self, class: &str, variables: &[(&str, &str)]) -> String {
-        let outcome = self.run(variables);
-        assert!(outcome.starts_with(class), "{outcome}");
-        assert!(self.server.requests.is_empty(), "nothing is sent with any key");
-        outcome
-    }
-}
-
-fn pair(key: &str, token: Option<&str>) -> (String, Option<String>) {
-    (key.to_owned(), token.map(str::to_owned))
-}
+use crate::common::loopback::{ACTIVE, Request, Server, answer, ok, says};
+use crate::trial::{DEADLINE, Trial, pair};
 
 #[test]
 fn keys_come_from_the_environment_with_and_without_a_session_token() {
     let trial = Trial::new("environment");
-    let keys = [("AWS_ACCESS_KEY_ID", "envkey"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    let keys = [("AWS_ACCESS_KEY_ID", "envkey"), ("AWS_SECRET_ACCESS_KEY", "hush")];
     assert_eq!(trial.signs(&keys), pair("envkey", None));
     let all = [keys[0], keys[1], ("AWS_SESSION_TOKEN", "tok/en+==")];
     assert_eq!(trial.signs(&all), pair("envkey", Some("tok/en+==")));
@@ -123,8 +29,8 @@ fn keys_come_from_the_environment_with_and_without_a_session_token() {
 #[test]
 fn keys_come_from_the_chosen_profile_with_their_whole_session_token() {
     let trial = Trial::new("profile");
-    let text = "[default]\naws_access_key_id=first\naws_secret_access_key=s\n\
-                [work]\naws_access_key_id = second\naws_secret_access_key = s=\n\
+    let text = "[default]\naws_access_key_id=first\naws_secret_access_key=hush\n\
+                [work]\naws_access_key_id = second\naws_secret_access_key = hush=\n\
                 aws_session_token = IQoJ/b3+Jp==\n";
     let file = trial.file("keys", text);
     let file = ("AWS_SHARED_CREDENTIALS_FILE", file.as_str());
@@ -139,10 +45,13 @@ fn keys_come_from_the_chosen_profile_with_their_whole_session_token() {
 fn keys_come_from_the_home_directory_and_strange_files_are_no_panic() {
     let trial = Trial::new("home");
     std::fs::create_dir_all(trial.folder.join(".aws")).unwrap();
-    trial.file(".aws/credentials", "[default]\naws_access_key_id=home\naws_secret_access_key=s\n");
+    trial.file(
+        ".aws/credentials",
+        "[default]\naws_access_key_id=home\naws_secret_access_key=hush\n",
+    );
     assert_eq!(trial.signs(&[]), pair("home", None));
     let folder = trial.folder.path().display().to_string();
-    let half = trial.file("half", "[default]\naws_access_key_id\naws_secret_access_key = s\n");
+    let half = trial.file("half", "[default]\naws_access_key_id\naws_secret_access_key = hush\n");
     let gone = trial.folder.join("gone").display().to_string();
     for (file, fact) in [
         (gone, "no such file"),
@@ -158,7 +67,7 @@ fn keys_come_from_a_process() {
     let trial = Trial::new("process");
     let script = trial.file(
         "script",
-        r#"echo '{"Version":1,"AccessKeyId":"'$1'","SecretAccessKey":"s","SessionToken":"t","Expiration":"2100-01-01T00:00:00Z"}'"#,
+        r#"echo '{"Version":1,"AccessKeyId":"'$1'","SecretAccessKey":"hush","SessionToken":"t","Expiration":"2100-01-01T00:00:00Z"}'"#,
     );
     let config = format!(
         "[default]\ncredential_process = sh {script} 'processkey'\n\
@@ -179,7 +88,7 @@ fn a_process_that_fails_says_why_and_nothing_that_it_printed() {
         let config = trial.file("config", &config);
         let class = if command.contains("unfinished") { "Fatal " } else { "Transient " };
         let error = trial.fails_as(class, &[("AWS_CONFIG_FILE", &config)]);
-        says(&error, &["credential_process of profile \"default\""]);
+        says(&error, &["profile \"default\": credential_process: "]);
         error
     };
     says(&fails("sh -c 'echo not logged in >&2; exit 3'"), &["exit status: 3", "not logged in"]);
@@ -218,16 +127,16 @@ fn a_process_that_hangs_is_given_up_at_the_deadline_and_killed() {
 #[test]
 fn keys_come_from_a_container_that_gets_its_authorization_token() {
     let trial = Trial::new("container");
-    let said = r#"{"RoleArn":"r","AccessKeyId":"boxkey","SecretAccessKey":"s","Token":"boxtoken","Expiration":"2100-01-01T00:00:00Z"}"#;
+    let said = r#"{"RoleArn":"r","AccessKeyId":"boxkey","SecretAccessKey":"hush","Token":"boxtoken","Expiration":"2100-01-01T00:00:00Z"}"#;
     let metadata = Server::saying(ok(said));
     let url = format!("{}/v2/credentials?id=1", metadata.url());
     let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str());
     assert_eq!(trial.signs(&[full]), pair("boxkey", Some("boxtoken")));
     let request = metadata.requests.recv_timeout(SOON).unwrap();
     assert_eq!((request.path(), request.header("authorization")), ("/v2/credentials?id=1", None));
-    trial.signs(&[full, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "letmein")]);
+    trial.signs(&[full, ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "hush let me in")]);
     let request = metadata.requests.recv_timeout(SOON).unwrap();
-    assert_eq!(request.header("authorization"), Some("letmein"));
+    assert_eq!(request.header("authorization"), Some("hush let me in"));
 
     let broken = Server::saying(answer("500 Oops", "", "<html>"));
     let error = trial.fails_for_now(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &broken.url())]);
@@ -245,10 +154,10 @@ fn keys_come_from_the_config_file_after_those_of_the_other() {
     let trial = Trial::new("config_keys");
     let config = trial.file(
         "config",
-        "[default] ; mine\naws_access_key_id = first # mine\naws_secret_access_key = s\n\
-         [profile work]\naws_access_key_id = second\naws_secret_access_key = s\n",
+        "[default] ; mine\naws_access_key_id = first # mine\naws_secret_access_key = hush\n\
+         [profile work]\naws_access_key_id = second\naws_secret_access_key = hush\n",
     );
-    let keys = trial.file("keys", "[work]\naws_access_key_id=third\naws_secret_access_key=s\n");
+    let keys = trial.file("keys", "[work]\naws_access_key_id=third\naws_secret_access_key=hush\n");
     let files = [("AWS_CONFIG_FILE", &*config), ("AWS_SHARED_CREDENTIALS_FILE", &*keys)];
     assert_eq!(trial.signs(&files), pair("first", None));
     let work = [files[0], files[1], ("AWS_PROFILE", "work")];
@@ -265,7 +174,7 @@ struct Others {
 
 impl Others {
     fn new() -> Self {
-        let said = r#"{"AccessKeyId":"boxkey","SecretAccessKey":"s","Token":"t","Expiration":"2100-01-01T00:00:00Z"}"#;
+        let said = r#"{"AccessKeyId":"boxkey","SecretAccessKey":"hush","Token":"t","Expiration":"2100-01-01T00:00:00Z"}"#;
         let (instance, container) = (instance(), Server::saying(ok(said)));
         let (instance_url, container_url) = (instance.url(), container.url());
         Self { instance, container, instance_url, container_url }
@@ -282,7 +191,18 @@ impl Others {
     /// The output of a child that could also reach somebody else's keys, besides these variables.
     #[track_caller]
     fn are_not_asked(&self, trial: &Trial, variables: &[(&str, &str)]) -> String {
-        let error = trial.fails(&[&self.variables(), variables].concat());
+        self.are_not_asked_as("Fatal ", trial, variables)
+    }
+
+    /// The same where the source may be back in a moment.
+    #[track_caller]
+    fn are_not_asked_now(&self, trial: &Trial, variables: &[(&str, &str)]) -> String {
+        self.are_not_asked_as("Transient ", trial, variables)
+    }
+
+    #[track_caller]
+    fn are_not_asked_as(&self, class: &str, trial: &Trial, variables: &[(&str, &str)]) -> String {
+        let error = trial.fails_as(class, &[&self.variables(), variables].concat());
         assert!(self.instance.requests.is_empty(), "the instance was asked: {error}");
         assert!(self.container.requests.is_empty(), "the container was asked: {error}");
         error
@@ -290,61 +210,81 @@ impl Others {
 }
 
 #[test]
-fn a_profile_that_needs_more_is_never_somebody_else() {
+fn a_profile_that_cannot_give_keys_is_never_somebody_else() {
     let (trial, others) = (Trial::new("beyond"), Others::new());
-    let own = "aws_access_key_id = own\naws_secret_access_key = s\n";
-    for setting in [
-        "role_arn = arn:aws:iam::1:role/x",
-        "role_arn = arn:aws:iam::1:role/x\nsource_profile = default",
-        "source_profile = default",
-        "credential_source = Ec2InstanceMetadata",
-        "web_identity_token_file = /var/run/token",
-        "sso_session = mine\nsso_account_id = 1",
-        "sso_start_url = https://example.com",
-        "login_session = mine",
+    let own = "aws_access_key_id = own\naws_secret_access_key = hush\n";
+    let role = "role_arn = arn:aws:iam::1:role/x";
+    for (settings, fact) in [
+        (role.to_owned(), "role_arn is set, but none of source_profile, credential_source and"),
+        (format!("{role}\nsource_profile = gone"), "source_profile names \"gone\""),
+        (format!("{role}\ncredential_source = Environment"), "AWS_ACCESS_KEY_ID is not set"),
+        (format!("{role}\nmfa_serial = m\nsource_profile = default"), "mfa_serial demands a code"),
+        ("source_profile = default".to_owned(), "source_profile is set, but no role_arn"),
+        (
+            "web_identity_token_file = /t".to_owned(),
+            "web_identity_token_file is set, but no role_arn",
+        ),
+        ("sso_session = mine\nsso_account_id = 1".to_owned(), "sso_session names \"mine\""),
+        (
+            "sso_start_url = https://example.com".to_owned(),
+            "sso_start_url is set, but no sso_region",
+        ),
+        (
+            "login_session = mine".to_owned(),
+            "login_session, which aws login writes, is not supported",
+        ),
     ] {
-        let config = trial.file("config", &format!("[profile prod]\n{setting}\n"));
-        // Keys of the same name, keys of the profile that it names, and none.
+        let config = trial.file("config", &format!("[profile prod]\n{settings}\n"));
+        // Keys of the same name, keys of another profile, and none.
         for text in [format!("[prod]\n{own}"), format!("[default]\n{own}"), String::new()] {
             let keys = trial.file("keys", &text);
             let files = [("AWS_CONFIG_FILE", &*config), ("AWS_SHARED_CREDENTIALS_FILE", &*keys)];
             let variables = [files[0], files[1], ("AWS_PROFILE", "prod")];
-            let error = others.are_not_asked(&trial, &variables);
-            let (name, _) = setting.split_once(' ').unwrap();
-            let facts = [
-                &format!("profile \"prod\" has {name}"),
-                "credential_process = aws configure export-credentials --profile prod",
-                "ClientBuilder::credentials_fn",
-            ];
-            says(&error, &facts);
+            says(&others.are_not_asked(&trial, &variables), &["profile \"prod\": ", fact]);
         }
     }
 }
 
 #[test]
+fn a_login_says_what_to_do_instead() {
+    let trial = Trial::new("login");
+    let config = trial.file("config", "[default]\nlogin_session = arn:aws:iam::1:user/me\n");
+    let error = trial.fails(&[("AWS_CONFIG_FILE", &config)]);
+    let remedy = "credential_process = aws configure export-credentials --profile default";
+    says(&error, &[remedy, "ClientBuilder::credentials_fn"]);
+}
+
+#[test]
 fn the_remedy_that_the_error_names_works() {
     let trial = Trial::new("remedy");
-    // In the place of Amazon's own tool.
-    let printed = r#"{"Version":1,"AccessKeyId":"rolekey","SecretAccessKey":"s"}"#;
+    // In the place of Amazon's own tool, which knows kinds of profiles that are not supported here.
+    let printed = r#"{"Version":1,"AccessKeyId":"rolekey","SecretAccessKey":"hush"}"#;
     let tool = trial.file("export-credentials", &format!("echo '{printed}'\n"));
-    let text = format!("[default]\nrole_arn = r\ncredential_process = sh {tool}\n");
+    let text = format!("[default]\nlogin_session = me\ncredential_process = sh {tool}\n");
     let config = trial.file("config", &text);
     assert_eq!(trial.signs(&[("AWS_CONFIG_FILE", &config)]), pair("rolekey", None));
-    // Any other command gives the keys of whoever it is, perhaps not of the role.
-    let text = format!("[default]\nrole_arn = r\ncredential_process = echo '{printed}'\n");
+    // Any other command gives the keys of whoever it is, perhaps not of this login.
+    let text = format!("[default]\nlogin_session = me\ncredential_process = echo '{printed}'\n");
     let config = trial.file("config", &text);
-    says(&trial.fails(&[("AWS_CONFIG_FILE", &config)]), &["has role_arn"]);
+    says(&trial.fails(&[("AWS_CONFIG_FILE", &config)]), &["login_session"]);
 }
 
 #[test]
 fn a_web_identity_is_never_the_nodes_role() {
     let (trial, others) = (Trial::new("web_identity"), Others::new());
-    let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token");
-    let role = ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x");
-    for variables in [vec![role, token], vec![token]] {
-        let error = others.are_not_asked(&trial, &variables);
-        says(&error, &[token.0, "is not supported", "export-credentials", "credentials_fn"]);
-    }
+    let gone = trial.folder.join("gone").display().to_string();
+    let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", gone.as_str());
+    let sts = Server::saying(answer("500 Oops", "", ""));
+    let (role, region) = (("AWS_ROLE_ARN", "arn:aws:iam::1:role/x"), ("AWS_REGION", "eu-x-1"));
+    let all = [role, token, region, ("AWS_ENDPOINT_URL_STS", &sts.url())];
+    let error = others.are_not_asked_now(&trial, &all);
+    says(&error, &[token.0, &gone, "No such file"]);
+    assert!(sts.requests.is_empty(), "nobody is asked without a token");
+    let error = others.are_not_asked(&trial, &[token]);
+    says(&error, &["AWS_WEB_IDENTITY_TOKEN_FILE is set, but no AWS_ROLE_ARN"]);
+    let file = trial.file("token", "hush");
+    let all = [role, (token.0, &*file), region, all[3]];
+    says(&others.are_not_asked_now(&trial, &all), &["at STS answered 500"]);
 }
 
 #[test]
@@ -373,9 +313,8 @@ fn half_a_pair_of_keys_is_never_somebody_else() {
 #[test]
 fn a_container_that_cannot_be_asked_is_never_the_instance() {
     let (trial, others) = (Trial::new("far_container"), Others::new());
-    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "letmein");
-    for url in ["http://192.0.2.1/keys", "http://keys.example/keys", "ftp://localhost", "nonsense"]
-    {
+    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "hush let me in");
+    for url in ["http://192.0.2.1/keys", "http://10.0.0.1", "ftp://localhost", "nonsense"] {
         let far = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
         let error = others.are_not_asked(&trial, &[far, token]);
         says(&error, &[far.0]);
@@ -386,20 +325,20 @@ fn a_container_that_cannot_be_asked_is_never_the_instance() {
 #[test]
 fn keys_come_from_a_container_whose_token_is_in_a_file() {
     let trial = Trial::new("pod_identity");
-    let said = r#"{"AccessKeyId":"podkey","SecretAccessKey":"s","Token":"podtoken","Expiration":"2100-01-01T00:00:00Z"}"#;
+    let said = r#"{"AccessKeyId":"podkey","SecretAccessKey":"hush","Token":"podtoken","Expiration":"2100-01-01T00:00:00Z"}"#;
     let agent = Server::saying(ok(said));
     let url = format!("{}/v1/credentials", agent.url());
     let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str());
     // The file counts before the variable, as for Amazon's SDKs.
-    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "older");
-    for text in ["first.token", "second.token"] {
+    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "hush.older");
+    for text in ["hush.first", "hush.second"] {
         let file = trial.file("token", text);
         let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file.as_str());
         assert_eq!(trial.signs(&[full, token, file]), pair("podkey", Some("podtoken")));
         let request = agent.requests.recv_timeout(SOON).unwrap();
         assert_eq!(request.header("authorization"), Some(text));
     }
-    let (broken, gone) = (trial.file("broken", "secret\r\nx: y"), trial.folder.join("gone"));
+    let (broken, gone) = (trial.file("broken", "hush\r\nx: y"), trial.folder.join("gone"));
     let (gone, folder) = (gone.display().to_string(), trial.folder.path().display().to_string());
     for (path, why) in [
         (&*broken, "one line of text"),
@@ -409,7 +348,7 @@ fn keys_come_from_a_container_whose_token_is_in_a_file() {
         let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path);
         let error = trial.fails_for_now(&[full, token, file]);
         says(&error, &["the container: ", file.0, path, why]);
-        assert!(!error.contains("secret"), "{error}");
+        assert!(!error.contains("hush"), "{error}");
         assert!(agent.requests.is_empty(), "nobody is asked without the token");
     }
 }
@@ -424,7 +363,7 @@ fn a_profile_without_keys_lets_the_next_place_give_them() {
 }
 
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
-const INSTANCE_KEY: &str = r#"{"Code":"Success","AccessKeyId":"instancekey","SecretAccessKey":"s","Token":"instancetoken","Expiration":"2100-01-01T00:00:00Z"}"#;
+const INSTANCE_KEY: &str = r#"{"Code":"Success","AccessKeyId":"instancekey","SecretAccessKey":"hush","Token":"instancetoken","Expiration":"2100-01-01T00:00:00Z"}"#;
 
 /// Version 1 of an instance's metadata, and nothing of version 2.
 fn instance() -> Server {
@@ -445,7 +384,7 @@ fn newer_instance(give: impl Fn(&Request) -> Option<String> + Send + Sync + 'sta
         if request.path() == "/latest/api/token" {
             return give(request);
         }
-        let has_token = request.header("x-aws-ec2-metadata-token") == Some("let-me-in==");
+        let has_token = request.header("x-aws-ec2-metadata-token") == Some("hush-let-me-in==");
         Some(if has_token { role_or_keys(request) } else { answer("401 Unauthorized", "", "") })
     })
 }
@@ -457,7 +396,7 @@ fn keys_come_from_an_instance_that_demands_tokens() {
         let is_right = request.head.starts_with("PUT ")
             && request.header("x-aws-ec2-metadata-token-ttl-seconds").is_some()
             && request.header("transfer-encoding").is_none();
-        Some(if is_right { ok("let-me-in==") } else { answer("400 Bad Request", "", "") })
+        Some(if is_right { ok("hush-let-me-in==") } else { answer("400 Bad Request", "", "") })
     });
     for v1_disabled in ["true", "false"] {
         let variables = [
@@ -544,14 +483,14 @@ fn an_instance_that_answers_nonsense_is_an_error_that_says_what() {
     assert!(!error.contains("Welcome"), "{error}");
     let metadata = Server::new(|request| {
         let is_token = request.path() == "/latest/api/token";
-        Some(ok(if is_token { "let-me-in==" } else { "<html>Welcome</html>" }))
+        Some(ok(if is_token { "hush-let-me-in==" } else { "<html>Welcome</html>" }))
     });
     let error = trial.fails_for_now(&[
         ("AWS_EC2_METADATA_DISABLED", "false"),
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
     ]);
     says(&error, &["it did not answer a role name", "AWS_EC2_METADATA_SERVICE_ENDPOINT"]);
-    assert!(!error.contains("Welcome") && !error.contains("let-me-in"), "{error}");
+    assert!(!error.contains("Welcome") && !error.contains("hush-let-me-in"), "{error}");
     let error = instance_fails(&trial, "Transient ", answer("404 Not Found", "", ""));
     says(&error, &["HTTP status 404: the instance has no role"]);
     let error = instance_fails(&trial, "Transient ", answer("500 Oops", "", ""));

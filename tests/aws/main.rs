@@ -9,4 +9,8 @@ mod bad_network;
 mod client;
 mod credentials;
 mod renewal;
+mod roles;
 mod runtime;
+mod sso;
+mod sts;
+mod trial;

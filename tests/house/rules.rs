@@ -90,6 +90,10 @@ pub(crate) const THREADS: &[(&str, &str)] = &[
     ("stream", "`Listener`, whose `join` and drop wait for it"),
     ("aws/credentials/cache", "the cache, which joins it when it takes its answer or is dropped"),
     (
+        "aws/credentials/process",
+        "nobody: what the program has started may keep its output open; it ends with that",
+    ),
+    (
         "aws/http/resolver",
         "nobody: a lookup cannot be interrupted, and ends when the system gives it up",
     ),

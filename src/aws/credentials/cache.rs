@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, TryRecvError, at, bounded, select_biased};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
 use crate::aws::credentials::Credentials;
+use crate::aws::credentials::question::{Interest, Question};
 use crate::aws::credentials::source::Source;
 use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::http::bounds::Bounds;
@@ -56,8 +56,8 @@ struct Asking {
     outcome: Arc<Mutex<Option<Outcome>>>,
     /// Disconnected when it is answered, or the source panicked.
     done: Receiver<Infallible>,
-    /// Both are taken when the thread is joined. Dropping the sender ends a provider's wait.
-    thread: Mutex<Option<(JoinHandle<()>, oneshot::Sender<()>)>>,
+    /// Both are taken when the thread is joined. Dropping the interest ends its calls and waits.
+    thread: Mutex<Option<(JoinHandle<()>, Interest)>>,
 }
 
 impl CredentialsCache {
@@ -218,7 +218,7 @@ impl Asking {
     fn start(source: &Source) -> std::io::Result<Self> {
         let outcome = Arc::new(Mutex::new(None));
         let (answered, done) = bounded::<Infallible>(0);
-        let (cancel, cancelled) = oneshot::channel();
+        let (question, interest) = Question::new(source.limit());
         let thread = {
             let (source, outcome) = (source.clone(), outcome.clone());
             let asking_for = RunId::entered();
@@ -227,11 +227,11 @@ impl Asking {
                 let _answered = answered;
                 // A closure that drops the listener of one of these runs would wait for itself.
                 let _members: Vec<_> = asking_for.iter().map(RunId::enter).collect();
-                let answer = source.ask(cancelled).map(Arc::new);
+                let answer = source.ask(&question).map(Arc::new);
                 *outcome.lock() = Some(answer);
             })?
         };
-        Ok(Self { outcome, done, thread: Mutex::new(Some((thread, cancel))) })
+        Ok(Self { outcome, done, thread: Mutex::new(Some((thread, interest))) })
     }
 
     fn wait(&self, bounds: &Bounds) -> Result<(), ClientError> {
@@ -251,8 +251,8 @@ impl Asking {
 
     fn join(&self) {
         let thread = self.thread.lock().take();
-        if let Some((thread, cancel)) = thread {
-            drop(cancel);
+        if let Some((thread, interest)) = thread {
+            drop(interest);
             // A panic shows as the missing outcome.
             let _ = thread.join();
         }

@@ -1,14 +1,15 @@
 //! Credentials of a container, from the agent that runs it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rusoto_core::credential::AwsCredentials;
 use ureq::http::Uri;
 
-use crate::aws::credentials::metadata::{self, Metadata};
+use crate::aws::credentials::service::{NEAR, Place, Services, anywhere};
 use crate::aws::credentials::unavailable::Unavailable;
+use crate::aws::credentials::{Credentials, file, given};
 use crate::aws::environment::{self, Lookup};
+use crate::aws::http::quiet::Ask;
 
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
@@ -25,14 +26,12 @@ const EKS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23));
 const EKS_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23));
 
 /// The address of this container's keys.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Container {
     url: String,
     token: Option<Token>,
 }
 
 /// What proves to the agent who asks.
-#[derive(Debug, PartialEq, Eq)]
 enum Token {
     Is(String),
     /// In a file, as EKS Pod Identity gives it.
@@ -59,52 +58,45 @@ impl Container {
     }
 
     /// The token is read anew each time: it is replaced before it expires.
-    pub(crate) async fn keys(&self) -> Result<AwsCredentials, Unavailable> {
+    pub(crate) fn keys(&self, services: &Services<'_>) -> Result<Credentials, Unavailable> {
         let token = self.token.as_ref().map(Token::read).transpose();
         let token = token.map_err(Unavailable::for_now)?;
-        let header = token.as_deref().map(|token| ("authorization", token));
-        let text = Metadata::new().get(&self.url, header).await?;
-        metadata::keys(&text)
+        let headers = token.as_deref().map(|token| ("authorization", token)).into_iter().collect();
+        let uri = self.url.parse();
+        let uri = uri.map_err(|_| Unavailable::for_good(format!("{FULL} is not a URL")))?;
+        let ask = Ask { method: "GET", uri: &uri, headers, body: b"" };
+        let fits = if self.url.starts_with("https") { anywhere } else { is_near };
+        given::keys(&services.ask(&ask, Place::Near(fits), NEAR)?.body)
     }
 }
 
 impl Token {
     fn read(&self) -> Result<String, String> {
-        let (token, place) = match self {
-            Self::Is(token) => (token.clone(), TOKEN.to_owned()),
-            Self::In(path) => {
-                let place = format!("{TOKEN_FILE}, {}", path.display());
-                let token = read(path).map_err(|why| format!("{place}: {why}"))?;
-                (token, place)
+        match self {
+            Self::Is(token) => {
+                let why = file::check(token).map_err(|why| format!("{TOKEN}: {why}"));
+                why.map(|()| token.clone())
             }
-        };
-        // It would be another header.
-        if token.is_empty() || token.contains(['\r', '\n']) {
-            return Err(format!("{place}: a token is one line of text, without a line break"));
+            Self::In(path) => file::read_line(path).map_err(|why| format!("{TOKEN_FILE}, {why}")),
         }
-        Ok(token)
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    // Reading a pipe might wait for ever.
-    if !std::fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+/// Whether plain text may go there.
+fn is_near(address: IpAddr) -> bool {
+    address.is_loopback() || [ECS, EKS, EKS_6].contains(&address)
 }
 
-/// Whether keys may come from there, and a token may be sent there: it is encrypted, or near.
+/// Whether keys may come from there, and a token may be sent there: it is encrypted, or near. The addresses of a name
+/// are checked when it is connected to.
 fn check(url: &str) -> Result<(), String> {
     let uri = url.parse::<Uri>().map_err(|_| format!("{FULL} is not a URL"))?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_near = host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback() || [ECS, EKS, EKS_6].contains(&address));
+    let is_far = host.parse::<IpAddr>().is_ok_and(|address| !is_near(address));
     match uri.scheme_str() {
-        Some("https") if !host.is_empty() => Ok(()),
-        Some("http") if is_near => Ok(()),
+        _ if host.is_empty() => Err(format!("{FULL} names no host")),
+        Some("https") => Ok(()),
+        Some("http") if !is_far => Ok(()),
         Some("http") => Err(format!(
             "{FULL}: plain http goes only to localhost, loopback addresses, {ECS}, {EKS} and \
              [{EKS_6}], and not to {host:?}: use https"
@@ -127,17 +119,17 @@ mod tests {
             "http://169.254.170.23/v1/credentials",
             "http://[fd00:ec2::23]/v1/credentials",
             "https://example.com/keys",
+            // The addresses of a name are checked when it is connected to.
+            "http://example.com/",
         ] {
             assert_eq!(check(url), Ok(()), "{url}");
         }
         for url in [
-            "http://example.com/",
             "http://169.254.170.3/",
             "http://169.254.169.254/",
             "http://10.0.0.1/",
             "http://[fd00:ec2::24]/",
-            "http://127.0.0.1.example.com/",
-            "http://localhost@example.com/",
+            "http://localhost@10.0.0.1/",
             "ftp://localhost/",
             "localhost",
             "not a url",
@@ -158,7 +150,7 @@ mod tests {
         let container = Container::of(&lookup).unwrap().unwrap();
         assert_eq!(container.url, "http://169.254.170.2/v2/credentials");
         let lookup = |name: &str| (name == RELATIVE).then(|| ".example.com".to_owned());
-        assert!(Container::of(&lookup).unwrap_err().contains("must begin with /"));
-        assert_eq!(Container::of(&|_| None), Ok(None));
+        assert!(Container::of(&lookup).err().unwrap().contains("must begin with /"));
+        assert!(Container::of(&|_| None).unwrap().is_none());
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use rusoto_core::credential::AwsCredentials;
 use ureq::http::Uri;
 
-use crate::aws::credentials::metadata::{self, Failure, Header, Metadata};
+use crate::aws::credentials::service::{Failure, NEAR, Place, Services, anywhere};
 use crate::aws::credentials::unavailable::Unavailable;
+use crate::aws::credentials::{Credentials, given};
 use crate::aws::environment::{self, Lookup};
+use crate::aws::http::quiet::Ask;
 
 const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
@@ -67,22 +68,23 @@ impl Instance {
     }
 
     /// Makes three calls: for a token, for the role, and for its keys.
-    pub(crate) async fn keys(&self) -> Result<AwsCredentials, Unavailable> {
-        let (metadata, url) = (Metadata::new(), format!("{}{ROLES}", self.endpoint));
-        let version = self.version(&metadata).await?;
-        let role = metadata.get(&url, version.header()).await;
-        let role = role.map_err(|failure| version.refusal(failure))?;
+    pub(crate) fn keys(&self, services: &Services<'_>) -> Result<Credentials, Unavailable> {
+        let version = self.version(services)?;
+        let get = |path: &str| {
+            let headers = version.header().into_iter().collect();
+            let answer = self.ask(services, "GET", path, headers, NEAR);
+            answer.map_err(|failure| version.refusal(failure))
+        };
+        let role = get(ROLES)?;
         let role = role_of(&role).ok_or_else(|| {
             Unavailable::for_now(format!("it did not answer a role name: check {ENDPOINT}"))
         })?;
-        let text = metadata.get(&format!("{url}{role}"), version.header()).await;
-        metadata::keys(&text.map_err(|failure| version.refusal(failure))?)
+        given::keys(get(&format!("{ROLES}{role}"))?.as_bytes())
     }
 
     /// Version 2, unless the metadata knows only the older one, or its token does not come.
-    async fn version(&self, metadata: &Metadata) -> Result<Version, Unavailable> {
-        let url = format!("{}{TOKEN}", self.endpoint);
-        let failure = match metadata.put(&url, TOKEN_LIFE, PATIENCE).await {
+    fn version(&self, services: &Services<'_>) -> Result<Version, Unavailable> {
+        let failure = match self.ask(services, "PUT", TOKEN, vec![TOKEN_LIFE], PATIENCE) {
             Ok(token) if is_token(&token) => return Ok(Version::Two(token)),
             Ok(_) => {
                 let reason = format!("it did not answer a token: check {ENDPOINT}");
@@ -91,9 +93,7 @@ impl Instance {
             Err(failure) => failure,
         };
         match failure {
-            Failure::Status(403..=405, _) | Failure::None(_) if self.may_use_v1 => {
-                Ok(Version::One(failure))
-            }
+            failure if self.may_use_v1 && is_older(&failure) => Ok(Version::One(failure)),
             failure => {
                 let version =
                     if self.may_use_v1 { "" } else { "; AWS_EC2_METADATA_V1_DISABLED is true" };
@@ -102,10 +102,33 @@ impl Instance {
             }
         }
     }
+
+    fn ask(
+        &self,
+        services: &Services<'_>,
+        method: &'static str,
+        path: &str,
+        headers: Vec<(&str, &str)>,
+        limit: Duration,
+    ) -> Result<String, Failure> {
+        let uri = format!("{}{path}", self.endpoint).parse();
+        let uri = uri.map_err(|_| Failure::Forbidden(format!("{ENDPOINT} is not a URL")))?;
+        let ask = Ask { method, uri: &uri, headers, body: b"" };
+        Ok(services.ask(&ask, Place::Near(anywhere), limit)?.text())
+    }
+}
+
+/// Whether the failure of a token may mean that the metadata gives none.
+fn is_older(failure: &Failure) -> bool {
+    match failure {
+        Failure::Refused(answer) => (403..=405).contains(&answer.status),
+        Failure::Broken(_) | Failure::Late(_) => true,
+        Failure::Forbidden(_) => false,
+    }
 }
 
 impl Version {
-    fn header(&self) -> Option<Header<'_>> {
+    fn header(&self) -> Option<(&str, &str)> {
         match self {
             Self::Two(token) => Some((TOKEN_HEADER, token)),
             Self::One(_) => None,
@@ -114,7 +137,7 @@ impl Version {
 
     fn refusal(&self, failure: Failure) -> Unavailable {
         match (self, failure) {
-            (_, Failure::Status(404, _)) => {
+            (_, Failure::Refused(answer)) if answer.status == 404 => {
                 Unavailable::for_now("HTTP status 404: the instance has no role")
             }
             (Self::One(why), failure) => Unavailable::for_now(format!(
@@ -129,8 +152,8 @@ impl Version {
 /// Where no answer comes, the metadata's answers may not come as far as here.
 fn hint(failure: &Failure) -> String {
     match failure {
-        Failure::Status(..) => failure.to_string(),
-        Failure::None(why) => {
+        Failure::Refused(_) => failure.to_string(),
+        Failure::Broken(why) | Failure::Late(why) | Failure::Forbidden(why) => {
             format!("{why} (in a container, the instance's hop limit must be 2)")
         }
     }

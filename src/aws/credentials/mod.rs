@@ -2,12 +2,24 @@
 
 pub(crate) mod cache;
 pub(crate) mod chain;
+pub(crate) mod chosen;
 pub(crate) mod container;
+pub(crate) mod expiry;
+pub(crate) mod file;
+pub(crate) mod given;
 pub(crate) mod instance;
-pub(crate) mod metadata;
+pub(crate) mod place;
 pub(crate) mod process;
+pub(crate) mod question;
+pub(crate) mod role;
+pub(crate) mod search;
+pub(crate) mod service;
 pub(crate) mod source;
+pub(crate) mod sso;
+pub(crate) mod sts;
 pub(crate) mod unavailable;
+pub(crate) mod variables;
+pub(crate) mod words;
 use std::fmt;
 use std::time::SystemTime;
 

@@ -1,67 +1,139 @@
 //! Credentials that a command prints.
 
-use std::process::Stdio;
-use std::time::Duration;
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use rusoto_core::credential::AwsCredentials;
-use serde::Deserialize;
-use tokio::process::Command;
+use crossbeam_channel::{Receiver, after, bounded, select_biased};
+use serde_json::Value;
 
+use crate::aws::credentials::given;
+use crate::aws::credentials::question::Question;
 use crate::aws::credentials::unavailable::Unavailable;
+use crate::aws::credentials::{Credentials, words};
+use crate::aws::http::quiet::MAX_BODY;
 use crate::aws::text::cut;
 
 /// How long a `credential_process` may run.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
-#[derive(Deserialize)]
-struct Printed {
-    #[serde(flatten)]
-    credentials: AwsCredentials,
-    #[serde(rename = "Version")]
-    version: u8,
+/// The wait for a program that has closed its output, but has not ended.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// A program in progress; its drop kills it.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended, and then there is nothing to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs a command, split into words as a shell does, and reads what it prints.
 ///
 /// # Errors
 /// Why it gave none. Its output is not shown, since it may contain a key.
-pub(crate) async fn run(command: &str, limit: Duration) -> Result<AwsCredentials, Unavailable> {
-    let words = shlex::split(command).unwrap_or_default();
+pub(crate) fn run(command: &str, question: &Question) -> Result<Credentials, Unavailable> {
+    let words = words::split(command).unwrap_or_default();
     let Some((program, arguments)) = words.split_first() else {
         return Err(Unavailable::for_good("it is not a command line"));
     };
-    let mut process = Command::new(program);
-    // Killed when its caller does not wait any more: rusoto would leave it running.
-    process.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let output = match tokio::time::timeout(limit, process.output()).await {
-        Ok(output) => output.map_err(|error| Unavailable::for_now(error.to_string()))?,
-        Err(_) => return Err(Unavailable::for_now(format!("no answer within {limit:?}"))),
-    };
-    if !output.status.success() {
-        let stderr = cut(&String::from_utf8_lossy(&output.stderr));
-        let status = output.status;
-        return Err(Unavailable::for_now(format!("{program:?} ended with {status}: {stderr}")));
+    let now = |why: String| Unavailable::for_now(why);
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().map_err(|error| now(format!("{program:?}: {error}")))?;
+    let (status, output, errors) = finish(Program(child), question)?;
+    if !status.success() {
+        let errors = cut(&String::from_utf8_lossy(&errors));
+        return Err(now(format!("{program:?} ended with {status}: {errors}")));
     }
-    let printed = serde_json::from_slice::<Printed>(&output.stdout).ok();
-    let printed = printed.filter(|printed| printed.version == 1).ok_or_else(|| {
-        let reason = format!("{program:?} did not print a JSON object of version 1 with a key");
-        Unavailable::for_now(reason)
+    let printed = serde_json::from_slice::<Value>(&output).unwrap_or_default();
+    let keys = (printed["Version"] == 1).then(|| given::read(printed)).flatten();
+    keys.ok_or_else(|| {
+        now(format!("{program:?} did not print a JSON object of version 1 with a key"))
+    })
+}
+
+/// Waits for the end of a program, and returns both of its outputs.
+fn finish(
+    mut program: Program,
+    question: &Question,
+) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Unavailable> {
+    let until = Instant::now() + question.left(LIMIT);
+    let output = read(program.0.stdout.take()).map_err(Unavailable::for_now)?;
+    let errors = read(program.0.stderr.take()).map_err(Unavailable::for_now)?;
+    let output = await_output(&output, until, question)?;
+    let errors = await_output(&errors, until, question)?;
+    loop {
+        match program.0.try_wait() {
+            Ok(Some(status)) => return Ok((status, output, errors)),
+            Ok(None) if Instant::now() >= until => return Err(late()),
+            // The system has no wait with a limit.
+            Ok(None) if question.pause(LINGER) => {}
+            Ok(None) => return Err(unwanted()),
+            Err(error) => return Err(Unavailable::for_now(error.to_string())),
+        }
+    }
+}
+
+/// Reads an output to its end, in a thread that nobody can end: a program that this one has started may keep it open.
+fn read(output: Option<impl Read + Send + 'static>) -> Result<Receiver<Vec<u8>>, String> {
+    let (read, bytes) = bounded(1);
+    let mut output = output.ok_or("it has no output")?.take(MAX_BODY as u64);
+    let reading = thread::Builder::new().name("kc-process".to_owned()).spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error counts, and is not JSON if it was cut.
+        let _ = output.read_to_end(&mut bytes);
+        // If this came too late, there is no receiver any more.
+        let _ = read.send(bytes);
     });
-    Ok(printed?.credentials)
+    reading.map_err(|error| format!("no thread to read its output: {error}"))?;
+    Ok(bytes)
+}
+
+fn await_output(
+    output: &Receiver<Vec<u8>>,
+    until: Instant,
+    question: &Question,
+) -> Result<Vec<u8>, Unavailable> {
+    select_biased! {
+        recv(question.ended()) -> _ => Err(unwanted()),
+        recv(output) -> bytes => Ok(bytes.unwrap_or_default()),
+        recv(after(until.saturating_duration_since(Instant::now()))) -> _ => Err(late()),
+    }
+}
+
+fn late() -> Unavailable {
+    Unavailable::for_now(format!("no answer within {LIMIT:?}"))
+}
+
+fn unwanted() -> Unavailable {
+    Unavailable::for_now("nobody waits for the credentials any more")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     #[test]
-    fn a_process_has_a_limit_of_its_own() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let start = Instant::now();
-        let limit = Duration::from_millis(50);
-        let error = runtime.block_on(run("sleep 1000", limit)).unwrap_err();
-        assert_eq!(error, Unavailable::for_now("no answer within 50ms"));
-        assert!(start.elapsed() < LIMIT);
+    fn a_program_ends_with_the_time_or_the_interest_also_if_another_has_its_output() {
+        for command in
+            ["sleep 1000", "sh -c 'sleep 1000 & wait'", "sh -c 'exec >&- 2>&-; sleep 1000'"]
+        {
+            let (question, _interest) = Question::new(Duration::from_millis(50));
+            let error = run(command, &question).unwrap_err();
+            assert!(
+                ["no answer within 10s", "nobody waits for the credentials any more"]
+                    .contains(&&*error.reason),
+                "{error:?}"
+            );
+            let (question, interest) = Question::new(LIMIT);
+            drop(interest);
+            let error = run(command, &question).unwrap_err();
+            assert_eq!(error, unwanted());
+        }
     }
 }

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rusoto_core::credential::ProvideAwsCredentials;
 use tokio::sync::oneshot;
+use ureq::unversioned::transport::ShutdownHandle;
 
 use crate::aws::credentials::Credentials;
-use crate::aws::credentials::chain;
+use crate::aws::credentials::chain::{self, Chain};
+use crate::aws::credentials::question::Question;
 use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::text::{cut, with_sources};
 use crate::error::BoxError;
@@ -30,17 +33,17 @@ pub(crate) enum Source {
     Function(Arc<Function>),
     /// A provider of rusoto's kind.
     Provider(Arc<dyn ProvideAwsCredentials + Send + Sync>),
-    /// Environment, profile, container, instance.
-    Chain,
+    /// Environment, profile, web identity, container, instance.
+    Chain(Arc<Chain>),
 }
 
 impl Source {
-    /// Asks the source. A provider has until the limit, or until `cancelled` is ready; others take as long as they
-    /// need. Call it on its own thread: the caller's may have another runtime.
+    /// Asks the source. The question's limit is for a chain and a provider, others take as long as they need. Call it
+    /// on its own thread: the caller's may have a runtime.
     ///
     /// # Errors
     /// Why there are none.
-    pub(crate) fn ask(&self, cancelled: oneshot::Receiver<()>) -> Result<Credentials, Unavailable> {
+    pub(crate) fn ask(&self, question: &Question) -> Result<Credentials, Unavailable> {
         let for_now = Unavailable::for_now;
         let credentials = match self {
             Self::Static(credentials) => return Ok((**credentials).clone()),
@@ -51,12 +54,20 @@ impl Source {
                 let answer = async {
                     provider.credentials().await.map_err(|error| for_now(cut(&error.message)))
                 };
-                Credentials::from_rusoto(&run(LIMIT, cancelled, answer)?)
+                Credentials::from_rusoto(&run(question, answer)?)
             }
-            Self::Chain => Credentials::from_rusoto(&run(chain::LIMIT, cancelled, chain::find())?),
+            Self::Chain(chain) => chain.find(question)?,
         };
         credentials.check().map_err(Unavailable::for_now)?;
         Ok(credentials)
+    }
+
+    /// How long a question may take.
+    pub(crate) fn limit(&self) -> Duration {
+        match self {
+            Self::Chain(_) => chain::LIMIT,
+            _ => LIMIT,
+        }
     }
 }
 
@@ -67,33 +78,49 @@ impl fmt::Debug for Source {
             Self::Static(_) => "Static(..)",
             Self::Function(_) => "Function(..)",
             Self::Provider(_) => "Provider(..)",
-            Self::Chain => "Chain",
+            Self::Chain(_) => "Chain",
         })
+    }
+}
+
+/// Its drop cancels a provider's wait.
+struct Cancel(Mutex<Option<oneshot::Sender<()>>>);
+
+impl ShutdownHandle for Cancel {
+    fn shutdown(&self) {
+        self.0.lock().take();
     }
 }
 
 /// Waits for credentials in a runtime of its own: some providers panic without one.
 fn run<T>(
-    limit: Duration,
-    cancelled: oneshot::Receiver<()>,
+    question: &Question,
     answer: impl Future<Output = Result<T, Unavailable>>,
 ) -> Result<T, Unavailable> {
+    let (cancel, cancelled) = oneshot::channel();
+    let cancel: Arc<dyn ShutdownHandle> = Arc::new(Cancel(Mutex::new(Some(cancel))));
+    (question.register())(Arc::downgrade(&cancel)).map_err(|_| unwanted())?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             Unavailable::for_now(format!("no runtime to ask for credentials: {error}"))
         })?;
+    let limit = question.left(LIMIT);
     let answer =
         runtime.block_on(async { tokio::time::timeout(limit, unless(cancelled, answer)).await });
     // It does not wait: a lookup of a name may hang in one of its threads.
     runtime.shutdown_background();
     match answer {
         Ok(Some(answer)) => answer,
-        Ok(None) => Err(Unavailable::for_now("nobody waits for the credentials any more")),
+        Ok(None) => Err(unwanted()),
         Err(_) => {
-            let reason = format!("the provider gave no credentials within {limit:?}");
+            let reason = format!("the provider gave no credentials within {LIMIT:?}");
             Err(Unavailable::for_now(reason))
         }
     }
+}
+
+fn unwanted() -> Unavailable {
+    Unavailable::for_now("nobody waits for the credentials any more")
 }
 
 /// The future's answer, or `None` after the drop of the sender of `cancelled`.
@@ -136,18 +163,19 @@ mod tests {
                 Box::pin(std::future::pending())
             }
         }
-        let (cancel, cancelled) = oneshot::channel();
-        drop(cancel);
         let source = Source::Provider(Arc::new(Hanging));
-        assert!(source.ask(cancelled).unwrap_err().reason.contains("nobody waits"));
+        let (question, interest) = Question::new(LIMIT);
+        let asking = std::thread::spawn(move || source.ask(&question));
+        drop(interest);
+        assert!(asking.join().unwrap().unwrap_err().reason.contains("nobody waits"));
     }
 
     #[test]
     fn an_error_of_a_closure_comes_with_its_sources() {
         let function = || Err(BoxError::from("vault is sealed"));
         let source = Source::Function(Arc::new(function));
-        let (_keep, cancelled) = oneshot::channel();
-        assert_eq!(source.ask(cancelled).unwrap_err(), Unavailable::for_now("vault is sealed"));
+        let (question, _interest) = Question::new(LIMIT);
+        assert_eq!(source.ask(&question).unwrap_err(), Unavailable::for_now("vault is sealed"));
         assert_eq!(format!("{source:?}"), "Function(..)");
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod connector;
 pub(crate) mod malformed;
 pub(crate) mod no_proxy;
 pub(crate) mod proxy;
+pub(crate) mod quiet;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod resolver;

@@ -185,7 +185,7 @@ fn advice(
 }
 
 /// The error of this machine's clock, if the server's clock shows one.
-fn skew(server: SystemTime) -> Option<String> {
+pub(crate) fn skew(server: SystemTime) -> Option<String> {
     let (by, side) = off_by(server);
     (by > SKEW).then(|| {
         format!("check the clock: this machine's is {} s {side} the server's", by.as_secs())

@@ -41,7 +41,7 @@ impl CachingResolver {
         Self::with(DefaultResolver::default())
     }
 
-    fn with(inner: impl Resolver) -> Self {
+    pub(crate) fn with(inner: impl Resolver) -> Self {
         Self { inner: Arc::new(inner), known: Arc::default() }
     }
 

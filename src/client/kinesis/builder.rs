@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusoto_core::credential::ProvideAwsCredentials;
 
 use crate::aws::credentials::Credentials;
+use crate::aws::credentials::chain::Chain;
 use crate::aws::credentials::source::Source;
 use crate::aws::endpoint::{self, Endpoint};
 use crate::aws::environment::{self, Lookup};
@@ -33,7 +34,8 @@ pub struct ClientBuilder {
     variants: Variants,
     allow_plain_http: bool,
     deadline: Duration,
-    source: Source,
+    /// `None` for the default places.
+    source: Option<Source>,
 }
 
 impl ClientBuilder {
@@ -44,7 +46,7 @@ impl ClientBuilder {
             variants: Variants::default(),
             allow_plain_http: false,
             deadline: DEADLINE,
-            source: Source::Chain,
+            source: None,
         }
     }
 
@@ -125,17 +127,15 @@ impl ClientBuilder {
 
     /// An access key that does not expire.
     ///
-    /// Without this or one of the next three, credentials are looked for in this order:
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the environment; the
-    /// `credential_process` of the profile, then its keys in `AWS_SHARED_CREDENTIALS_FILE` or
-    /// `~/.aws/credentials`, then those in its config file; the container's metadata;
-    /// the instance's metadata, at `AWS_EC2_METADATA_SERVICE_ENDPOINT` if that is set, and not
-    /// if `AWS_EC2_METADATA_DISABLED` is `true`. The first place that is set up counts. If it fails, or needs an
-    /// unsupported source (a role, SSO, a web identity), each call fails with that error, of class
+    /// Without this or one of the next three, credentials are looked for in the order of Amazon's SDKs:
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the environment; the profile (a role, a
+    /// single sign-on, keys, a `credential_process`); the web identity in the environment; the container's metadata;
+    /// the instance's metadata. The manual says what each place needs. The first place that is set up counts. If it
+    /// fails, or is not supported (`aws login`, a role with MFA), each call fails with that error, of class
     /// [`Fatal`](crate::ErrorClass::Fatal) if only another setting can help, else
     /// [`Transient`](crate::ErrorClass::Transient). Use [`credentials_fn`](Self::credentials_fn) for other sources.
     pub fn credentials(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.source = Source::Static(Arc::new(Credentials::new(key, secret)));
+        self.source = Some(Source::Static(Arc::new(Credentials::new(key, secret))));
         self
     }
 
@@ -147,7 +147,7 @@ impl ClientBuilder {
         token: impl Into<String>,
     ) -> Self {
         let credentials = Credentials::new(key, secret).with_session_token(token);
-        self.source = Source::Static(Arc::new(credentials));
+        self.source = Some(Source::Static(Arc::new(credentials)));
         self
     }
 
@@ -160,7 +160,7 @@ impl ClientBuilder {
         mut self,
         provider: impl ProvideAwsCredentials + Send + Sync + 'static,
     ) -> Self {
-        self.source = Source::Provider(Arc::new(provider));
+        self.source = Some(Source::Provider(Arc::new(provider)));
         self
     }
 
@@ -172,7 +172,7 @@ impl ClientBuilder {
         mut self,
         function: impl Fn() -> Result<Credentials, BoxError> + Send + Sync + 'static,
     ) -> Self {
-        self.source = Source::Function(Arc::new(function));
+        self.source = Some(Source::Function(Arc::new(function)));
         self
     }
 
@@ -192,7 +192,11 @@ impl ClientBuilder {
             proxy: proxy::find(&endpoint, lookup)?,
             roots: tls::roots(&endpoint, lookup)?,
         };
-        Ok(KinesisClient::with(region, endpoint, network, self.deadline, self.source))
+        let source = self.source.unwrap_or_else(|| {
+            let (variants, allow_plain_http) = (self.variants, self.allow_plain_http);
+            Source::Chain(Arc::new(Chain { region: region.clone(), variants, allow_plain_http }))
+        });
+        Ok(KinesisClient::with(region, endpoint, network, self.deadline, source))
     }
 
     /// The region, and the endpoint in it.
@@ -228,7 +232,7 @@ impl ClientBuilder {
             return invalid("deadline", "it must be from 100 ms to 5 minutes");
         }
         match &self.source {
-            Source::Static(credentials) => {
+            Some(Source::Static(credentials)) => {
                 credentials.check().or_else(|reason| invalid("credentials", reason))
             }
             _ => Ok(()),

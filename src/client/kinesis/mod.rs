@@ -27,7 +27,8 @@ use crate::aws::http::request::Outgoing;
 use crate::aws::http::request::SHARED;
 use crate::aws::http::resolver::CachingResolver;
 use crate::aws::http::transport::{Head, Network, Transport};
-use crate::aws::sign::Signer;
+use crate::aws::service::Service;
+use crate::aws::sign::{Content, Signer};
 use crate::client::Client;
 use crate::client::kinesis::builder::ClientBuilder;
 use crate::client::kinesis::listing::Listing;
@@ -133,7 +134,8 @@ impl KinesisClient {
     ) -> Self {
         let resolver = CachingResolver::new();
         let transport = Transport::new(&network, &resolver, deadline, CONNECTIONS, &KINESIS);
-        let signer = Signer::new(endpoint.host_header(), region.clone());
+        let service = Service::Kinesis.signing_name();
+        let signer = Signer::new(endpoint.host_header(), region.clone(), service, Content::Json);
         let region = Region::Custom { name: region, endpoint: endpoint.url().to_owned() };
         let credentials = CredentialsCache::new(source);
         let shared = Shared { region, endpoint, network, deadline, credentials, signer, resolver };
@@ -255,7 +257,7 @@ impl Outgoing for Post<'_> {
 
     fn headers(&self) -> Result<HeaderMap, http::Error> {
         let now = SystemTime::now();
-        Ok(self.shared.signer.sign(self.credentials, self.target, self.body, now))
+        Ok(self.shared.signer.sign(self.credentials, Some(self.target), self.body, now))
     }
 
     fn body(&self) -> &[u8] {
