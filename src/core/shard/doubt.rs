@@ -38,6 +38,8 @@ pub(crate) struct Doubts {
     is_failing: bool,
     /// How many listings in a row have shown that the shard is gone. One may lack it by chance.
     gone: u32,
+    /// How long the shard has not been found, although a listing shows it. Other calls are refused for other reasons.
+    lost: Retry,
 }
 
 impl Doubts {
@@ -75,9 +77,20 @@ impl Doubts {
         self.gone > 1
     }
 
-    /// The shard exists.
+    /// A listing shows the shard, or showed it earlier, and it was not found. Returns how long to wait before the next
+    /// attempt; `None` if that has lasted.
+    pub(crate) fn is_lost(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        limit: Option<Duration>,
+    ) -> Option<Duration> {
+        self.lost.refused(now, rng, limit)
+    }
+
+    /// The shard was found.
     pub(crate) fn is_there(&mut self) {
-        self.gone = 0;
+        (self.gone, self.lost) = (0, Retry::default());
     }
 
     /// An answer had a next token. Returns whether to log that the earlier claim of an end was false.

@@ -36,7 +36,7 @@ impl Poller {
             (Doubt::Vanished(_), Proof::Gone) if self.doubts.is_gone() => self.aged_out(now),
             // It may have aged out a moment ago.
             (Doubt::Vanished(error), Proof::Closed | Proof::WasClosed | Proof::Gone) => {
-                match self.retry.refused(now, rng, self.settings.max_outage) {
+                match self.doubts.is_lost(now, rng, self.settings.max_outage) {
                     Some(wait) => self.backs_off(wait, error),
                     None => self.aged_out(now),
                 }

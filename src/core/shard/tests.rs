@@ -434,6 +434,37 @@ fn a_shard_that_aged_out_while_it_waited_ends_and_says_so() {
 }
 
 #[test]
+fn a_shard_that_is_found_between_refusals_has_not_left_the_stream() {
+    let mut trial = trial(fresh());
+    trial.step(Outcome::Waited);
+    for _ in 0..10 {
+        assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+        assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+        let step = trial.is_told(Proof::Closed);
+        assert!(matches!(step, Step::Wait(_)), "a listing shows it: {step:?}");
+        trial.now += Duration::from_secs(100);
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+        assert!(matches!(trial.gets_iterator(), Step::GetRecords { .. }));
+        if let Step::Wait(_) = trial.fails(ErrorClass::ExpiredIterator) {
+            trial.step(Outcome::Waited);
+        }
+    }
+    let mut step = trial.fails(ErrorClass::NotFound);
+    let began = trial.now;
+    while !matches!(step, Step::Deliver(_)) {
+        assert!(trial.now < began + Duration::from_secs(90), "a listing may be late: {step:?}");
+        assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+        step = trial.is_told(Proof::Closed);
+        if let Step::Wait(wait) = step {
+            trial.now += wait;
+            trial.step(Outcome::Waited);
+            trial.fails(ErrorClass::NotFound);
+        }
+    }
+    assert!(trial.now >= began + Duration::from_secs(60));
+}
+
+#[test]
 fn a_stream_that_is_gone_is_told_from_a_shard_that_is_gone() {
     let gone = |trial: &mut Trial| {
         let step = trial.fails(ErrorClass::NotFound);
