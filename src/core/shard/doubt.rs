@@ -28,8 +28,8 @@ pub(crate) struct Doubts {
     open: Option<Doubt>,
     /// Whether such a listing has shown the shard closed.
     is_closed: bool,
-    /// How often an end was claimed since the last new record, since when, and how long to wait before the next
-    /// question.
+    /// How often an end was claimed since the last new record and that listing, since when, and how long to wait before
+    /// the next question.
     count: u32,
     since: Option<Duration>,
     retry: Retry,
@@ -50,9 +50,9 @@ impl Doubts {
         names_children || (self.is_closed && (is_at_tip || self.count >= ENOUGH))
     }
 
-    /// A listing has shown the shard closed.
+    /// A listing has shown the shard closed. Earlier answers may be from before that, and prove nothing.
     pub(crate) fn close(&mut self) {
-        self.is_closed = true;
+        (self.is_closed, self.count) = (true, 0);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -99,7 +99,7 @@ impl Doubts {
         self.since.take().is_some() && !std::mem::replace(&mut self.has_warned, true)
     }
 
-    /// A new record was read. Without one, a repeated claim after empty answers is the same claim.
+    /// An answer has a new record: its own claim of an end is the first one. Without one, a repeated claim after empty answers is the same claim.
     pub(crate) fn progress(&mut self) {
         (self.count, self.retry) = (0, Retry::default());
     }

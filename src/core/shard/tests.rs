@@ -785,7 +785,31 @@ fn a_lag_that_is_never_zero_does_not_keep_a_closed_shard_open_for_ever() {
             step => break assert!(delivered(step).through.is_end()),
         }
     }
-    assert_eq!(calls, 3);
+    assert_eq!(calls, 4);
+}
+
+#[test]
+fn ends_that_were_claimed_before_the_shard_was_closed_prove_nothing() {
+    let behind = |numbers: &[u64]| answer(numbers, None).with_behind_latest(Duration::from_secs(1));
+    let mut trial = trial(fresh()).begun();
+    for proof in [Proof::Open, Proof::Unknown, Proof::Unknown, Proof::Closed] {
+        assert!(matches!(trial.answers(behind(&[])), Step::Confirm));
+        if let Step::Wait(_) = trial.is_told(proof) {
+            trial.step(Outcome::Waited);
+        }
+        trial.gets_iterator();
+    }
+    assert!(matches!(trial.answers(behind(&[])), Step::Wait(_)));
+    trial.step(Outcome::Waited);
+    trial.gets_iterator();
+    assert!(matches!(trial.answers(behind(&[])), Step::Wait(_)));
+    for number in 101..110 {
+        trial.step(Outcome::Waited);
+        trial.gets_iterator();
+        let through = delivered(trial.answers(behind(&[number]))).through;
+        assert!(!through.is_end(), "a new record shows that the last claim was false");
+        assert!(matches!(trial.step(Outcome::Delivered), Step::Wait(_)));
+    }
 }
 
 #[test]
