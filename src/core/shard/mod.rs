@@ -291,7 +291,8 @@ impl Poller {
         if let Err(error) = self.resume(now, &mut records, span.as_ref(), has_ended) {
             return Step::Fail(error);
         }
-        if is_caught_up {
+        // Nothing follows the records of an answer that claims to be the last one, and not to be behind.
+        if is_caught_up || (is_at_tip && next.is_none()) {
             self.caught_up.see(now, server_time, self.expected.is_some());
         }
         if let Some(span) = span.as_ref().filter(|_| is_new) {

@@ -788,6 +788,43 @@ fn a_lag_that_is_never_zero_does_not_keep_a_closed_shard_open_for_ever() {
     assert_eq!(calls, 4);
 }
 
+/// A shard is read, and not found any more. Returns the gap that it ends with.
+fn gap_of_a_lost_shard(behind: Option<Duration>, first: Proof, later: Proof) -> Option<Gap> {
+    let mut trial = trial(fresh()).begun();
+    let mut claim = answer(&[110], None);
+    claim.behind_latest = behind;
+    assert!(!delivered(trial.answers(claim)).through.is_end());
+    assert!(matches!(trial.step(Outcome::Delivered), Step::Confirm));
+    let mut step = trial.is_told(first);
+    loop {
+        if let Step::Wait(wait) = step {
+            trial.now += wait;
+            trial.step(Outcome::Waited);
+        }
+        assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+        trial.step(Outcome::Status(Ok(StreamStatus::Active)));
+        step = trial.is_told(later);
+        if matches!(step, Step::Deliver(_)) {
+            return delivered(step).gap;
+        }
+    }
+}
+
+#[test]
+fn a_shard_that_leaves_the_stream_after_its_last_record_was_read_has_no_gap() {
+    let at_tip = Some(Duration::ZERO);
+    for first in [Proof::Closed, Proof::Gone, Proof::Unknown] {
+        assert_eq!(gap_of_a_lost_shard(at_tip, first, Proof::Gone), None);
+        for behind in [Some(Duration::from_secs(1)), None] {
+            let gap = gap_of_a_lost_shard(behind, first, Proof::Gone);
+            assert!(matches!(gap, Some(Gap::Trimmed { wanted: Some(_), .. })), "{gap:?}");
+        }
+        // A listing shows it still: it may hold records that were put after that answer.
+        let gap = gap_of_a_lost_shard(at_tip, first, Proof::Closed);
+        assert!(matches!(gap, Some(Gap::Trimmed { wanted: Some(_), .. })), "{gap:?}");
+    }
+}
+
 #[test]
 fn ends_that_were_claimed_before_the_shard_was_closed_prove_nothing() {
     let behind = |numbers: &[u64]| answer(numbers, None).with_behind_latest(Duration::from_secs(1));
