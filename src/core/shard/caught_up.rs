@@ -11,7 +11,7 @@ const GRAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct CaughtUp(Option<Witness>);
 
-/// An answer that was empty and said that it was not behind.
+/// An answer that was empty, or claimed to be the last one, and said that it was not behind.
 #[derive(Debug)]
 struct Witness {
     at: Duration,
@@ -20,8 +20,8 @@ struct Witness {
 }
 
 impl CaughtUp {
-    /// An answer was empty and said that it was not behind. `is_resuming` says that its token is new: then the answer
-    /// proves nothing about records that left the stream before.
+    /// An answer was empty, or claimed to be the last one, and said that it was not behind. `is_resuming` says that its
+    /// token is new: then the answer proves nothing about records that left the stream before.
     pub(crate) fn see(&mut self, now: Duration, service: Option<SystemTime>, is_resuming: bool) {
         if !is_resuming || self.is_recent(now) {
             self.0 = Some(Witness { at: now, service });

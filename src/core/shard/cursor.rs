@@ -92,12 +92,15 @@ impl Cursor {
         }
     }
 
-    /// Moves to the end of an answer's span. Returns whether it moved.
-    pub(crate) fn advance(&mut self, span: &Span) -> bool {
-        let is_new = self.position().as_ref() < Some(&span.through);
-        if let (true, Position::After { sequence, sub }) = (is_new, &span.through) {
+    /// Whether an answer's span ends later.
+    pub(crate) fn is_before(&self, span: &Span) -> bool {
+        self.position().as_ref() < Some(&span.through)
+    }
+
+    /// Moves to the end of an answer's span.
+    pub(crate) fn advance(&mut self, span: &Span) {
+        if let Position::After { sequence, sub } = &span.through {
             *self = Self::After { sequence: sequence.clone(), sub: *sub };
         }
-        is_new
     }
 }

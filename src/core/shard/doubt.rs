@@ -28,8 +28,8 @@ pub(crate) struct Doubts {
     open: Option<Doubt>,
     /// Whether such a listing has shown the shard closed.
     is_closed: bool,
-    /// How often an end was claimed since the last new record, since when, and how long to wait before the next
-    /// question.
+    /// How often an end was claimed since the last new record and that listing, since when, and how long to wait before
+    /// the next question.
     count: u32,
     since: Option<Duration>,
     retry: Retry,
@@ -38,6 +38,8 @@ pub(crate) struct Doubts {
     is_failing: bool,
     /// How many listings in a row have shown that the shard is gone. One may lack it by chance.
     gone: u32,
+    /// How long the shard has not been found, although a listing shows it. Other calls are refused for other reasons.
+    lost: Retry,
 }
 
 impl Doubts {
@@ -48,9 +50,9 @@ impl Doubts {
         names_children || (self.is_closed && (is_at_tip || self.count >= ENOUGH))
     }
 
-    /// A listing has shown the shard closed.
+    /// A listing has shown the shard closed. Earlier answers may be from before that, and prove nothing.
     pub(crate) fn close(&mut self) {
-        self.is_closed = true;
+        (self.is_closed, self.count) = (true, 0);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -75,9 +77,20 @@ impl Doubts {
         self.gone > 1
     }
 
-    /// The shard exists.
+    /// A listing shows the shard, or showed it earlier, and it was not found. Returns how long to wait before the next
+    /// attempt; `None` if that has lasted.
+    pub(crate) fn is_lost(
+        &mut self,
+        now: Duration,
+        rng: &mut fastrand::Rng,
+        limit: Option<Duration>,
+    ) -> Option<Duration> {
+        self.lost.refused(now, rng, limit)
+    }
+
+    /// The shard was found.
     pub(crate) fn is_there(&mut self) {
-        self.gone = 0;
+        (self.gone, self.lost) = (0, Retry::default());
     }
 
     /// An answer had a next token. Returns whether to log that the earlier claim of an end was false.
@@ -86,7 +99,7 @@ impl Doubts {
         self.since.take().is_some() && !std::mem::replace(&mut self.has_warned, true)
     }
 
-    /// A new record was read. Without one, a repeated claim after empty answers is the same claim.
+    /// An answer has a new record: its own claim of an end is the first one. Without one, a repeated claim after empty answers is the same claim.
     pub(crate) fn progress(&mut self) {
         (self.count, self.retry) = (0, Retry::default());
     }

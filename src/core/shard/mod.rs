@@ -282,17 +282,21 @@ impl Poller {
         // After an answer that is behind, does not say so, or lacks its expected first record, more may follow.
         let lacks = self.expected.is_some() && span.is_none();
         let is_at_tip = behind_latest == Some(Duration::ZERO) && !lacks;
+        let is_new = span.as_ref().is_some_and(|span| self.cursor.is_before(span));
+        if is_new {
+            self.probing.end();
+            self.doubts.progress();
+        }
         let has_ended = next.is_none() && self.doubts.is_end(!children.is_empty(), is_at_tip);
         if let Err(error) = self.resume(now, &mut records, span.as_ref(), has_ended) {
             return Step::Fail(error);
         }
-        if is_caught_up {
+        // Nothing follows the records of an answer that claims to be the last one, and not to be behind.
+        if is_caught_up || (is_at_tip && next.is_none()) {
             self.caught_up.see(now, server_time, self.expected.is_some());
         }
-        let is_new = span.as_ref().is_some_and(|span| self.cursor.advance(span));
-        if is_new {
-            self.probing.end();
-            self.doubts.progress();
+        if let Some(span) = span.as_ref().filter(|_| is_new) {
+            self.cursor.advance(span);
         }
         if has_ended {
             self.token = None;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::core::event::Proof;
 use crate::core::shard::Poller;
+use crate::core::shard::caught_up::CaughtUp;
 use crate::core::shard::doubt::Doubt;
 use crate::core::shard::step::Step;
 
@@ -36,9 +37,13 @@ impl Poller {
             (Doubt::Vanished(_), Proof::Gone) if self.doubts.is_gone() => self.aged_out(now),
             // It may have aged out a moment ago.
             (Doubt::Vanished(error), Proof::Closed | Proof::WasClosed | Proof::Gone) => {
-                match self.retry.refused(now, rng, self.settings.max_outage) {
+                match self.doubts.is_lost(now, rng, self.settings.max_outage) {
                     Some(wait) => self.backs_off(wait, error),
-                    None => self.aged_out(now),
+                    // If it is there all the same, it may hold more than was read.
+                    None => {
+                        self.caught_up = CaughtUp::default();
+                        self.aged_out(now)
+                    }
                 }
             }
             (Doubt::Vanished(error), Proof::Open) => self.again(now, rng, error),

@@ -434,6 +434,37 @@ fn a_shard_that_aged_out_while_it_waited_ends_and_says_so() {
 }
 
 #[test]
+fn a_shard_that_is_found_between_refusals_has_not_left_the_stream() {
+    let mut trial = trial(fresh());
+    trial.step(Outcome::Waited);
+    for _ in 0..10 {
+        assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+        assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+        let step = trial.is_told(Proof::Closed);
+        assert!(matches!(step, Step::Wait(_)), "a listing shows it: {step:?}");
+        trial.now += Duration::from_secs(100);
+        assert!(matches!(trial.step(Outcome::Waited), Step::GetIterator(_)));
+        assert!(matches!(trial.gets_iterator(), Step::GetRecords { .. }));
+        if let Step::Wait(_) = trial.fails(ErrorClass::ExpiredIterator) {
+            trial.step(Outcome::Waited);
+        }
+    }
+    let mut step = trial.fails(ErrorClass::NotFound);
+    let began = trial.now;
+    while !matches!(step, Step::Deliver(_)) {
+        assert!(trial.now < began + Duration::from_secs(90), "a listing may be late: {step:?}");
+        assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+        step = trial.is_told(Proof::Closed);
+        if let Step::Wait(wait) = step {
+            trial.now += wait;
+            trial.step(Outcome::Waited);
+            trial.fails(ErrorClass::NotFound);
+        }
+    }
+    assert!(trial.now >= began + Duration::from_secs(60));
+}
+
+#[test]
 fn a_stream_that_is_gone_is_told_from_a_shard_that_is_gone() {
     let gone = |trial: &mut Trial| {
         let step = trial.fails(ErrorClass::NotFound);
@@ -754,7 +785,68 @@ fn a_lag_that_is_never_zero_does_not_keep_a_closed_shard_open_for_ever() {
             step => break assert!(delivered(step).through.is_end()),
         }
     }
-    assert_eq!(calls, 3);
+    assert_eq!(calls, 4);
+}
+
+/// A shard is read, and not found any more. Returns the gap that it ends with.
+fn gap_of_a_lost_shard(behind: Option<Duration>, first: Proof, later: Proof) -> Option<Gap> {
+    let mut trial = trial(fresh()).begun();
+    let mut claim = answer(&[110], None);
+    claim.behind_latest = behind;
+    assert!(!delivered(trial.answers(claim)).through.is_end());
+    assert!(matches!(trial.step(Outcome::Delivered), Step::Confirm));
+    let mut step = trial.is_told(first);
+    loop {
+        if let Step::Wait(wait) = step {
+            trial.now += wait;
+            trial.step(Outcome::Waited);
+        }
+        assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+        trial.step(Outcome::Status(Ok(StreamStatus::Active)));
+        step = trial.is_told(later);
+        if matches!(step, Step::Deliver(_)) {
+            return delivered(step).gap;
+        }
+    }
+}
+
+#[test]
+fn a_shard_that_leaves_the_stream_after_its_last_record_was_read_has_no_gap() {
+    let at_tip = Some(Duration::ZERO);
+    for first in [Proof::Closed, Proof::Gone, Proof::Unknown] {
+        assert_eq!(gap_of_a_lost_shard(at_tip, first, Proof::Gone), None);
+        for behind in [Some(Duration::from_secs(1)), None] {
+            let gap = gap_of_a_lost_shard(behind, first, Proof::Gone);
+            assert!(matches!(gap, Some(Gap::Trimmed { wanted: Some(_), .. })), "{gap:?}");
+        }
+        // A listing shows it still: it may hold records that were put after that answer.
+        let gap = gap_of_a_lost_shard(at_tip, first, Proof::Closed);
+        assert!(matches!(gap, Some(Gap::Trimmed { wanted: Some(_), .. })), "{gap:?}");
+    }
+}
+
+#[test]
+fn ends_that_were_claimed_before_the_shard_was_closed_prove_nothing() {
+    let behind = |numbers: &[u64]| answer(numbers, None).with_behind_latest(Duration::from_secs(1));
+    let mut trial = trial(fresh()).begun();
+    for proof in [Proof::Open, Proof::Unknown, Proof::Unknown, Proof::Closed] {
+        assert!(matches!(trial.answers(behind(&[])), Step::Confirm));
+        if let Step::Wait(_) = trial.is_told(proof) {
+            trial.step(Outcome::Waited);
+        }
+        trial.gets_iterator();
+    }
+    assert!(matches!(trial.answers(behind(&[])), Step::Wait(_)));
+    trial.step(Outcome::Waited);
+    trial.gets_iterator();
+    assert!(matches!(trial.answers(behind(&[])), Step::Wait(_)));
+    for number in 101..110 {
+        trial.step(Outcome::Waited);
+        trial.gets_iterator();
+        let through = delivered(trial.answers(behind(&[number]))).through;
+        assert!(!through.is_end(), "a new record shows that the last claim was false");
+        assert!(matches!(trial.step(Outcome::Delivered), Step::Wait(_)));
+    }
 }
 
 #[test]

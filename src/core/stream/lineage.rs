@@ -1,5 +1,6 @@
 //! The shards that may be read now, and their starting positions.
 
+mod holds;
 mod intake;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,8 @@ pub(crate) struct Lineage {
     /// Shards that wait for no parent, and have not been started.
     free: BTreeSet<Arc<str>>,
     waiting: BTreeSet<Arc<str>>,
+    /// Listed shards that are not wanted as far as is known, and hold up their children until it is known.
+    doubtful: BTreeSet<Arc<str>>,
     reading: usize,
     /// Closed shards whose listed children do not hold all of their hash keys.
     barren: BTreeSet<Arc<str>>,
@@ -65,6 +68,7 @@ impl Lineage {
             forgotten: BTreeSet::new(),
             free: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             reading: 0,
             barren: BTreeSet::new(),
             listings: 0,
@@ -103,6 +107,7 @@ impl Lineage {
         }
         let wanted = self.mark_wanted(&born);
         self.await_parents(now, &born);
+        self.find_doubtful();
         self.count_parents(&born, &wanted);
         self.forget();
         if self.missing.saw_hole(now, !self.is_whole) {
@@ -186,8 +191,11 @@ impl Lineage {
         let given_up = missing.give_up(now, |id| self.proof(id) != Proof::Open, is_gone);
         self.missing = missing;
         for parent in &given_up.parents {
-            self.release_children(parent);
+            for child in self.tree.children(parent).to_vec() {
+                self.count_parents_of(&child);
+            }
         }
+        self.find_doubtful();
         given_up.warn(&self.plan.stream);
     }
 

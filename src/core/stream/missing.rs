@@ -14,7 +14,7 @@ pub(crate) struct Missing {
     lonely: BTreeMap<Arc<str>, Sought>,
     /// Children that an ended shard announced by name.
     announced: BTreeMap<Arc<str>, Sought>,
-    /// Parents that are not listed, although a shard waits for them.
+    /// Parents that are not listed, although a shard waits for them, or would wait if it were wanted.
     parents: BTreeMap<Arc<str>, Duration>,
     /// The shards of `lonely` and `announced` that need a listing only now and then.
     late: BTreeSet<Arc<str>>,
@@ -112,7 +112,17 @@ impl Missing {
         self.announced.contains_key(shard)
     }
 
-    /// Whether shards wait for this parent.
+    /// The children that ended shards announced, and that are not listed.
+    pub(crate) fn announced(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.announced.keys()
+    }
+
+    /// The parents that are not listed, and are sought.
+    pub(crate) fn parents(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.parents.keys()
+    }
+
+    /// Whether this parent is not listed, and is sought.
     pub(crate) fn is_awaited(&self, parent: &str) -> bool {
         self.parents.contains_key(parent)
     }
@@ -208,7 +218,7 @@ impl GivenUp {
             &self.aged_out,
             "it was announced as a child, but is not listed: it has left the stream unread",
         );
-        tell(&self.parents, "no listing shows it; its children do not wait for it any more");
+        tell(&self.parents, "no listing shows it; its descendants do not wait for it any more");
         if self.has_hole {
             log::warn!(
                 "stream {stream:?}: no listing shows open shards for all hash keys, so a part of them is not \

@@ -237,6 +237,148 @@ fn a_chosen_shard_waits_for_a_parent_that_a_listing_lacks_and_that_may_descend_f
     assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
 }
 
+/// 0 was split into 1 and 2, and 2 into 3 and 4; 1 and 3 were merged into 5.
+fn cousins() -> Vec<Shard> {
+    let quarter = HashKeyRange { start: HALF + 1, end: HALF + HALF / 2 };
+    let last = HashKeyRange { start: quarter.end + 1, end: u128::MAX };
+    let merged = HashKeyRange { start: 0, end: quarter.end };
+    vec![
+        closed(shard(0, &[], HashKeyRange::ALL)),
+        closed(shard(1, &[0], low())),
+        closed(shard(2, &[0], high())),
+        closed(shard(3, &[2], quarter)),
+        shard(4, &[2], last),
+        shard(5, &[1, 3], merged),
+    ]
+}
+
+fn without(missing: usize, shards: Vec<Shard>) -> Vec<Shard> {
+    shards.into_iter().filter(|shard| shard.id() != id(missing)).collect()
+}
+
+fn choice(shards: &[usize]) -> Plan {
+    let chosen = Some(shards.iter().copied().map(id).collect());
+    Plan { chosen, ..plan(IteratorType::TrimHorizon) }
+}
+
+/// All records of 0 and 1 were read; the listing lacks 2. Returns what starts then.
+fn started_without_2(lineage: &mut Lineage) -> Vec<(String, StartAt)> {
+    lineage.listed(NOW, without(2, cousins())).unwrap();
+    assert_eq!(started(lineage), [fresh(0, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(0), &[]);
+    assert_eq!(started(lineage), [fresh(1, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(1), &[]);
+    started(lineage)
+}
+
+#[test]
+fn a_shard_waits_for_a_listed_parent_that_a_missing_shard_may_link_to_a_chosen_one() {
+    let mut lineage = Lineage::new(choice(&[0]), vec![]);
+    assert_eq!(started_without_2(&mut lineage), [], "3 may descend from 0");
+    assert_eq!(lineage.look(), Some(Look::Soon));
+    lineage.listed(NOW, cousins()).unwrap();
+    assert_eq!(started(&mut lineage), [fresh(2, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(2), &[]);
+    assert_eq!(started(&mut lineage).len(), 2);
+    lineage.ended(NOW, &id(3), &[]);
+    assert_eq!(started(&mut lineage), [fresh(5, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn a_link_to_a_chosen_shard_that_is_not_listed_is_not_waited_for_for_ever() {
+    let mut lineage = Lineage::new(choice(&[0]), vec![]);
+    assert_eq!(started_without_2(&mut lineage), []);
+    lineage.give_up(NOW + PATIENCE);
+    assert_eq!(started(&mut lineage), [fresh(5, IteratorType::TrimHorizon)]);
+
+    // It turns out to descend from another shard.
+    let mut stranger = Lineage::new(choice(&[0]), vec![]);
+    assert_eq!(started_without_2(&mut stranger), []);
+    stranger.listed(NOW, vec![closed(shard(2, &[], high()))]).unwrap();
+    assert_eq!(started(&mut stranger), [fresh(5, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn a_missing_link_holds_up_no_shard_that_is_chosen_alone_or_starts_at_latest() {
+    let mut alone = lineage(choice(&[5]), &[], without(2, cousins()));
+    assert_eq!(started(&mut alone), [fresh(5, IteratorType::TrimHorizon)]);
+
+    let latest = Plan { iterator_type: IteratorType::Latest, ..choice(&[4, 5]) };
+    let mut latest = lineage(latest, &[], without(2, cousins()));
+    assert_eq!(
+        started(&mut latest),
+        [fresh(4, IteratorType::Latest), fresh(5, IteratorType::Latest)]
+    );
+}
+
+#[test]
+fn a_chain_of_missing_links_is_followed_to_its_end() {
+    let shards = || {
+        let mut shards = cousins();
+        shards[3] = closed(shard(3, &[7], shards[3].hash_keys()));
+        shards.push(closed(shard(7, &[6], high())));
+        shards.push(closed(shard(6, &[2], high())));
+        shards
+    };
+    let lacking = |hidden: &[usize]| hidden.iter().fold(shards(), |left, id| without(*id, left));
+    let mut lineage = lineage(choice(&[0]), &[], lacking(&[2, 6, 7]));
+    started(&mut lineage);
+    lineage.ended(NOW, &id(0), &[]);
+    started(&mut lineage);
+    lineage.ended(NOW, &id(1), &[]);
+    for hidden in [&[2, 6][..], &[2]] {
+        assert_eq!(started(&mut lineage), [], "3 may descend from 0");
+        lineage.listed(NOW, lacking(hidden)).unwrap();
+    }
+    assert_eq!(started(&mut lineage), []);
+    lineage.listed(NOW, shards()).unwrap();
+    for parent in [2, 6, 7, 3] {
+        assert!(started(&mut lineage).contains(&fresh(parent, IteratorType::TrimHorizon)));
+        lineage.ended(NOW, &id(parent), &[]);
+    }
+    assert_eq!(started(&mut lineage), [fresh(5, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn a_shard_that_turns_out_to_be_wanted_waits_for_a_parent_that_is_still_missing() {
+    let lacking = |hidden: &[usize]| {
+        let mut shards = cousins();
+        shards[3] = closed(shard(3, &[2, 6], shards[3].hash_keys()));
+        shards.push(closed(shard(6, &[0], high())));
+        hidden.iter().fold(shards, |left, id| without(*id, left))
+    };
+    let mut lineage = lineage(choice(&[0]), &[], lacking(&[2, 6]));
+    started(&mut lineage);
+    lineage.ended(NOW, &id(0), &[]);
+    lineage.listed(NOW, lacking(&[6])).unwrap();
+    assert_eq!(started(&mut lineage).len(), 2, "1 and 2");
+    lineage.ended(NOW, &id(2), &[]);
+    assert_eq!(started(&mut lineage), [fresh(4, IteratorType::TrimHorizon)]);
+    lineage.listed(NOW, lacking(&[])).unwrap();
+    assert_eq!(started(&mut lineage), [fresh(6, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(6), &[]);
+    assert_eq!(started(&mut lineage), [fresh(3, IteratorType::TrimHorizon)]);
+}
+
+#[test]
+fn children_of_a_shard_that_was_announced_and_is_not_listed_are_read() {
+    let mut lineage = lineage(choice(&[0]), &[], vec![shard(0, &[], HashKeyRange::ALL)]);
+    started(&mut lineage);
+    let children = [(1, low()), (2, high())];
+    let children = children.map(|(number, keys)| ChildShard::new(id(number), vec![id(0)], keys));
+    lineage.ended(NOW, &id(0), &children);
+    lineage.listing_begins();
+    lineage.listed(NOW, without(2, cousins())).unwrap();
+    assert_eq!(started(&mut lineage), [fresh(1, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(1), &[]);
+    assert_eq!(started(&mut lineage), [], "3 and 4 wait for 2, and 5 for 3");
+    lineage.give_up(NOW + PATIENCE);
+    let both = [fresh(3, IteratorType::TrimHorizon), fresh(4, IteratorType::TrimHorizon)];
+    assert_eq!(started(&mut lineage), both);
+    lineage.ended(NOW, &id(3), &[]);
+    assert_eq!(started(&mut lineage), [fresh(5, IteratorType::TrimHorizon)]);
+}
+
 #[test]
 fn a_number_for_several_shards_and_an_unknown_shard_are_refused() {
     let number = IteratorType::AfterSequenceNumber("4500".parse().unwrap());
@@ -501,9 +643,31 @@ fn visits_of_a_chain(closed_shards: usize) -> u64 {
     lineage.tree.visits.get()
 }
 
+/// A chain of this many shards from one that is missing to a child of a chosen shard, listed ten times. Returns how
+/// often a shard was looked up.
+fn visits_of_links(links: usize) -> u64 {
+    let link = |number: usize| closed(shard(number, &[number - 1], high()));
+    let last = shard(links + 3, &[1, links + 2], HashKeyRange::ALL);
+    let chosen = [closed(shard(0, &[], HashKeyRange::ALL)), closed(shard(1, &[0], low()))];
+    let links = (3..links + 3).map(link);
+    let shards: Vec<Shard> = chosen.into_iter().chain(links).chain([last]).collect();
+    let mut lineage = lineage(choice(&[0]), &[], shards.clone());
+    started(&mut lineage);
+    lineage.ended(NOW, &id(0), &[]);
+    assert_eq!(started(&mut lineage), [fresh(1, IteratorType::TrimHorizon)]);
+    lineage.ended(NOW, &id(1), &[]);
+    for _ in 0..9 {
+        lineage.listed(NOW, shards.clone()).unwrap();
+        assert_eq!(started(&mut lineage), []);
+    }
+    lineage.give_up(NOW + PATIENCE);
+    assert_eq!(started(&mut lineage).len(), 1);
+    lineage.tree.visits.get()
+}
+
 #[test]
 fn the_work_is_in_proportion_to_the_number_of_shards() {
-    for visits in [visits_of_ends, visits_of_a_chain] {
+    for visits in [visits_of_ends, visits_of_a_chain, visits_of_links] {
         let (few, many) = (visits(1_000), visits(10_000));
         assert!(many < few * 11, "{few} for 1,000 and {many} for 10,000");
     }
