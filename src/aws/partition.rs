@@ -29,6 +29,17 @@ const PARTITIONS: [Partition; 8] = [
     partition("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 ];
 
+/// The partitions that have a name of their own in ARNs, by the beginning of their regions' names.
+const NAMES: [(&str, &str); 7] = [
+    ("us-gov-", "aws-us-gov"),
+    ("cn-", "aws-cn"),
+    ("eusc-", "aws-eusc"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("us-isof-", "aws-iso-f"),
+];
+
 /// The names of Kinesis before the region in a host name.
 const SERVICES: [&str; 6] = [
     "kinesis",
@@ -46,6 +57,13 @@ pub(crate) fn suffix(region: &str) -> Option<&'static str> {
     let place = region.split('-').nth(1).unwrap_or_default();
     let is_unknown = found.prefix.is_empty() && place.starts_with("iso");
     (!is_unknown).then_some(found.suffix)
+}
+
+/// The name of a region's partition in ARNs. `None` for an isolated partition that is not known.
+pub(crate) fn name(region: &str) -> Option<&'static str> {
+    suffix(region)?;
+    let of = NAMES.iter().find(|(prefix, _)| region.starts_with(prefix));
+    Some(of.map_or("aws", |(_, name)| name))
 }
 
 /// The region in the name of an endpoint of Amazon's, such as `kinesis.eu-west-1.amazonaws.com` or a VPC endpoint; any
