@@ -146,6 +146,7 @@ pub use crate::model::notice::{Notice, ShardState};
 pub use crate::model::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::model::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::model::shard::{ChildShard, HashKeyRange, Shard};
+pub use crate::model::stream_id::{InvalidStreamId, StreamId};
 pub use crate::model::token::{ShardIterator, Token};
 pub use crate::observe::progress::{Progress, ShardProgress};
 #[cfg(feature = "kpl")]

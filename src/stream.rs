@@ -21,10 +21,11 @@ use crate::error::{BoxError, Error};
 use crate::listener::Listener;
 use crate::model::position::IteratorType;
 use crate::model::shard::Shard;
+use crate::model::stream_id::StreamId;
 use crate::store::Store;
 
-/// Amazon's limit.
-const MAX_NAME: usize = 128;
+/// A longer key has no place in some databases. No ARN is as long.
+const MAX_KEY: usize = 255;
 
 /// A stream to read.
 ///
@@ -51,11 +52,12 @@ const MAX_NAME: usize = 128;
 /// # Ok::<(), kinesis_consumer::Error>(())
 /// ```
 pub struct Stream {
-    name: Arc<str>,
+    id: StreamId,
     client: Arc<dyn Client>,
     /// The first call makes it, and a stop ends it: all calls of one stream belong to one session.
     session: OnceLock<Arc<dyn Client>>,
     store: Arc<dyn Store>,
+    store_key: Option<String>,
     config: Config,
     listed: Option<Vec<Shard>>,
     chosen: Option<BTreeSet<String>>,
@@ -65,25 +67,34 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of this name, read through `client`, with positions kept in `store`. Makes no call.
+    /// The stream of this name or ARN, read through `client`, with positions kept in `store`. Makes no call.
+    ///
+    /// A name is looked up in the account of the credentials. An ARN, such as
+    /// `arn:aws:kinesis:eu-west-1:123456789012:stream/orders`, may be of another account, whose stream must have a policy
+    /// that allows it; its region must be the client's, unless the client's endpoint is none of Amazon's. What is given
+    /// here stands in every log line, error and metric, and is the stream's key in the store: see
+    /// [`store_key`](Self::store_key).
     ///
     /// To share a client or a store, pass an [`Arc`] of it; if its type is not known, pass a [`Box`].
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] if the name or a setting is out of range.
+    /// [`Error::InvalidSetting`] if the name, the ARN or a setting is out of range, or the client cannot read that ARN.
     pub fn new(
         client: impl Client + 'static,
         name: &str,
         store: impl Store + 'static,
         config: Config,
     ) -> Result<Self, Error> {
-        check_name(name)?;
+        let invalid = |reason| Error::InvalidSetting { setting: "name", reason };
+        let id = StreamId::new(name).map_err(|error| invalid(error.to_string()))?;
+        client.check_stream(&id).map_err(invalid)?;
         config.validate()?;
         Ok(Self {
-            name: name.into(),
+            id,
             client: Arc::new(client),
             session: OnceLock::new(),
             store: Arc::new(store),
+            store_key: None,
             config,
             listed: None,
             chosen: None,
@@ -93,9 +104,9 @@ impl Stream {
         })
     }
 
-    /// The stream's name.
+    /// The stream's name, or its ARN, as [`new`](Self::new) was given it.
     pub fn name(&self) -> &str {
-        &self.name
+        self.id.as_str()
     }
 
     /// Stops it; get this before `listen` or another method consumes the stream.
@@ -120,6 +131,36 @@ impl Stream {
     /// If the stream cannot be listed, or does not exist; [`Error::Stopped`] after a shutdown.
     pub fn shards(&mut self) -> Result<&[Shard], Error> {
         Ok(self.list()?)
+    }
+
+    /// The key of the stream in the store. Defaults to what [`new`](Self::new) was given, the name or the whole ARN.
+    ///
+    /// A stream that was read by its name, and now by its ARN, so resumes where it was. Without this,
+    /// [`Error::StoredUnderName`] says so before anything is read. To begin anew, give the ARN here.
+    ///
+    /// ```
+    /// use kinesis_consumer::{Config, LocalStore, Stream};
+    /// use kinesis_consumer::testing::MemoryKinesis;
+    ///
+    /// let arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
+    /// let mut stream = Stream::new(MemoryKinesis::new(), arn, LocalStore::new(), Config::new())?;
+    /// stream.store_key("orders")?;
+    /// # Ok::<(), kinesis_consumer::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] unless it is 1 to 255 visible ASCII characters, as names and ARNs are.
+    pub fn store_key(&mut self, key: impl Into<String>) -> Result<&mut Self, Error> {
+        let key = key.into();
+        if !(1..=MAX_KEY).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let reason = format!(
+                "{:?} is not 1 to {MAX_KEY} visible ASCII characters: use the stream's name, or its ARN",
+                key.chars().take(MAX_KEY).collect::<String>()
+            );
+            return Err(Error::InvalidSetting { setting: "store_key", reason });
+        }
+        self.store_key = Some(key);
+        Ok(self)
     }
 
     /// Reads only these shards, and all their descendants. Defaults to all shards.
@@ -318,22 +359,10 @@ impl Stream {
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream")
-            .field("name", &self.name)
+            .field("name", &self.id)
+            .field("store_key", &self.store_key)
             .field("config", &self.config)
             .field("chosen", &self.chosen)
             .finish_non_exhaustive()
     }
-}
-
-fn check_name(name: &str) -> Result<(), Error> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(allowed) {
-        return Ok(());
-    }
-    let reason = format!(
-        "{:?} is not a stream name: use 1 to {MAX_NAME} letters, digits, or `_`, `.` and `-`; an ARN \
-         is not accepted",
-        name.chars().take(140).collect::<String>(),
-    );
-    Err(Error::InvalidSetting { setting: "name", reason })
 }

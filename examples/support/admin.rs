@@ -56,6 +56,13 @@ impl Admin {
         &self.stream
     }
 
+    /// The stream's ARN, as the server says it.
+    pub(crate) fn arn(&self) -> Result<String, BoxError> {
+        let input = DescribeStreamSummaryInput { stream_name: self.stream.clone() };
+        let found = self.runtime.block_on(self.client.describe_stream_summary(input))?;
+        Ok(found.stream_description_summary.stream_arn)
+    }
+
     /// Creates the stream and waits until it is active.
     pub(crate) fn create(&self, shards: i64) -> Result<(), BoxError> {
         self.begin_create(shards)?;

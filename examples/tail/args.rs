@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, value_parser};
 use kinesis_consumer::{
-    BoxError, Config, Error, IteratorType, KinesisClient, LocalStore, SqliteStore, Store,
+    BoxError, Config, Error, IteratorType, KinesisClient, LocalStore, SqliteStore, Store, StreamId,
 };
 
 use crate::format::Format;
@@ -34,10 +34,12 @@ Examples:
   tail orders --no-follow --format json | jq   all records until now, then end
   tail orders --store orders.db                resumes where it was stopped
   tail orders --lag >/dev/null                 a table of the shards, and no records
+  tail arn:aws:kinesis:eu-west-1:123456789012:stream/orders          a stream of another account
   tail orders --endpoint http://127.0.0.1:4567 --shard shardId-000000000000
   tail orders --endpoint http://localstack:4566 --allow-http
 
-Region, endpoint and credentials come from the environment and the profile, as in Amazon's own tools.
+The region of an ARN is taken unless --region is given. Else region, endpoint and credentials come from the
+environment and the profile, as in Amazon's own tools.
 
 Exit status: 0 when it is done, or its output has no reader any more; 1 for an error, 2 for a wrong
 command line; 130 after Ctrl-C and 143 after SIGTERM. A second Ctrl-C does not wait for the output.";
@@ -46,7 +48,7 @@ command line; 130 after Ctrl-C and 143 after SIGTERM. A second Ctrl-C does not w
 #[derive(Debug, Parser)]
 #[command(name = "tail", version, after_help = AFTER)]
 pub(crate) struct Args {
-    /// The stream's name
+    /// The stream's name, or its ARN
     pub(crate) stream: String,
 
     /// Where to start, see below [default: latest; with --no-follow trim-horizon]
@@ -100,7 +102,10 @@ impl Args {
         if let Some(endpoint) = &self.endpoint {
             client = client.endpoint(endpoint);
         }
-        if let Some(region) = &self.region {
+        // What is no stream is told when it is opened.
+        let stream: Option<StreamId> = self.stream.parse().ok();
+        let of_arn = stream.as_ref().and_then(StreamId::region);
+        if let Some(region) = self.region.as_deref().or(of_arn) {
             client = client.region(region);
         }
         client.build()

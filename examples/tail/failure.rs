@@ -75,6 +75,10 @@ fn advice(error: &Error) -> Option<String> {
             };
             format!("{option}: {reason}")
         }
+        Error::StoredUnderName { stream, name, .. } => format!(
+            "the file of --store has positions of {name:?} and none of {stream}: take another file, or give \
+             the name in the place of the ARN"
+        ),
         Error::SequenceNumberForSeveralShards { stream, shards, .. } => format!(
             "a sequence number belongs to one shard, and {shards} of stream {stream:?} would be read \
              from it: choose one with --shard"

@@ -6,6 +6,8 @@ use crate::aws::service::Service;
 struct Partition {
     /// The beginning of its regions' names; the first partition has all other regions.
     prefix: &'static str,
+    /// Its name in ARNs.
+    name: &'static str,
     suffix: &'static str,
     /// The suffix of hosts that have addresses of both kinds.
     dual_stack: &'static str,
@@ -26,22 +28,23 @@ pub(crate) struct Known<'a> {
 
 const fn partition(
     prefix: &'static str,
+    name: &'static str,
     suffix: &'static str,
     dual_stack: &'static str,
 ) -> Partition {
-    Partition { prefix, suffix, dual_stack, is_fips: false }
+    Partition { prefix, name, suffix, dual_stack, is_fips: false }
 }
 
 /// As in Amazon's own rules; the last match counts.
 const PARTITIONS: [Partition; 8] = [
-    partition("", "amazonaws.com", "api.aws"),
-    Partition { is_fips: true, ..partition("us-gov-", "amazonaws.com", "api.aws") },
-    partition("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
-    partition("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
-    partition("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
-    partition("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
-    partition("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-    partition("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    partition("", "aws", "amazonaws.com", "api.aws"),
+    Partition { is_fips: true, ..partition("us-gov-", "aws-us-gov", "amazonaws.com", "api.aws") },
+    partition("cn-", "aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    partition("eusc-", "aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu"),
+    partition("us-iso-", "aws-iso", "c2s.ic.gov", "api.aws.ic.gov"),
+    partition("us-isob-", "aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud"),
+    partition("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    partition("us-isof-", "aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 ];
 
 /// Other beginnings of Kinesis's hosts, after the number of an account or the name of a stream.
@@ -56,6 +59,11 @@ fn of(region: &str) -> Option<&'static Partition> {
     let place = region.split('-').nth(1).unwrap_or_default();
     let is_unknown = found.prefix.is_empty() && place.starts_with("iso");
     (!is_unknown).then_some(found)
+}
+
+/// The name of a region's partition in ARNs. `None` for an isolated partition that is not known.
+pub(crate) fn name(region: &str) -> Option<&'static str> {
+    of(region).map(|partition| partition.name)
 }
 
 /// The name of a service's host in a region, as Amazon's rules make it. `None` for an isolated partition that is not

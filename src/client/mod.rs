@@ -12,11 +12,13 @@ use crate::control::call::Call;
 use crate::error::client::ClientError;
 use crate::model::listed::{ShardPage, StreamStatus};
 use crate::model::position::IteratorType;
+use crate::model::stream_id::StreamId;
 use crate::model::token::{ShardIterator, Token};
 use crate::record::answer::Answer;
 
 /// A client of Kinesis: the calls that a consumer makes, all blocking.
 ///
+/// A stream is what [`Stream::new`](crate::Stream::new) was given: a name, or an ARN.
 /// Each call gets a [`Call`], which says when to give up. After a stop the error is ignored.
 /// A stop waits for a call that does not end: a client must either have a
 /// [`session`](Self::session) that can be interrupted, or watch [`Call::stopped`], or bound its calls by a time.
@@ -103,12 +105,23 @@ pub trait Client: Send + Sync {
         call: &Call,
     ) -> Result<ShardIterator, ClientError>;
 
-    /// The next records of a shard (`GetRecords`), at most `limit`.
+    /// The next records of a shard (`GetRecords`), at most `limit`. [`Call::stream`] has the stream, which a service
+    /// may want to know.
     ///
     /// # Errors
     /// [`ErrorClass::ExpiredIterator`](crate::ErrorClass::ExpiredIterator) for a token older than five minutes,
     /// [`ErrorClass::InvalidArgument`](crate::ErrorClass::InvalidArgument) for a token that the service never gave.
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError>;
+
+    /// Checks, without a call, whether it can read this stream: an ARN may be of another region than the client's.
+    /// Defaults to yes; a client that wraps another returns what that says.
+    ///
+    /// # Errors
+    /// Why not, and what to do, for people. [`Stream::new`](crate::Stream::new) returns it in an
+    /// [`Error::InvalidSetting`](crate::Error::InvalidSetting).
+    fn check_stream(&self, _stream: &StreamId) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Where it reads, for people: for example the region and the endpoint, never a credential. It is logged when a
     /// consumer starts. Defaults to nothing; a client that wraps another returns the place of that.
@@ -163,6 +176,10 @@ macro_rules! forward {
             call: &Call,
         ) -> Result<Answer, ClientError> {
             (**self).get_records(token, limit, call)
+        }
+
+        fn check_stream(&self, stream: &StreamId) -> Result<(), String> {
+            (**self).check_stream(stream)
         }
 
         fn place(&self) -> Option<String> {
@@ -233,6 +250,11 @@ mod tests {
             Err(self.note(format!("records {} {limit}", token.as_str())))
         }
 
+        fn check_stream(&self, stream: &StreamId) -> Result<(), String> {
+            self.note(format!("check {stream}"));
+            Err("not here".into())
+        }
+
         fn place(&self) -> Option<String> {
             self.note("place");
             Some("here".into())
@@ -255,6 +277,7 @@ mod tests {
         let at = IteratorType::Latest;
         assert!(client.get_shard_iterator("orders", "shard", &at, &call).is_err());
         assert!(client.get_records(&Token::new("token"), 7, &call).is_err());
+        assert!(client.check_stream(&"orders".parse().unwrap()).is_err());
         assert_eq!(client.place().as_deref(), Some("here"));
         assert!(client.session().is_some());
         client.interrupt();
@@ -269,6 +292,7 @@ mod tests {
             "list orders Some(\"page\")",
             "iterator orders shard Latest",
             "records token 7",
+            "check orders",
             "place",
             "session",
             "interrupt",

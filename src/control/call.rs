@@ -9,18 +9,19 @@ use crossbeam_channel::Receiver;
 use crate::budget::Budget;
 use crate::budget::room::Room;
 
-/// When a call must give up: at its deadline, or when the consumer stops.
+/// When a call must give up: at its deadline, or when the consumer stops; and which stream it is about.
 #[derive(Clone, Debug)]
 pub struct Call {
     stop: Receiver<Infallible>,
     deadline: Option<Instant>,
     room: Option<Arc<Room>>,
+    stream: Option<Arc<str>>,
 }
 
 impl Call {
     /// A call that gives up when `stop` is disconnected.
     pub(crate) fn new(stop: Receiver<Infallible>) -> Self {
-        Self { stop, deadline: None, room: None }
+        Self { stop, deadline: None, room: None, stream: None }
     }
 
     /// A call that nothing stops; to try a client by hand.
@@ -34,6 +35,15 @@ impl Call {
     #[must_use]
     pub fn with_deadline(mut self, limit: Duration) -> Self {
         self.deadline = Instant::now().checked_add(limit);
+        self
+    }
+
+    /// The same about this stream: its name or its ARN, as it was given to [`Stream::new`](crate::Stream::new).
+    ///
+    /// Defaults to none. A consumer sets it in every call.
+    #[must_use]
+    pub fn with_stream(mut self, stream: impl Into<Arc<str>>) -> Self {
+        self.stream = Some(stream.into());
         self
     }
 
@@ -70,6 +80,12 @@ impl Call {
     /// Where buffers are kept for the next answer.
     pub(crate) fn budget(&self) -> Option<&Budget> {
         self.room.as_ref().map(|room| room.budget())
+    }
+
+    /// The stream that the call is about, if that was set: its name or its ARN. `get_records` has it from nowhere
+    /// else.
+    pub fn stream(&self) -> Option<&str> {
+        self.stream.as_deref()
     }
 
     /// The time until the deadline, if one was set.

@@ -87,7 +87,7 @@ impl Batch {
         Self { records, ends_shard, behind_latest, gap: None, commit, slot }
     }
 
-    /// The stream's name.
+    /// The stream's name, or its ARN, as it was given.
     pub fn stream(&self) -> &str {
         self.commit.stream()
     }
@@ -189,7 +189,7 @@ impl<'a> IntoIterator for &'a Batch {
 }
 
 impl Commit {
-    /// The stream's name.
+    /// The stream's name, or its ARN, as it was given.
     pub fn stream(&self) -> &str {
         self.commits.stream()
     }

@@ -16,7 +16,7 @@ use crate::core::stream::stalls::{Running, Stalls};
 use crate::delivery::batch::Batch;
 use crate::delivery::commits::{CommitContext, ShardCommits, flush_all};
 use crate::engine::reader::Reader;
-use crate::engine::run::{Run, thread_name};
+use crate::engine::run::{Engine, Run, thread_name};
 use crate::error::Error;
 use crate::model::shard::Shard;
 use crate::store::Store;
@@ -114,11 +114,30 @@ impl Run<'_> {
 
     fn run_errand(&self, errand: Errand) -> Event {
         match errand {
-            Errand::Load => {
-                let loaded = self.engine.store.shard_iterators(&self.engine.stream);
-                Event::Loaded(loaded.inspect_err(|_| self.meter.store_failures.increment(1)))
-            }
+            Errand::Load => self.load(),
             Errand::Flush => Event::Flushed(flush_all(&self.engine.registry.all_commits())),
+        }
+    }
+
+    /// Reads the positions. None for an ARN, and some for its name, is an error: the user would not expect that all is
+    /// read again, or, from `Latest`, that records are missing.
+    fn load(&self) -> Event {
+        let Engine { store, stream, former_key, .. } = self.engine;
+        let positions = |key: &str| {
+            store.shard_iterators(key).inspect_err(|_| self.meter.store_failures.increment(1))
+        };
+        let loaded = positions(stream);
+        let is_new = loaded.as_ref().is_ok_and(Vec::is_empty);
+        let Some(name) = former_key.as_ref().filter(|_| is_new) else {
+            return Event::Loaded(loaded);
+        };
+        match positions(name) {
+            Ok(former) if former.is_empty() => Event::Loaded(loaded),
+            Ok(_) => Event::Failed(Error::StoredUnderName {
+                stream: stream.to_string(),
+                name: name.clone(),
+            }),
+            Err(error) => Event::Loaded(Err(error)),
         }
     }
 

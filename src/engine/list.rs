@@ -25,7 +25,7 @@ pub(crate) fn list_now(
     shutdown: &Shutdown,
 ) -> Result<Vec<Shard>, Error> {
     let (started, mut rng) = (Instant::now(), fastrand::Rng::new());
-    let call = Call::new(shutdown.reading_stopped().clone());
+    let call = Call::new(shutdown.reading_stopped().clone()).with_stream(stream);
     let mut listing = Listing::new(stream, patience, None);
     let mut next = Next::Page(listing.page(started.elapsed()));
     while !call.is_stopped() {

@@ -57,8 +57,7 @@ impl<'a> Reader<'a> {
         confirmed: Receiver<Proof>,
     ) -> Self {
         let room = Arc::new(Room::new(run.budget.clone()));
-        let call =
-            Call::new(run.engine.shutdown.reading_stopped().clone()).with_room(Arc::clone(&room));
+        let call = run.call().with_room(Arc::clone(&room));
         let (slots, rng) = (Slots::new(run.door.has_slots()), fastrand::Rng::new());
         #[cfg(feature = "kpl")]
         let left_out = aggregate::Watch::new(poller.shard());

@@ -34,6 +34,8 @@ pub(crate) struct Engine {
     /// Its session with the client: see [`session`].
     pub(crate) client: Arc<dyn Client>,
     pub(crate) store: Arc<dyn Store>,
+    /// The name of a stream that was given by its ARN, under which an earlier run may have stored its positions.
+    pub(crate) former_key: Option<String>,
     pub(crate) config: Config,
     pub(crate) plan: Plan,
     /// The shards, if they were listed before.
@@ -211,7 +213,8 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn call(&self) -> Call {
-        Call::new(self.engine.shutdown.reading_stopped().clone())
+        let call = Call::new(self.engine.shutdown.reading_stopped().clone());
+        call.with_stream(Arc::clone(&self.engine.stream))
     }
 
     pub(crate) fn now(&self) -> Duration {

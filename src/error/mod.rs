@@ -118,6 +118,15 @@ pub enum Error {
         source: StoreError,
     },
 
+    /// The store holds positions under the name of the stream, and none under its ARN, by which it was opened.
+    #[non_exhaustive]
+    StoredUnderName {
+        /// The stream, by its ARN.
+        stream: String,
+        /// Its name, under which there are positions.
+        name: String,
+    },
+
     /// The handler returned an error. Its batch is not committed.
     #[non_exhaustive]
     Handler {
@@ -170,7 +179,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The name of the stream that the error is about; `None` for a setting that is out of range.
+    /// The stream that the error is about, by its name or its ARN, as it was given; `None` for a setting that is out of
+    /// range.
     pub fn stream(&self) -> Option<&str> {
         match self {
             Self::InvalidSetting { .. } => None,
@@ -183,6 +193,7 @@ impl Error {
             | Self::Client { stream, .. }
             | Self::Gap { stream, .. }
             | Self::Store { stream, .. }
+            | Self::StoredUnderName { stream, .. }
             | Self::Handler { stream, .. }
             | Self::DeadLetter { stream, .. }
             | Self::Stopped { stream }
@@ -260,6 +271,7 @@ mod tests {
             },
             Error::Gap { stream: stream(), gap: Gap::Foreign { shard: shard(), wanted } },
             stored(StoreError::fatal("read-only")),
+            Error::StoredUnderName { stream: stream(), name: "name".into() },
             Error::Handler { stream: stream(), shard: shard(), source: "no price".into() },
             Error::DeadLetter {
                 stream: stream(),

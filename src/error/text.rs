@@ -51,6 +51,12 @@ impl Error {
                 "a sequence number was given as the start of {shards} shards of stream {stream:?}: choose \
                  one shard, or set the start of a shard with Stream::start_at"
             ),
+            Self::StoredUnderName { stream, name } => write!(
+                f,
+                "the store has no position of stream {stream:?}, but some of {name:?}, its name: to resume there, \
+                 use Stream::store_key({name:?}), or export those positions, set \"stream\" in the text to the ARN, \
+                 and import them; to begin anew, use Stream::store_key with the ARN"
+            ),
             Self::Stopped { stream } => write!(
                 f,
                 "stream {stream:?} was stopped before its shards were listed: create another Stream"
@@ -102,6 +108,7 @@ impl Error {
             | Self::NoShards { .. }
             | Self::UnknownShard { .. }
             | Self::SequenceNumberForSeveralShards { .. }
+            | Self::StoredUnderName { .. }
             | Self::Stopped { .. } => Ok(()),
         }
     }

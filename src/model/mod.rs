@@ -9,5 +9,6 @@ pub(crate) mod sequence;
 #[cfg(feature = "serde")]
 mod serialize;
 pub(crate) mod shard;
+pub(crate) mod stream_id;
 pub(crate) mod time;
 pub(crate) mod token;

@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod contract;
 pub(crate) mod export;
+pub(crate) mod keyed;
 pub(crate) mod local;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
@@ -14,6 +15,10 @@ use crate::model::position::Position;
 use crate::store::export::Import;
 
 /// Remembers how far each shard has been processed.
+///
+/// A stream is what [`Stream::new`](crate::Stream::new) was given, a name or an ARN, unless
+/// [`Stream::store_key`](crate::Stream::store_key) says otherwise: at most 255 visible ASCII characters, among them `:`
+/// and `/`.
 ///
 /// Several threads call it at once, and never while they hold a lock of the consumer. A call
 /// may block, and must give up by itself after a while: nothing interrupts it, and a stop waits for it, however long it

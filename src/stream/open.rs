@@ -13,6 +13,8 @@ use crate::engine::session;
 use crate::error::Error;
 use crate::listener::{Listener, Parting};
 use crate::model::shard::Shard;
+use crate::store::Store;
+use crate::store::keyed::KeyedStore;
 use crate::stream::Stream;
 
 /// More threads than this would only wait for each other.
@@ -41,7 +43,7 @@ impl Stream {
         thread: &str,
         run: impl FnOnce(Self) -> Result<(), Error> + Send + 'static,
     ) -> Result<Listener, Error> {
-        let (stream, shutdown) = (self.name.clone(), self.shutdown());
+        let (stream, shutdown) = (Arc::clone(self.id.shared()), self.shutdown());
         let (monitor, pauses) = (self.monitor(), self.pauses());
         let parting = Parting::default();
         let (theirs, membership) = (parting.clone(), shutdown.run().clone());
@@ -62,15 +64,18 @@ impl Stream {
     pub(super) fn engine(self) -> Engine {
         let client = self.session();
         let plan = Plan {
-            stream: self.name.to_string(),
+            stream: self.id.to_string(),
             iterator_type: self.config.iterator_type.clone(),
             chosen: self.chosen,
             on_foreign: self.config.on_gap.foreign,
         };
+        let former_key = self.id.is_arn() && self.store_key.is_none();
+        let former_key = former_key.then(|| self.id.name().to_owned());
         Engine {
-            stream: self.name,
+            stream: Arc::clone(self.id.shared()),
             client,
-            store: self.store,
+            store: under(self.store, self.store_key),
+            former_key,
             config: self.config,
             plan,
             listed: self.listed,
@@ -102,7 +107,7 @@ impl Stream {
     }
 
     pub(super) fn listed_shard(&mut self, id: &str) -> Result<&mut Shard, Error> {
-        let stream = self.name.to_string();
+        let stream = self.id.to_string();
         let found = self.list()?.iter_mut().find(|shard| shard.id() == id);
         found.ok_or_else(|| Error::UnknownShard { stream, shard: id.into() })
     }
@@ -112,9 +117,17 @@ impl Stream {
             Some(shards) => shards,
             None => {
                 let client = self.session();
-                list_now(&*client, &self.name, self.config.start_patience, &self.shutdown)?
+                list_now(&*client, self.id.as_str(), self.config.start_patience, &self.shutdown)?
             }
         };
         Ok(self.listed.insert(shards))
+    }
+}
+
+/// The store, under this key if there is one.
+fn under(store: Arc<dyn Store>, key: Option<String>) -> Arc<dyn Store> {
+    match key {
+        Some(key) => Arc::new(KeyedStore::new(store, key)),
+        None => store,
     }
 }

@@ -6,6 +6,7 @@
 mod common;
 
 mod bad_network;
+mod by_arn;
 mod client;
 mod credentials;
 mod renewal;

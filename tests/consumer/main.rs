@@ -10,6 +10,7 @@ mod common;
 mod bad_input;
 mod batches;
 mod budget;
+mod by_arn;
 mod corners;
 mod doors;
 mod drains;

@@ -98,6 +98,26 @@ fn exported(seen: &str, stream: &str) -> BTreeMap<String, Metric> {
 }
 
 #[test]
+fn a_stream_by_its_arn_has_that_as_its_label() {
+    scrape();
+    let kinesis = MemoryKinesis::new();
+    kinesis.create_stream("by-arn", 1);
+    kinesis.put("by-arn", "key", b"0");
+    let arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/by-arn";
+    let stream = Stream::new(kinesis, arn, LocalStore::new(), quick()).unwrap();
+    let shutdown = stream.shutdown();
+    stream
+        .listen(|_| {
+            shutdown.now();
+            Ok(())
+        })
+        .unwrap();
+    let seen = scrape();
+    let records = values(&seen, "kinesis_records_total", &[&format!("stream={arn:?}")]);
+    assert_eq!(records, [1.0], "{seen}");
+}
+
+#[test]
 fn the_table_is_what_is_exported_before_anything_has_happened() {
     scrape();
     let kinesis = MemoryKinesis::new();

@@ -24,6 +24,11 @@ impl Malformed {
         self
     }
 
+    /// The same, of a kind of answer that asking for less does not shorten.
+    pub(crate) fn uncut(self) -> Self {
+        Self { is_cut: false, ..self }
+    }
+
     /// Whether the answer made sense until it ended. A gateway that cuts large bodies may set
     /// `Content-Length` accordingly, so that only this tells.
     pub(crate) fn is_cut(&self) -> bool {

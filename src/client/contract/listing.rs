@@ -32,6 +32,27 @@ pub(super) fn described(trial: &Trial<impl Service>) {
     expect_class(rule, iterator, NotFound);
 }
 
+/// The four calls about a stream by its ARN, if the service has one.
+pub(super) fn by_arn(mut trial: Trial<impl Service>) {
+    let Some(arn) = trial.service.arn(&trial.stream) else { return };
+    trial.put(5);
+    let read = |trial: &Trial<_>| (trial.shard(), trial.read_at(&IteratorType::TrimHorizon, 5));
+    let by_name = read(&trial);
+    let unknown = arn.replace(&trial.stream, "nobody");
+    let checked = trial.client.check_stream(&done("the service's ARN", arn.parse()));
+    hold("a client accepts the ARN of a stream that it can read", checked.is_ok(), &checked);
+    trial.stream = arn;
+    let status =
+        done("describe_stream", trial.client.describe_stream(&trial.stream, &trial.call()));
+    expect("a stream that can be read is active, by its ARN too", &status, &StreamStatus::Active);
+    let rule = "shards and records by the ARN of a stream are those by its name";
+    expect(rule, &read(&trial), &by_name);
+    let rule = "a call about the ARN of a stream that does not exist is of class NotFound";
+    trial.stream = unknown;
+    expect_class(rule, trial.client.list_shards(&trial.stream, None, &trial.call()), NotFound);
+    expect_class(rule, trial.client.describe_stream(&trial.stream, &trial.call()), NotFound);
+}
+
 /// In one page, and in several if the service can.
 pub(super) fn paged(trial: &Trial<impl Service>) {
     let (shards, _) = trial.list();

@@ -9,7 +9,7 @@ mod tests;
 mod trial;
 
 use self::bounds::{deadline, interrupt, stop};
-use self::listing::{described, paged, split, unknown};
+use self::listing::{by_arn, described, paged, split, unknown};
 use self::reading::{
     at_once, expired, invalid, limits, numbers, order, timestamps, tips, tokens_again,
 };
@@ -37,6 +37,7 @@ pub fn client_contract<S: Service>(make: impl Fn(&str) -> S) {
     let trial = |check: &str, shards| Trial::new(make(check), check, shards);
     unknown(&trial("unknown", 0));
     described(&trial("described", 1));
+    by_arn(trial("by_arn", 1));
     paged(&trial("paged", 5));
     order(&trial("order", 1));
     limits(&trial("limits", 1));

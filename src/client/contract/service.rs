@@ -6,7 +6,7 @@ use crate::client::memory::MemoryKinesis;
 /// A Kinesis on which [`client_contract`](crate::testing::client_contract) checks a client: a server, real or not, that
 /// can be filled.
 ///
-/// A method returns `false` if the service cannot do it, as the defaults do; then the checks that need it are left out.
+/// A method returns `false`, or `None`, if the service cannot do it, as the defaults do; then the checks that need it are left out.
 /// Each method returns when it is done, and panics if it fails.
 pub trait Service {
     /// The client to check.
@@ -24,6 +24,11 @@ pub trait Service {
     /// Splits a shard, and waits until the stream is active again.
     fn split(&self, _stream: &str, _shard: &str) -> bool {
         false
+    }
+
+    /// The ARN of the stream, if its client can read it by that.
+    fn arn(&self, _stream: &str) -> Option<String> {
+        None
     }
 
     /// Lets pages of the stream's listing hold at most this many shards.
@@ -61,6 +66,10 @@ impl Service for MemoryKinesis {
     fn split(&self, stream: &str, shard: &str) -> bool {
         Self::split(self, stream, shard);
         true
+    }
+
+    fn arn(&self, stream: &str) -> Option<String> {
+        Some(format!("arn:aws:kinesis:eu-west-1:123456789012:stream/{stream}"))
     }
 
     fn set_page_size(&self, stream: &str, shards: usize) -> bool {

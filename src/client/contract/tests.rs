@@ -31,7 +31,7 @@ fn every_check_has_a_stream_of_its_own() {
         assert!(names.lock().insert(name.to_owned()), "{name} comes twice");
         kinesis.clone()
     });
-    assert_eq!(names.lock().len(), 16);
+    assert_eq!(names.lock().len(), 17);
 }
 
 /// A service without the optional abilities.
@@ -61,6 +61,7 @@ fn a_broken_client_fails_by_the_rule_it_breaks() {
     for (fault, rule) in [
         (Fault::NothingIsMissing, "does not exist is of class NotFound"),
         (Fault::AnyShard, "an iterator of a shard that does not exist"),
+        (Fault::NamesOnly, "describe_stream failed"),
         (Fault::FirstPageOnly, "the listing holds each shard once"),
         (Fault::FirstPageAgain, "a listing has an end"),
         (Fault::DataCut, "come with the keys and the data that were put"),
@@ -108,6 +109,7 @@ fn failure(fault: Fault) -> Option<String> {
 enum Fault {
     NothingIsMissing,
     AnyShard,
+    NamesOnly,
     FirstPageOnly,
     FirstPageAgain,
     DataCut,
@@ -183,6 +185,9 @@ impl Broken {
 impl Client for Broken {
     fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
         self.ended()?;
+        if self.fault == Fault::NamesOnly && stream.contains(':') {
+            return Err(ClientError::new(ErrorClass::InvalidArgument, "Broken", ""));
+        }
         let status = self.kinesis.describe_stream(stream, &self.bounds(call));
         status.map_err(|error| self.wrong(error))
     }
@@ -267,6 +272,10 @@ impl Service for Broken {
 
     fn split(&self, stream: &str, shard: &str) -> bool {
         Service::split(&self.kinesis, stream, shard)
+    }
+
+    fn arn(&self, stream: &str) -> Option<String> {
+        self.kinesis.arn(stream)
     }
 
     fn set_page_size(&self, stream: &str, shards: usize) -> bool {

@@ -42,6 +42,11 @@ impl<S: Service> Trial<S> {
         Self { service, client, stream: stream.into(), patience: PATIENCE }
     }
 
+    /// A call about the stream, as a consumer makes it.
+    pub(super) fn call(&self) -> Call {
+        Call::unbounded().with_stream(&*self.stream)
+    }
+
     /// Puts this many records. Returns their numbers, from 0.
     pub(super) fn put(&self, records: usize) {
         for number in 0..records {
@@ -54,7 +59,7 @@ impl<S: Service> Trial<S> {
         let (mut shards, mut sizes, mut token) = (Vec::new(), Vec::new(), None);
         loop {
             let list = |token: Option<&str>| {
-                let page = self.client.list_shards(&self.stream, token, &Call::unbounded());
+                let page = self.client.list_shards(&self.stream, token, &self.call());
                 done("list_shards", page)
             };
             let (page, again) = (list(token.as_deref()), list(token.as_deref()));
@@ -78,7 +83,7 @@ impl<S: Service> Trial<S> {
     }
 
     pub(super) fn iterator(&self, at: &IteratorType) -> Result<Token, ClientError> {
-        let (shard, call) = (self.shard(), Call::unbounded());
+        let (shard, call) = (self.shard(), self.call());
         let iterator = self.client.get_shard_iterator(&self.stream, &shard, at, &call);
         iterator.map(|iterator| iterator.token)
     }
@@ -88,7 +93,7 @@ impl<S: Service> Trial<S> {
     }
 
     pub(super) fn read(&self, token: &Token, limit: u32) -> Answer {
-        done("get_records", self.client.get_records(token, limit, &Call::unbounded()))
+        done("get_records", self.client.get_records(token, limit, &self.call()))
     }
 
     /// The next records, at least this many unless the shard ends first; and the next token.

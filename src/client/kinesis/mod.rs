@@ -1,19 +1,21 @@
-//! The client for Amazon Kinesis: rusoto's types and signatures over a blocking HTTP client.
+//! The client for Amazon Kinesis: signed JSON over a blocking HTTP client.
 
 pub(crate) mod builder;
 mod decode;
+mod generated;
+mod input;
 mod lenient;
+mod listed;
 mod listing;
+mod place;
 mod refusals;
 #[cfg(test)]
 mod variables_tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use rusoto_core::Region;
-use rusoto_kinesis::GetShardIteratorInput;
 use serde::Serialize;
 use ureq::http::{self, HeaderMap, Uri};
 
@@ -31,13 +33,14 @@ use crate::aws::service::Service;
 use crate::aws::sign::{Content, Signer};
 use crate::client::Client;
 use crate::client::kinesis::builder::ClientBuilder;
-use crate::client::kinesis::listing::Listing;
+use crate::client::kinesis::input::{IteratorInput, RecordsInput, Subject};
 use crate::client::kinesis::refusals::KINESIS;
 use crate::control::call::Call;
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
 use crate::model::listed::{ShardPage, StreamStatus};
 use crate::model::position::IteratorType;
+use crate::model::stream_id::StreamId;
 use crate::model::token::{ShardIterator, Token};
 use crate::record::answer::Answer;
 
@@ -74,14 +77,6 @@ pub struct KinesisClient {
     transport: Transport,
 }
 
-/// The request of `GetRecords`.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct RecordsInput<'a> {
-    limit: u32,
-    shard_iterator: &'a str,
-}
-
 /// A request, which is signed when it is sent.
 struct Post<'a> {
     shared: &'a Shared,
@@ -92,7 +87,7 @@ struct Post<'a> {
 
 /// A client and its sessions share this.
 struct Shared {
-    region: Region,
+    region: String,
     endpoint: Endpoint,
     network: Network,
     deadline: Duration,
@@ -117,7 +112,7 @@ impl KinesisClient {
 
     /// The name of the region.
     pub fn region(&self) -> &str {
-        self.shared.region.name()
+        &self.shared.region
     }
 
     /// The address of the server.
@@ -136,7 +131,6 @@ impl KinesisClient {
         let transport = Transport::new(&network, &resolver, deadline, CONNECTIONS, &KINESIS);
         let service = Service::Kinesis.signing_name();
         let signer = Signer::new(endpoint.host_header(), region.clone(), service, Content::Json);
-        let region = Region::Custom { name: region, endpoint: endpoint.url().to_owned() };
         let credentials = CredentialsCache::new(source);
         let shared = Shared { region, endpoint, network, deadline, credentials, signer, resolver };
         Self { shared: Arc::new(shared), transport }
@@ -164,7 +158,7 @@ impl KinesisClient {
         })
     }
 
-    /// One call without rusoto's generated client, which copies answers several times.
+    /// One call as JSON of our own.
     fn post<T>(
         &self,
         bounds: &Bounds,
@@ -179,22 +173,11 @@ impl KinesisClient {
             self.transport.exchange(&request, bounds, decode)
         })
     }
-
-    fn list<T>(
-        &self,
-        bounds: Bounds,
-        call: impl FnOnce(&Listing) -> Result<T, ClientError>,
-    ) -> Result<T, ClientError> {
-        self.signed(&bounds, |credentials| {
-            let (transport, region) = (self.transport.clone(), self.shared.region.clone());
-            call(&Listing::new(transport, credentials, region, bounds.clone()))
-        })
-    }
 }
 
 impl Client for KinesisClient {
     fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
-        self.list(self.bounds("DescribeStreamSummary", call), |listing| listing.describe(stream))
+        self.describe(stream, &self.bounds("DescribeStreamSummary", call))
     }
 
     fn list_shards(
@@ -203,7 +186,7 @@ impl Client for KinesisClient {
         token: Option<&str>,
         call: &Call,
     ) -> Result<ShardPage, ClientError> {
-        self.list(self.bounds("ListShards", call), |listing| listing.list(stream, token))
+        self.list(stream, token, &self.bounds("ListShards", call))
     }
 
     fn get_shard_iterator(
@@ -213,7 +196,7 @@ impl Client for KinesisClient {
         at: &IteratorType,
         call: &Call,
     ) -> Result<ShardIterator, ClientError> {
-        let input = iterator_input(stream, shard, at);
+        let input = IteratorInput::new(stream, shard, at);
         let bounds = self.bounds("GetShardIterator", call);
         self.post(&bounds, "Kinesis_20131202.GetShardIterator", &input, |head, body| {
             Ok(ShardIterator::new(decode::shard_iterator(body)?, head.date()))
@@ -221,12 +204,17 @@ impl Client for KinesisClient {
     }
 
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
-        let input = RecordsInput { limit, shard_iterator: token.as_str() };
+        let stream = call.stream().and_then(Subject::arn);
+        let input = RecordsInput { limit, shard_iterator: token.as_str(), stream };
         let bounds = self.bounds("GetRecords", call);
         self.post(&bounds, "Kinesis_20131202.GetRecords", &input, |head, body| {
             let answer = decode::records(body, call.budget())?;
             Ok(answer.with_server_time(head.date()))
         })
+    }
+
+    fn check_stream(&self, stream: &StreamId) -> Result<(), String> {
+        place::check(stream, self.region(), self.shared.endpoint.host())
     }
 
     fn place(&self) -> Option<String> {
@@ -295,55 +283,9 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, ClientError> {
     })
 }
 
-fn iterator_input(stream: &str, shard: &str, at: &IteratorType) -> GetShardIteratorInput {
-    use IteratorType::{AfterSequenceNumber, AtSequenceNumber, AtTimestamp, Latest, TrimHorizon};
-    let (kind, number, time) = match at {
-        AtSequenceNumber(number) => ("AT_SEQUENCE_NUMBER", Some(number), None),
-        AfterSequenceNumber(number) => ("AFTER_SEQUENCE_NUMBER", Some(number), None),
-        AtTimestamp(time) => ("AT_TIMESTAMP", None, Some(seconds(*time))),
-        TrimHorizon => ("TRIM_HORIZON", None, None),
-        Latest => ("LATEST", None, None),
-    };
-    GetShardIteratorInput {
-        stream_name: stream.to_owned(),
-        shard_id: shard.to_owned(),
-        shard_iterator_type: kind.to_owned(),
-        starting_sequence_number: number.map(|number| number.as_str().to_owned()),
-        timestamp: time,
-    }
-}
-
-/// Seconds since 1970 in whole milliseconds, as the service counts; earlier times are 1970, before
-/// which there is no record.
-fn seconds(time: SystemTime) -> f64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as f64 / 1_000.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_iterator_type_is_sent_with_its_argument() {
-        let json = |at| serde_json::to_string(&iterator_input("s", "shard", &at)).unwrap();
-        let rest = |kind: &str, more: &str| {
-            format!(r#"{{"ShardId":"shard","ShardIteratorType":"{kind}",{more}"StreamName":"s""#)
-        };
-        let number = || "42".parse().unwrap();
-        let starting = r#""StartingSequenceNumber":"42","#;
-        let at = json(IteratorType::AtSequenceNumber(number()));
-        assert_eq!(at, rest("AT_SEQUENCE_NUMBER", starting) + "}");
-        let after = json(IteratorType::AfterSequenceNumber(number()));
-        assert_eq!(after, rest("AFTER_SEQUENCE_NUMBER", starting) + "}");
-        assert_eq!(json(IteratorType::TrimHorizon), rest("TRIM_HORIZON", "") + "}");
-        assert_eq!(json(IteratorType::Latest), rest("LATEST", "") + "}");
-        let time = UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_999_999);
-        let time = json(IteratorType::AtTimestamp(time));
-        assert_eq!(time, rest("AT_TIMESTAMP", "") + r#","Timestamp":1700000000.123}"#);
-        let before = json(IteratorType::AtTimestamp(UNIX_EPOCH - Duration::from_secs(1)));
-        assert!(before.ends_with(r#""Timestamp":0.0}"#), "{before}");
-    }
 
     #[test]
     fn a_stopped_client_and_a_stopped_call_answer_at_once() {

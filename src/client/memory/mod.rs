@@ -25,6 +25,7 @@ use self::stream::StreamState;
 use crate::client::memory::shard::HeldRecord;
 use crate::model::sequence::SequenceNumber;
 use crate::model::shard::Shard;
+use crate::model::stream_id::name_in;
 
 /// An in-memory Kinesis, so that tests, examples and docs run offline; with feature `testing`.
 ///
@@ -39,6 +40,7 @@ use crate::model::shard::Shard;
 ///   least one record.
 /// - Creating, deleting, splitting and merging take no time, and nothing ages out by itself.
 /// - Arrival times of a shard never go back.
+/// - As a client it takes ARNs too, of any region and account: only the name in them counts.
 ///
 /// ```
 /// use kinesis_consumer::{Call, Client, IteratorType};
@@ -296,8 +298,9 @@ impl fmt::Debug for MemoryKinesis {
 }
 
 impl Cloud {
+    /// By its name, or by its ARN, of which only the name counts.
     fn named(&self, stream: &str) -> Option<&StreamState> {
-        self.incarnation(*self.names.get(stream)?)
+        self.incarnation(*self.names.get(name_in(stream))?)
     }
 
     fn incarnation(&self, incarnation: u64) -> Option<&StreamState> {

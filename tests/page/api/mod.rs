@@ -58,6 +58,7 @@ fn what_is_compared_and_kept_is_a_value() {
     is_value::<kc::Position>();
     is_value::<kc::IteratorType>();
     is_value::<kc::SequenceNumber>();
+    is_value::<kc::StreamId>();
     is_value::<kc::HashKeyRange>();
     is_value::<kc::Shard>();
     is_value::<kc::ChildShard>();
@@ -85,6 +86,7 @@ fn every_error_fits_into_a_box_that_is_sent() {
     is_error::<kc::ImportError>();
     is_error::<kc::InvalidPositionKey>();
     is_error::<kc::InvalidSequenceNumber>();
+    is_error::<kc::InvalidStreamId>();
 }
 
 /// As those do who have no such dependency of their own.

@@ -3,6 +3,7 @@
 //! `cargo test` builds it before it runs this; `cargo test --test process` alone does not. The parts of it that
 //! only decide are tested where they stand, and run with this too.
 
+mod by_arn;
 mod ends;
 mod errors;
 mod lag;

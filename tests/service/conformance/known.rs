@@ -30,6 +30,8 @@ const KNOWN: &[Known] = &[
         case: "expired_tokens",
         reason: "tokens live 300 s, which is not waited for; the embedded server's live one",
     },
+    Known { server: "embedded", case: "stream_by_arn", reason: "reads no StreamARN" },
+    Known { server: "kinesalite", case: "stream_by_arn", reason: "reads no StreamARN" },
     Known { server: "embedded", case: "tls", reason: "serves plain HTTP only" },
     Known { server: "kinesalite", case: "tls", reason: "is started for plain HTTP only" },
     Known {

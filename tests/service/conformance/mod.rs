@@ -4,6 +4,7 @@
 //! Each server is a test, so that `cargo test` shows them; their results go to a file each, from which
 //! `tests/servers/table.sh` prints the table of servers and cases.
 
+mod by_arn;
 mod closed;
 mod expiry;
 mod iterators;
@@ -68,6 +69,7 @@ const CASES: &[(&str, Run)] = cases![
     listing::pages_of_shards,
     listing::stream_in_creation,
     listing::wrong_stream_name,
+    by_arn::stream_by_arn,
     expiry::expired_tokens,
     tls::tls,
 ];
