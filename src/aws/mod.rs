@@ -8,6 +8,7 @@ pub(crate) mod ini;
 pub(crate) mod partition;
 pub(crate) mod profile;
 pub(crate) mod region;
+pub(crate) mod repeats;
 pub(crate) mod service;
 pub(crate) mod sign;
 pub(crate) mod text;
