@@ -8,5 +8,6 @@ mod common;
 mod bad_network;
 mod client;
 mod credentials;
+mod endpoints;
 mod renewal;
 mod runtime;

@@ -36,7 +36,7 @@ pub(crate) fn find(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Rou
         return Ok(None);
     }
     let variables: &[&'static str] = if is_https { &HTTPS } else { &HTTP };
-    let is_set = |variable: &str| Some(environment::first(lookup, &[variable])?);
+    let is_set = |variable: &str| environment::first(lookup, &[variable]);
     let mut set = variables.iter().filter_map(|variable| Some((*variable, is_set(variable)?)));
     let Some((setting, url)) = set.next() else {
         if let Some(unused) = UNUSED.iter().find(|variable| is_set(variable).is_some()) {
