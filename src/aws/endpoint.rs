@@ -61,7 +61,7 @@ pub(crate) fn configured(
     allow_plain_http: bool,
     lookup: Lookup<'_>,
 ) -> Result<Option<Endpoint>, Error> {
-    if variants::demanded(IGNORE[0], IGNORE[1], lookup)?.is_some() {
+    if variants::switched_on(IGNORE[0], IGNORE[1], lookup)?.is_some() {
         return Ok(None);
     }
     let Some((who, url)) = named(service, lookup)? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Speaks to AWS: credentials, region, endpoint, signature and HTTP. It does not know Kinesis.
+//! Speaks to AWS: credentials, region, endpoint, signature and HTTP. Of Kinesis it knows the names of hosts.
 
 pub(crate) mod credentials;
 pub(crate) mod endpoint;

@@ -14,8 +14,10 @@ use crate::common::loopback::{ACTIVE, Server, answer, chain, ok};
 
 /// Tells `child` that it is one, and how many clients it builds.
 const CLIENTS: &str = "KC_TEST_CLIENTS";
-/// Makes the child call the last one.
+/// Makes the child call each of them.
 const CALL: &str = "KC_TEST_CALL";
+/// What the child gives to the setter of the endpoint.
+const ENDPOINT: &str = "KC_TEST_ENDPOINT";
 
 #[test]
 #[ignore = "what a child process runs, in an environment of its own"]
@@ -23,7 +25,11 @@ fn child() {
     let Ok(clients) = std::env::var(CLIENTS) else { return };
     logs::keep();
     for _ in 0..clients.parse().unwrap() {
-        let client = KinesisClient::builder().allow_plain_http(true).build().unwrap();
+        let mut builder = KinesisClient::builder().allow_plain_http(true);
+        if let Ok(endpoint) = std::env::var(ENDPOINT) {
+            builder = builder.endpoint(endpoint).dual_stack(true);
+        }
+        let client = builder.build().unwrap();
         println!("\nplace: {} {}", client.region(), client.endpoint());
         if std::env::var_os(CALL).is_some() {
             match client.describe_stream("orders", &Call::unbounded()) {
@@ -91,6 +97,14 @@ fn a_demand_that_a_configured_endpoint_may_not_meet_is_told_once() {
         format!("AWS_USE_FIPS_ENDPOINT demands a FIPS endpoint: {checked}"),
         format!(
             "AWS_USE_DUALSTACK_ENDPOINT demands an endpoint for both kinds of addresses: {checked}"
+        ),
+    ];
+    assert_eq!(said.all("warned"), wanted);
+    let said = run(2, &[(ENDPOINT, "http://127.0.0.1:9"), fips]);
+    let wanted = [
+        format!("AWS_USE_FIPS_ENDPOINT demands a FIPS endpoint: {checked}"),
+        format!(
+            "ClientBuilder::dual_stack demands an endpoint for both kinds of addresses: {checked}"
         ),
     ];
     assert_eq!(said.all("warned"), wanted);
