@@ -73,7 +73,8 @@ fn route(setting: &'static str, url: &str) -> Result<Route, Error> {
     let (host, port) = (proxy.host(), proxy.port());
     // A port that is none would count as the usual one.
     let authority = proxy.uri().authority().map_or("", |authority| authority.as_str());
-    let after = authority.rsplit_once(host).map_or("", |(_, after)| after);
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let after = place.strip_prefix(host).unwrap_or_default();
     if host.is_empty() || !matches!(after, "" | ":") && after != format!(":{port}") {
         return Err(not_a_url());
     }
@@ -137,6 +138,8 @@ mod tests {
         assert_eq!(route(URL, &secret), name("the proxy https://proxy.example:3128 (HTTPS_PROXY)"));
         let six = [("HTTPS_PROXY", "http://u:hush@[::1]:3128")];
         assert_eq!(route(URL, &six), name("the proxy http://[::1]:3128 (HTTPS_PROXY)"));
+        let digits = [("HTTPS_PROXY", "http://1:hush@1:13")];
+        assert_eq!(route(URL, &digits), name("the proxy http://1:13 (HTTPS_PROXY)"));
     }
 
     #[test]
