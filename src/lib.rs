@@ -30,9 +30,10 @@
 //! - **When something is wrong**: [when the handler fails](#when-the-handler-fails), [gaps](#gaps),
 //!   [notices](#notices), [errors and their remedies](#errors-and-their-remedies),
 //!   [what the log says](#what-the-log-says)
-//! - **Running it**: [stopping](#stopping), [Kubernetes](#in-a-container-under-kubernetes),
-//!   [progress, pauses and metrics](#progress-pauses-and-metrics), [testing your handler](#testing-your-handler),
-//!   [with other consumers](#with-other-consumers), [what it costs on AWS](#what-it-costs-on-aws)
+//! - **Running it**: [settings from the environment](#settings-from-the-environment), [stopping](#stopping),
+//!   [Kubernetes](#in-a-container-under-kubernetes), [progress, pauses and metrics](#progress-pauses-and-metrics),
+//!   [testing your handler](#testing-your-handler), [with other consumers](#with-other-consumers),
+//!   [what it costs on AWS](#what-it-costs-on-aws)
 //! - **Choosing it**: [limits](#limits-and-why), migrating from [go-kcl](#coming-from-go-kcl),
 //!   [KCL](#coming-from-kcl) or [an SDK](#coming-from-a-loop-over-an-sdk), [versions](#versions)
 //!
@@ -95,6 +96,7 @@
 #![doc = include_str!("manual/testing.md")]
 #![doc = include_str!("manual/sharing.md")]
 #![doc = include_str!("manual/costs.md")]
+#![doc = include_str!("manual/access.md")]
 #![doc = include_str!("manual/limits.md")]
 #![doc = include_str!("manual/migrating.md")]
 #![doc = include_str!("manual/versions.md")]

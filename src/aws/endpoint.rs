@@ -1,15 +1,14 @@
 //! The server that requests go to.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use parking_lot::Mutex;
 use ureq::http::Uri;
 
 use crate::aws::environment::{self, Lookup};
 use crate::aws::partition;
 use crate::aws::profile;
+use crate::aws::repeats;
 use crate::aws::service::Service;
 use crate::aws::text::cut;
 use crate::aws::variants::{self, Demands, Variants};
@@ -62,7 +61,7 @@ pub(crate) fn configured(
     allow_plain_http: bool,
     lookup: Lookup<'_>,
 ) -> Result<Option<Endpoint>, Error> {
-    if variants::demanded(IGNORE[0], IGNORE[1], lookup)?.is_some() {
+    if variants::switched_on(IGNORE[0], IGNORE[1], lookup)?.is_some() {
         return Ok(None);
     }
     let Some((who, url)) = named(service, lookup)? else { return Ok(None) };
@@ -186,9 +185,8 @@ impl Endpoint {
 
     /// Logs which demands it does not meet as far as its name shows; once, since keys may be asked for often.
     pub(crate) fn say_unmet(&self, demands: &Demands) {
-        static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
         for (who, kind) in demands.unmet_by(partition::known(&self.host)) {
-            if SAID.lock().insert(format!("{who} {self}")) {
+            if repeats::is_new(&format!("{who} {self}")) {
                 log::warn!(
                     "{who} demands {kind}: the configured endpoint {self} is not checked for that"
                 );
@@ -220,6 +218,23 @@ impl Endpoint {
     pub(crate) fn is_loopback(&self) -> bool {
         let address = self.host.parse::<IpAddr>();
         self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether its address is on this machine's link, such as 169.254.170.2.
+    pub(crate) fn is_link_local(&self) -> bool {
+        self.host.parse().is_ok_and(is_link_local)
+    }
+}
+
+/// Also in a mapped address.
+fn is_link_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => {
+            let [first, second, ..] = address.segments();
+            // The second range has the metadata of Amazon's instances and containers.
+            address.is_unicast_link_local() || [first, second] == [0xfd00, 0x0ec2]
+        }
     }
 }
 

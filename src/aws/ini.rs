@@ -163,13 +163,14 @@ mod tests {
     fn the_settings_below_a_setting_are_read_alone() {
         let text = "[services mine]\ns3 =\n  kinesis = no\n  endpoint_url = http://s3\n\nkinesis =\n\
                     \n  # so far\n  Endpoint_URL = http://k ; mine\n  [x] = y\n  endpoint_url = 2\n\
-                    sts = one line\n[services other]\nkinesis =\n  endpoint_url = http://o\n";
+                    sts = one line\ndynamodb =\n  region = d\n[services other]\nkinesis =\n  endpoint_url = http://o\n";
         let below = |part: &str, setting: &str| below(text, part, setting);
         let kinesis = below("services mine", "kinesis").unwrap();
         assert_eq!((kinesis["endpoint_url"].as_str(), kinesis.len()), ("http://k", 2));
         assert_eq!(below("services other", "kinesis").unwrap()["endpoint_url"], "http://o");
         assert_eq!(below("services mine", "sts").unwrap().len(), 0);
-        assert_eq!(below("services mine", "dynamodb").unwrap().len(), 0);
+        assert_eq!(below("services mine", "dynamodb").unwrap().len(), 1);
+        assert_eq!(below("services mine", "firehose").unwrap().len(), 0);
         assert_eq!(below("services third", "kinesis"), None);
     }
 

@@ -1,4 +1,4 @@
-//! Speaks to AWS: credentials, region, endpoint, signature and HTTP. It does not know Kinesis.
+//! Speaks to AWS: credentials, region, endpoint, signature and HTTP. Of Kinesis it knows the names of hosts.
 
 pub(crate) mod credentials;
 pub(crate) mod endpoint;
@@ -8,6 +8,7 @@ pub(crate) mod ini;
 pub(crate) mod partition;
 pub(crate) mod profile;
 pub(crate) mod region;
+pub(crate) mod repeats;
 pub(crate) mod service;
 pub(crate) mod sign;
 pub(crate) mod text;

@@ -55,11 +55,15 @@ pub(crate) fn config_file(lookup: Lookup<'_>) -> Option<PathBuf> {
     file(CONFIG, "config", lookup)
 }
 
+/// Both files, the one of keys first; none if no home directory is known.
+pub(crate) fn files(lookup: Lookup<'_>) -> impl Iterator<Item = PathBuf> {
+    [file(CREDENTIALS, "credentials", lookup), config_file(lookup)].into_iter().flatten()
+}
+
 /// The setting of this name for the chosen profile; the file of keys counts first.
 pub(crate) fn setting(lookup: Lookup<'_>, setting: &str) -> Option<String> {
     let name = name(lookup);
-    let files = [file(CREDENTIALS, "credentials", lookup), config_file(lookup)];
-    files.into_iter().flatten().find_map(|path| {
+    files(lookup).find_map(|path| {
         let Said::Settings(mut settings) = read(&path, &name) else { return None };
         settings.remove(setting).filter(|value| !value.is_empty())
     })

@@ -24,7 +24,11 @@ pub(crate) fn find(
         .or_else(|| profile::setting(lookup, "region"))
         .or(fallback)
         .ok_or_else(|| invalid(nowhere(lookup)))?;
-    // The name becomes part of a host name and of the signature.
+    valid(&name)
+}
+
+/// The name in lower case. It becomes part of a host name and of the signature.
+fn valid(name: &str) -> Result<String, Error> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if name.is_empty() || name.len() > 60 || !name.bytes().all(is_name) {
         let shown: String = name.chars().take(60).collect();
@@ -32,7 +36,14 @@ pub(crate) fn find(
             "{shown:?} is not a region name: use letters, digits and dashes, such as eu-central-1"
         )));
     }
-    Ok(name.to_ascii_lowercase())
+    let name = name.to_ascii_lowercase();
+    match name.strip_prefix("fips-").or_else(|| name.strip_suffix("-fips")) {
+        Some(region) => Err(invalid(format!(
+            "{name:?} is the name of a FIPS endpoint in old tools: set the region to {region:?}, and \
+             ClientBuilder::fips or AWS_USE_FIPS_ENDPOINT"
+        ))),
+        None => Ok(name),
+    }
 }
 
 /// Checks that an endpoint of Amazon's is in this region.
@@ -50,13 +61,16 @@ pub(crate) fn check(region: &str, host: &str) -> Result<(), Error> {
 }
 
 fn nowhere(lookup: Lookup<'_>) -> String {
-    let file = profile::config_file(lookup).map(|path| path.display().to_string());
+    let files: Vec<_> = profile::files(lookup).map(|path| path.display().to_string()).collect();
+    let files = match files.is_empty() {
+        true => "a profile file (no home directory is known)".to_owned(),
+        false => files.join(" or "),
+    };
     format!(
-        "none is set: neither by ClientBuilder::region, nor by {} or {}, nor for profile {:?} in {}",
+        "none is set: neither by ClientBuilder::region, nor by {} or {}, nor for profile {:?} in {files}",
         VARIABLES[0],
         VARIABLES[1],
         profile::name(lookup),
-        file.as_deref().unwrap_or("a profile file (no home directory is known)"),
     )
 }
 
@@ -102,16 +116,34 @@ mod tests {
         assert_eq!(find(None, None, &with("")).unwrap(), "eu-a-1");
         assert_eq!(find(None, None, &with("other")).unwrap(), "eu-b-1");
         assert!(find(None, None, &with("third")).is_err());
-        std::fs::remove_file(&file).unwrap();
+        // The credentials file counts first.
+        let keys = std::env::temp_dir().join(format!("kc-keys-{}", std::process::id()));
+        std::fs::write(&keys, "[default]\nregion =\n[other]\nregion = eu-c-1\n").unwrap();
+        let path = keys.display().to_string();
+        let both = |config: &dyn Fn(&str) -> Option<String>, name: &str| match name {
+            "AWS_SHARED_CREDENTIALS_FILE" => Some(path.clone()),
+            other => config(other),
+        };
+        let of_other = |name: &str| both(&with("other"), name);
+        assert_eq!(find(None, None, &of_other).unwrap(), "eu-c-1");
+        assert_eq!(find(None, None, &|name| both(&with(""), name)).unwrap(), "eu-a-1");
+        for file in [file, keys] {
+            std::fs::remove_file(file).unwrap();
+        }
     }
 
     #[test]
     fn without_a_region_the_error_names_every_place_that_was_looked_at() {
         let home = |name: &str| (name == "HOME" || name == "USERPROFILE").then(|| "/no".to_owned());
         let error = find(None, None, &home).unwrap_err().to_string();
-        for place in
-            ["ClientBuilder::region", "AWS_REGION", "AWS_DEFAULT_REGION", "default", ".aws"]
-        {
+        for place in [
+            "ClientBuilder::region",
+            "AWS_REGION",
+            "AWS_DEFAULT_REGION",
+            "default",
+            ".aws/config",
+            ".aws/credentials",
+        ] {
             assert!(error.contains(place), "{error}");
         }
     }
@@ -130,13 +162,26 @@ mod tests {
         for name in ["", "eu central", "eu.central", "eu/central", "é", "a\nb", &"x".repeat(61)] {
             assert!(find(Some(name), None, &none).is_err(), "{name:?}");
         }
+        for name in ["fips-us-gov-west-1", "us-gov-west-1-FIPS"] {
+            let error = find(Some(name), None, &none).unwrap_err().to_string();
+            assert!(error.contains("\"us-gov-west-1\", and ClientBuilder::fips"), "{error}");
+        }
     }
 
     #[test]
     fn a_region_that_contradicts_the_endpoint_is_an_error() {
-        let host = "kinesis-fips.us-gov-west-1.amazonaws.com";
-        assert!(check("us-gov-west-1", host).is_ok() && check("eu-west-1", "localhost").is_ok());
-        let error = check("eu-west-1", host).unwrap_err().to_string();
-        assert!(error.contains("\"eu-west-1\"") && error.contains(host), "{error}");
+        for host in [
+            "kinesis-fips.us-gov-west-1.amazonaws.com",
+            "kinesis.us-gov-west-1.api.aws",
+            "v-1.kinesis.us-gov-west-1.vpce.amazonaws.com",
+            "1.data-kinesis.us-gov-west-1.amazonaws.com",
+            "1.control-kinesis.us-gov-west-1.api.aws",
+            "kinesis.us-gov-west-1.amazonaws.eu",
+        ] {
+            assert!(check("us-gov-west-1", host).is_ok(), "{host}");
+            let error = check("eu-west-1", host).unwrap_err().to_string();
+            assert!(error.contains("\"eu-west-1\"") && error.contains(host), "{error}");
+        }
+        assert!(check("eu-west-1", "localhost").is_ok());
     }
 }

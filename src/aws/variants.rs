@@ -45,7 +45,7 @@ impl Variants {
     pub(crate) fn demanded(self, lookup: Lookup<'_>) -> Result<Demands, Error> {
         let demanded = |set: Option<bool>, kind: &Kind| match set {
             Some(set) => Ok(set.then(|| kind.setter.to_owned())),
-            None => demanded(kind.variable, kind.setting, lookup),
+            None => switched_on(kind.variable, kind.setting, lookup),
         };
         Ok(Demands {
             fips: demanded(self.fips, &FIPS)?,
@@ -65,11 +65,11 @@ impl Demands {
     }
 }
 
-/// Who says `true`: the variable, or else the setting of the profile; `None` if nobody does.
+/// Which setting says `true`: the variable, or else the one of the profile; `None` if none does.
 ///
 /// # Errors
 /// If a value is neither `true` nor `false`.
-pub(crate) fn demanded(
+pub(crate) fn switched_on(
     variable: &str,
     setting: &str,
     lookup: Lookup<'_>,

@@ -9,6 +9,7 @@ mod bad_network;
 mod by_arn;
 mod client;
 mod credentials;
+mod endpoints;
 mod renewal;
 mod roles;
 mod runtime;

@@ -189,6 +189,12 @@ fn a_setter_goes_before_the_environment() {
     assert_eq!(built(new().fips(false).dual_stack(true)), "https://kinesis.us-east-2.api.aws");
     // A set endpoint counts although configured ones are ignored.
     assert_eq!(built(new().endpoint("https://example.com")), "https://example.com");
+    let sts = new().endpoint("https://sts.us-east-2.amazonaws.com").region("us-east-2");
+    let error = sts.build_in(&lookup).unwrap_err().to_string();
+    assert!(
+        error.contains("sts.us-east-2.amazonaws.com is an endpoint of STS, not of Kinesis"),
+        "{error}"
+    );
     let error = new().region("eu-west-1").fips(true).build_in(&|_| None).unwrap_err().to_string();
     assert!(error.contains("ClientBuilder::fips demands a FIPS endpoint"), "{error}");
 }

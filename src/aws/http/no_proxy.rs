@@ -7,6 +7,9 @@ use std::net::IpAddr;
 /// Commas or blanks separate its entries: `*`; a domain, which covers its subdomains, with or without `.` or `*.`
 /// before it; the beginning of a name and `*`; an address; a range of addresses, such as `10.0.0.0/8`. With a port
 /// after a colon the entry is for that port only.
+///
+/// That is what curl reads, and more: curl takes `*` alone, and no `*.`, no beginning of a name, no port and no
+/// brackets. Such an entry is meant for other programs, which read it as it is read here.
 pub(crate) fn names(list: &str, host: &str, port: u16) -> bool {
     let host = host.trim_end_matches('.');
     let entries = list.split(|it: char| it == ',' || it.is_whitespace());

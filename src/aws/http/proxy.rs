@@ -5,14 +5,16 @@ use ureq::{Proxy, ProxyProtocol};
 use crate::aws::endpoint::Endpoint;
 use crate::aws::environment::{self, Lookup};
 use crate::aws::http::no_proxy;
+use crate::aws::repeats;
 use crate::error::Error;
 
-/// Variables for the scheme of the endpoint count first, as in other programs; variables for the other scheme last, as
-/// in earlier versions of this library.
-const HTTPS: [&str; 6] =
-    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
-const HTTP: [&str; 6] =
-    ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];
+/// As curl reads them: for the scheme of the endpoint, the one in lower case first.
+const HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+/// Without `HTTP_PROXY`: where a web server starts this program, as CGI does, that is a header of the visitor's.
+const HTTP: [&str; 3] = ["http_proxy", "all_proxy", "ALL_PROXY"];
+const EXEMPT: [&str; 2] = ["no_proxy", "NO_PROXY"];
+/// Variables that other programs may read for an endpoint of either scheme.
+const UNUSED: [&str; 4] = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"];
 
 /// A proxy, and its text for people.
 pub(crate) struct Route {
@@ -21,27 +23,44 @@ pub(crate) struct Route {
     pub(crate) name: String,
 }
 
-/// The proxy for an endpoint; none for this machine, since a proxy's loopback is another machine.
+/// The proxy for an endpoint; none for this machine and its link: for a proxy these are other machines.
 ///
 /// # Errors
 /// If a variable names a proxy that cannot be used.
-// long: one variable after the other, in the order in which they count.
 pub(crate) fn find(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Route>, Error> {
     let is_https = endpoint.uri().scheme_str() == Some("https");
     let port = endpoint.uri().port_u16().unwrap_or(if is_https { 443 } else { 80 });
-    let exempt = environment::first(lookup, &["NO_PROXY", "no_proxy"]).unwrap_or_default();
-    if endpoint.is_loopback() || no_proxy::names(&exempt, endpoint.host(), port) {
+    let exempt = environment::first(lookup, &EXEMPT).unwrap_or_default();
+    let is_near = endpoint.is_loopback() || endpoint.is_link_local();
+    if is_near || no_proxy::names(&exempt, endpoint.host(), port) {
         return Ok(None);
     }
-    let variables = if is_https { HTTPS } else { HTTP };
-    let mut set = variables
-        .into_iter()
-        .filter_map(|variable| Some((variable, environment::first(lookup, &[variable])?)));
-    let Some((setting, url)) = set.next() else { return Ok(None) };
+    let variables: &[&'static str] = if is_https { &HTTPS } else { &HTTP };
+    let is_set = |variable: &str| environment::first(lookup, &[variable]);
+    let mut set = variables.iter().filter_map(|variable| Some((*variable, is_set(variable)?)));
+    let Some((setting, url)) = set.next() else {
+        if let Some(unused) = UNUSED.iter().find(|variable| is_set(variable).is_some()) {
+            say_unused(unused, variables[0], endpoint);
+        }
+        return Ok(None);
+    };
+    route(setting, &url).map(Some)
+}
+
+/// Logs, once for each endpoint, that a proxy is set which does not count for it.
+fn say_unused(variable: &str, right: &str, endpoint: &Endpoint) {
+    if repeats::is_new(&format!("{variable} {endpoint}")) {
+        log::warn!(
+            "{variable} is set, but no proxy is used for {endpoint}: its variable is {right}"
+        );
+    }
+}
+
+fn route(setting: &'static str, url: &str) -> Result<Route, Error> {
     // The URL is not shown: there may be a password in it.
     let invalid = |reason: &str| Error::InvalidSetting { setting, reason: reason.to_owned() };
-    let proxy = Proxy::new(&url)
-        .map_err(|_| invalid("it is not the URL of a proxy, such as http://proxy:3128"))?;
+    let not_a_url = || invalid("it is not the URL of a proxy, such as http://proxy:3128");
+    let proxy = Proxy::new(url).map_err(|_| not_a_url())?;
     let scheme = match proxy.protocol() {
         ProxyProtocol::Http => "http",
         ProxyProtocol::Https => "https",
@@ -52,8 +71,15 @@ pub(crate) fn find(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Rou
         }
     };
     let (host, port) = (proxy.host(), proxy.port());
+    // A port that is none would count as the usual one.
+    let authority = proxy.uri().authority().map_or("", |authority| authority.as_str());
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let after = place.strip_prefix(host).unwrap_or_default();
+    if host.is_empty() || !matches!(after, "" | ":") && after != format!(":{port}") {
+        return Err(not_a_url());
+    }
     let name = format!("the proxy {scheme}://{host}:{port} ({setting})");
-    Ok(Some(Route { proxy, name }))
+    Ok(Route { proxy, name })
 }
 
 #[cfg(test)]
@@ -78,28 +104,70 @@ mod tests {
 
     const URL: &str = "https://kinesis.eu-west-1.amazonaws.com";
 
+    /// What curl 7.88 said with `-v`, unless a comment says otherwise.
     #[test]
-    fn the_variable_for_the_scheme_counts_first_and_no_password_is_shown() {
-        let all = [("ALL_PROXY", "http://a:1"), ("HTTP_PROXY", "http://b:2"), ("https_proxy", "c")];
+    fn the_variables_count_as_curl_reads_them_and_no_password_is_shown() {
         let name = |name: &str| Ok(Some(name.to_owned()));
-        assert_eq!(route(URL, &all), name("the proxy http://c:80 (https_proxy)"));
-        assert_eq!(route("http://example.com", &all), name("the proxy http://b:2 (HTTP_PROXY)"));
-        assert_eq!(route(URL, &all[..2]), name("the proxy http://a:1 (ALL_PROXY)"));
-        assert_eq!(route(URL, &all[1..2]), name("the proxy http://b:2 (HTTP_PROXY)"));
+        let all = [
+            ("ALL_PROXY", "http://a:1"),
+            ("all_proxy", "http://b:2"),
+            ("HTTPS_PROXY", "http://c:3"),
+            ("https_proxy", "http://d:4"),
+        ];
+        for (number, (variable, url)) in all.into_iter().enumerate() {
+            let wanted = name(&format!("the proxy {url} ({variable})"));
+            assert_eq!(route(URL, &all[..=number]), wanted, "{variable}");
+        }
+        let blank = ["https_proxy", "all_proxy"].map(|variable| (variable, ""));
+        assert_eq!(route(URL, &[all[2], blank[0]]), name("the proxy http://c:3 (HTTPS_PROXY)"));
+        // A blank one is none; for curl it is an error.
+        assert_eq!(route(URL, &[("HTTPS_PROXY", " ")]), Ok(None));
+        let http = [("HTTP_PROXY", "http://h:1"), ("http_proxy", "http://i:2")];
+        assert_eq!(route(URL, &http), Ok(None));
+        assert_eq!(route("http://example.com", &http[..1]), Ok(None));
+        assert_eq!(route("http://example.com", &all[2..]), Ok(None));
+        assert_eq!(route("http://example.com", &http), name("the proxy http://i:2 (http_proxy)"));
+        let both = [http[0], all[0]];
+        assert_eq!(route("http://example.com", &both), name("the proxy http://a:1 (ALL_PROXY)"));
+        // Port 80; curl takes 1080, which is the port of SOCKS.
+        assert_eq!(
+            route(URL, &[("https_proxy", "c")]),
+            name("the proxy http://c:80 (https_proxy)")
+        );
         let secret = [("HTTPS_PROXY", "https://user:hush@proxy.example:3128")];
         assert_eq!(route(URL, &secret), name("the proxy https://proxy.example:3128 (HTTPS_PROXY)"));
-        assert_eq!(route(URL, &[("HTTPS_PROXY", " ")]), Ok(None));
+        let six = [("HTTPS_PROXY", "http://u:hush@[::1]:3128")];
+        assert_eq!(route(URL, &six), name("the proxy http://[::1]:3128 (HTTPS_PROXY)"));
+        let digits = [("HTTPS_PROXY", "http://1:hush@1:13")];
+        assert_eq!(route(URL, &digits), name("the proxy http://1:13 (HTTPS_PROXY)"));
     }
 
     #[test]
-    fn hosts_that_are_named_and_this_machine_need_none() {
+    fn hosts_that_are_named_and_this_machine_and_its_link_need_none() {
         let proxy = ("HTTPS_PROXY", "http://a:1");
+        let used = Ok(Some("the proxy http://a:1 (HTTPS_PROXY)".to_owned()));
         for no_proxy in [("NO_PROXY", "amazonaws.com"), ("no_proxy", "localhost, amazonaws.com")] {
             assert_eq!(route(URL, &[proxy, no_proxy]), Ok(None));
-            assert_eq!(route(URL, &[proxy, no_proxy, ("NO_PROXY", "")]), Ok(None));
+            assert_eq!(route(URL, &[proxy, no_proxy, ("no_proxy", "")]), Ok(None));
         }
-        assert_eq!(route("https://localhost:1", &[proxy]), Ok(None));
+        assert_eq!(route(URL, &[proxy, ("NO_PROXY", "amazonaws.com"), ("no_proxy", "x")]), used);
         assert_eq!(route("http://127.0.0.1:1", &[("ALL_PROXY", "socks5://b")]), Ok(None));
+        for near in [
+            "localhost",
+            "127.9.9.9",
+            "[::1]",
+            "169.254.170.2",
+            "169.254.0.0",
+            "[fe80::1]",
+            "[febf::1]",
+            "[fd00:ec2::254]",
+            "[::ffff:169.254.170.23]",
+        ] {
+            assert_eq!(route(&format!("https://{near}:1"), &[proxy]), Ok(None), "{near}");
+        }
+        for far in ["169.253.0.1", "169.255.0.1", "[fec0::1]", "[fd00:ec3::254]", "[fd00::1]"] {
+            assert_eq!(route(&format!("https://{far}:1"), &[proxy]), used, "{far}");
+        }
     }
 
     #[test]
@@ -108,6 +176,8 @@ mod tests {
             ("socks5://user:hush@b:1080", "SOCKS"),
             ("http://", "not the URL"),
             ("hush hush", "not the URL"),
+            ("http://hush:hush@b:99999", "not the URL"),
+            ("http://b:hush", "not the URL"),
         ] {
             let error = route(URL, &[("ALL_PROXY", url)]).unwrap_err();
             assert!(error.starts_with("ALL_PROXY: ") && error.contains(fact), "{error}");

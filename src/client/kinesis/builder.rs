@@ -52,10 +52,10 @@ impl ClientBuilder {
 
     /// The region, by name, such as `eu-central-1`; a region that this crate does not know works too.
     ///
-    /// Defaults to `AWS_REGION`, else `AWS_DEFAULT_REGION`, else the region of the profile
-    /// (`AWS_PROFILE`, or `default`) in `AWS_CONFIG_FILE`, or `~/.aws/config`. With an endpoint and
-    /// none of these: the region in the name of the endpoint's host if that is Amazon's, else `us-east-1`. A region
-    /// that contradicts such a host is an error.
+    /// Defaults to `AWS_REGION`, else `AWS_DEFAULT_REGION`, else the region of the profile (`AWS_PROFILE`, or
+    /// `default`) in `AWS_SHARED_CREDENTIALS_FILE`, or `~/.aws/credentials`, else in `AWS_CONFIG_FILE`, or
+    /// `~/.aws/config`. With an endpoint and none of these: the region in the name of the endpoint's host if that is
+    /// Amazon's, else `us-east-1`. A region that contradicts such a host is an error.
     pub fn region(mut self, name: impl Into<String>) -> Self {
         self.region = Some(name.into());
         self
@@ -64,14 +64,17 @@ impl ClientBuilder {
     /// The address of the server: scheme and host, perhaps a port, such as `http://localhost:4567`
     /// for a test server, or the address of a VPC endpoint.
     ///
-    /// Defaults to `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`, else `endpoint_url` of the profile, unless
-    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`; else `https://kinesis.<region>.amazonaws.com`, or the name
-    /// in the region's partition (China, the European Sovereign Cloud, the isolated ones). If
-    /// `AWS_USE_FIPS_ENDPOINT` or `AWS_USE_DUALSTACK_ENDPOINT` is `true`, or the profile says so, it must be set.
+    /// It is for Kinesis alone. Services that give credentials, such as STS, have
+    /// [endpoints of their own](crate#which-endpoint).
     ///
-    /// A proxy in the environment (`HTTPS_PROXY`, `ALL_PROXY`, `HTTP_PROXY`; not SOCKS) is used, but not for
-    /// `localhost`, `127.0.0.0/8` or `::1`, and not for the entries of `NO_PROXY`: domains with their subdomains,
-    /// addresses, ranges such as `10.0.0.0/8`, each perhaps with a port, or `*` for all.
+    /// Defaults to `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`, else `endpoint_url` of `kinesis` in the section
+    /// of `services` that the profile names, else `endpoint_url` of the profile, unless
+    /// `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` is `true`; else `https://kinesis.<region>.amazonaws.com`, or the name
+    /// in the region's partition (China, the European Sovereign Cloud, the isolated ones), or what
+    /// [`fips`](Self::fips) and [`dual_stack`](Self::dual_stack) make of it.
+    ///
+    /// [A proxy](crate#proxies) in the environment (`https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`; not SOCKS)
+    /// is used, but not for `localhost`, `127.0.0.0/8` or `::1`, and not for the entries of `no_proxy` or `NO_PROXY`.
     ///
     /// The client trusts the certificates that the system trusts (`SSL_CERT_FILE`), or instead those in
     /// `AWS_CA_BUNDLE`, or in `ca_bundle` of the profile.
