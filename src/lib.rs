@@ -30,8 +30,8 @@
 //! - **When something is wrong**: [when the handler fails](#when-the-handler-fails), [gaps](#gaps),
 //!   [notices](#notices), [errors and their remedies](#errors-and-their-remedies),
 //!   [what the log says](#what-the-log-says)
-//! - **Running it**: [settings from the environment](#settings-from-the-environment), [stopping](#stopping),
-//!   [Kubernetes](#in-a-container-under-kubernetes), [progress, pauses and metrics](#progress-pauses-and-metrics),
+//! - **Running it**: [settings from the environment](#settings-from-the-environment), [on AWS](#on-aws),
+//!   [stopping](#stopping), [Kubernetes](#in-a-container-under-kubernetes), [progress, pauses and metrics](#progress-pauses-and-metrics),
 //!   [testing your handler](#testing-your-handler), [with other consumers](#with-other-consumers),
 //!   [what it costs on AWS](#what-it-costs-on-aws)
 //! - **Choosing it**: [limits](#limits-and-why), migrating from [go-kcl](#coming-from-go-kcl),
@@ -97,6 +97,7 @@
 #![doc = include_str!("manual/sharing.md")]
 #![doc = include_str!("manual/costs.md")]
 #![doc = include_str!("manual/access.md")]
+#![doc = include_str!("manual/on_aws.md")]
 #![doc = include_str!("manual/limits.md")]
 #![doc = include_str!("manual/migrating.md")]
 #![doc = include_str!("manual/versions.md")]
@@ -124,6 +125,9 @@ mod store;
 mod stream;
 
 pub use crate::aws::credentials::Credentials;
+pub use crate::aws::credentials::provider::CredentialsProvider;
+#[cfg(feature = "rusoto")]
+pub use crate::aws::credentials::rusoto::RusotoProvider;
 pub use crate::budget::Budget;
 pub use crate::client::Client;
 pub use crate::client::kinesis::KinesisClient;

@@ -34,7 +34,7 @@ main() {
 
 build() {
     local messages binary
-    messages=$(cargo bench --quiet --locked --all-features --bench instructions --no-run --message-format=json)
+    messages=$(cargo bench --quiet --locked --features full --bench instructions --no-run --message-format=json)
     binary=$(sed -n 's/.*"name":"instructions".*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")
     [[ -x $binary ]] || fail "cargo told of no binary"
     printf '%s\n' "$binary"

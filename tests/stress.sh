@@ -74,7 +74,7 @@ main() {
 # Lines of name and path, for every binary that holds tests.
 build() {
     local messages
-    messages=$(cargo test --locked --all-features --no-run --message-format=json)
+    messages=$(cargo test --locked --features full --no-run --message-format=json)
     sed -n 's/.*"kind":\["\([a-z-]*\)".*"name":"\([^"]*\)".*"test":true},"features":.*"executable":"\([^"]*\)".*/\1 \2 \3/p' \
         <<<"$messages" | while read -r kind name path; do
         [[ $kind == lib ]] && name=lib

@@ -23,7 +23,7 @@ const WORDS: [(&str, &str); 6] = [
     ("ClientBuilder::allow_plain_http", "--allow-http"),
     ("ClientBuilder::endpoint", "--endpoint"),
     ("ClientBuilder::region", "--region"),
-    ("ClientBuilder::credentials_fn", "credential_process in the profile"),
+    ("ClientBuilder::credentials_provider", "credential_process in the profile"),
     ("raise ClientBuilder::deadline", "ask for less by --limit"),
     ("raise Config::budget, or lower Config::limit", "ask for less by --limit"),
 ];

@@ -222,6 +222,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use rusoto_core::Region;
+    use rusoto_core::credential::AwsCredentials;
     use rusoto_core::signature::SignedRequest;
 
     use super::*;
@@ -242,7 +243,9 @@ mod tests {
         request.set_content_type(content.text().to_owned());
         target.into_iter().for_each(|target| request.add_header("x-amz-target", target));
         request.set_payload(Some(body.to_vec()));
-        request.sign(&credentials.to_rusoto());
+        let (key, secret) = (credentials.access_key_id(), credentials.secret_access_key());
+        let token = credentials.session_token().map(str::to_owned);
+        request.sign(&AwsCredentials::new(key, secret, token, None));
         request
     }
 

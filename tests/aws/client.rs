@@ -14,6 +14,9 @@ use kinesis_consumer::{
     StreamStatus, Token,
 };
 
+#[cfg(feature = "rusoto")]
+use kinesis_consumer::RusotoProvider;
+
 use crate::common::promptly::promptly;
 
 const EMPTY: &str = r#"{"Records":[],"NextShardIterator":"next","MillisBehindLatest":0}"#;
@@ -298,11 +301,12 @@ fn a_body_of_more_than_32_mib_is_refused_whether_announced_or_not() {
     }
 }
 
+#[cfg(feature = "rusoto")]
 #[test]
 fn calls_work_inside_a_tokio_runtime() {
     let fake = Fake::saying(ok(EMPTY));
     let builder = KinesisClient::builder().endpoint(format!("http://{}", fake.address));
-    let client = builder.credentials_provider(RusotoProvider).build().unwrap();
+    let client = builder.credentials_provider(RusotoProvider::new(Sleeping)).build().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let read = runtime.block_on(async { read(&client) });
     assert_eq!(read.unwrap(), 0);
@@ -310,9 +314,11 @@ fn calls_work_inside_a_tokio_runtime() {
 }
 
 /// Sleeps before it answers, so that it needs the timer of a runtime.
-struct RusotoProvider;
+#[cfg(feature = "rusoto")]
+struct Sleeping;
 
-impl rusoto_credential::ProvideAwsCredentials for RusotoProvider {
+#[cfg(feature = "rusoto")]
+impl rusoto_credential::ProvideAwsCredentials for Sleeping {
     fn credentials<'a, 'b>(&'a self) -> std::pin::Pin<Box<Provided<'b>>>
     where
         'a: 'b,
@@ -326,6 +332,7 @@ impl rusoto_credential::ProvideAwsCredentials for RusotoProvider {
     }
 }
 
+#[cfg(feature = "rusoto")]
 type Provided<'a> = dyn Future<Output = Result<rusoto_credential::AwsCredentials, rusoto_credential::CredentialsError>>
     + Send
     + 'a;
@@ -344,7 +351,7 @@ fn refused_credentials_are_replaced_for_the_next_call() {
         Ok(Credentials::new(format!("key{number}"), "secret").with_session_token("token"))
     };
     let builder = KinesisClient::builder().endpoint(format!("http://{}", fake.address));
-    let client = builder.credentials_fn(function).build().unwrap();
+    let client = builder.credentials_provider(function).build().unwrap();
     let error = read(&client).unwrap_err();
     assert_eq!(
         (error.class(), error.code()),

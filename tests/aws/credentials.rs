@@ -3,10 +3,11 @@
 //! No child ever asks a real instance for its metadata.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use kinesis_consumer::{Call, Client, ClientBuilder, Credentials, KinesisClient};
-use rusoto_credential::{InstanceMetadataProvider, StaticProvider};
+use kinesis_consumer::{
+    BoxError, Call, Client, ClientBuilder, Credentials, CredentialsProvider, KinesisClient,
+};
 
 use crate::common::SOON;
 use crate::common::loopback::{ACTIVE, Request, Server, answer, ok, says};
@@ -251,7 +252,7 @@ fn a_login_says_what_to_do_instead() {
     let config = trial.file("config", "[default]\nlogin_session = arn:aws:iam::1:user/me\n");
     let error = trial.fails(&[("AWS_CONFIG_FILE", &config)]);
     let remedy = "credential_process = aws configure export-credentials --profile default";
-    says(&error, &[remedy, "ClientBuilder::credentials_fn"]);
+    says(&error, &[remedy, "ClientBuilder::credentials_provider"]);
 }
 
 #[test]
@@ -446,11 +447,6 @@ fn keys_come_from_an_instance() {
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url()),
     ];
     assert_eq!(trial.signs(&environment), own);
-
-    let mut provider = InstanceMetadataProvider::new();
-    let (address, port) = (metadata.address.ip().to_string(), metadata.address.port().to_string());
-    provider.set_ip_addr_with_port(&address, &port);
-    assert_eq!(arrives(|builder| builder.credentials_provider(provider)), own);
 }
 
 /// What a child says whose instance answers so.
@@ -530,13 +526,30 @@ fn arrives(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> (String, Option<
     (request.key().to_owned(), request.token().map(str::to_owned))
 }
 
+#[cfg(feature = "rusoto")]
+#[test]
+fn keys_are_given_by_a_provider_of_rusotos_kind() {
+    let provider = rusoto_credential::StaticProvider::new("k".into(), "s".into(), None, None);
+    let provider = kinesis_consumer::RusotoProvider::new(provider);
+    assert_eq!(arrives(|builder| builder.credentials_provider(provider)), pair("k", None));
+}
+
+/// A provider that may look at the time that is left.
+struct Vault;
+
+impl CredentialsProvider for Vault {
+    fn credentials(&self, call: &Call) -> Result<Credentials, BoxError> {
+        assert!(call.remaining().unwrap() <= Duration::from_secs(10) && !call.is_stopped());
+        Ok(Credentials::new("k", "s").with_session_token("t"))
+    }
+}
+
 #[test]
 fn keys_are_given_as_a_pair_a_session_a_provider_or_a_closure() {
     assert_eq!(arrives(|builder| builder.credentials("k", "s")), pair("k", None));
     let session = arrives(|builder| builder.session_credentials("k", "s", "t"));
     assert_eq!(session, pair("k", Some("t")));
-    let provider = StaticProvider::new("k".into(), "s".into(), Some("t".into()), None);
-    assert_eq!(arrives(|builder| builder.credentials_provider(provider)), pair("k", Some("t")));
+    assert_eq!(arrives(|builder| builder.credentials_provider(Vault)), pair("k", Some("t")));
     let closure = || Ok(Credentials::new("k", "s").with_session_token("t"));
-    assert_eq!(arrives(|builder| builder.credentials_fn(closure)), pair("k", Some("t")));
+    assert_eq!(arrives(|builder| builder.credentials_provider(closure)), pair("k", Some("t")));
 }

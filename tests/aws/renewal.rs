@@ -22,7 +22,7 @@ fn consume(
     let count = Arc::clone(&asked);
     let closure = move || Ok(key(count.fetch_add(1, Ordering::SeqCst)));
     let builder = KinesisClient::builder().endpoint(server.url()).region("eu-central-1");
-    let client = builder.credentials_fn(closure).build().unwrap();
+    let client = builder.credentials_provider(closure).build().unwrap();
     let config = Config::new().interval(Duration::from_millis(20));
     let stream = Stream::new(client, "orders", LocalStore::new(), config).unwrap();
     let listener = stream.spawn(|_| Ok(())).unwrap();
@@ -92,7 +92,8 @@ fn keys_that_are_refused_twice_end_it_with_their_class() {
 fn keys_that_cannot_be_had_are_waited_for_as_long_as_the_start_has_patience() {
     let server = Server::saying(ok("{}"));
     let builder = KinesisClient::builder().endpoint(server.url());
-    let client = builder.credentials_fn(|| Err("the vault is sealed".into())).build().unwrap();
+    let client =
+        builder.credentials_provider(|| Err("the vault is sealed".into())).build().unwrap();
     let patience = Duration::from_millis(400);
     let config = Config::new().start_patience(patience);
     let stream = Stream::new(client, "orders", LocalStore::new(), config).unwrap();
@@ -115,7 +116,7 @@ fn a_source_that_is_away_at_the_start_is_asked_until_it_is_back() {
         number => Ok(key(number)),
     };
     let builder = KinesisClient::builder().endpoint(server.url()).region("eu-central-1");
-    let client = builder.credentials_fn(vault).build().unwrap();
+    let client = builder.credentials_provider(vault).build().unwrap();
     let stream = Stream::new(client, "orders", LocalStore::new(), Config::new()).unwrap();
     let listener = stream.spawn(|_| Ok(())).unwrap();
     let request = server.requests.recv_timeout(SOON).unwrap();
@@ -130,7 +131,7 @@ fn keys_until_success(
     vault: impl Fn() -> Credentials + Send + Sync + 'static,
 ) -> Vec<String> {
     let builder = KinesisClient::builder().endpoint(server.url()).region("eu-central-1");
-    let client = builder.credentials_fn(move || Ok(vault())).build().unwrap();
+    let client = builder.credentials_provider(move || Ok(vault())).build().unwrap();
     let mut keys = Vec::new();
     loop {
         let answer = client.get_records(&Token::new("token"), 10, &Call::unbounded());

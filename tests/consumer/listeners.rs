@@ -147,7 +147,7 @@ fn reading_with(config: Config, end: End) -> Stream {
     let client = KinesisClient::builder()
         .endpoint("http://127.0.0.1:1")
         .region("us-east-1")
-        .credentials_fn(move || {
+        .credentials_provider(move || {
             end.comes();
             Ok(Credentials::new("test", "test"))
         })

@@ -1,6 +1,6 @@
 //! Whole consumers, over the in-memory Kinesis and over servers of these tests: one module for each subject.
 //!
-//! `cargo test --all-features --test consumer -- on_error::` runs one of them.
+//! `cargo test --features full --test consumer -- on_error::` runs one of them.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
 

@@ -15,7 +15,11 @@ pub(crate) const ROOMS: &[Room] = &[
     room("error", "the one error, a client's and a store's", &["model"]),
     room("record", "the records of one answer", &["model", "budget"]),
     room("observe", "what a shard does and did", &["model", "error"]),
-    room("aws", "how AWS is spoken to; no Kinesis", &["model", "error", "control", "budget"]),
+    room(
+        "aws",
+        "how AWS is spoken to; of Kinesis only its hosts",
+        &["model", "error", "control", "budget"],
+    ),
     room("core", "what is decided; nothing is done", &["model", "error", "record"]),
     room("store", "where positions are kept", &["model", "error"]),
     room(
@@ -93,6 +97,7 @@ pub(crate) const THREADS: &[(&str, &str)] = &[
         "aws/credentials/process",
         "nobody: what the program has started may keep its output open; it ends with that",
     ),
+    ("aws/credentials/rusoto", "the question for credentials, whose scope no thread outlives"),
     (
         "aws/http/resolver",
         "nobody: a lookup cannot be interrupted, and ends when the system gives it up",

@@ -8,3 +8,4 @@ mod modules;
 mod places;
 mod tables;
 mod text;
+mod trees;

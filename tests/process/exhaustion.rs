@@ -186,7 +186,8 @@ fn child_of_no_thread() {
     let described = client(&url).describe_stream("orders", &Call::unbounded());
     println!("name: {}", chain(&described.unwrap_err()));
     let asking = KinesisClient::builder().endpoint(url);
-    let asking = asking.credentials_fn(|| Ok(Credentials::new("key", "secret"))).build().unwrap();
+    let asking =
+        asking.credentials_provider(|| Ok(Credentials::new("key", "secret"))).build().unwrap();
     let described = asking.describe_stream("orders", &Call::unbounded());
     println!("credentials: {}", chain(&described.unwrap_err()));
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command beside kinesis-local and kinesalite, whose addresses it finds in the environment:
 #
-#     tests/servers/run.sh cargo test --all-features
+#     tests/servers/run.sh cargo test --features full
 #
 # Sourced, it defines start_servers and stop_servers. Needs node, npm and openssl.
 

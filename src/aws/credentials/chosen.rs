@@ -234,7 +234,7 @@ fn pair(section: &Section) -> Result<Option<Credentials>, String> {
 fn by_tool(profile: &str) -> String {
     format!(
         "give a profile of its own `credential_process = aws configure {EXPORT} --profile {profile} \
-         --format process`, or use ClientBuilder::credentials_fn"
+         --format process`, or use ClientBuilder::credentials_provider"
     )
 }
 
@@ -242,7 +242,7 @@ fn by_tool(profile: &str) -> String {
 fn in_shell(profile: &str) -> String {
     format!(
         "run eval \"$(aws configure {EXPORT} --profile {profile} --format env)\" in the shell that \
-         starts this program, or use ClientBuilder::credentials_fn"
+         starts this program, or use ClientBuilder::credentials_provider"
     )
 }
 

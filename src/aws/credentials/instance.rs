@@ -9,6 +9,7 @@ use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::credentials::{Credentials, given};
 use crate::aws::environment::{self, Lookup};
 use crate::aws::http::quiet::Ask;
+use crate::aws::profile;
 
 const ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
@@ -42,29 +43,31 @@ enum Version {
 }
 
 impl Instance {
+    /// The instance's metadata, as the environment says, else the profile.
+    ///
     /// # Errors
     /// If it must not be asked, or cannot be asked.
     pub(crate) fn of(lookup: Lookup<'_>) -> Result<Self, String> {
-        let is_true = |name| {
-            let value = environment::first(lookup, &[name]);
-            value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        };
-        if is_true(DISABLED) {
+        let get = |variable| setting(lookup, variable);
+        let is_true =
+            |value: Option<String>| value.is_some_and(|it| it.eq_ignore_ascii_case("true"));
+        // The profile has no such setting: it is for a whole machine.
+        if is_true(environment::first(lookup, &[DISABLED])) {
             return Err(format!("{DISABLED} is true"));
         }
-        let mode = environment::first(lookup, &[MODE]).unwrap_or_default().to_ascii_lowercase();
+        let mode = get(MODE).unwrap_or_default().to_ascii_lowercase();
         let usual = match mode.as_str() {
             "" | "ipv4" => V4,
             "ipv6" => V6,
             _ => return Err(format!("{MODE} is neither IPv4 nor IPv6")),
         };
-        let endpoint = environment::first(lookup, &[ENDPOINT]).unwrap_or_else(|| usual.to_owned());
+        let endpoint = get(ENDPOINT).unwrap_or_else(|| usual.to_owned());
         let uri = endpoint.parse::<Uri>().ok();
         if uri.is_none_or(|uri| uri.scheme_str() != Some("http") || uri.host().is_none()) {
             return Err(format!("{ENDPOINT} is not an http:// URL"));
         }
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        Ok(Self { endpoint, may_use_v1: !is_true(V1_DISABLED) })
+        Ok(Self { endpoint, may_use_v1: !is_true(get(V1_DISABLED)) })
     }
 
     /// Makes three calls: for a token, for the role, and for its keys.
@@ -116,6 +119,12 @@ impl Instance {
         let ask = Ask { method, uri: &uri, headers, body: b"" };
         Ok(services.ask(&ask, Place::Near(anywhere), limit)?.text())
     }
+}
+
+/// A variable, else the setting of the profile with the same name.
+fn setting(lookup: Lookup<'_>, variable: &str) -> Option<String> {
+    let setting = variable.trim_start_matches("AWS_").to_ascii_lowercase();
+    environment::first(lookup, &[variable]).or_else(|| profile::setting(lookup, &setting))
 }
 
 /// Whether the failure of a token may mean that the metadata gives none.
@@ -208,5 +217,31 @@ mod tests {
         for (name, value) in [(DISABLED, "TRUE"), (MODE, "ipv5"), (ENDPOINT, "https://x")] {
             assert!(endpoint(&at(name, value)).unwrap_err().contains(name), "{name}");
         }
+    }
+
+    #[test]
+    fn it_is_asked_where_the_profile_says_if_the_environment_says_nothing() {
+        let path = std::env::temp_dir().join(format!("kc-instance-{}", std::process::id()));
+        let text = "[default]\nec2_metadata_service_endpoint = http://127.0.0.1:1\n\
+                    ec2_metadata_v1_disabled = true\n";
+        std::fs::write(&path, text).unwrap();
+        let file = path.display().to_string();
+        let lookup = |more: &'static str| {
+            let file = file.clone();
+            move |name: &str| match name {
+                "AWS_CONFIG_FILE" => Some(file.clone()),
+                ENDPOINT if !more.is_empty() => Some(more.to_owned()),
+                _ => None,
+            }
+        };
+        let instance = Instance::of(&lookup("")).unwrap();
+        assert_eq!(
+            (instance.endpoint.as_str(), instance.may_use_v1),
+            ("http://127.0.0.1:1", false)
+        );
+        assert_eq!(Instance::of(&lookup("http://[::1]:2")).unwrap().endpoint, "http://[::1]:2");
+        std::fs::write(&path, "[default]\nec2_metadata_service_endpoint_mode = IPv6\n").unwrap();
+        assert_eq!(Instance::of(&lookup("")).unwrap().endpoint, V6);
+        std::fs::remove_file(&path).unwrap();
     }
 }

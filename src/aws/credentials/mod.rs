@@ -10,8 +10,11 @@ pub(crate) mod given;
 pub(crate) mod instance;
 pub(crate) mod place;
 pub(crate) mod process;
+pub(crate) mod provider;
 pub(crate) mod question;
 pub(crate) mod role;
+#[cfg(feature = "rusoto")]
+pub(crate) mod rusoto;
 pub(crate) mod search;
 pub(crate) mod service;
 pub(crate) mod source;
@@ -22,8 +25,6 @@ pub(crate) mod variables;
 pub(crate) mod words;
 use std::fmt;
 use std::time::SystemTime;
-
-use rusoto_core::credential::{AwsCredentials, StaticProvider};
 
 /// An access key with its secret, token and expiry. `Debug` shows none of them.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,17 +60,6 @@ impl Credentials {
     pub fn with_expiry(mut self, expires: SystemTime) -> Self {
         self.expires = Some(expires);
         self
-    }
-
-    /// From rusoto's credentials. Not `From`, which would be public.
-    pub(crate) fn from_rusoto(from: &AwsCredentials) -> Self {
-        Self {
-            access_key_id: from.aws_access_key_id().to_owned(),
-            secret_access_key: from.aws_secret_access_key().to_owned(),
-            // In profile files an empty token means no token.
-            session_token: from.token().clone().filter(|token| !token.is_empty()),
-            expires: from.expires_at().map(SystemTime::from),
-        }
     }
 
     pub(crate) fn access_key_id(&self) -> &str {
@@ -110,19 +100,6 @@ impl Credentials {
         }
         Ok(())
     }
-
-    /// The same in rusoto's form, without the expiry: this crate watches it.
-    #[cfg(test)]
-    pub(crate) fn to_rusoto(&self) -> AwsCredentials {
-        let (key, secret) = (self.access_key_id.as_str(), self.secret_access_key.as_str());
-        AwsCredentials::new(key, secret, self.session_token.clone(), None)
-    }
-
-    /// A provider of rusoto's kind that gives them at once.
-    pub(crate) fn to_provider(&self) -> StaticProvider {
-        let (key, secret) = (self.access_key_id.clone(), self.secret_access_key.clone());
-        StaticProvider::new(key, secret, self.session_token.clone(), None)
-    }
 }
 
 impl fmt::Debug for Credentials {
@@ -155,16 +132,5 @@ mod tests {
             let credentials = Credentials::new(key, secret).with_session_token(token);
             assert!(credentials.check().is_err(), "{key:?} {secret:?} {token:?}");
         }
-    }
-
-    #[test]
-    fn rusotos_credentials_come_across_whole() {
-        let soon = SystemTime::now();
-        let token = Some("t".to_owned());
-        let rusoto = AwsCredentials::new("k", "s", token, Some(soon.into()));
-        let wanted = Credentials::new("k", "s").with_session_token("t").with_expiry(soon);
-        assert_eq!(Credentials::from_rusoto(&rusoto), wanted);
-        let empty = AwsCredentials::new("k", "s", Some(String::new()), None);
-        assert_eq!(Credentials::from_rusoto(&empty), Credentials::new("k", "s"));
     }
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use ureq::unversioned::transport::ShutdownHandle;
 
 use crate::aws::http::quiet::Register;
+use crate::control::call::Call;
 
 /// What waits for the answer. Its drop ends the question.
 #[derive(Debug)]
@@ -49,6 +50,11 @@ impl Question {
     /// The time that one of its calls may take.
     pub(crate) fn left(&self, limit: Duration) -> Duration {
         limit.min(self.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// The same as a user's code knows it.
+    pub(crate) fn call(&self, limit: Duration) -> Call {
+        Call::new(self.ended.clone()).with_deadline(self.left(limit))
     }
 
     /// Waits, unless it ends. Returns whether it goes on.

@@ -88,6 +88,9 @@ impl<'a> Services<'a> {
 
     fn attempt(&self, ask: &Ask<'_>, place: Place<'_>, limit: Duration) -> Result<Answer, Failure> {
         let forbidden = |error: Error| Failure::Forbidden(error.to_string());
+        if ask.uri.scheme_str() == Some("https") {
+            tls::check().map_err(|why| Failure::Forbidden(why.to_owned()))?;
+        }
         let (route, roots, fits) = match place {
             Place::Near(fits) => (None, None, fits),
             Place::At(endpoint) => (

@@ -5,6 +5,7 @@ use ureq::{Proxy, ProxyProtocol};
 use crate::aws::endpoint::Endpoint;
 use crate::aws::environment::{self, Lookup};
 use crate::aws::http::no_proxy;
+use crate::aws::http::tls;
 use crate::aws::repeats;
 use crate::error::Error;
 
@@ -63,7 +64,7 @@ fn route(setting: &'static str, url: &str) -> Result<Route, Error> {
     let proxy = Proxy::new(url).map_err(|_| not_a_url())?;
     let scheme = match proxy.protocol() {
         ProxyProtocol::Http => "http",
-        ProxyProtocol::Https => "https",
+        ProxyProtocol::Https => tls::check().map(|()| "https").map_err(&invalid)?,
         _ => {
             return Err(invalid(
                 "a SOCKS proxy is not supported: name an HTTP proxy, or the endpoint in NO_PROXY",

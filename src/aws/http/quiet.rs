@@ -93,10 +93,8 @@ pub(crate) fn exchange(
 /// ureq's own connections, without its requests.
 // long: all that ureq wants to know of a connection.
 fn connect(uri: &Uri, way: &Way<'_>, limit: Duration) -> Result<Box<dyn Transport>, ureq::Error> {
-    let config: Config = Agent::config_builder()
-        .tls_config(tls::config(way.roots.clone()))
-        .proxy(way.proxy.map(|route| route.proxy.clone()))
-        .build();
+    let config = Agent::config_builder().proxy(way.proxy.map(|route| route.proxy.clone()));
+    let config: Config = tls::set(config, way.roots.clone()).build();
     let connector: Arc<dyn Connector<(), Out = Box<dyn Transport>>> =
         Arc::new(DefaultConnector::default());
     let start = Instant::now();

@@ -1,7 +1,10 @@
 //! A signed request on its way.
 
+#[cfg(feature = "rusoto")]
 use rusoto_core::signature::{SignedRequest, SignedRequestPayload};
-use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use ureq::http::{self, HeaderMap, Method, Request, Uri};
+#[cfg(feature = "rusoto")]
+use ureq::http::{HeaderName, HeaderValue};
 
 /// The system's allocator does not keep a buffer of this size for each thread, but frees it for the others, of which
 /// there may be a thousand: glibc keeps up to 1,032 bytes.
@@ -32,6 +35,7 @@ pub(crate) trait Outgoing {
 }
 
 /// A request that rusoto has signed.
+#[cfg(feature = "rusoto")]
 impl Outgoing for SignedRequest {
     fn uri(&self) -> Result<Uri, http::Error> {
         let path = self.canonical_path();

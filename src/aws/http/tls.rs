@@ -1,134 +1,75 @@
-//! The trusted certificates.
+//! The trusted certificates, and whether there is TLS at all.
 
-use std::sync::Arc;
+#[cfg(any(feature = "native-tls", feature = "rustls"))]
+mod library;
+#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
+mod none;
+#[cfg(test)]
+mod tests;
 
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
 
 use crate::aws::endpoint::Endpoint;
 use crate::aws::environment::{self, Lookup};
+#[cfg(any(feature = "native-tls", feature = "rustls"))]
+use crate::aws::http::tls::library as tls;
+#[cfg(not(any(feature = "native-tls", feature = "rustls")))]
+use crate::aws::http::tls::none as tls;
 use crate::aws::profile;
 use crate::error::Error;
 
 const BUNDLE: &str = "AWS_CA_BUNDLE";
 const SETTING: &str = "ca_bundle";
 
-/// Certificates that are trusted instead of the system's.
-pub(crate) type Roots = Arc<Vec<Certificate<'static>>>;
+/// Certificates that are trusted instead of the usual ones.
+#[derive(Clone)]
+pub(crate) struct Roots(tls::Roots);
 
-/// TLS of the system's library. It trusts these certificates, otherwise those of the system.
-pub(crate) fn config(roots: Option<Roots>) -> TlsConfig {
-    let roots = roots.map_or(RootCerts::PlatformVerifier, RootCerts::Specific);
-    TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(roots).build()
+/// The same settings of an agent with those of TLS. It trusts these certificates, otherwise the usual ones.
+pub(crate) fn set(
+    config: ConfigBuilder<AgentScope>,
+    roots: Option<Roots>,
+) -> ConfigBuilder<AgentScope> {
+    tls::set(config, roots.map(|roots| roots.0))
+}
+
+/// Whether this program speaks TLS.
+///
+/// # Errors
+/// What to do if it does not.
+pub(crate) fn check() -> Result<(), &'static str> {
+    match cfg!(any(feature = "native-tls", feature = "rustls")) {
+        true => Ok(()),
+        false => {
+            Err("kinesis-consumer was built without TLS: turn on its feature native-tls or rustls")
+        }
+    }
+}
+
+/// Whether an error is TLS's.
+pub(crate) fn is_failure(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Tls(_)) || tls::is_failure(error)
 }
 
 /// The certificates in `AWS_CA_BUNDLE`, else in the profile's `ca_bundle`; `None` if neither is set, or the endpoint is
 /// not encrypted.
 ///
 /// # Errors
-/// If the file cannot be read, or holds no certificate.
+/// If the file cannot be read, or holds no certificate; or if an endpoint needs TLS, and there is none.
 pub(crate) fn roots(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Roots>, Error> {
     if endpoint.uri().scheme_str() != Some("https") {
         return Ok(None);
     }
+    let invalid = |setting, reason: String| Error::InvalidSetting { setting, reason };
+    check().map_err(|why| invalid("endpoint", format!("{endpoint}: {why}")))?;
     let set = environment::first(lookup, &[BUNDLE]).map(|path| (BUNDLE, path));
     let set = set.or_else(|| Some((SETTING, profile::setting(lookup, SETTING)?)));
     let Some((setting, path)) = set else { return Ok(None) };
-    let invalid = |why: String| Error::InvalidSetting { setting, reason: format!("{path}: {why}") };
-    let text = std::fs::read(&path).map_err(|error| invalid(error.to_string()))?;
-    let mut roots = Vec::new();
-    for item in parse_pem(&text) {
-        if let PemItem::Certificate(root) = item.map_err(|error| invalid(error.to_string()))? {
-            roots.push(root);
-        }
-    }
-    if roots.is_empty() {
-        Err(invalid("no certificate in it".to_owned()))
-    } else {
-        Ok(Some(Arc::new(roots)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::{SocketAddr, TcpListener};
-    use std::thread;
-
-    use openssl::asn1::Asn1Time;
-    use openssl::bn::BigNum;
-    use openssl::hash::MessageDigest;
-    use openssl::pkey::{PKey, Private};
-    use openssl::rsa::Rsa;
-    use openssl::ssl::{SslAcceptor, SslMethod};
-    use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-    use openssl::x509::{X509, X509NameBuilder};
-
-    use crate::client::Client;
-    use crate::client::kinesis::builder::ClientBuilder;
-    use crate::control::call::Call;
-    use crate::error::client::ClientError;
-
-    /// A certificate for this machine that signs itself.
-    fn certificate() -> (X509, PKey<Private>) {
-        let key = PKey::from_rsa(Rsa::generate(2_048).unwrap()).unwrap();
-        let mut name = X509NameBuilder::new().unwrap();
-        name.append_entry_by_text("CN", "nobody trusts this").unwrap();
-        let (name, mut builder) = (name.build(), X509::builder().unwrap());
-        builder.set_version(2).unwrap();
-        let serial = BigNum::from_u32(7).unwrap().to_asn1_integer().unwrap();
-        builder.set_serial_number(&serial).unwrap();
-        builder.set_subject_name(&name).unwrap();
-        builder.set_issuer_name(&name).unwrap();
-        builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-        builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
-        builder.set_pubkey(&key).unwrap();
-        builder.append_extension(BasicConstraints::new().ca().build().unwrap()).unwrap();
-        let host = SubjectAlternativeName::new()
-            .ip("127.0.0.1")
-            .build(&builder.x509v3_context(None, None));
-        builder.append_extension(host.unwrap()).unwrap();
-        builder.sign(&key, MessageDigest::sha256()).unwrap();
-        (builder.build(), key)
-    }
-
-    /// Answers two connections with an empty listing, if they trust it.
-    fn serve(certificate: &X509, key: &PKey<Private>) -> (SocketAddr, thread::JoinHandle<()>) {
-        let mut acceptor = SslAcceptor::mozilla_intermediate(SslMethod::tls()).unwrap();
-        acceptor.set_certificate(certificate).unwrap();
-        acceptor.set_private_key(key).unwrap();
-        let (acceptor, listener) = (acceptor.build(), TcpListener::bind("127.0.0.1:0").unwrap());
-        let address = listener.local_addr().unwrap();
-        let thread = thread::spawn(move || {
-            for stream in listener.incoming().take(2) {
-                // A client that does not trust us disconnects.
-                let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
-                let mut request = [0; 4_096];
-                if stream.read(&mut request).unwrap_or(0) > 0 {
-                    let said = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 13\r\n\r\n";
-                    let _ = stream.write_all(format!("{said}{{\"Shards\":[]}}").as_bytes());
-                }
-            }
-        });
-        (address, thread)
-    }
-
-    #[test]
-    fn a_bundle_of_certificates_is_trusted_instead_of_the_systems() {
-        let ((own, key), (other, _)) = (certificate(), certificate());
-        let (address, server) = serve(&own, &key);
-        let list = |trusted: &X509| -> Result<usize, ClientError> {
-            let bundle = std::env::temp_dir().join(format!("kc-roots-{}", std::process::id()));
-            std::fs::write(&bundle, trusted.to_pem().unwrap()).unwrap();
-            let path = bundle.display().to_string();
-            let lookup = move |name: &str| (name == "AWS_CA_BUNDLE").then(|| path.clone());
-            let builder = ClientBuilder::new().endpoint(format!("https://{address}"));
-            let client = builder.credentials("k", "s").build_in(&lookup).unwrap();
-            std::fs::remove_file(bundle).unwrap();
-            client.list_shards("s", None, &Call::unbounded()).map(|page| page.shards.len())
-        };
-        let error = list(&other).unwrap_err().to_string();
-        assert!(error.contains("SSL_CERT_FILE or AWS_CA_BUNDLE"), "{error}");
-        assert_eq!(list(&own).unwrap(), 0);
-        server.join().unwrap();
+    let text = std::fs::read(&path).map_err(|error| error.to_string());
+    let roots = text.and_then(|text| tls::roots(&text));
+    match roots {
+        Ok(roots) => Ok(Some(Roots(roots))),
+        Err(why) => Err(invalid(setting, format!("{path}: {why}"))),
     }
 }

@@ -41,8 +41,7 @@ const MAX_REFUSAL: u64 = 64 << 10;
 /// each.
 const GRAIN: Duration = Duration::from_millis(5);
 
-const USER_AGENT: &str =
-    concat!("kinesis-consumer/", env!("CARGO_PKG_VERSION"), " (+rusoto 0.48; sync)");
+const USER_AGENT: &str = concat!("kinesis-consumer/", env!("CARGO_PKG_VERSION"), " (sync)");
 
 /// Connections to one server. A clone shares them.
 #[derive(Clone)]
@@ -83,7 +82,6 @@ impl Transport {
         dialect: &'static Dialect,
     ) -> Self {
         let config = Agent::config_builder()
-            .tls_config(tls::config(network.roots.clone()))
             .proxy(network.proxy.as_ref().map(|route| route.proxy.clone()))
             .http_status_as_error(false)
             .max_redirects(0)
@@ -96,6 +94,7 @@ impl Transport {
             .timeout_global(Some(deadline))
             .timeout_resolve(Some(CONNECT))
             .timeout_connect(Some(CONNECT));
+        let config = tls::set(config, network.roots.clone());
         let agent = Agent::with_parts(config.build(), SharedTls::default(), resolver.clone());
         let proxy = network.proxy.as_ref().map(|route| Arc::from(route.name.as_str()));
         Self { agent, resolver: resolver.clone(), deadline, proxy, ended: Arc::default(), dialect }
@@ -210,6 +209,7 @@ impl Transport {
 fn may_pass(error: &ureq::Error) -> bool {
     use ErrorKind::{NotConnected, TimedOut, WouldBlock};
     match error {
+        error if tls::is_failure(error) => false,
         ureq::Error::Io(error) => !matches!(error.kind(), NotConnected | TimedOut | WouldBlock),
         ureq::Error::ConnectionFailed => true,
         _ => false,
@@ -229,10 +229,8 @@ fn is_connect_failure(error: &ureq::Error) -> bool {
                 | NetworkDown
                 | AddrNotAvailable
         ),
-        ureq::Error::Timeout(Timeout::Connect)
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::NativeTls(_) => true,
-        _ => false,
+        ureq::Error::Timeout(Timeout::Connect) | ureq::Error::ConnectionFailed => true,
+        error => tls::is_failure(error),
     }
 }
 
@@ -273,13 +271,17 @@ fn unanswered(
 
 /// There was no connection to the first host of the route.
 fn is_unreached(error: &ureq::Error) -> bool {
-    let is_tls = matches!(error, ureq::Error::NativeTls(_));
+    let is_tls = tls::is_failure(error);
     matches!(error, ureq::Error::HostNotFound) || is_connect_failure(error) && !is_tls
 }
 
 /// What to do about a request without an answer.
 fn unanswered_advice(error: &ureq::Error) -> &'static str {
     match error {
+        error if tls::is_failure(error) => {
+            "check the endpoint, and that its certificate is trusted here: SSL_CERT_FILE or \
+             AWS_CA_BUNDLE names a file of others"
+        }
         ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
             "check that the server is up, and the endpoint"
         }
@@ -289,10 +291,6 @@ fn unanswered_advice(error: &ureq::Error) -> &'static str {
             "raise the limit of threads"
         }
         ureq::Error::HostNotFound => "check the endpoint and the region",
-        ureq::Error::NativeTls(_) => {
-            "check the endpoint, and that its certificate is trusted here: SSL_CERT_FILE or \
-             AWS_CA_BUNDLE names a file of others"
-        }
         _ => "check the endpoint, the network and any proxy",
     }
 }

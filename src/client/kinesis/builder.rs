@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusoto_core::credential::ProvideAwsCredentials;
-
 use crate::aws::credentials::Credentials;
 use crate::aws::credentials::chain::Chain;
+use crate::aws::credentials::provider::CredentialsProvider;
 use crate::aws::credentials::source::Source;
 use crate::aws::endpoint::{self, Endpoint};
 use crate::aws::environment::{self, Lookup};
@@ -18,7 +17,7 @@ use crate::aws::region;
 use crate::aws::service::Service;
 use crate::aws::variants::Variants;
 use crate::client::kinesis::KinesisClient;
-use crate::error::{BoxError, Error};
+use crate::error::Error;
 
 /// The default deadline of a call.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -130,13 +129,13 @@ impl ClientBuilder {
 
     /// An access key that does not expire.
     ///
-    /// Without this or one of the next three, credentials are looked for in the order of Amazon's SDKs:
+    /// Without this or one of the next two, credentials are looked for in the order of Amazon's SDKs:
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` in the environment; the profile (a role, a
     /// single sign-on, keys, a `credential_process`); the web identity in the environment; the container's metadata;
     /// the instance's metadata. The manual says what each place needs. The first place that is set up counts. If it
     /// fails, or is not supported (`aws login`, a role with MFA), each call fails with that error, of class
     /// [`Fatal`](crate::ErrorClass::Fatal) if only another setting can help, else
-    /// [`Transient`](crate::ErrorClass::Transient). Use [`credentials_fn`](Self::credentials_fn) for other sources.
+    /// [`Transient`](crate::ErrorClass::Transient). Use [`credentials_provider`](Self::credentials_provider) for other sources.
     pub fn credentials(mut self, key: impl Into<String>, secret: impl Into<String>) -> Self {
         self.source = Some(Source::Static(Arc::new(Credentials::new(key, secret))));
         self
@@ -154,28 +153,24 @@ impl ClientBuilder {
         self
     }
 
-    /// A provider of rusoto's kind, such as `rusoto_sts::StsAssumeRoleSessionCredentialsProvider`.
+    /// A provider of credentials, or a closure that returns them.
     ///
-    /// It is asked on its own thread and in its own tokio runtime, one question at a time, for at most
-    /// 10 s. Its answer is kept until five minutes before it expires, or until the service refuses
-    /// it; the provider need not keep it. An error is not kept.
-    pub fn credentials_provider(
-        mut self,
-        provider: impl ProvideAwsCredentials + Send + Sync + 'static,
-    ) -> Self {
+    /// ```
+    /// use kinesis_consumer::{Credentials, KinesisClient};
+    ///
+    /// let client = KinesisClient::builder()
+    ///     .region("eu-central-1")
+    ///     .credentials_provider(|| {
+    ///         let secret = std::fs::read_to_string("/run/secrets/key")?;
+    ///         Ok(Credentials::new("key", secret.trim()))
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), kinesis_consumer::Error>(())
+    /// ```
+    ///
+    /// [`CredentialsProvider`] says how it is asked. `RusotoProvider` makes one of rusoto's kind into one.
+    pub fn credentials_provider(mut self, provider: impl CredentialsProvider + 'static) -> Self {
         self.source = Some(Source::Provider(Arc::new(provider)));
-        self
-    }
-
-    /// A closure that gets credentials, and may block.
-    ///
-    /// It is called like a provider, but cannot be interrupted: a call that needs its answer fails at
-    /// its deadline, and the drop of the last clone of the client waits until the closure returns.
-    pub fn credentials_fn(
-        mut self,
-        function: impl Fn() -> Result<Credentials, BoxError> + Send + Sync + 'static,
-    ) -> Self {
-        self.source = Some(Source::Function(Arc::new(function)));
         self
     }
 
@@ -329,7 +324,7 @@ mod tests {
         let good = || ClientBuilder::new().region("eu-central-1");
         for builder in [
             good().session_credentials("visible1", "visible2", "visible3"),
-            good().credentials_fn(|| Ok(Credentials::new("visible1", "visible2"))),
+            good().credentials_provider(|| Ok(Credentials::new("visible1", "visible2"))),
         ] {
             let shown = format!("{builder:?} ");
             let shown = shown + &format!("{:?}", builder.build_in(&none).unwrap());

@@ -14,6 +14,7 @@ use rusoto_kinesis as rusoto;
 use rusoto_kinesis::Kinesis;
 
 use crate::aws::credentials::Credentials;
+use crate::aws::credentials::rusoto::fixed;
 use crate::aws::http::bounds::Bounds;
 use crate::aws::http::malformed::Malformed;
 use crate::aws::http::transport::Transport;
@@ -47,7 +48,7 @@ impl Generated {
         let failure = Arc::default();
         let dispatcher =
             Dispatcher { transport, bounds: bounds.clone(), failure: Arc::clone(&failure) };
-        let client = rusoto::KinesisClient::new_with(dispatcher, credentials.to_provider(), region);
+        let client = rusoto::KinesisClient::new_with(dispatcher, fixed(credentials), region);
         Self { client, bounds, failure }
     }
 

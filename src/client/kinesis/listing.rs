@@ -1,16 +1,14 @@
 //! The calls about a whole stream: by its name through rusoto, by its ARN as JSON of our own.
 
-use rusoto_core::Region;
-
 use crate::aws::http::bounds::Bounds;
 use crate::aws::text::cut;
 use crate::client::kinesis::KinesisClient;
+#[cfg(feature = "rusoto")]
 use crate::client::kinesis::generated::Generated;
 use crate::client::kinesis::input::Subject;
 use crate::client::kinesis::listed;
 use crate::error::client::ClientError;
 use crate::model::listed::{ShardPage, StreamStatus};
-use crate::model::stream_id::arn_in;
 
 impl KinesisClient {
     pub(super) fn describe(
@@ -28,6 +26,7 @@ impl KinesisClient {
         token: Option<&str>,
         bounds: &Bounds,
     ) -> Result<ShardPage, ClientError> {
+        #[cfg(feature = "rusoto")]
         if is_generated(stream) {
             return self.generated(bounds, |client| client.list(stream, token));
         }
@@ -36,6 +35,7 @@ impl KinesisClient {
     }
 
     fn status(&self, stream: &str, bounds: &Bounds) -> Result<String, ClientError> {
+        #[cfg(feature = "rusoto")]
         if is_generated(stream) {
             return self.generated(bounds, |client| client.describe(stream));
         }
@@ -43,13 +43,14 @@ impl KinesisClient {
         self.post(bounds, target, &input, |_, body| listed::status(body))
     }
 
+    #[cfg(feature = "rusoto")]
     fn generated<T>(
         &self,
         bounds: &Bounds,
         call: impl FnOnce(&Generated) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
         let (name, endpoint) = (self.region().to_owned(), self.endpoint().to_owned());
-        let region = Region::Custom { name, endpoint };
+        let region = rusoto_core::Region::Custom { name, endpoint };
         self.signed(bounds, |credentials| {
             call(&Generated::new(self.transport.clone(), credentials, region, bounds.clone()))
         })
@@ -57,8 +58,9 @@ impl KinesisClient {
 }
 
 /// Whether it goes through rusoto, whose requests have a field for a name, and none for an ARN.
+#[cfg(feature = "rusoto")]
 fn is_generated(stream: &str) -> bool {
-    arn_in(stream).is_none()
+    crate::model::stream_id::arn_in(stream).is_none()
 }
 
 fn status_of(status: &str, bounds: &Bounds) -> Result<StreamStatus, ClientError> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 mod decode;
+#[cfg(feature = "rusoto")]
 mod generated;
 mod input;
 mod lenient;

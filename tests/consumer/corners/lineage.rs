@@ -324,7 +324,7 @@ fn cpu() -> f64 {
     fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
-/// `cargo test --release --all-features --test consumer timing_of_parents -- --ignored --nocapture`
+/// `cargo test --release --features full --test consumer timing_of_parents -- --ignored --nocapture`
 #[test]
 #[cfg(target_os = "linux")]
 #[ignore = "it measures time"]

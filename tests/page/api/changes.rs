@@ -7,7 +7,7 @@ use std::{env, fs};
 use super::surface::Surface;
 use crate::modules::Modules;
 
-const HOW: &str = "If it is meant, say so in CHANGELOG.md, and run `UPDATE_API=1 cargo test --all-features --test page`.";
+const HOW: &str = "If it is meant, say so in CHANGELOG.md, and run `UPDATE_API=1 cargo test --features full --test page`.";
 
 #[test]
 fn the_public_api_is_what_is_written_down() {

@@ -40,6 +40,8 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::KinesisClient>();
     is_shared::<kc::ClientBuilder>();
     is_shared::<kc::Credentials>();
+    #[cfg(feature = "rusoto")]
+    is_shared::<kc::RusotoProvider<rusoto_credential::StaticProvider>>();
     is_shared::<kc::testing::MemoryKinesis>();
     is_shared::<kc::LocalStore>();
     is_shared::<kc::SqliteStore>();
@@ -51,6 +53,7 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_sent::<Box<dyn kc::Client>>();
     is_sent::<Box<dyn kc::testing::Service<Client = kc::KinesisClient> + Send>>();
     is_sent::<Box<dyn kc::Store>>();
+    is_sent::<Box<dyn kc::CredentialsProvider>>();
 }
 
 #[test]

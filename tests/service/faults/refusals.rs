@@ -153,7 +153,7 @@ fn numbered(trial: &Trial) -> (Stream, Arc<AtomicUsize>) {
         let number = counter.fetch_add(1, Ordering::SeqCst);
         Ok(Credentials::new(format!("key{number}"), "secret").with_session_token("token"))
     };
-    let client = trial.builder().credentials_fn(next).build().unwrap();
+    let client = trial.builder().credentials_provider(next).build().unwrap();
     let (name, store) = (trial.admin.stream(), Arc::clone(&trial.store));
     (Stream::new(client, name, store, Trial::config()).unwrap(), asked)
 }

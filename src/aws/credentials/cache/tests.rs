@@ -19,7 +19,7 @@ fn cache(
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = asked.clone();
     let function = move || Ok(answer(counter.fetch_add(1, Ordering::SeqCst))?);
-    (CredentialsCache::new(Source::Function(Arc::new(function))), asked)
+    (CredentialsCache::new(Source::Provider(Arc::new(function))), asked)
 }
 
 fn key(number: usize) -> Credentials {

@@ -681,7 +681,7 @@ fn cpu() -> u64 {
     spent.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// `cargo test --release --all-features --lib timing_of_ten_thousand -- --ignored --nocapture`
+/// `cargo test --release --features full --lib timing_of_ten_thousand -- --ignored --nocapture`
 #[test]
 #[cfg(target_os = "linux")]
 #[ignore = "it measures time"]
