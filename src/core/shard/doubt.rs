@@ -99,7 +99,8 @@ impl Doubts {
         self.since.take().is_some() && !std::mem::replace(&mut self.has_warned, true)
     }
 
-    /// An answer has a new record: its own claim of an end is the first one. Without one, a repeated claim after empty answers is the same claim.
+    /// An answer has a new record: a claim in it is the first one. Without a record, a repeated claim after empty
+    /// answers is the same claim.
     pub(crate) fn progress(&mut self) {
         (self.count, self.retry) = (0, Retry::default());
     }

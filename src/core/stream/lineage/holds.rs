@@ -97,10 +97,12 @@ impl Lineage {
     /// Counts the parents that a shard waits for, if it waits.
     pub(super) fn count_parents_of(&mut self, id: &Arc<str>) {
         let Some(node) = self.tree.get(id).filter(|node| node.is_waiting()) else { return };
-        let waits = self.waits_for_missing(node);
+        let waits = || self.waits_for_missing(node);
         let holds = |parent: &&Arc<str>| match self.tree.get(parent) {
-            Some(it) => it.holds_up() || (waits && self.doubtful.contains(*parent)),
-            None => self.missing.is_awaited(parent) && (waits || self.missing.is_announced(parent)),
+            Some(it) => it.holds_up() || (self.doubtful.contains(*parent) && waits()),
+            None => {
+                self.missing.is_awaited(parent) && (self.missing.is_announced(parent) || waits())
+            }
         };
         let open = node.parents.iter().filter(holds).count();
         self.tree.get_mut(id).expect("it was found").open_parents = open;
