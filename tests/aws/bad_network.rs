@@ -76,7 +76,7 @@ fn an_endpoint_that_is_a_web_server() {
     const ADVICE: &str = "check that the endpoint is a Kinesis, and any proxy on the way";
     let html = |status| answer(status, "content-type: text/html\r\n", "<html>Welcome</html>");
     for (status, class, fact) in [
-        ("200 OK", ErrorClass::Transient, "the answer makes no sense"),
+        ("200 OK", ErrorClass::Transient, "makes no sense"),
         ("404 Not Found", ErrorClass::Fatal, "HTTP status 404"),
         ("502 Bad Gateway", ErrorClass::Transient, "HTTP status 502"),
         ("307 Elsewhere", ErrorClass::Transient, "HTTP status 307"),

@@ -2,7 +2,9 @@
 //!
 //! No child ever asks a real instance for its metadata.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kinesis_consumer::{
@@ -352,6 +354,68 @@ fn keys_come_from_a_container_whose_token_is_in_a_file() {
         assert!(!error.contains("hush"), "{error}");
         assert!(agent.requests.is_empty(), "nobody is asked without the token");
     }
+}
+
+#[test]
+fn keys_come_from_a_container_at_an_address_of_version_6() {
+    let trial = Trial::new("pod_identity_6");
+    let said = r#"{"AccessKeyId":"podkey","SecretAccessKey":"hush","Token":"t","Expiration":"2100-01-01T00:00:00Z"}"#;
+    let agent = Server::on(TcpListener::bind("[::1]:0").unwrap(), |_| Some(ok(said)));
+    let (url, file) = (format!("{}/v1", agent.url()), trial.file("token", "hush.token\n"));
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str());
+    let file = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file.as_str());
+    assert_eq!(trial.signs(&[full, file]), pair("podkey", Some("t")));
+    let request = agent.requests.recv_timeout(SOON).unwrap();
+    assert_eq!(request.header("authorization"), Some("hush.token"));
+    let host = agent.address.to_string();
+    assert_eq!(request.header("host"), Some(host.as_str()));
+}
+
+#[test]
+fn an_agent_that_fails_once_is_asked_again() {
+    let trial = Trial::new("container_once");
+    let said = r#"{"AccessKeyId":"boxkey","SecretAccessKey":"hush","Token":"t","Expiration":"2100-01-01T00:00:00Z"}"#;
+    let count = AtomicUsize::new(0);
+    let agent = Server::new(move |_| {
+        let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        Some(if is_first { answer("503 Busy", "", "") } else { ok(said) })
+    });
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*agent.url());
+    assert_eq!(trial.signs(&[full]), pair("boxkey", Some("t")));
+}
+
+#[test]
+fn keys_with_a_line_break_sign_nothing() {
+    let trial = Trial::new("line_break");
+    for (key, token) in [("box\\nkey", "t"), ("boxkey", "t\\r\\nx: y")] {
+        let said = format!(
+            r#"{{"AccessKeyId":"{key}","SecretAccessKey":"hush","Token":"{token}","Expiration":"2100-01-01T00:00:00Z"}}"#
+        );
+        let agent = Server::saying(ok(&said));
+        let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*agent.url());
+        let error = trial.fails_for_now(&[full]);
+        says(&error, &["a key or token holds a blank, a line break or another strange character"]);
+    }
+}
+
+#[test]
+fn an_answer_that_is_too_long_is_no_key() {
+    let trial = Trial::new("too_long");
+    let agent = Server::saying(ok(&format!(r#"{{"Pad":"{}"}}"#, "x".repeat(300 << 10))));
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*agent.url());
+    says(&trial.fails_for_now(&[full]), &["the container: no answer from ", "limit"]);
+}
+
+#[test]
+fn a_redirection_is_not_followed() {
+    let trial = Trial::new("redirection");
+    let other = Server::saying(ok("{}"));
+    let location = format!("location: {}/keys\r\n", other.url());
+    let agent = Server::saying(answer("307 Elsewhere", &location, ""));
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*agent.url());
+    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "hush");
+    says(&trial.fails_for_now(&[full, token]), &["the container: HTTP status 307"]);
+    assert!(other.requests.is_empty(), "the token went elsewhere");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Roles: assumed by a profile, one by another, and by a web identity.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use crate::common::SOON;
 use crate::common::loopback::{Request, Server, answer, ok, says};
-use crate::sts::{generous, keys, refuses, setting};
-use crate::trial::{Trial, pair};
+use crate::sts::{generous, keys, keys_until, refuses, setting};
+use crate::trial::{CALLS, Trial, pair};
 
 const BASE: &str = "[base]\naws_access_key_id = basekey\naws_secret_access_key = hush\n";
 const JSON_KEYS: &str =
@@ -295,6 +296,47 @@ fn a_web_identity_of_the_environment_assumes_its_role_without_a_signature() {
             assert_eq!(setting(&request, name), Some(value), "{name}");
         }
     }
+}
+
+#[test]
+fn a_web_identity_whose_token_has_expired_or_whose_service_is_silent_says_so() {
+    let expired = || refuses("ExpiredTokenException", "Token expired");
+    for (sts, fact) in [
+        (Server::new(move |_| Some(expired())), "the token has expired: check that something"),
+        (Server::new(|_| None), "at STS: no answer within 5s"),
+    ] {
+        let work = Work::at("identity_fails", sts);
+        let token = work.trial.file("token", "hush.token");
+        let text = format!(
+            "[profile work]\nrole_arn = arn:aws:iam::1:role/web\nweb_identity_token_file = {token}\n"
+        );
+        let config = work.trial.file("config", &text);
+        says(&work.trial.fails_for_now(&work.variables(&config)), &["profile \"work\": ", fact]);
+    }
+}
+
+/// Takes 70 s: `cargo test --features full --test aws -- --ignored --nocapture renewed_three_times`.
+#[test]
+#[ignore = "waits for keys that expire"]
+fn keys_that_live_for_20_s_are_renewed_three_times_in_70_s_and_no_other_call_waits() {
+    let sts = Server::new(|request| {
+        // So that a call that waits for it is told from the others.
+        std::thread::sleep(Duration::from_millis(300));
+        let expires = SystemTime::now() + Duration::from_secs(20);
+        let expires = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        let expires = chrono::DateTime::from_timestamp_millis((expires * 1_000.0) as i64);
+        Some(keys_until(request, &expires.unwrap().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()))
+    });
+    let work = Work::at("renewals", sts);
+    let config = work.trial.file("config", &format!("{BASE}[profile work]\n{ONE}"));
+    let variables = [&work.variables(&config)[..], &[(CALLS, "70")]].concat();
+    let (outcome, logged) = work.trial.run_logged(&variables);
+    assert_eq!(outcome, "Active");
+    let waits = logged.lines().filter_map(|line| line.strip_prefix("waited: "));
+    let waits: Vec<u64> = waits.map(|millis| millis.parse().unwrap()).collect();
+    let long = waits.iter().filter(|millis| **millis >= 300).count();
+    println!("{long} of {} calls waited; all: {waits:?}", waits.len());
+    assert_eq!((work.sts.requests.len(), long, waits.len()), (4, 4, 70));
 }
 
 #[test]

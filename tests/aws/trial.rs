@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kinesis_consumer::{Call, Client, KinesisClient};
 use log::{LevelFilter, Log, Metadata, Record};
@@ -22,7 +22,7 @@ pub(crate) const HUSH: &str = "hush";
 const MARK: &str = "KC_TEST_CHILD";
 /// How many milliseconds its calls may take.
 pub(crate) const DEADLINE: &str = "KC_TEST_DEADLINE";
-/// How many calls it makes; one if it is not set.
+/// How many calls it makes, one a second; one if it is not set.
 pub(crate) const CALLS: &str = "KC_TEST_CALLS";
 
 /// Shows every line. The rows of bytes that `ureq_proto` prints are shown as text, one after the other.
@@ -84,11 +84,16 @@ fn child() {
     }
     eprintln!("{builder:?}");
     let client = builder.build().unwrap();
-    for _ in 0..number(CALLS).unwrap_or(1) {
+    for call in 0..number(CALLS).unwrap_or(1) {
+        if call > 0 {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        let start = Instant::now();
         match client.describe_stream("orders", &Call::unbounded()) {
             Ok(status) => println!("\noutcome: {status:?}"),
             Err(error) => println!("\noutcome: {:?} {}", error.class(), chain(&error)),
         }
+        eprintln!("\nwaited: {}", start.elapsed().as_millis());
     }
     eprintln!("{client:?}");
 }

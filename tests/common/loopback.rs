@@ -74,7 +74,14 @@ pub(crate) struct Server {
 impl Server {
     /// `answer` gets each request; `None` lets the client wait until it gives up.
     pub(crate) fn new(answer: impl Fn(&Request) -> Option<String> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+    }
+
+    /// A server at an address of this machine.
+    pub(crate) fn on(
+        listener: TcpListener,
+        answer: impl Fn(&Request) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let (seen, requests) = unbounded();
         let ended = Arc::new(AtomicBool::new(false));
