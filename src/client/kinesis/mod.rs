@@ -50,6 +50,7 @@ const CONNECTIONS: usize = 8;
 /// A consumer keeps one connection for each shard. It does not know the number of shards when it begins: this is
 /// more than a process has threads for.
 const SESSION_CONNECTIONS: usize = 20_000;
+
 /// The client for Amazon Kinesis Data Streams, and for servers that speak like it.
 ///
 /// It needs no runtime, and also works on the threads of a runtime. A clone shares the
@@ -57,8 +58,8 @@ const SESSION_CONNECTIONS: usize = 20_000;
 ///
 /// An interrupt of a session ends its calls at once, except a call that is looking up or connecting to the
 /// server, which takes at most 3 s each. Answers are limited to 32 MiB, three times Amazon's largest answer.
-/// At level `debug` the crates below log every request, and rusoto logs listings. Credentials and records are not
-/// logged, except by a provider of rusoto's if you set one. At `trace` `ureq_proto` logs both.
+/// At level `debug` the crates below log every request, and rusoto, if it is there, logs listings. Credentials and records are not
+/// logged, except by a provider of rusoto's if you set one. At `trace` `ureq_proto` logs session tokens and records.
 ///
 /// ```
 /// use kinesis_consumer::KinesisClient;
