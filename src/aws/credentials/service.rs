@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::Value;
+use ureq::Timeout;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -16,7 +17,7 @@ use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::endpoint::Endpoint;
 use crate::aws::environment::Lookup;
 use crate::aws::http::proxy::{self, Route};
-use crate::aws::http::quiet::{self, Answer, Ask, Way};
+use crate::aws::http::quiet::{self, Answer, Ask, CONNECT, Way};
 use crate::aws::http::resolver::CachingResolver;
 use crate::aws::http::tls;
 use crate::aws::text::{cut, with_sources};
@@ -113,6 +114,10 @@ impl Failure {
         let server = uri.authority().map(|it| it.as_str()).unwrap_or_default();
         let text = format!("no answer from {server}{by}: {}", with_sources(error));
         match error {
+            ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
+                let limit = limit.min(CONNECT);
+                Self::Late(format!("no connection to {server}{by} within {limit:?}"))
+            }
             ureq::Error::Timeout(_) => Self::Late(format!("no answer within {limit:?}{by}")),
             ureq::Error::Io(io) if io.kind() == ErrorKind::PermissionDenied => {
                 Self::Forbidden(format!("{server}: {}", with_sources(io)))

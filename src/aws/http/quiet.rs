@@ -28,6 +28,9 @@ const MAX_HEAD: usize = 64 << 10;
 /// More headers than any answer has.
 const MAX_HEADERS: usize = 100;
 
+/// Neither a lookup of a name nor a connect can be ended from another thread, so they are kept short.
+pub(crate) const CONNECT: Duration = Duration::from_secs(3);
+
 /// What ends a call from another thread.
 pub(crate) type Register =
     Arc<dyn Fn(Weak<dyn ShutdownHandle>) -> Result<(), ureq::Error> + Send + Sync>;
@@ -101,7 +104,7 @@ fn connect(uri: &Uri, way: &Way<'_>, limit: Duration) -> Result<Box<dyn Transpor
     // A proxy looks the name up itself.
     let addrs = match way.proxy {
         Some(_) => way.resolver.empty(),
-        None => way.resolver.resolve(uri, &config, next(limit, Timeout::Resolve))?,
+        None => way.resolver.resolve(uri, &config, next(limit.min(CONNECT), Timeout::Resolve))?,
     };
     let left = limit.saturating_sub(start.elapsed());
     let again = Arc::clone(&connector);
@@ -112,7 +115,7 @@ fn connect(uri: &Uri, way: &Way<'_>, limit: Duration) -> Result<Box<dyn Transpor
         request_level: false,
         resolver: way.resolver,
         now: time::Instant::now(),
-        timeout: next(left, Timeout::Connect),
+        timeout: next(left.min(CONNECT), Timeout::Connect),
         current_time: clock(),
         run_connector: Arc::new(move |details: &ConnectionDetails<'_>| {
             again.connect(details, None)?.ok_or(ureq::Error::ConnectionFailed)
