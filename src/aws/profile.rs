@@ -41,6 +41,8 @@ pub(crate) struct Section {
 pub(crate) enum Said {
     NoFile,
     Unreadable(String),
+    /// It is there, and is no file of profiles.
+    Broken(String),
     NoProfile,
     Settings(Settings),
 }
@@ -80,6 +82,7 @@ pub(crate) fn nested(lookup: Lookup<'_>, section: &str, setting: &str) -> Option
 ///
 /// Read here, since rusoto panics on a file that it cannot open and on a line that it does not
 /// expect, and cuts session tokens at their first `=`.
+// long: each reason for which a file has no profile.
 pub(crate) fn read(path: &Path, profile: &str) -> Said {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Said::NoFile,
@@ -90,7 +93,7 @@ pub(crate) fn read(path: &Path, profile: &str) -> Said {
         }
         // Reading a pipe might wait for ever.
         Ok(data) if !data.is_file() => {
-            return Said::Unreadable("it is not a regular file".to_owned());
+            return Said::Broken("it is not a regular file".to_owned());
         }
         Ok(_) => {}
     }
@@ -98,7 +101,12 @@ pub(crate) fn read(path: &Path, profile: &str) -> Said {
         Ok(bytes) => bytes,
         Err(error) => return Said::Unreadable(error.to_string()),
     };
-    let text = String::from_utf8_lossy(&bytes);
+    let Ok(text) = String::from_utf8(bytes) else {
+        return Said::Broken("it is not text in UTF-8".to_owned());
+    };
+    if let Err(why) = ini::check(&text) {
+        return Said::Broken(why);
+    }
     ini::section(&text, profile).map_or(Said::NoProfile, Said::Settings)
 }
 
@@ -123,11 +131,16 @@ pub(crate) fn section(lookup: Lookup<'_>, part: &str) -> Option<Settings> {
     }
 }
 
+/// The reason, with the variable that names the file, if one does.
+fn whose(is_chosen: bool, variable: &str, why: &str) -> String {
+    if is_chosen { format!("{variable}: {why}") } else { why.to_owned() }
+}
+
 impl Profile {
     /// Reads the chosen profile in both files.
     ///
     /// # Errors
-    /// If a file that a variable names cannot be read.
+    /// If a file that a variable names cannot be read, or a file is no file of profiles.
     pub(crate) fn read(lookup: Lookup<'_>) -> Result<Self, String> {
         Self::named(&name(lookup), lookup)
     }
@@ -135,14 +148,14 @@ impl Profile {
     /// Reads a profile in both files.
     ///
     /// # Errors
-    /// If a file that a variable names cannot be read.
+    /// If a file that a variable names cannot be read, or a file is no file of profiles.
     pub(crate) fn named(name: &str, lookup: Lookup<'_>) -> Result<Self, String> {
         let section = |variable: &str, usual: &str| {
             let path = file(variable, usual, lookup);
             let said = path.as_deref().map_or(Said::NoFile, |path| read(path, name));
             let is_chosen = environment::first(lookup, &[variable]).is_some();
             let section = Section { path, is_chosen, said };
-            section.check().map_err(|why| format!("{variable}: {why}")).map(|()| section)
+            section.check().map_err(|why| whose(is_chosen, variable, &why)).map(|()| section)
         };
         Ok(Self {
             config: section(CONFIG, "config")?,
@@ -178,6 +191,8 @@ impl Section {
     fn check(&self) -> Result<(), String> {
         match &self.said {
             Said::NoFile | Said::Unreadable(_) if self.is_chosen => Err(self.to_string()),
+            // It may hold the keys that are meant.
+            Said::Broken(_) => Err(self.to_string()),
             Said::Unreadable(_) => {
                 // Every request for credentials comes here.
                 static IS_SAID: AtomicBool = AtomicBool::new(false);
@@ -198,7 +213,7 @@ impl fmt::Display for Section {
         write!(f, "{}: ", path.display())?;
         f.write_str(match &self.said {
             Said::NoFile => "no such file",
-            Said::Unreadable(why) => why,
+            Said::Unreadable(why) | Said::Broken(why) => why,
             Said::NoProfile => "no such profile",
             Said::Settings(_) => "no keys",
         })
@@ -212,7 +227,7 @@ mod tests {
     #[test]
     fn what_is_no_file_of_profiles_is_no_profile() {
         assert_eq!(read(Path::new("/no/such/file"), "default"), Said::NoFile);
-        assert!(matches!(read(Path::new("/"), "default"), Said::Unreadable(_)));
+        assert!(matches!(read(Path::new("/"), "default"), Said::Broken(_)));
         assert_eq!(read(Path::new("/dev/null"), "default"), Said::NoProfile);
     }
 

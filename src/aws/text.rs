@@ -11,9 +11,10 @@ pub(crate) const RESERVED: &AsciiSet =
 /// Longer text is cut.
 const MAX: usize = 300;
 
-/// At most the first 300 characters.
+/// At most the first 300 characters, in one line: a line break could forge a line of the log.
 pub(crate) fn cut(text: &str) -> String {
-    let text = text.trim();
+    let plain: String = text.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+    let text = plain.trim();
     match text.char_indices().nth(MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -39,6 +40,7 @@ mod tests {
     #[test]
     fn long_text_is_cut_between_characters() {
         assert_eq!(cut(" short "), "short");
+        assert_eq!(cut("no\nERROR \u{1b}[31mforged\r\n"), "no ERROR  [31mforged");
         assert_eq!(cut(&"é".repeat(1_000)).chars().count(), MAX + 1);
     }
 

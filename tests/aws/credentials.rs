@@ -59,7 +59,7 @@ fn keys_come_from_the_home_directory_and_strange_files_are_no_panic() {
     for (file, fact) in [
         (gone, "no such file"),
         (folder, "not a regular file"),
-        (half, "aws_secret_access_key is set, but no aws_access_key_id"),
+        (half, "line 2: the setting has no ="),
     ] {
         says(&trial.fails(&[("AWS_SHARED_CREDENTIALS_FILE", &file)]), &[&file, fact]);
     }
@@ -232,6 +232,8 @@ fn a_profile_that_cannot_give_keys_is_never_somebody_else() {
             "sso_start_url = https://example.com".to_owned(),
             "sso_start_url is set, but no sso_region",
         ),
+        ("sso_account_id = 1".to_owned(), "sso_account_id is set, but no sso_session"),
+        ("sso_role_name = x".to_owned(), "sso_role_name is set, but no sso_session"),
         (
             "login_session = mine".to_owned(),
             "login_session, which aws login writes, is not supported",
@@ -249,6 +251,49 @@ fn a_profile_that_cannot_give_keys_is_never_somebody_else() {
 }
 
 #[test]
+fn a_file_of_profiles_that_cannot_be_read_as_one_is_never_somebody_else() {
+    let (trial, others) = (Trial::new("broken_files"), Others::new());
+    let keys = "aws_access_key_id = own\naws_secret_access_key = hush\n";
+    for (text, fact) in [
+        (keys.to_owned(), "line 1: the setting is under no header"),
+        (format!("[default\n{keys}"), "line 1: the header has no ]"),
+        (format!("[default]\n{}", keys.replace(" = ", ": ")), "line 2: the setting has no ="),
+    ] {
+        let path = trial.file(".aws/credentials", &text);
+        says(&others.are_not_asked(&trial, &[]), &[&path, fact]);
+    }
+    let path = trial.folder.join(".aws/credentials");
+    std::fs::write(&path, b"\xff\xfe[\0d\0").unwrap();
+    says(&others.are_not_asked(&trial, &[]), &["it is not text in UTF-8"]);
+    // As a container has it whose file is mounted from nowhere.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    says(&others.are_not_asked(&trial, &[]), &["it is not a regular file"]);
+}
+
+#[test]
+fn a_password_in_the_address_of_a_service_is_shown_nowhere() {
+    let trial = Trial::new("password");
+    let url = "http://user:hush@127.0.0.1:9/x";
+    for (variable, fact) in [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "must hold no user and no password"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "is not an http:// URL without a user"),
+    ] {
+        let error = trial.fails(&[("AWS_EC2_METADATA_DISABLED", "false"), (variable, url)]);
+        says(&error, &[variable, fact]);
+    }
+}
+
+#[test]
+fn a_reason_from_outside_forges_no_line_of_the_log() {
+    let trial = Trial::new("forged");
+    let said = r#"{"message":"no\nERROR forged \u001b[31m line"}"#;
+    let agent = Server::saying(answer("403 No", "", said));
+    let full = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*agent.url());
+    says(&trial.fails_for_now(&[full]), &["HTTP status 403: no ERROR forged  [31m line"]);
+}
+
+#[test]
 fn a_login_says_what_to_do_instead() {
     let trial = Trial::new("login");
     let config = trial.file("config", "[default]\nlogin_session = arn:aws:iam::1:user/me\n");
@@ -263,7 +308,9 @@ fn the_remedy_that_the_error_names_works() {
     // In the place of Amazon's own tool, which knows kinds of profiles that are not supported here.
     let printed = r#"{"Version":1,"AccessKeyId":"rolekey","SecretAccessKey":"hush"}"#;
     let tool = trial.file("export-credentials", &format!("echo '{printed}'\n"));
-    let text = format!("[default]\nlogin_session = me\ncredential_process = sh {tool}\n");
+    let text = format!(
+        "[default]\nlogin_session = me\ncredential_process = sh {tool} configure export-credentials\n"
+    );
     let config = trial.file("config", &text);
     assert_eq!(trial.signs(&[("AWS_CONFIG_FILE", &config)]), pair("rolekey", None));
     // Any other command gives the keys of whoever it is, perhaps not of this login.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use sha1::{Digest, Sha1};
+
 use crate::common::SOON;
 use crate::common::loopback::{Request, Server, answer, ok, says};
 use crate::sts::{generous, keys, keys_until, refuses, setting};
@@ -114,6 +116,14 @@ fn a_profile_may_assume_its_role_with_its_own_keys_and_a_sources_keys_count_befo
 }
 
 #[test]
+fn a_process_beside_a_role_is_not_run_whatever_its_name() {
+    let work = Work::new("role_beside_process");
+    let other = "credential_process = sh -c 'exit 1' configure export-credentials\n";
+    let (signed, requests) = work.signs(&format!("{BASE}[profile work]\n{other}{ONE}"), &[]);
+    assert_eq!((signed, requests[0].key()), (of_role("one"), "basekey"));
+}
+
+#[test]
 fn a_role_is_assumed_with_the_keys_of_a_process() {
     let work = Work::new("role_by_process");
     let printed = r#"{"Version":1,"AccessKeyId":"printed","SecretAccessKey":"hush"}"#;
@@ -123,6 +133,35 @@ fn a_role_is_assumed_with_the_keys_of_a_process() {
     );
     let (signed, requests) = work.signs(&text, &[]);
     assert_eq!((signed, requests[0].key()), (of_role("one"), "printed"));
+}
+
+#[test]
+fn sts_and_the_portal_are_asked_in_their_regions_by_the_proxy_of_the_environment() {
+    let trial = Trial::new("service_proxy");
+    let proxy = Server::saying(answer("403 Forbidden", "", ""));
+    let token = trial.file("token", "hush.token");
+    let role = format!("role_arn = arn:aws:iam::1:role/x\nweb_identity_token_file = {token}\n");
+    let sso =
+        "sso_start_url = u\nsso_region = us-gov-west-1\nsso_account_id = 1\nsso_role_name = x\n";
+    let name = hex::encode(Sha1::digest(b"u"));
+    let session = r#"{"accessToken":"hush.sso","expiresAt":"2100-01-01T00:00:00Z"}"#;
+    trial.file(&format!(".aws/sso/cache/{name}.json"), session);
+    for (text, host) in [
+        (role.as_str(), "sts.cn-north-1.amazonaws.com.cn"),
+        (sso, "portal.sso.us-gov-west-1.amazonaws.com"),
+    ] {
+        let config = trial.file("config", &format!("[default]\n{text}"));
+        let with_password = proxy.url().replace("http://", "http://user:hush@");
+        let error = trial.fails_for_now(&[
+            ("AWS_CONFIG_FILE", &config),
+            ("AWS_REGION", "cn-north-1"),
+            ("https_proxy", &with_password),
+        ]);
+        let name = format!("the proxy {} (https_proxy)", proxy.url());
+        says(&error, &[&format!("no answer from {host} by {name}"), "403"]);
+        let request = proxy.requests.recv_timeout(SOON).unwrap();
+        assert_eq!(request.path(), format!("{host}:443"));
+    }
 }
 
 /// A profile whose role is assumed with the keys of this place.
@@ -169,7 +208,12 @@ fn a_role_is_assumed_with_the_keys_of_the_container() {
 #[test]
 fn a_role_is_assumed_with_the_keys_of_the_environment() {
     let work = Work::new("role_by_environment");
-    // Whole keys in the environment count before any profile; so they are never a profile's.
+    let keys = [("AWS_ACCESS_KEY_ID", "envkey"), ("AWS_SECRET_ACCESS_KEY", "hush")];
+    let (signed, requests) = work.signs(&by("Environment"), &keys);
+    assert_eq!((signed, requests[0].key()), (of_role("one"), "envkey"));
+    // They sign by themselves for any other profile, as for Amazon's SDKs.
+    let (signed, requests) = work.signs(&format!("{BASE}[profile work]\n{ONE}"), &keys);
+    assert_eq!((signed, requests.len()), (pair("envkey", None), 0));
     let error = work.is_refused(&by("Environment"));
     says(&error, &["credential_source is Environment: AWS_ACCESS_KEY_ID is not set"]);
     says(&work.is_refused(&by("Moon")), &["it must be Environment, Ec2InstanceMetadata or"]);

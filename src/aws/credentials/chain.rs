@@ -70,7 +70,7 @@ impl Chain {
 // long: one place after the other, in the order in which they count.
 fn choose(lookup: Lookup<'_>) -> Result<Found, String> {
     let found = |place, name: Option<String>| Found { place, name, looked: None };
-    if let Some(keys) = variables::keys(lookup)? {
+    if let Some(keys) = variables::keys(lookup)?.filter(|_| !chosen::is_by_environment(lookup)) {
         return Ok(found(keys, None));
     }
     let profile = Profile::read(lookup)?;

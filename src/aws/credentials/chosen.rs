@@ -23,6 +23,16 @@ pub(crate) fn place(profile: &Profile, lookup: Lookup<'_>) -> Result<Option<Plac
     Family { lookup, seen: vec![profile.name.clone()] }.place(profile)
 }
 
+/// Whether `AWS_PROFILE` names a profile whose role is assumed with the keys in the environment: then these are not meant
+/// to sign by themselves.
+pub(crate) fn is_by_environment(lookup: Lookup<'_>) -> bool {
+    let profile = Profile::read(lookup).ok().filter(|profile| profile.is_chosen);
+    profile.is_some_and(|profile| {
+        let source = profile.get("credential_source").unwrap_or_default();
+        profile.get("role_arn").is_some() && source.eq_ignore_ascii_case("environment")
+    })
+}
+
 /// Profiles, each of which gets its keys by the next one.
 struct Family<'a> {
     lookup: Lookup<'a>,
@@ -31,9 +41,6 @@ struct Family<'a> {
 
 impl Family<'_> {
     fn place(&mut self, profile: &Profile) -> Result<Option<Place>, String> {
-        if let Some(exported) = exported(profile) {
-            return Ok(Some(exported));
-        }
         let in_profile = |why: String| format!("profile {:?}: {why}", profile.name);
         match self.role(profile) {
             Ok(None) => own(profile, self.lookup).map_err(in_profile),
@@ -135,29 +142,28 @@ fn own(profile: &Profile, lookup: Lookup<'_>) -> Result<Option<Place>, String> {
     if let Some(sso) = sso(profile, lookup)? {
         return Ok(Some(Place::Sso(sso)));
     }
+    let process = profile.get("credential_process");
     if profile.get("login_session").is_some() {
-        return Err(format!(
-            "login_session, which aws login writes, is not supported: {}",
-            by_tool(&profile.name)
-        ));
+        let exported = process.filter(|command| exports(command, &profile.name));
+        let unsupported = || {
+            let remedy = by_tool(&profile.name);
+            format!("login_session, which aws login writes, is not supported: {remedy}")
+        };
+        return Ok(Some(Place::Process(exported.ok_or_else(unsupported)?.to_owned())));
     }
     if let Some(keys) = keys(profile)? {
         return Ok(Some(keys));
     }
-    Ok(profile.get("credential_process").map(|command| Place::Process(command.to_owned())))
+    Ok(process.map(|command| Place::Process(command.to_owned())))
 }
 
-/// A command that is Amazon's own tool, which resolves the profile itself.
-fn exported(profile: &Profile) -> Option<Place> {
-    let command = profile.get("credential_process").filter(|it| exports(it, &profile.name))?;
-    Some(Place::Process(command.to_owned()))
-}
-
+/// Whether a command is Amazon's own tool, which resolves the profile itself.
 fn exports(command: &str, profile: &str) -> bool {
     let words = words::split(command).unwrap_or_default();
     let behind = words.windows(2).find(|pair| pair[0] == "--profile").map(|pair| pair[1].as_str());
     let named = behind.or_else(|| words.iter().find_map(|word| word.strip_prefix("--profile=")));
-    words.iter().any(|word| word.ends_with(EXPORT)) && named.is_none_or(|named| named == profile)
+    let is_tool = words.windows(2).any(|pair| pair == ["configure", EXPORT]);
+    is_tool && named.is_none_or(|named| named == profile)
 }
 
 fn role(arn: &str, profile: &Profile) -> Result<Role, String> {
@@ -176,6 +182,7 @@ fn role(arn: &str, profile: &Profile) -> Result<Role, String> {
 }
 
 /// A single sign-on: by a session of the config file, or by the profile alone.
+// long: both forms, and what may be missing of each.
 fn sso(profile: &Profile, lookup: Lookup<'_>) -> Result<Option<Sso>, String> {
     let (set, session, region) = match profile.get("sso_session") {
         Some(name) => {
@@ -187,7 +194,14 @@ fn sso(profile: &Profile, lookup: Lookup<'_>) -> Result<Option<Sso>, String> {
             ("sso_session", name, region.ok_or_else(missing)?.clone())
         }
         None => {
-            let Some(url) = profile.get("sso_start_url") else { return Ok(None) };
+            let Some(url) = profile.get("sso_start_url") else {
+                const OTHERS: [&str; 3] = ["sso_account_id", "sso_role_name", "sso_region"];
+                // Otherwise a later place would be somebody else.
+                return match OTHERS.iter().find(|name| profile.get(name).is_some()) {
+                    Some(set) => Err(format!("{set} is set, but no sso_session")),
+                    None => Ok(None),
+                };
+            };
             let region = profile.get("sso_region");
             let missing = "sso_start_url is set, but no sso_region";
             ("sso_start_url", url, region.ok_or(missing)?.to_owned())
@@ -230,8 +244,14 @@ fn pair(section: &Section) -> Result<Option<Credentials>, String> {
     }))
 }
 
+/// A name as a shell reads it.
+pub(crate) fn quoted(name: &str) -> String {
+    shlex::try_quote(name).map_or_else(|_| name.to_owned(), |name| name.into_owned())
+}
+
 /// How a profile is used that is not supported.
 fn by_tool(profile: &str) -> String {
+    let profile = quoted(profile);
     format!(
         "give a profile of its own `credential_process = aws configure {EXPORT} --profile {profile} \
          --format process`, or use ClientBuilder::credentials_provider"
@@ -240,6 +260,7 @@ fn by_tool(profile: &str) -> String {
 
 /// How a profile is used that asks a person.
 fn in_shell(profile: &str) -> String {
+    let profile = quoted(profile);
     format!(
         "run eval \"$(aws configure {EXPORT} --profile {profile} --format env)\" in the shell that \
          starts this program, or use ClientBuilder::credentials_provider"
@@ -259,6 +280,7 @@ mod tests {
             ("aws configure export-credentials --profile base", false),
             ("aws configure export-credentials --profile=base", false),
             ("get-keys prod", false),
+            ("corp-export-credentials", false),
             ("'unfinished export-credentials", false),
         ] {
             assert_eq!(exports(command, "prod"), is_ours, "{command}");

@@ -28,6 +28,8 @@ const EKS_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x2
 /// The address of this container's keys.
 pub(crate) struct Container {
     url: String,
+    /// The variable that names it.
+    setting: &'static str,
     token: Option<Token>,
 }
 
@@ -50,11 +52,11 @@ impl Container {
             if !path.starts_with('/') {
                 return Err(format!("{RELATIVE} must begin with /"));
             }
-            return Ok(Some(Self { url: format!("http://{ECS}{path}"), token }));
+            return Ok(Some(Self { url: format!("http://{ECS}{path}"), setting: RELATIVE, token }));
         }
         let Some(url) = environment::first(lookup, &[FULL]) else { return Ok(None) };
         check(&url)?;
-        Ok(Some(Self { url, token }))
+        Ok(Some(Self { url, setting: FULL, token }))
     }
 
     /// The token is read anew each time: it is replaced before it expires.
@@ -63,7 +65,8 @@ impl Container {
         let token = token.map_err(Unavailable::for_now)?;
         let headers = token.as_deref().map(|token| ("authorization", token)).into_iter().collect();
         let uri = self.url.parse();
-        let uri = uri.map_err(|_| Unavailable::for_good(format!("{FULL} is not a URL")))?;
+        let uri =
+            uri.map_err(|_| Unavailable::for_good(format!("{} is not a URL", self.setting)))?;
         let ask = Ask { method: "GET", uri: &uri, headers, body: b"" };
         let fits = if self.url.starts_with("https") { anywhere } else { is_near };
         given::keys(&services.ask(&ask, Place::Near(fits), NEAR)?.body)
@@ -94,6 +97,10 @@ fn check(url: &str) -> Result<(), String> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_far = host.parse::<IpAddr>().is_ok_and(|address| !is_near(address));
     match uri.scheme_str() {
+        // Its text would be in errors, and a password with it.
+        _ if uri.authority().is_some_and(|it| it.as_str().contains('@')) => {
+            Err(format!("{FULL} must hold no user and no password"))
+        }
         _ if host.is_empty() => Err(format!("{FULL} names no host")),
         Some("https") => Ok(()),
         Some("http") if !is_far => Ok(()),

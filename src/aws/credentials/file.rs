@@ -30,11 +30,12 @@ pub(crate) fn read_line(path: &Path) -> Result<String, String> {
     Ok(line.to_owned())
 }
 
-/// Whether a token is one line. Otherwise the rest would be another header.
+/// Whether a token is one line of plain text. Otherwise the rest would be another header.
 pub(crate) fn check(token: &str) -> Result<(), &'static str> {
-    match token.is_empty() || token.contains(['\r', '\n']) {
-        true => Err("a token is one line of text, without a line break"),
-        false => Ok(()),
+    let is_plain = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    match !token.is_empty() && token.bytes().all(is_plain) {
+        true => Ok(()),
+        false => Err("a token is one line of text, without a line break or a strange character"),
     }
 }
 
@@ -87,7 +88,7 @@ mod tests {
         };
         assert_eq!(written("let me in"), Ok("let me in".to_owned()));
         assert_eq!(written("let.me.in\r\n"), Ok("let.me.in".to_owned()));
-        for text in ["", "\n", "hush\r\nx: y", "hush\nhush\n"] {
+        for text in ["", "\n", "hush\r\nx: y", "hush\nhush\n", "hush\u{e9}"] {
             let error = written(text).unwrap_err();
             assert!(error.contains("one line") && !error.contains("hush"), "{error}");
         }

@@ -62,9 +62,8 @@ impl Instance {
             _ => return Err(format!("{MODE} is neither IPv4 nor IPv6")),
         };
         let endpoint = get(ENDPOINT).unwrap_or_else(|| usual.to_owned());
-        let uri = endpoint.parse::<Uri>().ok();
-        if uri.is_none_or(|uri| uri.scheme_str() != Some("http") || uri.host().is_none()) {
-            return Err(format!("{ENDPOINT} is not an http:// URL"));
+        if !is_plain(&endpoint) {
+            return Err(format!("{ENDPOINT} is not an http:// URL without a user"));
         }
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         Ok(Self { endpoint, may_use_v1: !is_true(get(V1_DISABLED)) })
@@ -121,6 +120,15 @@ impl Instance {
     }
 }
 
+/// Whether it is the address of a server, without a password, which would be in errors.
+fn is_plain(url: &str) -> bool {
+    let uri = url.parse::<Uri>().ok();
+    uri.is_some_and(|uri| {
+        let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        uri.scheme_str() == Some("http") && uri.host().is_some() && !has_user
+    })
+}
+
 /// A variable, else the setting of the profile with the same name.
 fn setting(lookup: Lookup<'_>, variable: &str) -> Option<String> {
     let setting = variable.trim_start_matches("AWS_").to_ascii_lowercase();
@@ -162,9 +170,8 @@ impl Version {
 fn hint(failure: &Failure) -> String {
     match failure {
         Failure::Refused(_) => failure.to_string(),
-        Failure::Broken(why) | Failure::Late(why) | Failure::Forbidden(why) => {
-            format!("{why} (in a container, the instance's hop limit must be 2)")
-        }
+        Failure::Late(why) => format!("{why} (in a container, the instance's hop limit must be 2)"),
+        Failure::Broken(why) | Failure::Forbidden(why) => why.clone(),
     }
 }
 

@@ -21,21 +21,40 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// The wait for a program that has closed its output, but has not ended.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// A program in progress; its drop kills it.
-struct Program(Child);
+/// A program in progress; its drop kills it, and what it has started, unless it has ended.
+struct Program {
+    child: Child,
+    has_ended: bool,
+}
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended, and then there is nothing to kill.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if !self.has_ended {
+            kill_group(self.child.id());
+            // It may have ended meanwhile, and then there is nothing to kill.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
+
+/// The program has a group of its own. The standard library has no way to end all of a group.
+#[cfg(unix)]
+fn kill_group(id: u32) {
+    let mut kill = Command::new("kill");
+    kill.args(["-KILL", "--", &format!("-{id}")]);
+    kill.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // Where there is no such program, only the child itself is killed.
+    let _ = kill.status();
+}
+
+#[cfg(not(unix))]
+fn kill_group(_: u32) {}
 
 /// Runs a command, split into words as a shell does, and reads what it prints.
 ///
 /// # Errors
-/// Why it gave none. Its output is not shown, since it may contain a key.
+/// Why it gave none, with what it printed as errors. Its output is not shown, since it may contain a key.
 pub(crate) fn run(command: &str, question: &Question) -> Result<Credentials, Unavailable> {
     let words = words::split(command).unwrap_or_default();
     let Some((program, arguments)) = words.split_first() else {
@@ -44,8 +63,11 @@ pub(crate) fn run(command: &str, question: &Question) -> Result<Credentials, Una
     let now = |why: String| Unavailable::for_now(why);
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let child = command.spawn().map_err(|error| now(format!("{program:?}: {error}")))?;
-    let (status, output, errors) = finish(Program(child), question)?;
+    let program_in_progress = Program { child, has_ended: false };
+    let (status, output, errors) = finish(program_in_progress, question)?;
     if !status.success() {
         let errors = cut(&String::from_utf8_lossy(&errors));
         return Err(now(format!("{program:?} ended with {status}: {errors}")));
@@ -63,13 +85,16 @@ fn finish(
     question: &Question,
 ) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Unavailable> {
     let until = Instant::now() + question.left(LIMIT);
-    let output = read(program.0.stdout.take()).map_err(Unavailable::for_now)?;
-    let errors = read(program.0.stderr.take()).map_err(Unavailable::for_now)?;
+    let output = read(program.child.stdout.take()).map_err(Unavailable::for_now)?;
+    let errors = read(program.child.stderr.take()).map_err(Unavailable::for_now)?;
     let output = await_output(&output, until, question)?;
     let errors = await_output(&errors, until, question)?;
     loop {
-        match program.0.try_wait() {
-            Ok(Some(status)) => return Ok((status, output, errors)),
+        match program.child.try_wait() {
+            Ok(Some(status)) => {
+                program.has_ended = true;
+                return Ok((status, output, errors));
+            }
             Ok(None) if Instant::now() >= until => return Err(late()),
             // The system has no wait with a limit.
             Ok(None) if question.pause(LINGER) => {}
@@ -120,20 +145,36 @@ mod tests {
 
     #[test]
     fn a_program_ends_with_the_time_or_the_interest_also_if_another_has_its_output() {
-        for command in
-            ["sleep 1000", "sh -c 'sleep 1000 & wait'", "sh -c 'exec >&- 2>&-; sleep 1000'"]
-        {
+        for command in ["sleep 1000", "sh -c 'exec >&- 2>&-; sleep 1000'"] {
             let (question, _interest) = Question::new(Duration::from_millis(50));
             let error = run(command, &question).unwrap_err();
-            assert!(
-                ["no answer within 10s", "nobody waits for the credentials any more"]
-                    .contains(&&*error.reason),
-                "{error:?}"
-            );
+            assert!([late(), unwanted()].contains(&error), "{error:?}");
             let (question, interest) = Question::new(LIMIT);
             drop(interest);
-            let error = run(command, &question).unwrap_err();
-            assert_eq!(error, unwanted());
+            assert_eq!(run(command, &question).unwrap_err(), unwanted());
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_a_program_has_started_is_killed_with_it() {
+        let path = std::env::temp_dir().join(format!("kc-started-{}", std::process::id()));
+        let command = format!("sh -c 'sleep 1000 & echo $! > {}; wait'", path.display());
+        let started = || std::fs::read_to_string(&path).ok().filter(|id| id.ends_with('\n'));
+        let (question, interest) = Question::new(LIMIT);
+        let running = thread::spawn(move || run(&command, &question));
+        let until = Instant::now() + LIMIT / 2;
+        while started().is_none() && Instant::now() < until {
+            thread::yield_now();
+        }
+        let status = format!("/proc/{}/cmdline", started().expect("it has started").trim());
+        drop(interest);
+        assert_eq!(running.join().unwrap().unwrap_err(), unwanted());
+        // A process that was killed and not yet waited for has no command line.
+        while std::fs::read_to_string(&status).is_ok_and(|line| line.contains("sleep")) {
+            assert!(Instant::now() < until, "{status}");
+            thread::yield_now();
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 }

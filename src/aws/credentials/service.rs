@@ -89,17 +89,14 @@ impl<'a> Services<'a> {
 
     fn attempt(&self, ask: &Ask<'_>, place: Place<'_>, limit: Duration) -> Result<Answer, Failure> {
         let forbidden = |error: Error| Failure::Forbidden(error.to_string());
-        if ask.uri.scheme_str() == Some("https") {
-            tls::check().map_err(|why| Failure::Forbidden(why.to_owned()))?;
-        }
-        let (route, roots, fits) = match place {
-            Place::Near(fits) => (None, None, fits),
-            Place::At(endpoint) => (
-                proxy::find(endpoint, self.lookup).map_err(forbidden)?,
-                tls::roots(endpoint, self.lookup).map_err(forbidden)?,
-                anywhere as fn(IpAddr) -> bool,
-            ),
+        let (route, fits) = match place {
+            Place::Near(fits) => (None, fits),
+            Place::At(endpoint) => {
+                let route = proxy::find(endpoint, self.lookup).map_err(forbidden)?;
+                (route, anywhere as fn(IpAddr) -> bool)
+            }
         };
+        let roots = tls::roots(ask.uri, self.lookup).map_err(forbidden)?;
         let resolver = Guarded { resolver: self.resolver.clone(), fits };
         let (proxy, register) = (route.as_ref(), self.question.register());
         let way = Way { resolver: &resolver, proxy, roots, register };
@@ -114,6 +111,7 @@ impl Failure {
         let server = uri.authority().map(|it| it.as_str()).unwrap_or_default();
         let text = format!("no answer from {server}{by}: {}", with_sources(error));
         match error {
+            error if tls::is_failure(error) => Self::Late(format!("{text}; {}", tls::ADVICE)),
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 let limit = limit.min(CONNECT);
                 Self::Late(format!("no connection to {server}{by} within {limit:?}"))

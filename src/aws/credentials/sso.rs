@@ -7,6 +7,7 @@ use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 use sha1::{Digest, Sha1};
 
+use crate::aws::credentials::chosen::quoted;
 use crate::aws::credentials::search::Search;
 use crate::aws::credentials::service::{FAR, Failure, Place};
 use crate::aws::credentials::unavailable::Unavailable;
@@ -114,7 +115,7 @@ impl Sso {
     }
 
     fn remedy(&self) -> String {
-        format!("run aws sso login --profile {}", self.profile)
+        format!("run aws sso login --profile {}", quoted(&self.profile))
     }
 }
 

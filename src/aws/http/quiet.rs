@@ -163,7 +163,7 @@ fn receive(stream: &mut impl Read) -> Result<Answer, ureq::Error> {
         if head.is_none() {
             head = read_head(&bytes)?;
             // Another answer follows an informational one.
-            if let Some(Head { length, status: 100..=199, .. }) = head {
+            while let Some(Head { length, status: 100..=199, .. }) = head {
                 bytes.drain(..length);
                 head = read_head(&bytes)?;
             }
@@ -281,7 +281,8 @@ mod tests {
             assert_eq!(whole(chunked), body(200, "hello, chunks"));
             let closed = "HTTP/1.0 403 No\r\n\r\nno";
             assert_eq!(whole(closed), body(403, "no"));
-            let informed = format!("HTTP/1.1 103 Early\r\nlink: x\r\n\r\n{of_length}");
+            let early = "HTTP/1.1 103 Early\r\nlink: x\r\n\r\n";
+            let informed = format!("{early}{early}{of_length}");
             assert_eq!(whole(&informed), body(200, "hello"));
             assert_eq!(whole("HTTP/1.1 204 None\r\n\r\n"), body(204, ""));
         }

@@ -8,9 +8,9 @@ mod none;
 mod tests;
 
 use ureq::config::ConfigBuilder;
+use ureq::http::Uri;
 use ureq::typestate::AgentScope;
 
-use crate::aws::endpoint::Endpoint;
 use crate::aws::environment::{self, Lookup};
 #[cfg(any(feature = "native-tls", feature = "rustls"))]
 use crate::aws::http::tls::library as tls;
@@ -21,6 +21,12 @@ use crate::error::Error;
 
 const BUNDLE: &str = "AWS_CA_BUNDLE";
 const SETTING: &str = "ca_bundle";
+/// A hundred times the certificates of a system.
+const MAX_BUNDLE: u64 = 16 << 20;
+
+/// What to do about a failure of TLS.
+pub(crate) const ADVICE: &str = "check the endpoint, and that its certificate is trusted here: SSL_CERT_FILE or \
+     AWS_CA_BUNDLE names a file of others";
 
 /// Certificates that are trusted instead of the usual ones.
 #[derive(Clone)]
@@ -57,19 +63,30 @@ pub(crate) fn is_failure(error: &ureq::Error) -> bool {
 ///
 /// # Errors
 /// If the file cannot be read, or holds no certificate; or if an endpoint needs TLS, and there is none.
-pub(crate) fn roots(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Option<Roots>, Error> {
-    if endpoint.uri().scheme_str() != Some("https") {
+pub(crate) fn roots(uri: &Uri, lookup: Lookup<'_>) -> Result<Option<Roots>, Error> {
+    if uri.scheme_str() != Some("https") {
         return Ok(None);
     }
     let invalid = |setting, reason: String| Error::InvalidSetting { setting, reason };
-    check().map_err(|why| invalid("endpoint", format!("{endpoint}: {why}")))?;
+    check().map_err(|why| {
+        let host = uri.host().unwrap_or_default();
+        invalid("endpoint", format!("{host} needs TLS, and {why}"))
+    })?;
     let set = environment::first(lookup, &[BUNDLE]).map(|path| (BUNDLE, path));
     let set = set.or_else(|| Some((SETTING, profile::setting(lookup, SETTING)?)));
     let Some((setting, path)) = set else { return Ok(None) };
-    let text = std::fs::read(&path).map_err(|error| error.to_string());
-    let roots = text.and_then(|text| tls::roots(&text));
+    let roots = read(&path).and_then(|text| tls::roots(&text));
     match roots {
         Ok(roots) => Ok(Some(Roots(roots))),
         Err(why) => Err(invalid(setting, format!("{path}: {why}"))),
     }
+}
+
+fn read(path: &str) -> Result<Vec<u8>, String> {
+    let data = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    // Reading a pipe might wait for ever.
+    if !data.is_file() || data.len() > MAX_BUNDLE {
+        return Err("it is not a regular file of at most 16 MiB".to_owned());
+    }
+    std::fs::read(path).map_err(|error| error.to_string())
 }

@@ -278,10 +278,7 @@ fn is_unreached(error: &ureq::Error) -> bool {
 /// What to do about a request without an answer.
 fn unanswered_advice(error: &ureq::Error) -> &'static str {
     match error {
-        error if tls::is_failure(error) => {
-            "check the endpoint, and that its certificate is trusted here: SSL_CERT_FILE or \
-             AWS_CA_BUNDLE names a file of others"
-        }
+        error if tls::is_failure(error) => tls::ADVICE,
         ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
             "check that the server is up, and the endpoint"
         }

@@ -109,7 +109,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether records may go unencrypted to and from another machine.
+    /// Whether records, and the keys that STS and IAM Identity Center give, may go unencrypted to and from another machine.
     ///
     /// Defaults to `false`: `http://` is allowed only for `localhost`, `127.0.0.0/8` and `::1`.
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
@@ -188,7 +188,7 @@ impl ClientBuilder {
         let (region, endpoint) = self.place(lookup)?;
         let network = Network {
             proxy: proxy::find(&endpoint, lookup)?,
-            roots: tls::roots(&endpoint, lookup)?,
+            roots: tls::roots(endpoint.uri(), lookup)?,
         };
         let source = self.source.unwrap_or_else(|| {
             let (variants, allow_plain_http) = (self.variants, self.allow_plain_http);

@@ -129,9 +129,9 @@ impl Files {
         self.0.join(name).display().to_string()
     }
 
-    /// What a client is made of with these variables, and these lines before the file of settings.
+    /// What a client is made of with these variables, and these lines after the file of settings.
     fn outcome(&self, variables: &[(&str, &str)], lines: &str) -> String {
-        let config = format!("[default]\n{lines}\n{}", Self::CONFIG);
+        let config = format!("{}[default]\n{lines}\n", Self::CONFIG);
         std::fs::write(self.path("config"), config).unwrap();
         let lookup = |name: &str| match variables.iter().find(|it| it.0 == name) {
             Some((_, file)) if ["keys", "second"].contains(file) => Some(self.path(file)),
