@@ -3,6 +3,8 @@
 #
 #     tests/loopback.sh COMMAND...
 #
+# Packets of version 4 are counted, so also those of a look-up of a name. Addresses of version 6 have no way at all.
+#
 # It needs Linux that lets a user have a network of its own, and `ip` of Debian's iproute2. Status 3 says that there is
 # none, and that nothing was run.
 set -euo pipefail
