@@ -271,6 +271,24 @@ fn a_file_of_profiles_that_cannot_be_read_as_one_is_never_somebody_else() {
     says(&others.are_not_asked(&trial, &[]), &["it is not a regular file"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_without_permission_is_named_and_is_never_somebody_else() {
+    // Nobody may read these, not even root.
+    let files = ["/proc/sys/vm/compact_memory", "/proc/sys/vm/drop_caches"];
+    let file = files.into_iter().find(|file| PathBuf::from(file).exists()).unwrap();
+    let (trial, others) = (Trial::new("no_permission"), Others::new());
+    let facts = [file, "Permission denied"];
+    for variable in ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"] {
+        says(&others.are_not_asked(&trial, &[(variable, file)]), &[variable, facts[0], facts[1]]);
+    }
+    let token = ("AWS_WEB_IDENTITY_TOKEN_FILE", file);
+    let role = [("AWS_ROLE_ARN", "arn:aws:iam::1:role/x"), ("AWS_REGION", "eu-x-1")];
+    says(&others.are_not_asked_now(&trial, &[&role[..], &[token]].concat()), &facts);
+    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file);
+    says(&others.are_not_asked_now(&trial, &[token]), &facts);
+}
+
 #[test]
 fn a_password_in_the_address_of_a_service_is_shown_nowhere() {
     let trial = Trial::new("password");
