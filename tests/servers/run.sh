@@ -65,14 +65,20 @@ install_servers() {
             --loglevel=error "$KINESIS_LOCAL" "$KINESALITE"
 }
 
-# kinesis-local's own certificate names no host, so that nobody can verify it.
+# kinesis-local's own certificate names no host, so that nobody can verify it. That of an authority may not be a
+# server's as well: rustls refuses it.
 make_certificate() {
-    openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
-        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
-        -keyout "$1/key.pem" -out "$1/certificate.pem" 2>"$1/openssl.log" ||
-        { cat "$1/openssl.log" >&2 && return 1; }
+    local new=(openssl req -x509 -newkey rsa:2048 -nodes -days 30 -config "$1/openssl.cnf")
+    printf '[req]\ndistinguished_name = name\n[name]\n' >"$1/openssl.cnf"
+    {
+        "${new[@]}" -subj /CN=authority -addext basicConstraints=critical,CA:TRUE \
+            -addext keyUsage=critical,keyCertSign -keyout "$1/authority.key" -out "$1/certificate.pem" &&
+            "${new[@]}" -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+                -CA "$1/certificate.pem" -CAkey "$1/authority.key" \
+                -keyout "$1/key.pem" -out "$1/server.pem"
+    } 2>"$1/openssl.log" || { cat "$1/openssl.log" >&2 && return 1; }
     node -e "const [read, write] = [require('fs').readFileSync, require('fs').writeFileSync]
-        const [key, cert] = ['key.pem', 'certificate.pem'].map((file) => read('$1/' + file, 'utf8'))
+        const [key, cert] = ['key.pem', 'server.pem'].map((file) => read('$1/' + file, 'utf8'))
         write('$1/server.json', JSON.stringify({ server: { key, cert } }))"
 }
 
