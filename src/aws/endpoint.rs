@@ -143,7 +143,7 @@ impl Endpoint {
         }
         let authority = uri.authority().ok_or_else(|| invalid("it names no host"))?;
         let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
-        if authority.as_str().contains('@') {
+        if has_user(&uri) {
             return Err(invalid("it must hold no user and no password"));
         }
         let has_colon = authority.as_str() != authority.host();
@@ -158,7 +158,7 @@ impl Endpoint {
         let endpoint = Self { url, uri, host };
         if scheme == "http" && !endpoint.is_loopback() && !allow_plain_http {
             return Err(invalid(
-                "plain http to another machine shows every record to the network: use https, or \
+                "plain http to another machine shows every record and key to the network: use https, or \
                  ClientBuilder::allow_plain_http",
             ));
         }
@@ -224,6 +224,11 @@ impl Endpoint {
     pub(crate) fn is_link_local(&self) -> bool {
         self.host.parse().is_ok_and(is_link_local)
     }
+}
+
+/// Whether an address holds a user, and perhaps a password, which would stand in errors.
+pub(crate) fn has_user(uri: &Uri) -> bool {
+    uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
 }
 
 /// Also in a mapped address.

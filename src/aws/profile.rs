@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::aws::environment::{self, Lookup};
 use crate::aws::ini;
+use crate::aws::repeats;
 
 /// The settings of one profile, by their names in lower case. An empty one counts as not set.
 pub(crate) type Settings = HashMap<String, String>;
@@ -193,9 +193,7 @@ impl Section {
             // It may hold the keys that are meant.
             Said::Broken(_) => Err(self.to_string()),
             Said::Unreadable(_) => {
-                // Every request for credentials comes here.
-                static IS_SAID: AtomicBool = AtomicBool::new(false);
-                if !IS_SAID.swap(true, Ordering::Relaxed) {
+                if repeats::is_new(&self.to_string()) {
                     log::warn!("a profile file cannot be read, and is ignored: {self}");
                 }
                 Ok(())

@@ -211,6 +211,11 @@ fn a_role_is_assumed_with_the_keys_of_the_environment() {
     let keys = [("AWS_ACCESS_KEY_ID", "envkey"), ("AWS_SECRET_ACCESS_KEY", "hush")];
     let (signed, requests) = work.signs(&by("Environment"), &keys);
     assert_eq!((signed, requests[0].key()), (of_role("one"), "envkey"));
+    let chained = "[profile work]\nrole_arn = arn:aws:iam::1:role/two\nsource_profile = first\n";
+    let chained =
+        format!("{chained}{}", by("Environment").replace("profile work", "profile first"));
+    let (signed, requests) = work.signs(&chained, &keys);
+    assert_eq!((signed, requests[0].key()), (of_role("two"), "envkey"));
     // They sign by themselves for any other profile, as for Amazon's SDKs.
     let (signed, requests) = work.signs(&format!("{BASE}[profile work]\n{ONE}"), &keys);
     assert_eq!((signed, requests.len()), (pair("envkey", None), 0));
@@ -233,7 +238,7 @@ fn roles_that_cannot_be_assumed_say_what_to_do() {
         ),
         (
             format!("{role}source_profile = a\n[profile a]\nregion = x\n"),
-            vec!["profile \"a\" has no keys"],
+            vec!["profile \"a\": it has no keys"],
         ),
         (format!("{role}{circle}"), vec!["source_profile goes in a circle: work, a, b, a"]),
         (

@@ -40,19 +40,16 @@ struct Found {
 impl Chain {
     /// The credentials of the first place that is set up: environment, profile, web identity, container, instance.
     ///
-    /// It does not go on with the next place when one fails: that may hold somebody else's keys.
+    /// When one fails it does not continue with the next, which may hold somebody else's keys.
     ///
     /// # Errors
     /// Why the first place that is set up has none; if no place is set up, which places were searched.
     pub(crate) fn find(&self, question: &Question) -> Result<Credentials, Unavailable> {
-        self.find_in(question, &environment::process)
-    }
-
-    fn find_in(&self, question: &Question, lookup: Lookup<'_>) -> Result<Credentials, Unavailable> {
+        let lookup: Lookup<'_> = &environment::process;
         let found = choose(lookup).map_err(Unavailable::for_good)?;
         let services = Services::new(question, lookup);
         let search = Search { lookup, question, services, chain: self };
-        let keys = found.place.keys(&search).map_err(|mut why| {
+        found.place.keys(&search).map_err(|mut why| {
             if let Some(name) = found.name {
                 why = why.of(&name);
             }
@@ -60,9 +57,7 @@ impl Chain {
                 why.reason = format!("{}; before that: {looked}", why.reason);
             }
             why
-        })?;
-        keys.check().map_err(Unavailable::for_now)?;
-        Ok(keys)
+        })
     }
 }
 

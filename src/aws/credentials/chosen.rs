@@ -20,16 +20,18 @@ const EXPORT: &str = "export-credentials";
 /// # Errors
 /// If it names one that cannot be used.
 pub(crate) fn place(profile: &Profile, lookup: Lookup<'_>) -> Result<Option<Place>, String> {
-    Family { lookup, seen: vec![profile.name.clone()] }.place(profile)
+    Family::of(profile, lookup).place(profile).map_err(|Named(why)| why)
 }
 
-/// Whether `AWS_PROFILE` names a profile whose role is assumed with the keys in the environment: then these are not meant
-/// to sign by themselves.
+/// Whether `AWS_PROFILE` names a profile whose role, or whose source's role, is assumed with the keys in the environment:
+/// then these are not meant to sign by themselves.
 pub(crate) fn is_by_environment(lookup: Lookup<'_>) -> bool {
     let profile = Profile::read(lookup).ok().filter(|profile| profile.is_chosen);
     profile.is_some_and(|profile| {
-        let source = profile.get("credential_source").unwrap_or_default();
-        profile.get("role_arn").is_some() && source.eq_ignore_ascii_case("environment")
+        let mut family = Family::of(&profile, lookup);
+        // If it cannot be used, the search says why.
+        let _ = family.place(&profile);
+        family.is_by_environment
     })
 }
 
@@ -37,29 +39,51 @@ pub(crate) fn is_by_environment(lookup: Lookup<'_>) -> bool {
 struct Family<'a> {
     lookup: Lookup<'a>,
     seen: Vec<String>,
+    /// The last one gets them from the environment.
+    is_by_environment: bool,
 }
 
-impl Family<'_> {
-    fn place(&mut self, profile: &Profile) -> Result<Option<Place>, String> {
-        let in_profile = |why: String| format!("profile {:?}: {why}", profile.name);
-        match self.role(profile) {
-            Ok(None) => own(profile, self.lookup).map_err(in_profile),
-            // The profile whose keys are missing is already named.
-            Err(why) if why.starts_with("profile ") => Err(why),
-            role => role.map_err(in_profile),
-        }
+/// What is wrong, with the profile in which it is.
+struct Named(String);
+
+/// What is wrong in a profile, or in the one that it names.
+enum Wrong {
+    Here(String),
+    There(Named),
+}
+
+impl From<String> for Wrong {
+    fn from(why: String) -> Self {
+        Self::Here(why)
+    }
+}
+
+impl<'a> Family<'a> {
+    fn of(profile: &Profile, lookup: Lookup<'a>) -> Self {
+        Self { lookup, seen: vec![profile.name.clone()], is_by_environment: false }
+    }
+
+    fn place(&mut self, profile: &Profile) -> Result<Option<Place>, Named> {
+        let place = match self.role(profile) {
+            Ok(None) => own(profile, self.lookup).map_err(Wrong::Here),
+            role => role,
+        };
+        place.map_err(|wrong| match wrong {
+            Wrong::Here(why) => named(&profile.name, &why),
+            Wrong::There(named) => named,
+        })
     }
 
     /// A role, and where the keys come from that may assume it.
     // long: the three ways to a role, and what may be missing.
-    fn role(&mut self, profile: &Profile) -> Result<Option<Place>, String> {
+    fn role(&mut self, profile: &Profile) -> Result<Option<Place>, Wrong> {
         const WAYS: [&str; 3] = ["source_profile", "credential_source", "web_identity_token_file"];
         let set: Vec<_> =
             WAYS.into_iter().filter_map(|way| Some((way, profile.get(way)?))).collect();
         let Some(arn) = profile.get("role_arn") else {
             // Otherwise a later place would be somebody else.
             return match set.first() {
-                Some((way, _)) => Err(format!("{way} is set, but no role_arn")),
+                Some((way, _)) => Err(format!("{way} is set, but no role_arn").into()),
                 None => Ok(None),
             };
         };
@@ -67,7 +91,8 @@ impl Family<'_> {
             return Err(format!(
                 "mfa_serial demands a code that a program cannot type: {}",
                 in_shell(&profile.name)
-            ));
+            )
+            .into());
         }
         let role = role(arn, profile)?;
         let source = match set[..] {
@@ -81,47 +106,48 @@ impl Family<'_> {
                 return Err(format!(
                     "role_arn is set, but none of {}, {} and {}",
                     WAYS[0], WAYS[1], WAYS[2]
-                ));
+                )
+                .into());
             }
             [(first, _), (second, _), ..] => {
-                return Err(format!("{first} and {second} are both set: keep one"));
+                return Err(format!("{first} and {second} are both set: keep one").into());
             }
         };
         Ok(Some(Place::Assumed(Box::new(Assumed { role, source }))))
     }
 
     /// The place of a profile that another one names.
-    fn source(&mut self, profile: &Profile, name: &str) -> Result<Place, String> {
-        let none =
-            |name: &str| format!("profile {name:?} has no keys, which source_profile demands");
+    fn source(&mut self, profile: &Profile, name: &str) -> Result<Place, Wrong> {
+        let none = || Wrong::There(named(name, "it has no keys, which source_profile demands"));
         if name == profile.name {
             // Its own keys may assume its role.
-            return own(profile, self.lookup)?.ok_or_else(|| none(name));
+            return own(profile, self.lookup)?.ok_or_else(none);
         }
         if self.seen.iter().any(|seen| seen == name) {
             let circle = self.seen.join(", ");
-            return Err(format!("source_profile goes in a circle: {circle}, {name}"));
+            return Err(format!("source_profile goes in a circle: {circle}, {name}").into());
         }
         self.seen.push(name.to_owned());
         let source = Profile::named(name, self.lookup)?;
         if !source.is_known() {
             let (config, credentials) = (&source.config, &source.credentials);
-            return Err(format!(
-                "source_profile names {name:?}, which is not a profile: {config}; {credentials}"
-            ));
+            let why = format!("which is not a profile: {config}; {credentials}");
+            return Err(format!("source_profile names {name:?}, {why}").into());
         }
         // As for Amazon's SDKs, its keys count before its role.
-        if let Some(keys) = keys(&source).map_err(|why| format!("profile {name:?}: {why}"))? {
-            return Ok(keys);
+        let keys = keys(&source).map_err(|why| Wrong::There(named(name, &why)))?;
+        match keys {
+            Some(keys) => Ok(keys),
+            None => self.place(&source).map_err(Wrong::There)?.ok_or_else(none),
         }
-        self.place(&source)?.ok_or_else(|| none(name))
     }
 
     /// The place that `credential_source` names.
-    fn elsewhere(&self, source: &str) -> Result<Place, String> {
+    fn elsewhere(&mut self, source: &str) -> Result<Place, String> {
         let none = |why: &str| format!("credential_source is {source}: {why}");
         match source.to_ascii_lowercase().as_str() {
             "environment" => {
+                self.is_by_environment = true;
                 let unset = format!("{} is not set", variables::KEY);
                 variables::keys(self.lookup)?.ok_or_else(|| none(&unset))
             }
@@ -135,6 +161,10 @@ impl Family<'_> {
             _ => Err(none("it must be Environment, Ec2InstanceMetadata or EcsContainer")),
         }
     }
+}
+
+fn named(profile: &str, why: &str) -> Named {
+    Named(format!("profile {profile:?}: {why}"))
 }
 
 /// What the profile says without a role.

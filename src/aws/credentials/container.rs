@@ -8,6 +8,7 @@ use ureq::http::Uri;
 use crate::aws::credentials::service::{NEAR, Place, Services, anywhere};
 use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::credentials::{Credentials, file, given};
+use crate::aws::endpoint::has_user;
 use crate::aws::environment::{self, Lookup};
 use crate::aws::http::quiet::Ask;
 
@@ -97,10 +98,7 @@ fn check(url: &str) -> Result<(), String> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_far = host.parse::<IpAddr>().is_ok_and(|address| !is_near(address));
     match uri.scheme_str() {
-        // Its text would be in errors, and a password with it.
-        _ if uri.authority().is_some_and(|it| it.as_str().contains('@')) => {
-            Err(format!("{FULL} must hold no user and no password"))
-        }
+        _ if has_user(&uri) => Err(format!("{FULL} must hold no user and no password")),
         _ if host.is_empty() => Err(format!("{FULL} names no host")),
         Some("https") => Ok(()),
         Some("http") if !is_far => Ok(()),

@@ -1,12 +1,10 @@
 //! Files that hold tokens. They are only read.
 
-use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
-use std::path::{Path, PathBuf};
-
-use parking_lot::Mutex;
+use std::path::Path;
 
 use crate::aws::http::quiet::MAX_BODY;
+use crate::aws::repeats;
 
 /// Where a container has its secrets: whoever is in the container may read them.
 const MOUNTED: [&str; 2] = ["/var/run/secrets/", "/run/secrets/"];
@@ -22,7 +20,7 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
 /// The one line in a file, which becomes the value of a header.
 ///
 /// # Errors
-/// Why there is none, with the path of the file.
+/// Why the file holds no token, with its path.
 pub(crate) fn read_line(path: &Path) -> Result<String, String> {
     let text = read(path)?;
     let line = text.trim_end_matches(['\r', '\n']);
@@ -49,8 +47,9 @@ fn text(path: &Path) -> Result<String, String> {
         return Err("it is too long for a token".to_owned());
     }
     let is_mounted = MOUNTED.iter().any(|folder| path.starts_with(folder));
-    if is_open(&data) && !is_mounted {
-        warn_once(path);
+    let shown = path.display().to_string();
+    if is_open(&data) && !is_mounted && repeats::is_new(&shown) {
+        log::warn!("every user of this machine may read the token in {shown}");
     }
     fs::read_to_string(path).map_err(|error| error.to_string())
 }
@@ -65,14 +64,6 @@ fn is_open(data: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_open(_: &Metadata) -> bool {
     false
-}
-
-/// Every request for credentials comes here.
-fn warn_once(path: &Path) {
-    static WARNED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    if WARNED.lock().insert(path.to_owned()) {
-        log::warn!("every user of this machine may read the token in {}", path.display());
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use ureq::http::Uri;
 use crate::aws::credentials::service::{Failure, NEAR, Place, Services, anywhere};
 use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::credentials::{Credentials, given};
+use crate::aws::endpoint::has_user;
 use crate::aws::environment::{self, Lookup};
 use crate::aws::http::quiet::Ask;
 use crate::aws::profile;
@@ -120,12 +121,10 @@ impl Instance {
     }
 }
 
-/// Whether it is the address of a server, without a password, which would be in errors.
+/// Whether it is the address of a server that speaks plain http.
 fn is_plain(url: &str) -> bool {
-    let uri = url.parse::<Uri>().ok();
-    uri.is_some_and(|uri| {
-        let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        uri.scheme_str() == Some("http") && uri.host().is_some() && !has_user
+    url.parse::<Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("http") && uri.host().is_some() && !has_user(&uri)
     })
 }
 
@@ -140,7 +139,7 @@ fn is_older(failure: &Failure) -> bool {
     match failure {
         Failure::Refused(answer) => (403..=405).contains(&answer.status),
         Failure::Broken(_) | Failure::Late(_) => true,
-        Failure::Forbidden(_) => false,
+        Failure::Strange(_) | Failure::Forbidden(_) => false,
     }
 }
 
@@ -169,9 +168,8 @@ impl Version {
 /// Where no answer comes, the metadata's answers may not come as far as here.
 fn hint(failure: &Failure) -> String {
     match failure {
-        Failure::Refused(_) => failure.to_string(),
         Failure::Late(why) => format!("{why} (in a container, the instance's hop limit must be 2)"),
-        Failure::Broken(why) | Failure::Forbidden(why) => why.clone(),
+        _ => failure.to_string(),
     }
 }
 

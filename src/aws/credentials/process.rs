@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, after, bounded, select_biased};
 use serde_json::Value;
 
 use crate::aws::credentials::given;
-use crate::aws::credentials::question::Question;
+use crate::aws::credentials::question::{Question, UNWANTED};
 use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::credentials::{Credentials, words};
 use crate::aws::http::quiet::MAX_BODY;
@@ -89,17 +89,25 @@ fn finish(
     let errors = read(program.child.stderr.take()).map_err(Unavailable::for_now)?;
     let output = await_output(&output, until, question)?;
     let errors = await_output(&errors, until, question)?;
-    loop {
-        match program.child.try_wait() {
-            Ok(Some(status)) => {
-                program.has_ended = true;
-                return Ok((status, output, errors));
+    Ok((program.wait(until, question)?, output, errors))
+}
+
+impl Program {
+    fn wait(&mut self, until: Instant, question: &Question) -> Result<ExitStatus, Unavailable> {
+        loop {
+            let ended = self.child.try_wait();
+            if let Some(status) = ended.map_err(|error| Unavailable::for_now(error.to_string()))? {
+                self.has_ended = true;
+                return Ok(status);
             }
-            Ok(None) if Instant::now() >= until => return Err(late()),
+            if Instant::now() >= until {
+                return Err(late());
+            }
             // The system has no wait with a limit.
-            Ok(None) if question.pause(LINGER) => {}
-            Ok(None) => return Err(unwanted()),
-            Err(error) => return Err(Unavailable::for_now(error.to_string())),
+            select_biased! {
+                recv(question.ended()) -> _ => return Err(unwanted()),
+                recv(after(LINGER)) -> _ => {}
+            }
         }
     }
 }
@@ -136,7 +144,7 @@ fn late() -> Unavailable {
 }
 
 fn unwanted() -> Unavailable {
-    Unavailable::for_now("nobody waits for the credentials any more")
+    Unavailable::for_now(UNWANTED)
 }
 
 #[cfg(test)]
@@ -147,8 +155,7 @@ mod tests {
     fn a_program_ends_with_the_time_or_the_interest_also_if_another_has_its_output() {
         for command in ["sleep 1000", "sh -c 'exec >&- 2>&-; sleep 1000'"] {
             let (question, _interest) = Question::new(Duration::from_millis(50));
-            let error = run(command, &question).unwrap_err();
-            assert!([late(), unwanted()].contains(&error), "{error:?}");
+            assert_eq!(run(command, &question).unwrap_err(), late());
             let (question, interest) = Question::new(LIMIT);
             drop(interest);
             assert_eq!(run(command, &question).unwrap_err(), unwanted());

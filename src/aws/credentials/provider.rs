@@ -1,8 +1,13 @@
 //! What gives credentials, written by a user.
 
+use std::time::Duration;
+
 use crate::aws::credentials::Credentials;
 use crate::control::call::Call;
 use crate::error::BoxError;
+
+/// The time that a provider is told to take at most.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// Gives credentials when they are asked for. Closures that return them are providers.
 ///

@@ -12,6 +12,9 @@ use ureq::unversioned::transport::ShutdownHandle;
 use crate::aws::http::quiet::Register;
 use crate::control::call::Call;
 
+/// Why a question ends without an answer.
+pub(crate) const UNWANTED: &str = "nobody waits for the credentials any more";
+
 /// What waits for the answer. Its drop ends the question.
 #[derive(Debug)]
 pub(crate) struct Interest {
@@ -57,7 +60,7 @@ impl Question {
         Call::new(self.ended.clone()).with_deadline(self.left(limit))
     }
 
-    /// Waits, unless it ends. Returns whether it goes on.
+    /// Waits, but not longer than the question lasts. Returns whether it still lasts.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         select_biased! {
             recv(self.ended) -> _ => false,
@@ -73,9 +76,7 @@ impl Question {
                 calls.push(call);
                 Ok(())
             }
-            None => {
-                Err(io::Error::new(io::ErrorKind::NotConnected, "nobody waits any more").into())
-            }
+            None => Err(io::Error::new(io::ErrorKind::NotConnected, UNWANTED).into()),
         })
     }
 }

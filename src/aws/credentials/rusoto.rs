@@ -12,13 +12,11 @@ use rusoto_core::credential::{AwsCredentials, ProvideAwsCredentials, StaticProvi
 use tokio::sync::oneshot;
 
 use crate::aws::credentials::Credentials;
-use crate::aws::credentials::provider::CredentialsProvider;
+use crate::aws::credentials::provider::{CredentialsProvider, LIMIT};
+use crate::aws::credentials::question::UNWANTED;
 use crate::aws::text::cut;
 use crate::control::call::Call;
 use crate::error::BoxError;
-
-/// The time limit of a provider.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// A provider of rusoto's kind, such as `rusoto_sts::StsAssumeRoleSessionCredentialsProvider`, for
 /// [`ClientBuilder::credentials_provider`](crate::ClientBuilder::credentials_provider); with feature `rusoto`.
@@ -77,7 +75,7 @@ fn run<T>(
     runtime.shutdown_background();
     match answer {
         Ok(Some(answer)) => answer,
-        Ok(None) => Err("nobody waits for the credentials any more".into()),
+        Ok(None) => Err(UNWANTED.into()),
         Err(_) => Err(format!("the provider gave no credentials within {limit:?}").into()),
     }
 }

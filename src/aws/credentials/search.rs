@@ -20,7 +20,7 @@ impl Search<'_> {
     /// The endpoint of a service of Amazon's in a region.
     ///
     /// # Errors
-    /// If there is none, or a setting about it is wrong.
+    /// If Amazon has none in the region, or a setting about it is wrong.
     pub(crate) fn endpoint(&self, service: Service, region: &str) -> Result<Endpoint, Unavailable> {
         let Chain { variants, allow_plain_http, .. } = *self.chain;
         endpoint::of_service(service, region, variants, allow_plain_http, self.lookup)

@@ -1,7 +1,7 @@
 //! The services that give credentials, asked over HTTP.
 
 use std::fmt;
-use std::io::{Error as IoError, ErrorKind};
+use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,9 +17,10 @@ use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::endpoint::Endpoint;
 use crate::aws::environment::Lookup;
 use crate::aws::http::proxy::{self, Route};
-use crate::aws::http::quiet::{self, Answer, Ask, CONNECT, Way};
+use crate::aws::http::quiet::{self, Answer, Ask, Way};
 use crate::aws::http::resolver::CachingResolver;
 use crate::aws::http::tls;
+use crate::aws::http::transport::CONNECT;
 use crate::aws::text::{cut, with_sources};
 use crate::error::Error;
 
@@ -57,6 +58,8 @@ pub(crate) enum Failure {
     Broken(String),
     /// There was no answer in time.
     Late(String),
+    /// There is no server of that name, or what answered is none.
+    Strange(String),
     /// It must not be sent as it is set up.
     Forbidden(String),
 }
@@ -73,18 +76,19 @@ impl<'a> Services<'a> {
         place: Place<'_>,
         limit: Duration,
     ) -> Result<Answer, Failure> {
-        for attempt in 1.. {
+        let mut attempts = ATTEMPTS;
+        loop {
+            attempts -= 1;
             let failure = match self.attempt(ask, place, limit) {
                 Ok(answer) if answer.status == 200 => return Ok(answer),
                 Ok(answer) => Failure::Refused(answer),
                 Err(failure) => failure,
             };
             let pause = Duration::from_millis(fastrand::u64(PAUSE_MILLIS / 4..=PAUSE_MILLIS));
-            if !failure.may_pass() || attempt == ATTEMPTS || !self.question.pause(pause) {
+            if !failure.may_pass() || attempts == 0 || !self.question.pause(pause) {
                 return Err(failure);
             }
         }
-        unreachable!("the last attempt returns")
     }
 
     fn attempt(&self, ask: &Ask<'_>, place: Place<'_>, limit: Duration) -> Result<Answer, Failure> {
@@ -111,17 +115,18 @@ impl Failure {
         let server = uri.authority().map(|it| it.as_str()).unwrap_or_default();
         let text = format!("no answer from {server}{by}: {}", with_sources(error));
         match error {
-            error if tls::is_failure(error) => Self::Late(format!("{text}; {}", tls::ADVICE)),
+            error if tls::is_failure(error) => Self::Strange(format!("{text}; {}", tls::ADVICE)),
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 let limit = limit.min(CONNECT);
                 Self::Late(format!("no connection to {server}{by} within {limit:?}"))
             }
             ureq::Error::Timeout(_) => Self::Late(format!("no answer within {limit:?}{by}")),
-            ureq::Error::Io(io) if io.kind() == ErrorKind::PermissionDenied => {
-                Self::Forbidden(format!("{server}: {}", with_sources(io)))
-            }
-            ureq::Error::Io(_) | ureq::Error::ConnectionFailed => Self::Broken(text),
-            _ => Self::Late(text),
+            ureq::Error::Io(io) => match io.get_ref().and_then(|it| it.downcast_ref::<Far>()) {
+                Some(far) => Self::Forbidden(format!("{server}: {far}")),
+                None => Self::Broken(text),
+            },
+            ureq::Error::ConnectionFailed => Self::Broken(text),
+            _ => Self::Strange(text),
         }
     }
 
@@ -130,7 +135,7 @@ impl Failure {
         match self {
             Self::Refused(answer) => answer.status >= 500 || answer.status == 429,
             Self::Broken(_) => true,
-            Self::Late(_) | Self::Forbidden(_) => false,
+            Self::Late(_) | Self::Strange(_) | Self::Forbidden(_) => false,
         }
     }
 }
@@ -139,6 +144,11 @@ impl Failure {
 pub(crate) fn anywhere(_: IpAddr) -> bool {
     true
 }
+
+/// An address that does not fit.
+#[derive(Debug, thiserror::Error)]
+#[error("plain http does not go to its address {0}: use https")]
+struct Far(IpAddr);
 
 /// Gives only addresses that fit. The connection is made to them, and the name is not looked up again.
 #[derive(Debug)]
@@ -159,11 +169,7 @@ impl Resolver for Guarded {
         let is_open =
             |address: IpAddr| (self.fits)(address) && (!cfg!(test) || address.is_loopback());
         match found.iter().find(|it| !is_open(it.ip())) {
-            Some(other) => {
-                let why =
-                    format!("plain http does not go to its address {}: use https", other.ip());
-                Err(IoError::new(ErrorKind::PermissionDenied, why).into())
-            }
+            Some(other) => Err(io::Error::other(Far(other.ip())).into()),
             None => Ok(found),
         }
     }
@@ -192,7 +198,9 @@ impl fmt::Display for Failure {
                 let said = said(&answer.text());
                 if said.is_empty() { Ok(()) } else { write!(f, ": {said}") }
             }
-            Self::Broken(why) | Self::Late(why) | Self::Forbidden(why) => f.write_str(why),
+            Self::Broken(why) | Self::Late(why) | Self::Strange(why) | Self::Forbidden(why) => {
+                f.write_str(why)
+            }
         }
     }
 }
@@ -266,6 +274,13 @@ mod tests {
             "agent.example:9: plain http does not go to its address 192.0.2.1: use https"
         );
         assert!(why.is_final);
+    }
+
+    #[test]
+    fn a_connection_that_the_system_does_not_permit_may_come_about_later() {
+        let refused = io::Error::from(io::ErrorKind::PermissionDenied).into();
+        let failure = Failure::of(&refused, &"http://agent.example/".parse().unwrap(), None, NEAR);
+        assert!(failure.may_pass() && !Unavailable::from(failure).is_final);
     }
 
     #[test]

@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use crate::aws::credentials::Credentials;
 use crate::aws::credentials::chain::{self, Chain};
-use crate::aws::credentials::provider::CredentialsProvider;
+use crate::aws::credentials::provider::{CredentialsProvider, LIMIT};
 use crate::aws::credentials::question::Question;
 use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::text::with_sources;
-
-/// The time that a provider is told to take at most.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// A source of credentials.
 #[derive(Clone)]

@@ -20,6 +20,7 @@ use ureq::{Agent, Timeout};
 
 use crate::aws::http::proxy::Route;
 use crate::aws::http::tls::{self, Roots};
+use crate::aws::http::transport::CONNECT;
 
 /// Longer than any answer of a service of credentials.
 pub(crate) const MAX_BODY: usize = 256 << 10;
@@ -27,9 +28,6 @@ pub(crate) const MAX_BODY: usize = 256 << 10;
 const MAX_HEAD: usize = 64 << 10;
 /// More headers than any answer has.
 const MAX_HEADERS: usize = 100;
-
-/// Neither a lookup of a name nor a connect can be ended from another thread, so they are kept short.
-pub(crate) const CONNECT: Duration = Duration::from_secs(3);
 
 /// What ends a call from another thread.
 pub(crate) type Register =

@@ -62,7 +62,7 @@ pub(crate) fn is_failure(error: &ureq::Error) -> bool {
 /// not encrypted.
 ///
 /// # Errors
-/// If the file cannot be read, or holds no certificate; or if an endpoint needs TLS, and there is none.
+/// If the file cannot be read, or holds no certificate; or if this program has no TLS, and the server demands it.
 pub(crate) fn roots(uri: &Uri, lookup: Lookup<'_>) -> Result<Option<Roots>, Error> {
     if uri.scheme_str() != Some("https") {
         return Ok(None);

@@ -20,8 +20,8 @@ use crate::aws::http::tls::{self, Roots};
 use crate::aws::text::{cut, with_sources};
 use crate::error::client::{ClientError, ErrorClass};
 
-/// Only a connect in progress cannot be interrupted, so it is kept short.
-const CONNECT: Duration = Duration::from_secs(3);
+/// Neither a lookup of a name nor a connect in progress can be interrupted, so they are kept short.
+pub(crate) const CONNECT: Duration = Duration::from_secs(3);
 
 /// Retries at once, uncounted: a server that has just closed a kept connection loses the request.
 const RETRIES: usize = 3;

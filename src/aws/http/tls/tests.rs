@@ -1,4 +1,4 @@
-//! Certificates of these tests, and whom they make trusted.
+//! Servers of these tests: a client trusts those whose authority it was given.
 #![cfg(any(feature = "native-tls", feature = "rustls"))]
 
 use std::io::{Read, Write};
