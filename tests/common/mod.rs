@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
     Answer, Batch, Call, Client, ClientError, Config, IteratorType, LocalStore, Position,
-    ShardIterator, ShardPage, Store, StoreError, StreamStatus, Token,
+    ShardIterator, ShardPage, Store, StoreError, StreamId, StreamStatus, Token,
 };
 use md5::{Digest, Md5};
 use parking_lot::Mutex;
@@ -79,6 +79,7 @@ pub(crate) struct Watched {
     hook: Arc<Hook<Operation, ClientError>>,
     stop: Arc<Mutex<Option<Sender<Infallible>>>>,
     place: Option<&'static str>,
+    is_elsewhere: bool,
 }
 
 impl Watched {
@@ -87,12 +88,17 @@ impl Watched {
         hook: impl Fn(Operation) -> Result<(), ClientError> + Send + Sync + 'static,
     ) -> Self {
         let (kinesis, stop) = (kinesis.clone(), Arc::default());
-        Self { kinesis, hook: Arc::new(Box::new(hook)), stop, place: None }
+        Self { kinesis, hook: Arc::new(Box::new(hook)), stop, place: None, is_elsewhere: false }
     }
 
     /// The same, which says that it is there.
     pub(crate) fn at(self, place: &'static str) -> Self {
         Self { place: Some(place), ..self }
+    }
+
+    /// The same, which reads no ARN.
+    pub(crate) fn elsewhere(self) -> Self {
+        Self { is_elsewhere: true, ..self }
     }
 
     /// Tells of each call when it begins.
@@ -144,6 +150,13 @@ impl Client for Watched {
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
         (self.hook)(Operation::GetRecords)?;
         self.kinesis.get_records(token, limit, call)
+    }
+
+    fn check_stream(&self, stream: &StreamId) -> Result<(), String> {
+        match self.is_elsewhere && stream.is_arn() {
+            true => Err(format!("{stream} is elsewhere")),
+            false => Ok(()),
+        }
     }
 
     fn place(&self) -> Option<String> {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use kinesis_consumer::testing::{MemoryKinesis, Operation};
 use kinesis_consumer::{
-    Answer, Call, Client, ClientError, Config, Error, Import, IteratorType, LocalStore, Position,
-    ShardIterator, ShardPage, Store, StoreError, Stream, StreamId, StreamStatus, Token,
+    Client, Config, Error, Import, LocalStore, Position, Store, StoreError, Stream,
     export_positions, import_positions,
 };
 use log::Level;
@@ -157,45 +156,10 @@ fn what_is_no_arn_of_a_stream_is_refused_before_any_call() {
 
 #[test]
 fn what_the_client_says_of_an_arn_is_the_error() {
-    let boxed: Box<dyn Client> = Box::new(Arc::new(Elsewhere(kinesis(1, 0))));
+    let boxed: Box<dyn Client> =
+        Box::new(Arc::new(Watched::new(&kinesis(1, 0), |_| Ok(())).elsewhere()));
     let error = Stream::new(boxed, &arn(STREAM), LocalStore::new(), Config::new()).unwrap_err();
     assert_eq!(error.to_string(), format!("name: {} is elsewhere", arn(STREAM)));
-}
-
-/// Reads no ARN.
-struct Elsewhere(MemoryKinesis);
-
-impl Client for Elsewhere {
-    fn check_stream(&self, stream: &StreamId) -> Result<(), String> {
-        if stream.is_arn() { Err(format!("{stream} is elsewhere")) } else { Ok(()) }
-    }
-
-    fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
-        self.0.describe_stream(stream, call)
-    }
-
-    fn list_shards(
-        &self,
-        stream: &str,
-        token: Option<&str>,
-        call: &Call,
-    ) -> Result<ShardPage, ClientError> {
-        self.0.list_shards(stream, token, call)
-    }
-
-    fn get_shard_iterator(
-        &self,
-        stream: &str,
-        shard: &str,
-        at: &IteratorType,
-        call: &Call,
-    ) -> Result<ShardIterator, ClientError> {
-        self.0.get_shard_iterator(stream, shard, at, call)
-    }
-
-    fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
-        self.0.get_records(token, limit, call)
-    }
 }
 
 #[test]

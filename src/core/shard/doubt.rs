@@ -88,6 +88,11 @@ impl Doubts {
         self.lost.refused(now, rng, limit)
     }
 
+    /// How long that has lasted.
+    pub(crate) fn lost_for(&self, now: Duration, error: &ClientError) -> Option<Duration> {
+        self.lost.lasted(now, error)
+    }
+
     /// The shard was found.
     pub(crate) fn is_there(&mut self) {
         (self.gone, self.lost) = (0, Retry::default());

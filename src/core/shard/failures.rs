@@ -183,7 +183,7 @@ impl Poller {
         }
     }
 
-    fn client_error(&self, lasted: Option<Duration>, source: ClientError) -> Error {
+    pub(super) fn client_error(&self, lasted: Option<Duration>, source: ClientError) -> Error {
         let (stream, shard) = (self.stream.to_string(), Some(self.shard.id().into()));
         Error::Client { stream, shard, lasted, source }
     }

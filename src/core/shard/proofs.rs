@@ -46,7 +46,15 @@ impl Poller {
                     }
                 }
             }
-            (Doubt::Vanished(error), Proof::Open) => self.again(now, rng, error),
+            (Doubt::Vanished(error), Proof::Open) => {
+                match self.doubts.is_lost(now, rng, self.settings.max_outage) {
+                    Some(wait) => self.backs_off(wait, error),
+                    None => {
+                        let lasted = self.doubts.lost_for(now, &error);
+                        Step::Fail(self.client_error(lasted, error))
+                    }
+                }
+            }
             // The listing would have failed if another stream had replaced this one.
             (Doubt::Replaced(_), Proof::Closed | Proof::WasClosed | Proof::Gone | Proof::Open) => {
                 self.call(now)

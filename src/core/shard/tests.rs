@@ -465,6 +465,35 @@ fn a_shard_that_is_found_between_refusals_has_not_left_the_stream() {
 }
 
 #[test]
+fn an_open_shard_that_is_not_found_once_after_other_refusals_is_looked_for_again() {
+    let mut trial = trial(fresh()).begun();
+    while let Step::Wait(wait) = trial.fails(ErrorClass::Credentials) {
+        if trial.now > Duration::from_secs(50) {
+            break;
+        }
+        trial.now += wait;
+        trial.step(Outcome::Waited);
+    }
+    let refused = trial.now;
+    trial.now = Duration::from_secs(100);
+    let not_found = |trial: &mut Trial| {
+        while !matches!(trial.step(Outcome::Waited), Step::GetIterator(_)) {
+            trial.fails(ErrorClass::ExpiredIterator);
+        }
+        assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+        assert!(matches!(trial.step(Outcome::Status(Ok(StreamStatus::Active))), Step::Confirm));
+        trial.is_told(Proof::Open)
+    };
+    assert!(refused > Duration::from_secs(50));
+    assert!(matches!(not_found(&mut trial), Step::Wait(_)), "it may be found a moment later");
+    while let Step::Wait(wait) = not_found(&mut trial) {
+        assert!(trial.now < Duration::from_secs(190));
+        trial.now += wait;
+    }
+    assert!(trial.now >= Duration::from_secs(160), "for a minute of its own");
+}
+
+#[test]
 fn a_stream_that_is_gone_is_told_from_a_shard_that_is_gone() {
     let gone = |trial: &mut Trial| {
         let step = trial.fails(ErrorClass::NotFound);

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::thread;
 
 use openssl::asn1::Asn1Time;
@@ -14,6 +15,10 @@ use openssl::ssl::{SslAcceptor, SslMethod};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 
+use crate::aws::credentials::question::Question;
+use crate::aws::credentials::service::{FAR, Place, Services};
+use crate::aws::endpoint::Endpoint;
+use crate::aws::http::quiet::Ask;
 use crate::client::Client;
 use crate::client::kinesis::builder::ClientBuilder;
 use crate::control::call::Call;
@@ -46,7 +51,7 @@ fn certificate(by: Option<&Pair>) -> Pair {
     (builder.build(), key)
 }
 
-/// Answers two connections with an empty listing, if they trust it.
+/// Answers four connections with an empty listing, if they trust it.
 fn serve(certificate: &X509, key: &PKey<Private>) -> (SocketAddr, thread::JoinHandle<()>) {
     let mut acceptor = SslAcceptor::mozilla_intermediate(SslMethod::tls()).unwrap();
     acceptor.set_certificate(certificate).unwrap();
@@ -54,7 +59,7 @@ fn serve(certificate: &X509, key: &PKey<Private>) -> (SocketAddr, thread::JoinHa
     let (acceptor, listener) = (acceptor.build(), TcpListener::bind("127.0.0.1:0").unwrap());
     let address = listener.local_addr().unwrap();
     let thread = thread::spawn(move || {
-        for stream in listener.incoming().take(2) {
+        for stream in listener.incoming().take(4) {
             // A client that does not trust us disconnects.
             let Ok(mut stream) = acceptor.accept(stream.unwrap()) else { continue };
             let mut request = [0; 4_096];
@@ -67,23 +72,56 @@ fn serve(certificate: &X509, key: &PKey<Private>) -> (SocketAddr, thread::JoinHa
     (address, thread)
 }
 
+/// A file that trusts this authority, and the variable that names it.
+struct Bundle(PathBuf);
+
+impl Bundle {
+    fn of(trusted: &X509) -> Self {
+        let path = std::env::temp_dir().join(format!("kc-roots-{}", std::process::id()));
+        std::fs::write(&path, trusted.to_pem().unwrap()).unwrap();
+        Self(path)
+    }
+
+    fn lookup(&self) -> impl Fn(&str) -> Option<String> {
+        let path = self.0.display().to_string();
+        move |name| (name == "AWS_CA_BUNDLE").then(|| path.clone())
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
+/// What a service that gives keys answers.
+fn asked(address: SocketAddr, trusted: &X509) -> Result<String, String> {
+    let bundle = Bundle::of(trusted);
+    let (lookup, (question, _interest)) = (bundle.lookup(), Question::new(FAR));
+    let services = Services::new(&question, &lookup);
+    let endpoint = Endpoint::parse(&format!("https://{address}"), false).unwrap();
+    let ask = Ask { method: "GET", uri: endpoint.uri(), headers: Vec::new(), body: b"" };
+    let answer = services.ask(&ask, Place::At(&endpoint), FAR);
+    answer.map(|answer| answer.text()).map_err(|failure| failure.to_string())
+}
+
 #[test]
 fn a_bundle_of_certificates_is_trusted_instead_of_the_systems() {
     let (own, (other, _)) = (certificate(None), certificate(None));
     let (here, key) = certificate(Some(&own));
     let (address, server) = serve(&here, &key);
     let list = |trusted: &X509| -> Result<usize, ClientError> {
-        let bundle = std::env::temp_dir().join(format!("kc-roots-{}", std::process::id()));
-        std::fs::write(&bundle, trusted.to_pem().unwrap()).unwrap();
-        let path = bundle.display().to_string();
-        let lookup = move |name: &str| (name == "AWS_CA_BUNDLE").then(|| path.clone());
+        let bundle = Bundle::of(trusted);
         let builder = ClientBuilder::new().endpoint(format!("https://{address}"));
-        let client = builder.credentials("k", "s").build_in(&lookup).unwrap();
-        std::fs::remove_file(bundle).unwrap();
+        let client = builder.credentials("k", "s").build_in(&bundle.lookup()).unwrap();
         client.list_shards("s", None, &Call::unbounded()).map(|page| page.shards.len())
     };
     let error = list(&other).unwrap_err().to_string();
     assert!(error.contains("SSL_CERT_FILE or AWS_CA_BUNDLE"), "{error}");
     assert_eq!(list(&own.0).unwrap(), 0);
+    // A service that gives keys is asked by code of its own.
+    let error = asked(address, &other).err().unwrap();
+    assert!(error.contains("SSL_CERT_FILE or AWS_CA_BUNDLE"), "{error}");
+    assert_eq!(asked(address, &own.0).unwrap(), r#"{"Shards":[]}"#);
     server.join().unwrap();
 }
