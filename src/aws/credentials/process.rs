@@ -170,7 +170,7 @@ mod tests {
         let started = || std::fs::read_to_string(&path).ok().filter(|id| id.ends_with('\n'));
         let (question, interest) = Question::new(LIMIT);
         let running = thread::spawn(move || run(&command, &question));
-        let until = Instant::now() + LIMIT / 2;
+        let until = Instant::now() + LIMIT;
         while started().is_none() && Instant::now() < until {
             thread::yield_now();
         }
