@@ -12,8 +12,8 @@
 # stopped: what the log has of this commit and this many loops counts. It ends with a table of names and
 # failures, and fails if there was one.
 #
-# From the environment: STRESS_LOG (target/stress.log), STRESS_LOOPS (8), and STRESS_TIME, the seconds
-# that one run may take (1200). What a run that failed has printed is kept beside the log.
+# From the environment: STRESS_LOG (target/stress.log), STRESS_LOOPS (8), STRESS_JOBS, how many run at the same time (1,
+# which is the easiest for them), and STRESS_TIME, the seconds that one run may take (1200). What a run that failed has printed is kept beside the log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -49,9 +49,10 @@ consumer::notices consumer::on_error consumer::progress consumer::workers metric
 process::crash process::exhaustion process::tail service::conformance service::faults stops"
 
 readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target}
-readonly LOG=${STRESS_LOG:-$TARGET/stress.log} LOOPS=${STRESS_LOOPS:-8} TIME=${STRESS_TIME:-1200}
+readonly LOG=${STRESS_LOG:-$TARGET/stress.log} LOOPS=${STRESS_LOOPS:-8} JOBS=${STRESS_JOBS:-1} TIME=${STRESS_TIME:-1200}
 
 loops=() # the ids of the busy loops
+lanes=() # the ids of what runs tests
 
 main() {
     [[ ${1-} =~ ^[1-9][0-9]*$ ]] || fail "usage: tests/stress.sh RUNS [NAME|timing|rest|all]..."
@@ -63,11 +64,12 @@ main() {
     commit=$(commit)
     mkdir -p "$(dirname "$LOG")"
     touch "$LOG"
-    trap stop_loops EXIT
+    trap 'stop "${lanes[@]}" "${loops[@]}"' EXIT
     trap 'exit 130' INT TERM
     start_loops
     run_all "$runs" "$commit" "$chosen"
-    stop_loops
+    stop "${loops[@]}"
+    loops=()
     summary "$commit" "$chosen"
 }
 
@@ -144,19 +146,31 @@ start_loops() {
     done
 }
 
-stop_loops() {
-    [[ ${#loops[@]} == 0 ]] || kill "${loops[@]}" 2>/dev/null || true
+stop() {
+    (($#)) || return 0
+    kill "$@" 2>/dev/null || true
     # So that the shell does not tell of each.
-    wait "${loops[@]}" 2>/dev/null || true
-    loops=()
+    wait "$@" 2>/dev/null || true
+}
+
+# Each lane has its own share of the names, so that no two runs of one name meet: they use the same directories.
+run_all() {
+    local runs=$1 commit=$2 chosen=$3 lane
+    for ((lane = 0; lane < JOBS; lane++)); do
+        run_lane "$runs" "$commit" "$(awk -v jobs="$JOBS" -v lane="$lane" 'NR % jobs == lane' <<<"$chosen")" &
+        lanes+=($!)
+    done
+    wait "${lanes[@]}"
+    lanes=()
 }
 
 # In turns, so that a sitting that is cut short has tried all of them.
-run_all() {
+run_lane() {
     local runs=$1 commit=$2 chosen=$3 run name path
+    trap - EXIT
     for ((run = 1; run <= runs; run++)); do
         while read -r name path; do
-            if (($(logged "$commit" "$name" | wc -l) < run)); then
+            if [[ -n $name ]] && (($(logged "$commit" "$name" | wc -l) < run)); then
                 run_one "$commit" "$name" "$path" "$run"
             fi
         done <<<"$chosen"
