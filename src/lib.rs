@@ -14,28 +14,14 @@
 //! let shutdown = stream.shutdown();
 //! stream.listen(|batch| {
 //!     for record in batch.records() {
-//!         println!("{}: {:?}", record.partition_key(), record.data());
+//!         let text = String::from_utf8_lossy(record.data());
+//!         println!("{} {}: {text}", batch.shard(), record.partition_key());
 //!     }
 //!     shutdown.now(); // from any thread, at any time
 //!     Ok(()) // the batch is done: its position is stored now
 //! })?;
 //! # Ok::<(), kinesis_consumer::Error>(())
 //! ```
-//!
-//! # Contents
-//!
-//! - **Reading**: [what is promised](#what-is-promised), [how it works](#how-it-works),
-//!   [choosing the settings](#choosing-the-settings), [sizing the memory](#sizing-the-memory),
-//!   [positions and stores](#positions-and-stores), [aggregated records](#aggregated-records)
-//! - **When something is wrong**: [when the handler fails](#when-the-handler-fails), [gaps](#gaps),
-//!   [notices](#notices), [errors and their remedies](#errors-and-their-remedies),
-//!   [what the log says](#what-the-log-says)
-//! - **Running it**: [settings from the environment](#settings-from-the-environment), [on AWS](#on-aws),
-//!   [stopping](#stopping), [Kubernetes](#in-a-container-under-kubernetes), [progress, pauses and metrics](#progress-pauses-and-metrics),
-//!   [testing your handler](#testing-your-handler), [with other consumers](#with-other-consumers),
-//!   [what it costs on AWS](#what-it-costs-on-aws)
-//! - **Choosing it**: [limits](#limits-and-why), migrating from [go-kcl](#coming-from-go-kcl),
-//!   [KCL](#coming-from-kcl) or [an SDK](#coming-from-a-loop-over-an-sdk), [versions](#versions)
 //!
 //! # What is promised
 //!
@@ -46,65 +32,56 @@
 //! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
 //!   it was split or merged from. One reader sees that order, and so do the workers of
 //!   [`Stream::receivers`] and [`Stream::listen_workers`]; several workers on one receiver do not.
-//! - **Bounded memory**: answers, while they are read and while their records are in use, stay within a
-//!   [`Budget`], by default 64 MiB ([`Config::budget`]). In addition, at most a quarter of it is kept as buffers for
-//!   the next answers, and a shard takes at most 256 KiB.
-//! - **A stop wakes every wait**, and ends a call in progress. [It waits only](#what-a-stop-waits-for) for a handler,
-//!   a call of the [`Store`], a call of a [`Client`] that cannot be interrupted, and connecting, up to 3 s.
-//!   Every thread that reads or handles has a name that begins with `kc-`, and is joined.
+//! - **Bounded memory**, [by a formula](manual::memory): answers, while they are read and while their records are in
+//!   use, stay within a [`Budget`], by default 64 MiB.
+//! - **A stop wakes every wait**, and ends a call in progress.
+//!   [It waits only](manual::stopping#what-a-stop-waits-for) for a handler, a call of the [`Store`], a call of a
+//!   [`Client`] that cannot be interrupted, and connecting, up to 3 s. Every thread that reads or handles has a name
+//!   that begins with `kc-`, and is joined.
 //! - **Errors are typed**, with their shard. [`Stream::listen`] or [`Listener::join`] returns them; a
 //!   handler's panic comes out there too.
 //! - **No silent jump.** Where reading cannot resume exactly, it is an error or a reported choice: [`Gap`].
 //!
-#![doc = include_str!("manual/how.md")]
-#![doc = include_str!("manual/settings.md")]
-#![doc = include_str!("manual/memory.md")]
-#![doc = include_str!("manual/stores.md")]
-#![doc = include_str!("manual/aggregates.md")]
-#![doc = include_str!("manual/failures.md")]
-//! # Errors and their remedies
+//! # The manual
 //!
-//! [`listen`](Stream::listen) and [`join`](Listener::join) return an [`Error`], with its shard if it has one. Its
-//! text says what was tried and what to do, its source what went wrong: `{error:#}` shows both. No error loses a
-//! record. [`Error::is_retriable`] says whether a later start of the same consumer may help.
+//! | | |
+//! |---|---|
+//! | reading | [ways to read](manual::reading), [how it works](manual::threads), [splits and merges](manual::resharding), [settings](manual::settings), [memory](manual::memory), [positions and stores](manual::stores), [aggregated records](manual::aggregates) |
+//! | when something is wrong | [failures of the handler, gaps, stalls](manual::failures), [errors](manual::errors), [the log](manual::log) |
+//! | running it | [on AWS](manual::on_aws), [credentials](manual::credentials), [the environment](manual::environment), [stopping, Kubernetes](manual::stopping), [progress, metrics, alerts](manual::monitoring), [testing a handler](manual::testing), [other consumers](manual::sharing), [costs](manual::costs), [in the terminal](manual::tail) |
+//! | choosing it | [limits](manual::limits), [performance](manual::performance), [dependencies](manual::dependencies), [migrating](manual::migrating) from go-kcl, KCL or an SDK, [versions](manual::versions) |
 //!
-//! ```
-//! use kinesis_consumer::{Config, Error, LocalStore, Stream};
-//! use kinesis_consumer::testing::MemoryKinesis;
+//! # The types
 //!
-//! let stream = Stream::new(MemoryKinesis::new(), "orders", LocalStore::new(), Config::new())?;
-//! let ended = stream.listen(|_| Ok(()));
-//! if let Err(error) = &ended {
-//!     eprintln!("{error:#}");
-//! }
-//! assert!(matches!(ended, Err(Error::StreamNotFound { .. })));
-//! # Ok::<(), Error>(())
-//! ```
+//! A [`Stream`] takes a [`Client`], which is [`KinesisClient`] or yours, the stream's name or ARN, a [`Store`] for the
+//! positions, which is [`LocalStore`], [`SqliteStore`] or yours, and a [`Config`]. It gives each [`Batch`] of
+//! [`Records`] to your closure or [`Handler`], or to your receiver ([`Batches`]). A [`Listener`] owns the threads, a
+//! [`Shutdown`] stops them, a [`Monitor`] watches them. What goes wrong is an [`Error`].
 //!
-#![doc = include_str!("manual/errors.md")]
+//! # Features
 //!
-//! ## Classes of failed calls
+//! | feature | default | brings |
+//! |---|---|---|
+//! | `native-tls` | yes | TLS by the system's library; it counts if `rustls` is on too |
+//! | `rusoto` | yes | rusoto's client for the listings of streams by their names, and [`RusotoProvider`] |
+//! | `rustls` | | TLS in Rust, with the system's certificates |
+//! | `bundled-roots` | | with `rustls`, Mozilla's certificates instead |
+//! | `vendored` | | OpenSSL, built from its source and linked statically |
+//! | `sqlite` | | [`SqliteStore`]; compiles SQLite, which needs a C compiler |
+//! | `kpl` | | [`Config::deaggregation`] |
+//! | `metrics` | | numbers for the `metrics` facade |
+//! | `serde` | | `Serialize` and `Deserialize` for [`Position`] and [`SequenceNumber`], as text; `Serialize` for [`Progress`] and its parts |
+//! | `testing` | | the module [`testing`]: [`MemoryKinesis`](testing::MemoryKinesis), and the contracts of stores and clients |
+//! | `full` | | all of these but `rustls`, `bundled-roots` and `vendored`, which are other ways to build |
 //!
-//! A call fails with a [`ClientError`]. Its [`ErrorClass`] decides what the consumer does. The class follows from the
-//! service's name for the error and the status of the answer, never from a message. Each retry comes after a random
-//! wait, up to 250 ms at first, twice as much after each failure in a row, up to 10 s.
-//!
-#![doc = include_str!("manual/classes.md")]
-#![doc = include_str!("manual/log.md")]
-#![doc = include_str!("manual/stopping.md")]
-#![doc = include_str!("manual/looking.md")]
-#![doc = include_str!("manual/testing.md")]
-#![doc = include_str!("manual/sharing.md")]
-#![doc = include_str!("manual/costs.md")]
-#![doc = include_str!("manual/access.md")]
-#![doc = include_str!("manual/on_aws.md")]
-#![doc = include_str!("manual/limits.md")]
-#![doc = include_str!("manual/migrating.md")]
-#![doc = include_str!("manual/versions.md")]
+//! Each only adds items. [On AWS](manual::on_aws#tls-and-small-images) says which TLS fits where.
+
 // A copied example builds without a warning; parts of it may be unused.
 #![doc(test(attr(deny(warnings), allow(dead_code, unreachable_code, unused_variables))))]
 // On docs.rs, which has a nightly compiler, each item says which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The manual speaks of all features; without them the items that it links to are not there.
+#![cfg_attr(not(feature = "full"), allow(rustdoc::broken_intra_doc_links))]
 
 mod aws;
 mod budget;
@@ -116,6 +93,8 @@ mod delivery;
 mod engine;
 mod error;
 mod listener;
+#[cfg(any(doc, doctest))]
+pub mod manual;
 mod model;
 mod observe;
 mod record;

@@ -12,7 +12,7 @@ use crate::error::BoxError;
 /// It follows from the service's name for the error and the status of the answer, never from a
 /// message. If the consumer retries, it does so with back-off and jitter, and with one warning.
 ///
-#[doc = include_str!("../manual/classes.md")]
+/// What the consumer does for each, and what you can do: [the manual](crate::manual::errors#classes-of-failed-calls).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {

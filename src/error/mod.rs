@@ -20,7 +20,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Its text says what was tried and what to do, and does not repeat its
 /// [`source`](std::error::Error::source), which says what went wrong: `{error:#}` shows both, with all deeper sources.
 ///
-#[doc = include_str!("../manual/errors.md")]
+/// Cause and remedy of each: [the manual](crate::manual::errors).
 ///
 /// A panic of the handler is not among them: it continues in the caller of `listen` or `join`.
 #[derive(Debug, thiserror::Error)]

@@ -47,6 +47,7 @@ pub(crate) const ROOMS: &[Room] = &[
     ),
     room("listener", "the handle of a consumer", ABOVE_THREADS),
     room("stream", "the doors", ABOVE_ALL),
+    room("manual", "text, for rustdoc alone", &[]),
 ];
 
 const ABOVE_THREADS: &[&str] = &[

@@ -64,7 +64,7 @@ type Metric = (String, BTreeSet<String>);
 
 /// The metrics by name, and the units.
 fn table() -> (BTreeMap<String, Metric>, BTreeMap<String, String>) {
-    let text = include_str!("../../src/manual/looking.md");
+    let text = include_str!("../../src/manual/monitoring.md");
     let (_, table) = text.split_once("| metric | kind | labels | unit | what |").unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with("| `"));
     let (mut metrics, mut units) = (BTreeMap::new(), BTreeMap::new());
@@ -137,7 +137,7 @@ fn the_table_is_what_is_exported_before_anything_has_happened() {
     assert_eq!(series("kinesis_gaps_total"), [0.0; 3]);
     assert_eq!(series("kinesis_call_seconds_count"), [0.0; 2]);
     assert_eq!(series("kinesis_shards").len(), 12);
-    let text = include_str!("../../src/manual/looking.md");
+    let text = include_str!("../../src/manual/monitoring.md");
     for line in seen.lines().filter(|line| line.starts_with("kinesis_shards{")) {
         let state = line.split("state=\"").nth(1).unwrap().split('"').next().unwrap();
         assert!(text.contains(&format!("`{state}`")), "{state} is not in the manual");

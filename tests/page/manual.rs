@@ -1,8 +1,8 @@
-//! The manual says what is there: its links within the page lead somewhere, and it explains what is logged.
+//! The manual says what is there: the links of its chapters lead somewhere, and it explains what is logged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 
@@ -11,20 +11,33 @@ fn texts(directory: &Path, ending: &str) -> Vec<String> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let texts = paths.flat_map(|path| match path.is_dir() {
         true => texts(&path, ending),
-        false if path.to_str().unwrap().ends_with(ending) => {
-            vec![fs::read_to_string(path).unwrap()]
-        }
+        false if ends_with(&path, ending) => vec![fs::read_to_string(path).unwrap()],
         false => Vec::new(),
     });
     texts.collect()
 }
 
-/// The crate's page: its chapters, and what stands between them.
-fn page() -> String {
+/// The chapters by their names, and the crate's page, whose name is empty.
+fn pages() -> BTreeMap<String, String> {
     let root = fs::read_to_string(Path::new(SOURCE).join("lib.rs")).unwrap();
-    let between = root.lines().filter_map(|line| line.strip_prefix("//!"));
-    let between: Vec<_> = between.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
-    between.join("\n") + "\n" + &texts(&Path::new(SOURCE).join("manual"), ".md").join("\n")
+    let lines = root.lines().filter_map(|line| line.strip_prefix("//!"));
+    let lines: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    let files = fs::read_dir(Path::new(SOURCE).join("manual")).unwrap();
+    let chapters = files.map(|file| file.unwrap().path()).filter(|path| ends_with(path, ".md"));
+    let chapter = |path: PathBuf| {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (name, fs::read_to_string(path).unwrap())
+    };
+    chapters.map(chapter).chain([(String::new(), lines.join("\n"))]).collect()
+}
+
+fn ends_with(path: &Path, ending: &str) -> bool {
+    path.to_str().unwrap().ends_with(ending)
+}
+
+/// Of blocks of code only what is outside.
+pub(crate) fn prose(page: &str) -> String {
+    page.split("```").step_by(2).collect()
 }
 
 /// As rustdoc makes it from the text of a heading.
@@ -33,13 +46,38 @@ fn anchor(heading: &str) -> String {
     kept.map(|it| if it == ' ' { '-' } else { it.to_ascii_lowercase() }).collect()
 }
 
+pub(crate) fn anchors(page: &str) -> BTreeSet<String> {
+    // In blocks of code a line may begin with `# ` too.
+    let prose = prose(page);
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
+}
+
+/// What follows a prefix in a text, each up to the end of a link's target.
+fn links<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(prefix).skip(1).map(|rest| rest.split([')', '\n', ' ']).next().unwrap())
+}
+
+/// The chapter and the heading to which a page links: the own one, or `crate::manual::CHAPTER#HEADING`.
+fn targets(own: &str, page: &str) -> Vec<(String, String)> {
+    let prose = prose(page);
+    let here = links(&prose, "](#").map(|heading| (own.to_owned(), heading.to_owned()));
+    let root = links(&prose, "](crate#").map(|heading| (String::new(), heading.to_owned()));
+    let others = ["](crate::manual::", "](manual::"].into_iter();
+    let others = others.flat_map(|prefix| links(&prose, prefix)).map(|target| {
+        let (chapter, heading) = target.split_once('#').unwrap_or((target, ""));
+        (chapter.to_owned(), heading.to_owned())
+    });
+    here.chain(root).chain(others).collect()
+}
+
 #[test]
 fn drawings_are_no_wider_than_the_page() {
     // As docs.rs shows it on a telephone, 400 pixels wide; a wider drawing is cut off.
     const WIDTH: usize = 35;
-    let page = page();
-    let blocks = page.split("\n```text\n").skip(1).map(|rest| rest.split("\n```").next().unwrap());
-    let blocks: Vec<_> = blocks.collect();
+    let pages: Vec<_> = pages().into_values().collect();
+    let blocks = pages.iter().flat_map(|page| page.split("\n```text\n").skip(1));
+    let blocks: Vec<_> = blocks.map(|rest| rest.split("\n```").next().unwrap()).collect();
     assert!(blocks.len() > 4, "{blocks:?}");
     for line in blocks.iter().flat_map(|block| block.lines()) {
         assert!(line.chars().count() < WIDTH, "{line}");
@@ -47,17 +85,32 @@ fn drawings_are_no_wider_than_the_page() {
 }
 
 #[test]
-fn links_within_the_page_lead_to_headings() {
-    let page = page();
-    // Of blocks of code only what is outside: a line may begin with `# ` in them too.
-    let prose: String = page.split("```").step_by(2).collect();
-    let headings = prose.lines().filter(|line| line.starts_with('#'));
-    let anchors: BTreeSet<_> =
-        headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect();
-    let links: BTreeSet<_> =
-        prose.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned()).collect();
-    assert!(links.len() > 20, "{links:?}");
-    assert_eq!(links.difference(&anchors).collect::<Vec<_>>(), Vec::<&String>::new());
+fn links_to_chapters_lead_to_their_headings() {
+    let pages = pages();
+    let anchors: BTreeMap<_, _> = pages.iter().map(|(name, page)| (name, anchors(page))).collect();
+    let sources = texts(Path::new(SOURCE), ".rs").concat();
+    let from_items = targets("", &sources.replace("](#", "]("));
+    let from_pages = pages.iter().flat_map(|(name, page)| targets(name, page));
+    let mut seen = 0;
+    for (chapter, heading) in from_pages.chain(from_items) {
+        let headings = anchors.get(&chapter).unwrap_or_else(|| panic!("no chapter {chapter:?}"));
+        assert!(
+            heading.is_empty() || headings.contains(&heading),
+            "{chapter:?} has no heading {heading:?}"
+        );
+        seen += 1;
+    }
+    assert!(seen > 80, "only {seen} links were found");
+}
+
+#[test]
+fn the_crates_page_leads_to_every_chapter() {
+    let pages = pages();
+    let linked: BTreeSet<_> =
+        targets("", &pages[""]).into_iter().map(|(chapter, _)| chapter).collect();
+    let missing: Vec<_> =
+        pages.keys().filter(|name| !name.is_empty() && !linked.contains(*name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// The longest fixed piece of each text that is logged at a level which somebody sees.

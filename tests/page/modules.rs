@@ -121,6 +121,11 @@ pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
     conditions(attributes).iter().any(|condition| condition == "#[cfg(test)]")
 }
 
+/// Whether it is there for rustdoc alone, as the manual is.
+pub(crate) fn is_for_docs(attributes: &[Attribute]) -> bool {
+    conditions(attributes).iter().any(|condition| condition == "#[cfg(any(doc, doctest))]")
+}
+
 /// The name of an item, if it is of a kind that may be public.
 pub(crate) fn name_of(item: &Item) -> Option<String> {
     let ident = match item {

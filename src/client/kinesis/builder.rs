@@ -64,7 +64,7 @@ impl ClientBuilder {
     /// for a test server, or the address of a VPC endpoint.
     ///
     /// It is for Kinesis alone. Services that give credentials, such as STS, have
-    /// [endpoints of their own](crate#which-endpoint).
+    /// [endpoints of their own](crate::manual::environment#which-endpoint).
     ///
     /// Defaults to `AWS_ENDPOINT_URL_KINESIS`, else `AWS_ENDPOINT_URL`, else `endpoint_url` of `kinesis` in the section
     /// of `services` that the profile names, else `endpoint_url` of the profile, unless
@@ -72,7 +72,7 @@ impl ClientBuilder {
     /// in the region's partition (China, the European Sovereign Cloud, the isolated ones), or what
     /// [`fips`](Self::fips) and [`dual_stack`](Self::dual_stack) make of it.
     ///
-    /// [A proxy](crate#proxies) in the environment (`https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`; not SOCKS)
+    /// [A proxy](crate::manual::environment#proxies) in the environment (`https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`; not SOCKS)
     /// is used, but not for `localhost`, `127.0.0.0/8` or `::1`, and not for the entries of `no_proxy` or `NO_PROXY`.
     ///
     /// The client trusts the certificates that the system trusts (`SSL_CERT_FILE`), or instead those in

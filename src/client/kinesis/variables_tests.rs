@@ -8,7 +8,7 @@ use crate::aws::partition;
 use crate::aws::service::Service;
 use crate::client::kinesis::builder::ClientBuilder;
 
-const PAGE: &str = include_str!("../../manual/access.md");
+const PAGE: &str = include_str!("../../manual/environment.md");
 const WORDS: [&str; 3] = ["honoured", "refused", "ignored"];
 
 /// A row of the tables of variables.

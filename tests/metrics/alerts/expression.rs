@@ -7,7 +7,7 @@ use super::series::{Labels, Sample, Series};
 
 /// The table of alerts by name, with each time in it so much shorter.
 pub(crate) fn alerts(faster: f64) -> BTreeMap<String, Alert> {
-    let text = include_str!("../../../src/manual/looking.md");
+    let text = include_str!("../../../src/manual/monitoring.md");
     let (_, table) = text.split_once("| alert | expression |").unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with("| "));
     let alert = |line: &str| {

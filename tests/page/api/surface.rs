@@ -5,7 +5,7 @@ use std::fmt;
 
 use syn::{ImplItem, Item, ItemImpl, TraitItem, Type};
 
-use crate::modules::{Import, Module, Modules, Path, imports, is_for_tests, name_of};
+use crate::modules::{Import, Module, Modules, Path, imports, is_for_docs, is_for_tests, name_of};
 use crate::text::{
     attributes, bounds, conditions, derived, field, fields, is_public, last, parameters, signature,
     text,
@@ -86,7 +86,7 @@ impl Surface {
                     }
                 }
                 Item::Use(_) => {}
-                Item::Mod(item) if is_public(&item.vis) => {
+                Item::Mod(item) if is_public(&item.vis) && !is_for_docs(&item.attrs) => {
                     let (_, items) = item.content.as_ref().expect("a public module is in lib.rs");
                     let conditions = [above, &attributes(&item.attrs)].concat();
                     let prefix = format!("{prefix}{}::", item.ident);
