@@ -5,6 +5,7 @@
 mod api;
 mod manual;
 mod modules;
+mod pictures;
 mod places;
 mod tables;
 mod text;
