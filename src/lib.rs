@@ -27,8 +27,8 @@
 //!
 //! - **At least once.** A position is stored only after its batch was handled ([`Ok`]) or committed. No
 //!   error, panic, throttling, expiry, stall, reshard or restart loses a record that the stream still
-//!   holds. A record comes again only after a restart or an attempt that failed, and only if its batch
-//!   was not committed.
+//!   holds. A record comes again only after a restart or an attempt that failed, and only if its batch, or
+//!   an earlier one of its shard, was not committed.
 //! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
 //!   it was split or merged from. One reader sees that order, and so do the workers of
 //!   [`Stream::receivers`] and [`Stream::listen_workers`]; several workers on one receiver do not.
@@ -44,7 +44,7 @@
 //!
 //! # The manual
 //!
-//! | | |
+//! | about | chapters |
 //! |---|---|
 //! | reading | [ways to read](manual::reading), [how it works](manual::threads), [splits and merges](manual::resharding), [settings](manual::settings), [memory](manual::memory), [positions and stores](manual::stores), [aggregated records](manual::aggregates) |
 //! | when something is wrong | [failures of the handler, gaps, stalls](manual::failures), [errors](manual::errors), [the log](manual::log) |

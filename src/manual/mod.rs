@@ -92,7 +92,7 @@ chapter! {
 chapter! {
     /// What is read when a shard is split or merged.
     #[doc(alias = "split", alias = "merge", alias = "lineage")]
-    resharding
+    resharding "pictures/reshard.svg"
 }
 chapter! {
     /// All settings with their defaults, and how to choose them by Amazon's limits.
@@ -111,11 +111,11 @@ chapter! {
 chapter! {
     /// How far a shard was processed, where that is kept, and where a shard starts.
     #[doc(alias = "checkpoint", alias = "commit", alias = "position", alias = "sqlite", alias = "rewind", alias = "export")]
-    stores
+    stores "pictures/commit.svg"
 }
 chapter! {
     /// Records, and a live table of shards, in a terminal.
-    tail
+    tail "pictures/lag.svg"
 }
 chapter! {
     /// How to test a handler without a server.
@@ -125,7 +125,7 @@ chapter! {
 chapter! {
     /// The threads, the channel, and what each does.
     #[doc(alias = "architecture")]
-    threads
+    threads "pictures/threads.svg"
 }
 chapter! {
     /// What a new version may change, and the features.

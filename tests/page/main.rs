@@ -5,8 +5,10 @@
 mod api;
 mod manual;
 mod modules;
+mod package;
 mod pictures;
 mod places;
+mod readme;
 mod tables;
 mod text;
 mod trees;

@@ -2,10 +2,10 @@
 
 use std::env;
 
-use super::program::Program;
 use super::{TestStream, file};
 use crate::common::loopback::{Server, stream_of};
 use crate::common::support::Admin;
+use crate::program::Program;
 
 const ARN: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::TestStream;
-use super::program::SOON;
+use crate::program::SOON;
 
 /// More than a pipe holds.
 const MANY: usize = 2_000;

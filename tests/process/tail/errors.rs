@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::net::TcpListener;
 
 use super::TestStream;
-use super::program::{Ended, Program};
+use crate::program::{Ended, Program};
 
 /// One line, and the exit status of a failure.
 fn failed(ended: Ended) -> String {

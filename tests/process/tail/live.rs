@@ -8,9 +8,9 @@ use std::process;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::program::Program;
 use super::{file, sorted};
 use crate::common::support::{Admin, Server};
+use crate::program::Program;
 
 #[test]
 fn embedded() {

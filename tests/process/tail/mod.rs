@@ -8,7 +8,6 @@ mod ends;
 mod errors;
 mod lag;
 mod live;
-mod program;
 mod records;
 mod resuming;
 mod terminal;
@@ -27,8 +26,8 @@ mod parts {
 
 use std::path::PathBuf;
 
-use self::program::{Program, path};
 use crate::common::support::{Admin, Server};
+use crate::program::{Program, path};
 
 /// A stream of one test, on a server of its own.
 struct TestStream {

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
 
-use super::program::{Program, SOON, executable};
+use crate::program::{Program, SOON, executable};
 
 /// What it was when it had ended.
 pub(crate) struct Ended {
@@ -39,8 +39,10 @@ impl Terminal {
         let (lines, columns) = size;
         let (pty, terminal) = open().unwrap();
         pty.resize(Size::new(lines, columns)).unwrap();
-        let mut command =
-            Command::new(executable()).args(program.arguments).env_clear().envs(program.variables);
+        let mut command = Command::new(executable("tail"))
+            .args(program.arguments)
+            .env_clear()
+            .envs(program.variables);
         if !with_records {
             command = command.stdout(Stdio::null());
         }

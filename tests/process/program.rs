@@ -1,4 +1,4 @@
-//! The program, as a child of this process.
+//! An example, as a child of this process.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read};
@@ -15,6 +15,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// What is to run.
 pub(crate) struct Program {
+    example: &'static str,
+    directory: Option<PathBuf>,
     pub(crate) arguments: Vec<String>,
     pub(crate) variables: Vec<(String, String)>,
     stdout: Option<Stdio>,
@@ -39,17 +41,17 @@ pub(crate) fn path(text: &str) -> PathBuf {
     Path::new(text).to_owned()
 }
 
-/// Beside the folder of this test: `target/<profile>/examples/tail`.
-pub(crate) fn executable() -> PathBuf {
+/// Beside the folder of this test: `target/<profile>/examples/tail`, say.
+pub(crate) fn executable(example: &str) -> PathBuf {
     let this = env::current_exe().unwrap();
     let profile = this.parent().and_then(Path::parent).unwrap();
-    let found = profile.join("examples").join("tail");
-    assert!(found.exists(), "{found:?} is not there: cargo build --example tail");
+    let found = profile.join("examples").join(example);
+    assert!(found.exists(), "{found:?} is not there: cargo build --example {example}");
     found
 }
 
 impl Program {
-    /// On the server of this address.
+    /// The example `tail` on the server of this address.
     pub(crate) fn new(endpoint: &str) -> Self {
         Self::bare().arguments(&["--endpoint", endpoint]).with_credentials()
     }
@@ -59,9 +61,15 @@ impl Program {
         Self::without_region().variable("AWS_REGION", "us-east-1")
     }
 
-    /// The same, and no region.
+    /// The same, without a region.
     pub(crate) fn without_region() -> Self {
-        let program = Self { arguments: Vec::new(), variables: Vec::new(), stdout: None };
+        Self::example("tail")
+    }
+
+    /// An example, with an environment that knows nothing of this user's, and no region.
+    pub(crate) fn example(example: &'static str) -> Self {
+        let (arguments, variables) = (Vec::new(), Vec::new());
+        let program = Self { example, directory: None, arguments, variables, stdout: None };
         program
             .variable("HOME", env!("CARGO_TARGET_TMPDIR"))
             .variable("TERM", "xterm-256color")
@@ -82,6 +90,12 @@ impl Program {
         self
     }
 
+    /// Where it is started.
+    pub(crate) fn directory(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_owned());
+        self
+    }
+
     /// Where standard output goes, in the place of `Running::line`.
     pub(crate) fn stdout(mut self, to: impl Into<Stdio>) -> Self {
         self.stdout = Some(to.into());
@@ -97,7 +111,9 @@ impl Program {
 
     /// Starts it; its standard output is the test's to read, if it is a pipe.
     pub(crate) fn start_unread(self) -> (Running, Option<ChildStdout>) {
-        let mut child = Command::new(executable())
+        let directory = self.directory.unwrap_or_else(|| path("."));
+        let mut child = Command::new(executable(self.example))
+            .current_dir(directory)
             .args(self.arguments)
             .env_clear()
             .envs(self.variables)
