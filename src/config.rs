@@ -30,6 +30,7 @@ pub(crate) const MAX_CAPACITY: usize = 1 << 14;
 /// let config = Config::new()
 ///     .interval(Duration::from_millis(250))
 ///     .iterator_type(IteratorType::Latest);
+/// # drop(config);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]

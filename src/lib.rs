@@ -76,8 +76,8 @@
 //!
 //! Each only adds items. [On AWS](manual::on_aws#tls-and-small-images) says which TLS fits where.
 
-// A copied example builds without a warning; parts of it may be unused.
-#![doc(test(attr(deny(warnings), allow(dead_code, unreachable_code, unused_variables))))]
+// A copied example builds without a warning.
+#![doc(test(attr(deny(warnings))))]
 // On docs.rs, which has a nightly compiler, each item says which feature it needs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The manual speaks of all features; without them the items that it links to are not there.

@@ -279,15 +279,23 @@ impl Stream {
     /// `handlers` makes on that thread from the worker's number. All batches of a shard come to the same worker, in
     /// order. Child shards start, on any worker, once all batches of the parent were handled.
     ///
-    /// ```no_run
-    /// # let stream: kinesis_consumer::Stream = unimplemented!();
+    /// ```
+    /// # use kinesis_consumer::{Config, LocalStore, Stream};
+    /// # use kinesis_consumer::testing::MemoryKinesis;
+    /// # let client = MemoryKinesis::new();
+    /// # client.create_stream("orders", 2);
+    /// # client.put("orders", "customer-7", b"one espresso");
+    /// # let stream = Stream::new(client, "orders", LocalStore::new(), Config::new())?;
+    /// # let shutdown = stream.shutdown();
     /// use kinesis_consumer::Batch;
     ///
     /// stream.listen_workers(4, |worker| {
     ///     let mut count = 0; // or a connection: each worker has its own
+    /// #   let shutdown = shutdown.clone();
     ///     move |batch: &Batch| {
     ///         count += batch.len();
     ///         println!("worker {worker}: {count} records");
+    /// #       shutdown.now();
     ///         Ok(())
     ///     }
     /// })?;

@@ -12,7 +12,10 @@ use crate::model::position::IteratorType;
 ///
 /// let strict = OnGap::new().trimmed(OnTrimmed::Fail);
 /// let lenient = OnGap::new().foreign(OnForeign::Earliest);
-/// let config = Config::new().on_gap(strict);
+/// for on_gap in [strict, lenient] {
+///     let config = Config::new().on_gap(on_gap);
+/// #   drop(config);
+/// }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[must_use]

@@ -28,6 +28,7 @@ use crate::error::BoxError;
 ///         Ok(()) // they are safe elsewhere: continue after them
 ///     });
 /// let config = Config::new().on_error(on_error);
+/// # drop(config);
 /// ```
 #[derive(Clone)]
 #[must_use]

@@ -21,13 +21,15 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 ///
 /// impl CredentialsProvider for Vault {
 ///     fn credentials(&self, call: &Call) -> Result<Credentials, BoxError> {
-///         // Whoever asks an HTTP server gives it no more time than `call.remaining()`.
+///         // Whoever asks an HTTP server gives it no more time than this.
+///         println!("asked for keys, and have {:?} for it", call.remaining());
 ///         Ok(Credentials::new("key", "secret").with_session_token("token"))
 ///     }
 /// }
 ///
 /// let builder = KinesisClient::builder().region("eu-central-1");
 /// let client = builder.credentials_provider(Vault).build()?;
+/// assert_eq!(client.region(), "eu-central-1");
 /// # Ok::<(), kinesis_consumer::Error>(())
 /// ```
 pub trait CredentialsProvider: Send + Sync {

@@ -165,6 +165,7 @@ impl ClientBuilder {
     ///         Ok(Credentials::new("key", secret.trim()))
     ///     })
     ///     .build()?;
+    /// # drop(client);
     /// # Ok::<(), kinesis_consumer::Error>(())
     /// ```
     ///

@@ -16,13 +16,18 @@ const MAX_BUSY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Settings of a [`SqliteStore`], from [`SqliteStore::builder`].
 ///
-/// ```no_run
+/// ```
 /// use kinesis_consumer::{Durability, SqliteStore};
 ///
-/// let store = SqliteStore::builder("/var/lib/billing/positions.db")
+/// # let directory = std::env::temp_dir().join(format!("kc-doc-builder-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// # let file = directory.join("positions.db");
+/// let store = SqliteStore::builder(&file)
 ///     .durability(Durability::Normal)
 ///     .open("billing")?;
-/// # Ok::<(), kinesis_consumer::StoreError>(())
+/// # drop(store);
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok::<(), kinesis_consumer::BoxError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
