@@ -6,6 +6,7 @@ mod api;
 mod manual;
 mod modules;
 mod places;
+mod programs;
 mod tables;
 mod text;
 mod trees;
