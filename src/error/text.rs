@@ -4,18 +4,22 @@ use std::error::Error as _;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::chain::Chain;
+use crate::error::{BoxError, Error, chain};
 use crate::model::time::spoken;
 
 impl Display for Error {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.of_start(f)?;
-        let mut source = self.source().filter(|_| f.alternate());
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
+        chain::write(f, Own(self), self.source())
+    }
+}
+
+/// An error without its source.
+struct Own<'a>(&'a Error);
+
+impl Display for Own<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.of_start(f)
     }
 }
 
@@ -87,8 +91,9 @@ impl Error {
             ),
             Self::DeadLetter { stream, shard, handler, .. } => write!(
                 f,
-                "the dead-letter callback failed on a batch of stream {stream:?}, shard {shard:?}; the batch \
-                 comes again at the next start; the handler had failed with: {handler}"
+                "the handler failed on a batch of stream {stream:?}, shard {shard:?} ({}), and the batch could not \
+                 be put aside; it comes again at the next start",
+                told(handler, f.alternate())
             ),
             Self::JoinedByItself { stream } => write!(
                 f,
@@ -123,4 +128,9 @@ fn lasting(lasted: Option<Duration>) -> String {
         format!(" for {}, longer than start_patience or max_outage allows", spoken(lasted))
     };
     lasted.map(told).unwrap_or_default()
+}
+
+/// An error within the text of another one.
+fn told(error: &BoxError, with_sources: bool) -> String {
+    if with_sources { Chain(&**error).to_string() } else { error.to_string() }
 }

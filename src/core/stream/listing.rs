@@ -243,7 +243,7 @@ impl Listing {
                 let wait = wait.min(left);
                 let level = self.outage.failed(now, &stream, error.class());
                 let again = spoken(wait);
-                log::log!(level, "stream {stream:?}: {error}; again in {again}");
+                log::log!(level, "stream {stream:?}: {error:#}; again in {again}");
                 self.refusals += 1;
                 let is_first = !self.pages.are_under_way();
                 Next::Again { wait, has_failed: is_first || self.refusals >= MAX_REFUSALS }
