@@ -10,3 +10,4 @@ mod programs;
 mod tables;
 mod text;
 mod trees;
+mod words;

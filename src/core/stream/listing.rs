@@ -196,8 +196,9 @@ impl Listing {
         if !holes.is_failing() {
             log::warn!(
                 "stream {:?}: the listing shows open shards for only a part of the hash keys; \
-                 listing again for up to {patience:?}",
+                 listing again for up to {}",
                 self.stream,
+                spoken(patience),
             );
         }
         holes.wait(now, rng, Some(patience))
