@@ -224,6 +224,20 @@ mod tests {
     }
 
     #[test]
+    fn a_position_is_shown_as_people_say_it() {
+        let time = UNIX_EPOCH + Duration::from_millis(1_714_552_200_250);
+        let sequence: SequenceNumber = "7".parse().unwrap();
+        for (position, shown) in [
+            (Position::Since(time), "from 2024-05-01T08:30:00.25Z"),
+            (Position::after(sequence.clone()), "after 7"),
+            (Position::After { sequence: sequence.clone(), sub: 3 }, "after 7/3"),
+            (Position::End { sequence }, "end, after 7"),
+        ] {
+            assert_eq!(position.to_string(), shown);
+        }
+    }
+
+    #[test]
     fn keys_sort_as_positions_do() {
         for pair in ladder().windows(2) {
             assert!(pair[0] < pair[1], "{pair:?}");

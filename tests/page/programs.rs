@@ -4,15 +4,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where programs are shown.
+/// Where programs are shown: directories, and files.
 const PLACES: [&str; 2] = ["examples", "src"];
 
-/// All files below a directory that may hold a program.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let below = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
-    let is_text = |path: &PathBuf| path.extension().is_some_and(|it| it == "rs" || it == "md");
-    paths.flat_map(below).filter(is_text).collect()
+/// A file that may hold a program, or all such files below a directory.
+fn files(path: PathBuf) -> Vec<PathBuf> {
+    if path.is_dir() {
+        let paths = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+        return paths.flat_map(files).collect();
+    }
+    let is_text = path.extension().is_some_and(|it| it == "rs" || it == "md");
+    if is_text { vec![path] } else { Vec::new() }
 }
 
 /// What each `main` of a text returns, as it is written: nothing, or a type.
@@ -25,7 +27,7 @@ fn results(text: &str) -> Vec<String> {
 fn every_main_prints_its_error_as_text() {
     let mut mains = 0;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for file in PLACES.iter().flat_map(|place| files(&root.join(place))) {
+    for file in PLACES.iter().flat_map(|place| files(root.join(place))) {
         let text = fs::read_to_string(&file).unwrap();
         for result in results(&text) {
             mains += 1;
