@@ -2,15 +2,25 @@
 
 mod support;
 
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use kinesis_consumer::{BoxError, Config, LocalStore, Stream};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use signal_hook::low_level::raise;
+use signal_hook::{iterator::Signals, low_level::raise};
 
-fn main() -> Result<(), BoxError> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), BoxError> {
     let demo = support::Demo::start("graceful-stop", 2)?;
     demo.put(500)?;
 

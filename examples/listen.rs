@@ -2,11 +2,22 @@
 
 mod support;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use kinesis_consumer::{BoxError, Config, LocalStore, Stream};
 
-fn main() -> Result<(), BoxError> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), BoxError> {
     // A server in this process; yours needs no endpoint: `KinesisClient::new()?`.
     let demo = support::Demo::start("listen", 2)?;
     demo.put(100)?;

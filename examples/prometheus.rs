@@ -6,6 +6,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::ExitCode;
 
 use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{BoxError, Config, LocalStore, Stream};
@@ -13,7 +14,17 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 const RECORDS: usize = 1_000;
 
-fn main() -> Result<(), BoxError> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), BoxError> {
     let port = std::env::args().nth(1).map(|port| port.parse()).transpose()?;
     // A port that was free a moment ago.
     let free = || Ok::<_, BoxError>(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());

@@ -16,7 +16,14 @@ use support::{Arguments, Check, Demo, Plan, Trail};
 
 const INTERVAL: Duration = Duration::from_millis(200);
 
-fn main() -> Result<ExitCode, BoxError> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode, BoxError> {
     let Arguments { endpoint, store, records, size } = Arguments::read()?;
     let (demo, store, plan): (_, Arc<dyn Store>, _) = match store {
         None => {

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use crossbeam_channel::{select, tick};
@@ -9,7 +10,17 @@ use kinesis_consumer::{Batches, BoxError, Config, Listener, LocalStore, Stream};
 
 use self::support::Demo;
 
-fn main() -> Result<(), BoxError> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), BoxError> {
     let demos = (Demo::start("orders", 2)?, Demo::start("clicks", 2)?);
     demos.0.put(100)?;
     demos.1.put(100)?;

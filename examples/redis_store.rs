@@ -3,6 +3,7 @@
 //! `REDIS_URL=redis://127.0.0.1:6379 cargo run --example redis_store`. The server's configuration decides
 //! what a position survives: `appendonly yes` and `appendfsync always` survive the loss of power.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use kinesis_consumer::testing::store_contract;
@@ -81,7 +82,17 @@ fn failed(error: RedisError) -> StoreError {
     }
 }
 
-fn main() -> Result<(), BoxError> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), BoxError> {
     let Ok(url) = std::env::var("REDIS_URL") else {
         println!("REDIS_URL is not set: no server to run the store contract against");
         return Ok(());

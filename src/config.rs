@@ -8,6 +8,7 @@ use crate::delivery::on_error::OnError;
 use crate::error::Error;
 use crate::model::notice::Notice;
 use crate::model::position::IteratorType;
+use crate::model::time::spoken;
 use crate::observe::audience::Audience;
 #[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
@@ -253,15 +254,17 @@ impl Config {
         }
         if let Some(StoreEvery { batches, time }) = self.store_every {
             if batches == 0 || time > MAX_INTERVAL {
-                let reason = format!("{batches} batches or {time:?}: at least 1, at most a day");
+                let time = spoken(time);
+                let reason = format!("{batches} batches or {time}: at least 1, at most a day");
                 return invalid("store_every", reason);
             }
         }
         if self.stall_after.is_some_and(|time| time < MIN_STALL) {
-            return invalid("stall_after", format!("less than {MIN_STALL:?}"));
+            return invalid("stall_after", format!("less than {}", spoken(MIN_STALL)));
         }
         if self.interval > MAX_INTERVAL {
-            return invalid("interval", format!("{:?} is longer than a day", self.interval));
+            let reason = format!("{} is longer than a day", spoken(self.interval));
+            return invalid("interval", reason);
         }
         let start = self.iterator_type.check(SystemTime::now());
         start.or_else(|reason| invalid("iterator_type", reason))

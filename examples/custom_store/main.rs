@@ -6,6 +6,7 @@ mod position_file;
 mod support;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use kinesis_consumer::{BoxError, Config, Stream};
@@ -13,13 +14,23 @@ use kinesis_consumer::{BoxError, Config, Stream};
 use file_store::FileStore;
 use position_file::PositionFile;
 
-fn main() -> Result<(), BoxError> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), BoxError> {
     let demo = support::Demo::start("custom-store", 2)?;
     demo.put(100)?;
 
     let file = std::env::temp_dir().join(demo.stream());
-    let first = run(&demo, &file, 40)?;
-    let second = run(&demo, &file, 100 - first)?;
+    let first = read(&demo, &file, 40)?;
+    let second = read(&demo, &file, 100 - first)?;
     std::fs::remove_file(&file)?;
 
     println!("{first} records in the first run, {second} in the second");
@@ -27,7 +38,7 @@ fn main() -> Result<(), BoxError> {
 }
 
 /// Handles at least this many records.
-fn run(demo: &support::Demo, file: &Path, wanted: usize) -> Result<usize, BoxError> {
+fn read(demo: &support::Demo, file: &Path, wanted: usize) -> Result<usize, BoxError> {
     let store = FileStore(PositionFile::open(file.into())?);
     let config = Config::new().interval(Duration::from_millis(200)).limit(10);
     let stream = Stream::new(demo.client()?, demo.stream(), store, config)?;

@@ -33,7 +33,14 @@ const FULL: Duration = Duration::from_secs(120);
 /// On x86-64; only the ratio is judged.
 const PAGE: u64 = 4096;
 
-fn main() -> Result<ExitCode, BoxError> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> Result<ExitCode, BoxError> {
     let (mut seconds, mut seed) = (60, 1);
     let mut words = std::env::args().skip(1);
     while let Some(name) = words.next() {
@@ -81,8 +88,9 @@ fn soak(time: Duration, seed: u64) -> Result<ExitCode, BoxError> {
     let is_bounded = grown.is_none_or(|(warm, now)| now as f64 <= warm as f64 * (1.0 + MAX_GROWTH));
     if let Some((warm, now)) = grown {
         println!(
-            "resident memory: {} KiB after {WARM:?}, {} KiB at the end",
+            "resident memory: {} KiB after {} s, {} KiB at the end",
             warm / 1024,
+            WARM.as_secs(),
             now / 1024
         );
     }

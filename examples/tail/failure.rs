@@ -1,9 +1,10 @@
 //! The reason of a failure, in the words of the command line.
 
 use std::error::Error as StdError;
-use std::time::Duration;
 
 use kinesis_consumer::Error;
+
+use super::figures::span;
 
 /// A chosen shard does not exist.
 #[derive(Debug, thiserror::Error)]
@@ -18,14 +19,18 @@ pub(crate) struct NoShard {
 /// How many shards are named.
 const NAMED: usize = 20;
 
-/// Names of the library, and their equivalents on the command line.
-const WORDS: [(&str, &str); 6] = [
-    ("ClientBuilder::allow_plain_http", "--allow-http"),
-    ("ClientBuilder::endpoint", "--endpoint"),
-    ("ClientBuilder::region", "--region"),
-    ("ClientBuilder::credentials_provider", "credential_process in the profile"),
-    ("raise ClientBuilder::deadline", "ask for less by --limit"),
-    ("raise Config::budget, or lower Config::limit", "ask for less by --limit"),
+/// What the library advises to change in a program, and how that is done on the command line, if it can be.
+const WORDS: [(&str, &str); 7] = [
+    ("let the program allow plain http", "give --allow-http"),
+    ("neither by the program", "neither by --region"),
+    ("give the client the region of the stream", "give the region of the stream by --region"),
+    ("let the program wait longer for an answer", "ask for less by --limit"),
+    (
+        "let the program have a larger budget, or ask for fewer records at once",
+        "ask for less by --limit",
+    ),
+    (", or let the program get its keys in another way", ""),
+    (", or let the program wait longer for its start", ""),
 ];
 
 /// One line, with the cause, unless the last warning named it.
@@ -44,14 +49,10 @@ pub(crate) fn line(error: &(dyn StdError + 'static), said: &str) -> String {
     plain(&line)
 }
 
-/// On one line, and without the names of a Rust program.
+/// On one line, and with the options of the command line in the place of a program's settings.
 pub(crate) fn plain(text: &str) -> String {
     let text = text.replace('\n', " ");
-    let mut text = WORDS.iter().fold(text, |text, (name, word)| text.replace(name, word));
-    for holder in ["ClientBuilder::", "Config::"] {
-        text = text.replace(holder, "the library's setting ");
-    }
-    text
+    WORDS.iter().fold(text, |text, (of_program, option)| text.replace(of_program, option))
 }
 
 fn list(known: &[String]) -> String {
@@ -85,8 +86,7 @@ fn advice(error: &Error) -> Option<String> {
         ),
         Error::Client { stream, shard, lasted, .. } => {
             let shard = shard.as_ref().map(|shard| format!(", shard {shard:?}"));
-            let lasted = lasted.map(|lasted| Duration::from_secs(lasted.as_secs()));
-            let lasted = lasted.map(|lasted| format!(", tried for {lasted:?}"));
+            let lasted = lasted.map(|lasted| format!(", tried for {}", span(Some(lasted))));
             let (shard, lasted) = (shard.unwrap_or_default(), lasted.unwrap_or_default());
             format!("stream {stream:?}{shard} cannot be read{lasted}")
         }
@@ -104,11 +104,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_of_a_rust_program_is_left() {
+    fn what_the_command_line_can_change_is_told_by_its_option() {
         for (text, expected) in [
-            ("use https, or ClientBuilder::allow_plain_http", "use https, or --allow-http"),
-            ("raise ClientBuilder::deadline", "ask for less by --limit"),
-            ("a\nClientBuilder::new_one", "a the library's setting new_one"),
+            ("use https, or let the program allow plain http", "use https, or give --allow-http"),
+            ("start later, or let the program wait longer for its start", "start later"),
+            ("a\nb", "a b"),
         ] {
             assert_eq!(plain(text), expected);
         }
@@ -127,7 +127,7 @@ mod tests {
         #[error("it failed")]
         struct Failed(#[source] std::fmt::Error);
         let (error, cause) = (Failed(std::fmt::Error), std::fmt::Error);
-        let said = format!("listing failed: {cause}; again in 1s");
+        let said = format!("listing failed: {cause}; again in 1 s");
         assert_eq!(line(&error, &said), "it failed, for the reason above");
         assert_eq!(line(&error, "something else"), format!("it failed: {cause}"));
     }

@@ -40,7 +40,7 @@ fn valid(name: &str) -> Result<String, Error> {
     match name.strip_prefix("fips-").or_else(|| name.strip_suffix("-fips")) {
         Some(region) => Err(invalid(format!(
             "{name:?} is the name of a FIPS endpoint in old tools: set the region to {region:?}, and \
-             ClientBuilder::fips or AWS_USE_FIPS_ENDPOINT"
+             AWS_USE_FIPS_ENDPOINT to true"
         ))),
         None => Ok(name),
     }
@@ -67,7 +67,7 @@ fn nowhere(lookup: Lookup<'_>) -> String {
         false => files.join(" or "),
     };
     format!(
-        "none is set: neither by ClientBuilder::region, nor by {} or {}, nor for profile {:?} in {files}",
+        "none is set: neither by the program, nor by {} or {}, nor for profile {:?} in {files}",
         VARIABLES[0],
         VARIABLES[1],
         profile::name(lookup),
@@ -137,7 +137,7 @@ mod tests {
         let home = |name: &str| (name == "HOME" || name == "USERPROFILE").then(|| "/no".to_owned());
         let error = find(None, None, &home).unwrap_err().to_string();
         for place in [
-            "ClientBuilder::region",
+            "by the program",
             "AWS_REGION",
             "AWS_DEFAULT_REGION",
             "default",
@@ -164,7 +164,7 @@ mod tests {
         }
         for name in ["fips-us-gov-west-1", "us-gov-west-1-FIPS"] {
             let error = find(Some(name), None, &none).unwrap_err().to_string();
-            assert!(error.contains("\"us-gov-west-1\", and ClientBuilder::fips"), "{error}");
+            assert!(error.contains("\"us-gov-west-1\", and AWS_USE_FIPS_ENDPOINT"), "{error}");
         }
     }
 

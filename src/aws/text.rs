@@ -4,6 +4,8 @@ use std::error::Error;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
+use crate::error::chain::Chain;
+
 /// What a form or a query holds otherwise than it is: all but letters, digits, `-`, `.`, `_` and `~`.
 pub(crate) const RESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -23,13 +25,7 @@ pub(crate) fn cut(text: &str) -> String {
 
 /// The text of an error and its sources.
 pub(crate) fn with_sources(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    cut(&text)
+    cut(&Chain(error).to_string())
 }
 
 #[cfg(test)]

@@ -21,21 +21,13 @@ pub(crate) struct Demands {
 
 /// A kind of endpoints, and who may demand it.
 struct Kind {
-    setter: &'static str,
     variable: &'static str,
     setting: &'static str,
 }
 
-const FIPS: Kind = Kind {
-    setter: "ClientBuilder::fips",
-    variable: "AWS_USE_FIPS_ENDPOINT",
-    setting: "use_fips_endpoint",
-};
-const DUAL_STACK: Kind = Kind {
-    setter: "ClientBuilder::dual_stack",
-    variable: "AWS_USE_DUALSTACK_ENDPOINT",
-    setting: "use_dualstack_endpoint",
-};
+const FIPS: Kind = Kind { variable: "AWS_USE_FIPS_ENDPOINT", setting: "use_fips_endpoint" };
+const DUAL_STACK: Kind =
+    Kind { variable: "AWS_USE_DUALSTACK_ENDPOINT", setting: "use_dualstack_endpoint" };
 
 impl Variants {
     /// What the setters demand, else the variables, else the profile.
@@ -44,7 +36,7 @@ impl Variants {
     /// If a value is neither `true` nor `false`.
     pub(crate) fn demanded(self, lookup: Lookup<'_>) -> Result<Demands, Error> {
         let demanded = |set: Option<bool>, kind: &Kind| match set {
-            Some(set) => Ok(set.then(|| kind.setter.to_owned())),
+            Some(set) => Ok(set.then(|| "the program".to_owned())),
             None => switched_on(kind.variable, kind.setting, lookup),
         };
         Ok(Demands {

@@ -133,7 +133,7 @@ impl Dispatcher<'_> {
         match batch.commit() {
             // The coordinator is told too: it retries, and stops after `store_patience`.
             Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Retry => {
-                log::debug!("{source}");
+                log::debug!("{source:#}");
                 Ok(())
             }
             committed => committed,

@@ -8,6 +8,7 @@ use crate::delivery::batch::Batch;
 use crate::delivery::on_error::OnError;
 use crate::delivery::refusals::Refusals;
 use crate::error::BoxError;
+use crate::error::chain::Chain;
 use crate::model::notice::ShardState;
 
 /// The shards whose batches wait, with the batches that follow them.
@@ -94,6 +95,7 @@ impl Parking {
         mut batch: Batch,
         error: &BoxError,
     ) -> Verdict {
+        let error = Chain(&**error);
         batch.commits().handles(Some(ShardState::Parked));
         batch.commits().status().refused();
         batch.stream().clone_into(&mut self.stream);
@@ -151,6 +153,7 @@ impl Parking {
         error: &BoxError,
         attempts: u32,
     ) {
+        let error = Chain(&**error);
         let (stream, shard, what) = (batch.stream(), batch.shard(), named(batch));
         batch.commits().status().put_aside(batch.len());
         log::log!(

@@ -115,12 +115,12 @@ impl Journal {
             Trouble::Failed { error, wait } => {
                 let level = self.said.lock().reads.failed(now, shard, error.class());
                 let again = spoken(wait);
-                log::log!(level, "stream {stream:?}, shard {shard:?}: {error}; again in {again}");
+                log::log!(level, "stream {stream:?}, shard {shard:?}: {error:#}; again in {again}");
             }
             Trouble::Unstored { error, wait } => {
                 let level = self.said.lock().writes.failed(now, shard, ());
                 let again = spoken(wait);
-                log::log!(level, "stream {stream:?}, shard {shard:?}: {error}; again in {again}");
+                log::log!(level, "stream {stream:?}, shard {shard:?}: {error:#}; again in {again}");
             }
             Trouble::Recovered => {
                 let tally = self.said.lock().reads.recovered(now, shard);
@@ -164,11 +164,7 @@ impl Journal {
         self.more_start(starts);
         self.more_end(ends);
         match result {
-            Err(error) => {
-                let source = std::error::Error::source(error);
-                let source = source.map(|source| format!(": {source}")).unwrap_or_default();
-                log::info!("stream {stream:?}: the consumer ends: {error}{source}");
-            }
+            Err(error) => log::info!("stream {stream:?}: the consumer ends: {error:#}"),
             Ok(()) if is_stopped => {
                 log::info!("stream {stream:?}: the consumer ends: it was stopped")
             }

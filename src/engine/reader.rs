@@ -369,8 +369,8 @@ fn doing(step: &Step, is_failing: bool) -> ShardState {
 fn too_large(operation: &'static str, wanted: usize, limit: usize) -> ClientError {
     let mib = |bytes: usize| bytes.div_ceil(1 << 20);
     let message = format!(
-        "an answer that takes {} MiB does not fit into the budget of {} MiB: raise Config::budget, or lower \
-         Config::limit",
+        "an answer that takes {} MiB does not fit into the budget of {} MiB: let the program have a larger \
+         budget, or ask for fewer records at once",
         mib(wanted),
         mib(limit),
     );

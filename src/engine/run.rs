@@ -143,7 +143,8 @@ impl<'a> Run<'a> {
             Notice::LeftOut { shard, records } => {
                 log::warn!(
                     "stream {stream:?}, shard {shard:?}: {records} user records that belong to other shards were \
-                     left out: unless KPL itself put them there, choose Deaggregation::All"
+                     left out: unless KPL itself put them there, let the program take all user records of \
+                     aggregates"
                 );
             }
             Notice::Resumed { shard } => {

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-use crate::error::BoxError;
+use crate::error::{BoxError, chain};
 
 /// What a failed call means for the consumer.
 ///
@@ -60,7 +60,8 @@ impl ErrorClass {
 
 /// A call that failed.
 ///
-/// Its text says what the server or the network said, and what to do if that is known.
+/// Its text says what the server or the network said, and what to do if that is known; `{error:#}` shows its sources
+/// too.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct ClientError(Box<Failure>);
@@ -167,17 +168,23 @@ impl ClientError {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.operation)?;
-        match &self.code {
-            Some(code) => write!(f, " answered {code}")?,
-            None => f.write_str(" failed")?,
-        }
+impl Failure {
+    /// What it says without its sources.
+    fn text(&self) -> String {
+        let mut text = match &self.code {
+            Some(code) => format!("{} answered {code}", self.operation),
+            None => format!("{} failed", self.operation),
+        };
         if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
+            text = format!("{text}: {}", self.message);
         }
-        Ok(())
+        text
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        chain::write(f, self.text(), self.source())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one error of the crate.
 
+pub(crate) mod chain;
 pub(crate) mod client;
 pub(crate) mod store;
 mod text;
@@ -26,10 +27,11 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting of the stream, its configuration or the client is out of range.
+    /// A setting of the stream, its configuration or the client is out of range. The text has the setter in words, such
+    /// as `the setting "start at"`.
     #[non_exhaustive]
     InvalidSetting {
-        /// The name of the setter, or of the environment variable.
+        /// The name of the setter, such as `start_at`, or of the environment variable, or of the profile's setting.
         setting: &'static str,
         /// What is wrong, and what is allowed.
         reason: String,
@@ -51,7 +53,7 @@ pub enum Error {
         stream: String,
     },
 
-    /// The stream was still being created when `start_patience` ended.
+    /// The stream was still being created when [`start_patience`](crate::Config::start_patience) ended.
     #[non_exhaustive]
     StreamCreating {
         /// The stream.
@@ -67,7 +69,8 @@ pub enum Error {
         stream: String,
     },
 
-    /// A shard was chosen that the stream does not have.
+    /// [`choose`](crate::Stream::choose) or [`start_at`](crate::Stream::start_at) names a shard that the stream does not
+    /// have.
     #[non_exhaustive]
     UnknownShard {
         /// The stream.
@@ -76,7 +79,8 @@ pub enum Error {
         shard: String,
     },
 
-    /// A sequence number was given as the start of several shards; a number belongs to one.
+    /// A sequence number was given as the start of several shards; a number belongs to one:
+    /// [`choose`](crate::Stream::choose) reads it alone, [`start_at`](crate::Stream::start_at) gives it the number alone.
     #[non_exhaustive]
     SequenceNumberForSeveralShards {
         /// The stream.
@@ -85,7 +89,8 @@ pub enum Error {
         shards: usize,
     },
 
-    /// A call failed for good, or for longer than the configuration allows.
+    /// A call failed for good, or for longer than [`start_patience`](crate::Config::start_patience) or, later,
+    /// [`max_outage`](crate::Config::max_outage) allows.
     #[non_exhaustive]
     Client {
         /// The stream.
@@ -98,7 +103,7 @@ pub enum Error {
         source: ClientError,
     },
 
-    /// A stored position cannot be resumed exactly.
+    /// A stored position cannot be resumed exactly, and [`on_gap`](crate::Config::on_gap) says that this is an error.
     #[non_exhaustive]
     Gap {
         /// The stream.
@@ -107,7 +112,7 @@ pub enum Error {
         gap: Gap,
     },
 
-    /// The store failed for good, or for longer than `store_patience`.
+    /// The store failed for good, or for longer than [`store_patience`](crate::Config::store_patience).
     #[non_exhaustive]
     Store {
         /// The stream.
@@ -118,7 +123,8 @@ pub enum Error {
         source: StoreError,
     },
 
-    /// The store holds positions under the name of the stream, and none under its ARN, by which it was opened.
+    /// The store holds positions under the name of the stream, and none under its ARN, by which it was opened:
+    /// [`store_key`](crate::Stream::store_key) says which to use.
     #[non_exhaustive]
     StoredUnderName {
         /// The stream, by its ARN.
@@ -138,7 +144,7 @@ pub enum Error {
         source: BoxError,
     },
 
-    /// The dead-letter callback returned an error. Its batch is not committed.
+    /// The callback of [`dead_letter`](crate::OnError::dead_letter) returned an error. Its batch is not committed.
     #[non_exhaustive]
     DeadLetter {
         /// The stream.
@@ -303,6 +309,20 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_is_told_in_words_and_a_variable_by_its_name() {
+        for (setting, told) in [
+            ("limit", "the setting \"limit\": too low"),
+            ("start_at", "the setting \"start at\": too low"),
+            ("AWS_CA_BUNDLE", "AWS_CA_BUNDLE: too low"),
+            ("https_proxy", "https_proxy: too low"),
+            ("ca_bundle", "ca_bundle: too low"),
+        ] {
+            let error = Error::InvalidSetting { setting, reason: "too low".into() };
+            assert_eq!(error.to_string(), told);
+        }
+    }
+
+    #[test]
     fn times_in_texts_are_rounded() {
         let timed = all().into_iter().filter(|error| error.to_string().contains("31 s")).count();
         assert_eq!(timed, 2);
@@ -310,12 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longer_form_tells_all_sources_and_the_shorter_none() {
-        let error = all().swap_remove(7);
-        assert_eq!(
-            format!("{error:#}"),
-            format!("{error}: GetRecords failed: no answer: connection reset")
-        );
+    fn the_longer_form_is_longer_if_there_is_a_source() {
         for error in all() {
             let (short, long) = (error.to_string(), format!("{error:#}"));
             assert_eq!(long.len() > short.len(), error.source().is_some(), "{long}");

@@ -1,13 +1,13 @@
 //! What can go wrong with a store.
 
 use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-use crate::error::BoxError;
+use crate::error::{BoxError, chain};
 
-/// A store that could not be read or written. A clone shares its cause.
+/// A store that could not be read or written. A clone shares its cause, which `{error:#}` shows too.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
 pub struct StoreError {
     kind: StoreErrorKind,
     message: String,
@@ -53,5 +53,11 @@ impl StoreError {
     /// What the consumer does about it.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
+    }
+}
+
+impl Display for StoreError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        chain::write(f, &self.message, self.source())
     }
 }

@@ -4,18 +4,22 @@ use std::error::Error as _;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::chain::Chain;
+use crate::error::{BoxError, Error, chain};
 use crate::model::time::spoken;
 
 impl Display for Error {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.of_start(f)?;
-        let mut source = self.source().filter(|_| f.alternate());
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
+        chain::write(f, Own(self), self.source())
+    }
+}
+
+/// An error without its source.
+struct Own<'a>(&'a Error);
+
+impl Display for Own<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.of_start(f)
     }
 }
 
@@ -24,7 +28,7 @@ impl Error {
     // long: a text for each variant.
     fn of_start(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InvalidSetting { setting, reason } => write!(f, "{setting}: {reason}"),
+            Self::InvalidSetting { setting, reason } => write!(f, "{}: {reason}", named(setting)),
             Self::StreamNotFound { stream, .. } => write!(
                 f,
                 "stream {stream:?} does not exist here: check its name, the region, the account of the \
@@ -35,7 +39,8 @@ impl Error {
             }
             Self::StreamCreating { stream, waited } => write!(
                 f,
-                "stream {stream:?} is still being created after {}: start later, or raise start_patience",
+                "stream {stream:?} is still being created after {}: start later, or let the program wait longer for \
+                 its start",
                 spoken(*waited)
             ),
             Self::NoShards { stream } => write!(
@@ -44,22 +49,22 @@ impl Error {
             ),
             Self::UnknownShard { stream, shard } => write!(
                 f,
-                "stream {stream:?} has no shard {shard:?}: Stream::shards lists its shards"
+                "stream {stream:?} has no shard {shard:?}: take one that ListShards shows"
             ),
             Self::SequenceNumberForSeveralShards { stream, shards } => write!(
                 f,
-                "a sequence number was given as the start of {shards} shards of stream {stream:?}: choose \
-                 one shard, or set the start of a shard with Stream::start_at"
+                "a sequence number was given as the start of {shards} shards of stream {stream:?}, and belongs to \
+                 one: read one shard alone, or give the number to its shard alone"
             ),
             Self::StoredUnderName { stream, name } => write!(
                 f,
                 "the store has no position of stream {stream:?}, but some of {name:?}, its name: to resume there, \
-                 use Stream::store_key({name:?}), or export those positions, set \"stream\" in the text to the ARN, \
-                 and import them; to begin anew, use Stream::store_key with the ARN"
+                 let the program keep positions under {name:?}, or export those positions, set \"stream\" in the \
+                 text to the ARN, and import them; to begin anew, let it keep positions under the ARN"
             ),
             Self::Stopped { stream } => write!(
                 f,
-                "stream {stream:?} was stopped before its shards were listed: create another Stream"
+                "stream {stream:?} was stopped before its shards were listed: open it again"
             ),
             _ => self.of_run(f),
         }
@@ -87,8 +92,9 @@ impl Error {
             ),
             Self::DeadLetter { stream, shard, handler, .. } => write!(
                 f,
-                "the dead-letter callback failed on a batch of stream {stream:?}, shard {shard:?}; the batch \
-                 comes again at the next start; the handler had failed with: {handler}"
+                "the handler failed on a batch of stream {stream:?}, shard {shard:?} ({}), and the batch could not \
+                 be put aside; it comes again at the next start",
+                told(handler, f.alternate())
             ),
             Self::JoinedByItself { stream } => write!(
                 f,
@@ -120,7 +126,22 @@ fn of_shard(shard: &Option<String>) -> String {
 
 fn lasting(lasted: Option<Duration>) -> String {
     let told = |lasted| {
-        format!(" for {}, longer than start_patience or max_outage allows", spoken(lasted))
+        format!(" for {}, longer than the program allows an outage to last", spoken(lasted))
     };
     lasted.map(told).unwrap_or_default()
+}
+
+/// A setting of the program in words; an environment variable, and a setting of Amazon's profiles, by its name.
+fn named(setting: &str) -> String {
+    let is_variable = setting.ends_with("_proxy") || setting.contains(char::is_uppercase);
+    if is_variable || setting == "ca_bundle" {
+        setting.into()
+    } else {
+        format!("the setting {:?}", setting.replace('_', " "))
+    }
+}
+
+/// An error within the text of another one.
+fn told(error: &BoxError, with_sources: bool) -> String {
+    if with_sources { Chain(&**error).to_string() } else { error.to_string() }
 }

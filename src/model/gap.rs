@@ -25,6 +25,7 @@ pub enum Gap {
         available: Option<SequenceNumber>,
     },
     /// The service does not know the position: it comes from another stream, or another service.
+    /// [`OnGap::foreign`](crate::OnGap::foreign) chooses where to start instead.
     #[non_exhaustive]
     Foreign {
         /// The shard.
@@ -33,7 +34,7 @@ pub enum Gap {
         wanted: Position,
     },
     /// The position is older than the shard: the stream was deleted and created again under the
-    /// same name.
+    /// same name. [`OnGap::foreign`](crate::OnGap::foreign) chooses where to start instead.
     #[non_exhaustive]
     Recreated {
         /// The shard.
@@ -73,12 +74,12 @@ impl fmt::Display for Gap {
             Self::Foreign { shard, wanted } => write!(
                 f,
                 "shard {shard:?}: the service does not know the stored position ({wanted}): it comes \
-                 from another stream; use another store, or choose with on_gap where to start",
+                 from another stream; use another store, or let the program choose where to start instead",
             ),
             Self::Recreated { shard, wanted, available } => write!(
                 f,
                 "shard {shard:?}: the stored position ({wanted}) is older than the shard, which starts \
-                 at {available}: the stream was created again; choose with on_gap where to start",
+                 at {available}: the stream was created again; let the program choose where to start instead",
             ),
         }
     }

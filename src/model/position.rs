@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use crate::model::sequence::SequenceNumber;
-use crate::model::time::{at_epoch, since_epoch};
+use crate::model::time::{self, at_epoch, since_epoch, spoken};
 
 /// Where a shard is read from when no position is stored for it.
 ///
@@ -74,8 +74,8 @@ impl IteratorType {
         let Self::AtTimestamp(time) = self else { return Ok(()) };
         match time.duration_since(now) {
             Ok(ahead) if ahead > MAX_SKEW => Err(format!(
-                "the timestamp is {} s in the future: to read only records from now on, start at Latest",
-                ahead.as_secs()
+                "the timestamp is {} in the future: to read only records from now on, start at LATEST",
+                spoken(ahead)
             )),
             _ => Ok(()),
         }
@@ -145,10 +145,7 @@ impl FromStr for Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Since(time) => {
-                let (seconds, nanos) = since_epoch(*time);
-                write!(f, "from {seconds}.{:03} s", nanos / 1_000_000)
-            }
+            Self::Since(time) => write!(f, "from {}", time::text(*time)),
             Self::After { sequence, sub: u64::MAX } => write!(f, "after {sequence}"),
             Self::After { sequence, sub } => write!(f, "after {sequence}/{sub}"),
             Self::End { sequence } => write!(f, "end, after {sequence}"),
@@ -223,7 +220,21 @@ mod tests {
             assert_eq!(IteratorType::AtTimestamp(time).check(now), Ok(()));
         }
         let late = IteratorType::AtTimestamp(now + MAX_SKEW * 2).check(now).unwrap_err();
-        assert!(late.contains("600 s in the future"), "{late}");
+        assert!(late.contains("10 min in the future"), "{late}");
+    }
+
+    #[test]
+    fn a_position_is_shown_as_people_say_it() {
+        let time = UNIX_EPOCH + Duration::from_millis(1_714_552_200_250);
+        let sequence: SequenceNumber = "7".parse().unwrap();
+        for (position, shown) in [
+            (Position::Since(time), "from 2024-05-01T08:30:00.25Z"),
+            (Position::after(sequence.clone()), "after 7"),
+            (Position::After { sequence: sequence.clone(), sub: 3 }, "after 7/3"),
+            (Position::End { sequence }, "end, after 7"),
+        ] {
+            assert_eq!(position.to_string(), shown);
+        }
     }
 
     #[test]

@@ -110,15 +110,16 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     (date(days) == (year, month, day)).then_some(days)
 }
 
-/// A time as people say it: `205 ms`, `31 s`, `12 min`, `3 h`.
+/// A time as people say it: `205 ms`, `1.5 s`, `31 s`, `12 min`, `3 h`, `4 days`.
 pub(crate) fn spoken(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0 => format!("{} ms", time.as_millis()),
-        1..10 => format!("{:.1} s", time.as_secs_f64()),
+        1..10 => format!("{:.1} s", time.as_secs_f64()).replace(".0 ", " "),
         10..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3_600),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -190,9 +191,12 @@ mod tests {
 
     #[test]
     fn times_are_said_as_people_say_them() {
-        let spoken = [0, 205, 1_000, 9_960, 31_900, 720_000, 86_400_000]
-            .map(|millis| spoken(Duration::from_millis(millis)));
-        assert_eq!(spoken, ["0 ms", "205 ms", "1.0 s", "10.0 s", "31 s", "12 min", "24 h"]);
+        let millis = |millis| spoken(Duration::from_millis(millis));
+        assert_eq!([0, 205, 1_000, 1_049].map(millis), ["0 ms", "205 ms", "1 s", "1 s"]);
+        assert_eq!([1_500, 9_960, 31_900].map(millis), ["1.5 s", "10 s", "31 s"]);
+        let seconds = |seconds| spoken(Duration::from_secs(seconds));
+        assert_eq!([119, 300, 7_199].map(seconds), ["119 s", "5 min", "119 min"]);
+        assert_eq!([7_200, 172_799, 259_200].map(seconds), ["2 h", "47 h", "3 days"]);
     }
 
     #[test]

@@ -45,11 +45,11 @@ fn an_endpoint_that_is_no_url() {
     for (url, fact) in [
         ("not a url", "not a URL, such as http://"),
         ("localhost:4567", "http:// or https://"),
-        ("http://example.com", "use https, or ClientBuilder::allow_plain_http"),
+        ("http://example.com", "use https, or let the program allow plain http"),
         ("https://example.com/path", "no path"),
     ] {
         let error = KinesisClient::builder().endpoint(url).build().unwrap_err();
-        says(&chain(&error), &["endpoint: ", &format!("{url:?}"), fact]);
+        says(&chain(&error), &["the setting \"endpoint\": ", &format!("{url:?}"), fact]);
     }
 }
 
@@ -68,7 +68,10 @@ fn an_endpoint_that_never_answers() {
     let deadline = Duration::from_millis(200);
     let (class, text) = failure_within(deadline, &Server::new(|_| None).url());
     assert_eq!(class, ErrorClass::TooLarge);
-    says(&text, &["no complete answer within the deadline of 200ms", "ClientBuilder::deadline"]);
+    says(
+        &text,
+        &["no complete answer within the deadline of 200 ms", "let the program wait longer"],
+    );
 }
 
 #[test]
@@ -135,7 +138,7 @@ fn a_clock_that_is_more_than_five_minutes_off() {
         let said = answer("400 Bad Request", &format!("date: {date}\r\n"), &body);
         let (class, text) = failure_of(said);
         assert_eq!(class, ErrorClass::Fatal);
-        says(&text, &[code, "check the clock: this machine's is 40", "s ahead of the server's"]);
+        says(&text, &[code, "check the clock: this machine's is 6 min ahead of the server's"]);
         let (_, text) = failure_of(refusal(code, "Signature not yet current"));
         says(&text, &["check the clock, the secret access key and the region"]);
     }

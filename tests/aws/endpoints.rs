@@ -103,9 +103,7 @@ fn a_demand_that_a_configured_endpoint_may_not_meet_is_told_once() {
     let said = run(2, &[(ENDPOINT, "http://127.0.0.1:9"), fips]);
     let wanted = [
         format!("AWS_USE_FIPS_ENDPOINT demands a FIPS endpoint: {checked}"),
-        format!(
-            "ClientBuilder::dual_stack demands an endpoint for both kinds of addresses: {checked}"
-        ),
+        format!("the program demands an endpoint for both kinds of addresses: {checked}"),
     ];
     assert_eq!(said.all("warned"), wanted);
     for (host, unmet) in [

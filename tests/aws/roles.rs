@@ -352,7 +352,7 @@ fn a_web_identity_whose_token_has_expired_or_whose_service_is_silent_says_so() {
     let expired = || refuses("ExpiredTokenException", "Token expired");
     for (sts, fact) in [
         (Server::new(move |_| Some(expired())), "the token has expired: check that something"),
-        (Server::new(|_| None), "at STS: no answer within 5s"),
+        (Server::new(|_| None), "at STS: no answer within 5 s"),
     ] {
         let work = Work::at("identity_fails", sts);
         let token = work.trial.file("token", "hush.token");

@@ -91,7 +91,7 @@ fn a_stream_being_created_is_not_waited_for_longer_than_the_start_patience() {
     let error = failure(stream(client(&server), config().start_patience(patience)));
     assert!(start.elapsed() >= patience && start.elapsed() < SOON, "{:?}", start.elapsed());
     assert!(matches!(error, Error::StreamCreating { waited, .. } if waited == patience));
-    says(&chain(&error), &["\"orders\"", "still being created after 300 ms", "start_patience"]);
+    says(&chain(&error), &["\"orders\"", "still being created after 300 ms", "wait longer"]);
 }
 
 #[test]
@@ -127,12 +127,16 @@ fn settings_out_of_range_say_what_is_allowed() {
     let hour = Duration::from_secs(3_600);
     let future = IteratorType::AtTimestamp(SystemTime::now() + hour);
     for (name, config, facts) in [
-        ("a b", config(), ["name: \"a b\"", "1 to 128"]),
-        ("orders", config().limit(0), ["limit: 0", "1 to 10000"]),
-        ("orders", config().limit(10_001), ["limit: 10001", "1 to 10000"]),
-        ("orders", config().capacity(0), ["capacity: 0", "1 to 16384"]),
-        ("orders", config().interval(hour * 25), ["interval: 90000s", "longer than a day"]),
-        ("orders", config().iterator_type(future.clone()), ["iterator_type: ", "in the future"]),
+        ("a b", config(), ["\"name\": \"a b\"", "1 to 128"]),
+        ("orders", config().limit(0), ["the setting \"limit\": 0", "1 to 10000"]),
+        ("orders", config().limit(10_001), ["\"limit\": 10001", "1 to 10000"]),
+        ("orders", config().capacity(0), ["\"capacity\": 0", "1 to 16384"]),
+        ("orders", config().interval(hour * 25), ["\"interval\": 25 h", "longer than a day"]),
+        (
+            "orders",
+            config().iterator_type(future.clone()),
+            ["\"iterator type\": ", "in the future"],
+        ),
     ] {
         let stream = Stream::new(kinesis(1), name, LocalStore::new(), config);
         says(&chain(&stream.unwrap_err()), &facts);
@@ -140,7 +144,7 @@ fn settings_out_of_range_say_what_is_allowed() {
     let kinesis = kinesis(1);
     let mut late = stream(kinesis.clone(), config());
     let error = late.start_at(FIRST, future).unwrap_err();
-    says(&chain(&error), &["start_at: the timestamp is 3", "start at Latest"]);
+    says(&chain(&error), &["\"start at\": the timestamp is 59 min", "start at LATEST"]);
     assert_eq!(kinesis.calls(Operation::ListShards), 0, "refused before any call");
 }
 
@@ -172,7 +176,7 @@ fn a_sequence_number_for_several_shards() {
     let at = IteratorType::AfterSequenceNumber("7".parse().unwrap());
     let error = failure(stream(kinesis(3), config().iterator_type(at)));
     assert!(matches!(error, Error::SequenceNumberForSeveralShards { shards: 3, .. }), "{error}");
-    says(&chain(&error), &["\"orders\"", "3 shards", "choose one shard", "Stream::start_at"]);
+    says(&chain(&error), &["\"orders\"", "3 shards", "read one shard alone", "to its shard alone"]);
 }
 
 #[test]
@@ -184,7 +188,7 @@ fn a_shard_that_does_not_exist() {
         stream.start_at(unknown, IteratorType::Latest).unwrap_err(),
     ] {
         assert_eq!(error.shard(), Some(unknown));
-        says(&chain(&error), &["\"orders\"", unknown, "Stream::shards"]);
+        says(&chain(&error), &["\"orders\"", unknown, "ListShards"]);
     }
 }
 

@@ -69,7 +69,7 @@ fn positions_under_the_name_are_an_error_before_anything_is_read() {
         assert_eq!((error.stream(), error.is_retriable()), (Some(arn(STREAM).as_str()), false));
         says(
             &chain(&error),
-            &["Stream::store_key(\"orders\")", "export", "import", "to begin anew"],
+            &["keep positions under \"orders\"", "export", "import", "to begin anew"],
         );
     }
     assert_eq!(kinesis.calls(Operation::ListShards), calls);
@@ -149,7 +149,7 @@ fn what_is_no_arn_of_a_stream_is_refused_before_any_call() {
         (&format!("{}/consumer/app:1522", arn(STREAM)), "that of a consumer"),
     ] {
         let stream = Stream::new(kinesis.clone(), given, LocalStore::new(), Config::new());
-        says(&chain(&stream.unwrap_err()), &["name: ", given, reason]);
+        says(&chain(&stream.unwrap_err()), &["the setting \"name\": ", given, reason]);
     }
     assert_eq!(kinesis.calls(Operation::ListShards), 0);
 }
@@ -159,7 +159,7 @@ fn what_the_client_says_of_an_arn_is_the_error() {
     let boxed: Box<dyn Client> =
         Box::new(Arc::new(Watched::new(&kinesis(1, 0), |_| Ok(())).elsewhere()));
     let error = Stream::new(boxed, &arn(STREAM), LocalStore::new(), Config::new()).unwrap_err();
-    assert_eq!(error.to_string(), format!("name: {} is elsewhere", arn(STREAM)));
+    assert_eq!(error.to_string(), format!("the setting \"name\": {} is elsewhere", arn(STREAM)));
 }
 
 #[test]

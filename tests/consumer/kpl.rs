@@ -222,7 +222,7 @@ fn user_records_that_another_aggregator_put_into_one_shard_are_left_out_and_that
     let warnings =
         logs::warnings(stream, "31 user records that belong to other shards were left out");
     assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].contains(&shard) && warnings[0].contains("Deaggregation::All"));
+    assert!(warnings[0].contains(&shard) && warnings[0].contains("take all user records"));
 }
 
 #[test]

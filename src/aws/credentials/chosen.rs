@@ -284,7 +284,7 @@ fn by_tool(profile: &str) -> String {
     let profile = quoted(profile);
     format!(
         "give a profile of its own `credential_process = aws configure {EXPORT} --profile {profile} \
-         --format process`, or use ClientBuilder::credentials_provider"
+         --format process`, or let the program get its keys in another way"
     )
 }
 
@@ -293,7 +293,7 @@ fn in_shell(profile: &str) -> String {
     let profile = quoted(profile);
     format!(
         "run eval \"$(aws configure {EXPORT} --profile {profile} --format env)\" in the shell that \
-         starts this program, or use ClientBuilder::credentials_provider"
+         starts this program, or let the program get its keys in another way"
     )
 }
 

@@ -14,6 +14,7 @@ use crate::aws::credentials::unavailable::Unavailable;
 use crate::aws::credentials::{Credentials, words};
 use crate::aws::http::quiet::MAX_BODY;
 use crate::aws::text::cut;
+use crate::model::time::spoken;
 
 /// How long a `credential_process` may run.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
@@ -140,7 +141,7 @@ fn await_output(
 }
 
 fn late() -> Unavailable {
-    Unavailable::for_now(format!("no answer within {LIMIT:?}"))
+    Unavailable::for_now(format!("no answer within {}", spoken(LIMIT)))
 }
 
 fn unwanted() -> Unavailable {

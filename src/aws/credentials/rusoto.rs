@@ -17,6 +17,7 @@ use crate::aws::credentials::question::UNWANTED;
 use crate::aws::text::cut;
 use crate::control::call::Call;
 use crate::error::BoxError;
+use crate::model::time::spoken;
 
 /// A provider of rusoto's kind, such as `rusoto_sts::StsAssumeRoleSessionCredentialsProvider`, for
 /// [`ClientBuilder::credentials_provider`](crate::ClientBuilder::credentials_provider); with feature `rusoto`.
@@ -76,7 +77,7 @@ fn run<T>(
     match answer {
         Ok(Some(answer)) => answer,
         Ok(None) => Err(UNWANTED.into()),
-        Err(_) => Err(format!("the provider gave no credentials within {limit:?}").into()),
+        Err(_) => Err(format!("the provider gave no credentials within {}", spoken(limit)).into()),
     }
 }
 

@@ -23,6 +23,7 @@ use crate::aws::http::tls;
 use crate::aws::http::transport::CONNECT;
 use crate::aws::text::{cut, with_sources};
 use crate::error::Error;
+use crate::model::time::spoken;
 
 /// How long an answer of the machine's own network may take; a working service answers in milliseconds.
 pub(crate) const NEAR: Duration = Duration::from_secs(2);
@@ -118,9 +119,11 @@ impl Failure {
             error if tls::is_failure(error) => Self::Strange(format!("{text}; {}", tls::ADVICE)),
             ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => {
                 let limit = limit.min(CONNECT);
-                Self::Late(format!("no connection to {server}{by} within {limit:?}"))
+                Self::Late(format!("no connection to {server}{by} within {}", spoken(limit)))
             }
-            ureq::Error::Timeout(_) => Self::Late(format!("no answer within {limit:?}{by}")),
+            ureq::Error::Timeout(_) => {
+                Self::Late(format!("no answer within {}{by}", spoken(limit)))
+            }
             ureq::Error::Io(io) => match io.get_ref().and_then(|it| it.downcast_ref::<Far>()) {
                 Some(far) => Self::Forbidden(format!("{server}: {far}")),
                 None => Self::Broken(text),

@@ -196,5 +196,5 @@ fn a_setter_goes_before_the_environment() {
         "{error}"
     );
     let error = new().region("eu-west-1").fips(true).build_in(&|_| None).unwrap_err().to_string();
-    assert!(error.contains("ClientBuilder::fips demands a FIPS endpoint"), "{error}");
+    assert!(error.contains("the program demands a FIPS endpoint"), "{error}");
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::control::call::Call;
 use crate::error::client::{ClientError, ErrorClass};
+use crate::model::time::spoken;
 
 /// One call in progress: its name, its stop, and when it must give up.
 #[derive(Clone, Debug)]
@@ -51,9 +52,9 @@ impl Bounds {
 
     pub(crate) fn late(&self) -> ClientError {
         let message = format!(
-            "no complete answer within the deadline of {:?}: check the network and the server, or \
-             raise ClientBuilder::deadline",
-            self.limit
+            "no complete answer within the deadline of {}: check the network and the server, or \
+             let the program wait longer for an answer",
+            spoken(self.limit)
         );
         self.error(ErrorClass::TooLarge, message)
     }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::aws::text::cut;
 use crate::error::client::{ClientError, ErrorClass};
+use crate::model::time::spoken;
 
 /// A clock that is wrong by this much is named in the error.
 const SKEW: Duration = Duration::from_secs(60);
@@ -187,9 +188,8 @@ fn advice(
 /// The error of this machine's clock, if the server's clock shows one.
 pub(crate) fn skew(server: SystemTime) -> Option<String> {
     let (by, side) = off_by(server);
-    (by > SKEW).then(|| {
-        format!("check the clock: this machine's is {} s {side} the server's", by.as_secs())
-    })
+    (by > SKEW)
+        .then(|| format!("check the clock: this machine's is {} {side} the server's", spoken(by)))
 }
 
 /// How much this machine's clock differs from the server's, and in which direction.

@@ -19,6 +19,7 @@ use crate::aws::http::resolver::CachingResolver;
 use crate::aws::http::tls::{self, Roots};
 use crate::aws::text::{cut, with_sources};
 use crate::error::client::{ClientError, ErrorClass};
+use crate::model::time::spoken;
 
 /// Neither a lookup of a name nor a connect in progress can be interrupted, so they are kept short.
 pub(crate) const CONNECT: Duration = Duration::from_secs(3);
@@ -248,7 +249,7 @@ fn unanswered(
         (ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve), proxy) => {
             let advice = "check the endpoint, the network and any proxy";
             let first = proxy.unwrap_or(&server);
-            format!("no connection to {first} within {CONNECT:?}; {advice}")
+            format!("no connection to {first} within {}; {advice}", spoken(CONNECT))
         }
         (ureq::Error::Timeout(_), _) => return bounds.late(),
         (ureq::Error::ConnectProxyFailed(said), Some(proxy)) => {

@@ -17,8 +17,8 @@ pub(super) fn check(stream: &StreamId, region: &str, host: &str) -> Result<(), S
     }
     if of != region {
         return Err(format!(
-            "{stream} is in region {of:?}, and the client reads in {region:?}: make a client of that region \
-             with ClientBuilder::region"
+            "{stream} is in region {of:?}, and the client reads in {region:?}: give the client the region \
+             of the stream"
         ));
     }
     match partition::name(region) {

@@ -36,9 +36,11 @@ fn advice(operation: &str, name: &str) -> Option<String> {
         "KMSInvalidState" => "check the state of the stream's key: it may await its deletion",
         "KMSNotFound" => "check that the stream's key exists in this region",
         "KMSOptInRequired" => "the account must subscribe to the service first",
-        "KMSThrottling" => "the key is used too often: raise its quota, or the interval",
+        "KMSThrottling" => {
+            "the key is used too often: raise its quota, or the interval between reads"
+        }
         "ProvisionedThroughputExceeded" => {
-            "all consumers of a shard share five reads and 2 MB a second: raise the interval, or the \
+            "all consumers of a shard share five reads and 2 MB a second: raise the interval between reads, or the \
              number of shards"
         }
         "InvalidArgument" if operation == "GetShardIterator" => {
@@ -214,8 +216,8 @@ mod tests {
                 .to_string()
         };
         let (now, off) = (SystemTime::now(), Duration::from_secs(3_000));
-        assert!(text(now + off).contains(" s behind the server's"), "{}", text(now + off));
-        assert!(text(now - off).contains("is 3000 s ahead of the server's"), "{}", text(now - off));
+        assert!(text(now + off).contains(" min behind the server's"), "{}", text(now + off));
+        assert!(text(now - off).contains("is 50 min ahead of the server's"), "{}", text(now - off));
         assert!(text(now).contains("check the clock, the secret access key and the region"));
     }
 

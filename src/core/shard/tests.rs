@@ -651,7 +651,7 @@ fn an_outage_is_survived_unless_it_is_bounded() {
     bounded.now += Duration::from_secs(60);
     let Step::Fail(error) = bounded.fails(ErrorClass::Transient) else { panic!() };
     let text = error.to_string();
-    assert!(text.contains("for 60 s, longer than start_patience or max_outage allows"), "{text}");
+    assert!(text.contains("for 60 s, longer than the program allows"), "{text}");
 }
 
 #[test]

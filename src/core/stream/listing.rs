@@ -196,8 +196,9 @@ impl Listing {
         if !holes.is_failing() {
             log::warn!(
                 "stream {:?}: the listing shows open shards for only a part of the hash keys; \
-                 listing again for up to {patience:?}",
+                 listing again for up to {}",
                 self.stream,
+                spoken(patience),
             );
         }
         holes.wait(now, rng, Some(patience))
@@ -243,7 +244,7 @@ impl Listing {
                 let wait = wait.min(left);
                 let level = self.outage.failed(now, &stream, error.class());
                 let again = spoken(wait);
-                log::log!(level, "stream {stream:?}: {error}; again in {again}");
+                log::log!(level, "stream {stream:?}: {error:#}; again in {again}");
                 self.refusals += 1;
                 let is_first = !self.pages.are_under_way();
                 Next::Again { wait, has_failed: is_first || self.refusals >= MAX_REFUSALS }

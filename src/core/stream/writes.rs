@@ -88,7 +88,7 @@ impl Writes {
         }
         if may_pass {
             let level = self.outage.failed(now, &shard, ());
-            log::log!(level, "stream {:?}, shard {shard:?}: {error}", self.stream);
+            log::log!(level, "stream {:?}, shard {shard:?}: {error:#}", self.stream);
         }
         if may_pass && self.retry_at.is_some() {
             return Ok(());

@@ -1,15 +1,17 @@
 //! What can go wrong with an import.
 
-use crate::error::BoxError;
-use crate::error::store::StoreError;
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 
-/// Why positions could not be imported.
+use crate::error::store::StoreError;
+use crate::error::{BoxError, chain};
+
+/// Why positions could not be imported; `{error:#}` shows the source too.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
     /// The text is not JSON, or not of the form that [`export_positions`](crate::export_positions)
     /// shows.
-    #[error("the exported positions are wrong at line {line}, column {column}")]
     #[non_exhaustive]
     Format {
         /// The line, from 1 on.
@@ -20,14 +22,12 @@ pub enum ImportError {
         source: BoxError,
     },
     /// The text has a version that this version of the library does not know.
-    #[error("the exported positions have version {found}, but only version 1 is known")]
     #[non_exhaustive]
     Version {
         /// The version of the text.
         found: u64,
     },
     /// A shard's entry is not one position.
-    #[error("the exported positions are wrong at shard {shard:?}, {field:?}")]
     #[non_exhaustive]
     Position {
         /// The shard.
@@ -38,11 +38,34 @@ pub enum ImportError {
         source: BoxError,
     },
     /// The store could not be written.
-    #[error("could not store the imported positions")]
     #[non_exhaustive]
     Store {
         /// What the store said.
         #[from]
         source: StoreError,
     },
+}
+
+impl ImportError {
+    /// What it says without its source.
+    fn text(&self) -> String {
+        match self {
+            Self::Format { line, column, .. } => {
+                format!("the exported positions are wrong at line {line}, column {column}")
+            }
+            Self::Version { found } => {
+                format!("the exported positions have version {found}, but only version 1 is known")
+            }
+            Self::Position { shard, field, .. } => {
+                format!("the exported positions are wrong at shard {shard:?}, {field:?}")
+            }
+            Self::Store { .. } => "could not store the imported positions".into(),
+        }
+    }
+}
+
+impl Display for ImportError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        chain::write(f, self.text(), self.source())
+    }
 }

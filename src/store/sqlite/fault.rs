@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::ErrorCode;
 
 use crate::error::store::StoreError;
+use crate::model::time::spoken;
 
 /// A fault, before the name of the file is added.
 #[derive(Debug)]
@@ -64,8 +65,8 @@ impl Fault {
                 uncreated(source, |what| told(&format!("a link to {}: {what}", place.display())))
             }
             Self::Queue => StoreError::retry(told(&format!(
-                "other threads have used the file for {busy_timeout:?}: the disk is slow, or another \
-                 process holds the file"
+                "other threads have used the file for {}: the disk is slow, or another process holds the file",
+                spoken(busy_timeout)
             ))),
             Self::ReadOnly => fatal(READ_ONLY),
             Self::NoLog => fatal(
@@ -104,7 +105,8 @@ fn classify(
     };
     let answer = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => retry(&format!(
-            "another connection has kept the file locked for {busy_timeout:?}: end its process"
+            "another connection has kept the file locked for {}: end its process",
+            spoken(busy_timeout)
         )),
         Some(ErrorCode::DiskFull) => retry(FULL),
         Some(ErrorCode::SystemIoFailure) if has_no_room(&error) => retry(FULL),

@@ -190,7 +190,7 @@ fn a_locked_file_is_told_when_the_busy_timeout_is_over_and_may_pass() {
     let error = update(&store, "shard", 2).unwrap_err();
     let waited = begin.elapsed();
     assert!(waited >= timeout / 2, "{waited:?}");
-    assert_told(&error, StoreErrorKind::Retry, &directory.file(), "locked for 150ms");
+    assert_told(&error, StoreErrorKind::Retry, &directory.file(), "locked for 150 ms");
     assert!(std::error::Error::source(&error).is_some());
     let imported = store.import_shard_iterators("orders", &[], Import::Forward);
     assert_eq!(imported.unwrap_err().kind(), StoreErrorKind::Retry);

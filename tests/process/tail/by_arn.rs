@@ -40,7 +40,7 @@ fn what_is_none_is_refused_without_a_call() {
         ["--region", "us-east-1", "--endpoint", "https://kinesis.us-east-1.amazonaws.com"];
     let ended = Program::bare().with_credentials().arguments(&[ARN]).arguments(&elsewhere);
     let said = ended.start().end().stderr;
-    assert!(said.contains("make a client of that region with --region"), "{said}");
+    assert!(said.contains("give the region of the stream by --region"), "{said}");
 }
 
 #[test]

@@ -133,7 +133,10 @@ fn a_stream_created_again_under_the_reader_is_a_gap() {
         let error = run.result.as_ref().unwrap_err();
         assert!(matches!(error, Error::Gap { gap: Gap::Foreign { .. }, .. }), "{error:?}");
         let text = run.error();
-        assert!(text.contains(name) && text.contains(SHARD) && text.contains("on_gap"), "{text}");
+        assert!(
+            text.contains(name) && text.contains(SHARD) && text.contains("choose where to start"),
+            "{text}"
+        );
         assert_eq!(run.records[SHARD], (0..16).collect::<Vec<_>>());
         let next = Run::of(trial.stream(config), 20, |_| {});
         if choice == OnForeign::Earliest {
@@ -169,7 +172,10 @@ fn a_stream_created_again_while_nobody_read_is_a_gap_at_the_restart() {
         let error = failed.result.as_ref().unwrap_err();
         assert!(matches!(error, Error::Gap { gap: Gap::Recreated { .. }, .. }), "{error:?}");
         let text = failed.error();
-        assert!(text.contains(name) && text.contains(SHARD) && text.contains("on_gap"), "{text}");
+        assert!(
+            text.contains(name) && text.contains(SHARD) && text.contains("choose where to start"),
+            "{text}"
+        );
         let run = match choice {
             OnForeign::Fail => continue,
             OnForeign::Earliest => Run::of(

@@ -36,7 +36,7 @@ mod tests {
     fn without_tls_an_https_endpoint_and_an_https_proxy_are_refused_with_what_to_do() {
         const REMEDY: &str = "turn on its feature native-tls or rustls";
         let error = built("https://kinesis.eu-west-1.amazonaws.com", "").unwrap_err();
-        assert!(error.starts_with("endpoint: ") && error.contains(REMEDY), "{error}");
+        assert!(error.contains("\"endpoint\": ") && error.contains(REMEDY), "{error}");
         let error = built("http://example.com", "https://127.0.0.1:1").unwrap_err();
         assert!(error.starts_with("http_proxy: ") && error.contains(REMEDY), "{error}");
         assert_eq!(built("http://example.com", "http://127.0.0.1:1"), Ok(()));
