@@ -23,7 +23,7 @@ chapter! {
 }
 chapter! {
     /// What Amazon charges, and which part of it depends on this consumer.
-    #[doc(alias = "price")]
+    #[doc(alias = "price", alias = "pricing")]
     costs
 }
 chapter! {
@@ -46,7 +46,7 @@ chapter! {
 }
 chapter! {
     /// What happens when the handler fails, at a gap and at a stall.
-    #[doc(alias = "retry", alias = "dead-letter", alias = "gap", alias = "stall", alias = "idempotent")]
+    #[doc(alias = "at-least-once", alias = "retry", alias = "dead-letter", alias = "gap", alias = "stall", alias = "idempotent", alias = "duplicates")]
     failures
 }
 chapter! {
@@ -61,7 +61,7 @@ chapter! {
 }
 chapter! {
     /// The most memory that a consumer takes, and what holds records.
-    #[doc(alias = "budget", alias = "rss")]
+    #[doc(alias = "budget", alias = "rss", alias = "backpressure")]
     memory
 }
 chapter! {
@@ -96,7 +96,7 @@ chapter! {
 }
 chapter! {
     /// All settings with their defaults, and how to choose them by Amazon's limits.
-    #[doc(alias = "configuration", alias = "defaults", alias = "interval", alias = "throttling")]
+    #[doc(alias = "configuration", alias = "defaults", alias = "interval", alias = "throttle", alias = "throttling", alias = "timeout")]
     settings
 }
 chapter! {
@@ -110,7 +110,7 @@ chapter! {
 }
 chapter! {
     /// How far a shard was processed, where that is kept, and where a shard starts.
-    #[doc(alias = "checkpoint", alias = "commit", alias = "position", alias = "sqlite", alias = "rewind", alias = "export")]
+    #[doc(alias = "checkpoint", alias = "commit", alias = "position", alias = "sqlite", alias = "rewind", alias = "export", alias = "resume", alias = "restart")]
     stores "pictures/commit.svg"
 }
 chapter! {
