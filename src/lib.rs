@@ -99,9 +99,12 @@ mod model;
 mod observe;
 mod record;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod simulation;
 mod store;
 mod stream;
+mod sync;
 
 pub use crate::aws::credentials::Credentials;
 pub use crate::aws::credentials::provider::CredentialsProvider;

@@ -3,13 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 
 use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
 use crate::engine::monitor::Monitor;
 use crate::error::Error;
 use crate::observe::progress::Progress;
+use crate::sync::thread;
 
 /// Owns a consumer that runs on threads of its own.
 ///
@@ -22,7 +22,7 @@ use crate::observe::progress::Progress;
 #[must_use = "dropping a listener stops its consumer"]
 pub struct Listener {
     /// Taken by `join`, or else by `drop`.
-    thread: Option<JoinHandle<Result<(), Error>>>,
+    thread: Option<thread::JoinHandle<Result<(), Error>>>,
     stream: Arc<str>,
     shutdown: Shutdown,
     monitor: Monitor,
@@ -36,7 +36,7 @@ pub(crate) struct Parting(Arc<AtomicBool>);
 
 impl Listener {
     pub(crate) fn new(
-        thread: JoinHandle<Result<(), Error>>,
+        thread: thread::JoinHandle<Result<(), Error>>,
         stream: Arc<str>,
         shutdown: Shutdown,
         monitor: Monitor,
@@ -85,7 +85,7 @@ impl Listener {
 
     /// Whether it has ended, so that `join` returns at once.
     pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.thread.as_ref().is_none_or(|thread| thread.is_finished())
     }
 
     /// Stops the consumer if this is one of its threads, which must not wait for it. Returns whether it is one.
@@ -126,7 +126,7 @@ impl Parting {
 }
 
 /// Logs the error or panic of a consumer that nobody has joined.
-fn tell(ended: &thread::Result<Result<(), Error>>) {
+fn tell(ended: &std::thread::Result<Result<(), Error>>) {
     match ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => log::error!("a consumer that was dropped has failed: {error:#}"),

@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
-use parking_lot::Mutex;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::budget::pool::{Dropped, Pool};
 use crate::budget::queue::{GrantQueue, Ticket};
+use crate::sync::{self, Mutex, select_biased};
 
 /// How much memory answers may take: those that are being read, and those whose records are still in use.
 ///
@@ -67,7 +67,7 @@ impl Budget {
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let (queue, grants) = (GrantQueue::new(bytes), HashMap::new());
-        let (pool, started) = (Pool::new(bytes, bytes / SPARE), Instant::now());
+        let (pool, started) = (Pool::new(bytes, bytes / SPARE), sync::now());
         Self(Arc::new(Mutex::new(State { queue, grants, pool, started })))
     }
 
@@ -156,7 +156,7 @@ impl Budget {
     fn change_spares(&self, change: impl FnOnce(&mut Pool, Duration) -> Dropped) {
         let dropped = {
             let state = &mut *self.0.lock();
-            change(&mut state.pool, state.started.elapsed())
+            change(&mut state.pool, sync::since(state.started))
         };
         drop(dropped); // without the lock
     }
@@ -170,6 +170,7 @@ impl Budget {
                 (state.grants.remove(&ticket), bytes)
             };
             let reservation = Reservation::new(self, bytes);
+            sync::point();
             // Its channel has a place; if the other side has just given up, the drop gives all back.
             let _ = grant.map(|grant| grant.try_send(reservation));
         }

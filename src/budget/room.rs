@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 
 use crossbeam_channel::Receiver;
-use parking_lot::Mutex;
 
 use crate::budget::{Budget, Reservation};
+use crate::sync::Mutex;
 
 /// The bytes that a shard reserves for its first answer.
 const LEAST: usize = 256 << 10;

@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 
 use crate::budget::Budget;
 use crate::budget::room::Room;
+use crate::sync;
 
 /// When a call must give up: at its deadline, or when the consumer stops; and which stream it is about.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl Call {
     /// Defaults to none: then the client's own deadline applies.
     #[must_use]
     pub fn with_deadline(mut self, limit: Duration) -> Self {
-        self.deadline = Instant::now().checked_add(limit);
+        self.deadline = sync::now().checked_add(limit);
         self
     }
 
@@ -91,7 +92,7 @@ impl Call {
     /// The time until the deadline, if one was set.
     pub fn remaining(&self) -> Option<Duration> {
         let deadline = self.deadline?;
-        Some(deadline.saturating_duration_since(Instant::now()))
+        Some(deadline.saturating_duration_since(sync::now()))
     }
 
     /// A channel that carries nothing and is disconnected when the consumer stops, for `select!`.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::Mutex;
+
+use crate::sync::{self, Mutex};
 
 /// Pauses a consumer, or some of its shards, and lets them continue; from any thread.
 ///
@@ -72,6 +73,7 @@ impl Pauses {
 
     /// If the shard is paused, a channel that is disconnected when that may have changed.
     pub(crate) fn paused(&self, shard: &str) -> Option<Receiver<Infallible>> {
+        sync::point();
         if !self.0.is_paused.load(Ordering::Relaxed) {
             return None;
         }
@@ -82,6 +84,7 @@ impl Pauses {
     fn set(&self, change: impl FnOnce(&mut Gates)) {
         let mut gates = self.0.gates.lock();
         change(&mut gates);
+        sync::point();
         self.0.is_paused.store(gates.all || !gates.shards.is_empty(), Ordering::Relaxed);
         (gates.closed, gates.opened) = bounded(0);
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::Mutex;
 
 use crate::control::membership::RunId;
+use crate::sync::{self, Mutex};
 
 /// Stops a consumer, from any thread, a signal handler's thread or the handler itself.
 ///
@@ -84,7 +84,7 @@ impl Shutdown {
     /// With [`Stream::receiver`](crate::Stream::receiver) the queue is the receiver, which yields all of it whatever
     /// the limit: there it is the same as [`now`](Self::now).
     pub fn drain(&self, limit: Duration) {
-        let until = Instant::now().checked_add(limit);
+        let until = sync::now().checked_add(limit);
         self.stop(|state| {
             let earlier = until.filter(|until| state.drain.until.is_none_or(|it| *until < it));
             if earlier.is_some() {
@@ -136,6 +136,7 @@ impl Shutdown {
             let mut state = self.0.state.lock();
             // Before reading stops: a thread that sees that must find the limit of handling.
             change(&mut state);
+            sync::point();
             state.halt.take();
             std::mem::take(&mut state.hooks)
         };

@@ -12,6 +12,7 @@ use crossbeam_channel::{
 
 use crate::control::shutdown::Shutdown;
 use crate::delivery::batch::Batch;
+use crate::sync;
 
 /// Yields the batches of a consumer that was opened with [`Stream::receiver`](crate::Stream::receiver) or
 /// [`Stream::receivers`](crate::Stream::receivers), as an iterator or by its methods.
@@ -92,7 +93,7 @@ impl Batches {
     /// # Errors
     /// If there are no more.
     pub fn recv(&self) -> Result<Batch, RecvError> {
-        self.0.queue.recv()
+        sync::recv(&self.0.queue)
     }
 
     /// The next batch, if one is there.
@@ -108,7 +109,10 @@ impl Batches {
     /// # Errors
     /// If none came in time, or there are no more.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Batch, RecvTimeoutError> {
-        self.0.queue.recv_timeout(timeout)
+        match sync::now().checked_add(timeout) {
+            Some(until) => sync::recv_until(&self.0.queue, until),
+            None => self.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
     }
 
     /// Waits for the next batch, at most until this time.
@@ -116,7 +120,7 @@ impl Batches {
     /// # Errors
     /// As [`recv_timeout`](Self::recv_timeout).
     pub fn recv_deadline(&self, deadline: Instant) -> Result<Batch, RecvTimeoutError> {
-        self.0.queue.recv_deadline(deadline)
+        sync::recv_until(&self.0.queue, deadline)
     }
 
     /// Takes batches until there are no more, and waits for each: the same as `for batch in &batches`.
@@ -170,6 +174,7 @@ impl Drop for Inner {
         // Before any batch is dropped: a drop after a stop gives no warning.
         self.shutdown.now();
         drop(first);
+        sync::point();
         // If a shard's thread finds a place only now, it clears the channel when it ends.
         self.queue.try_iter().for_each(drop);
     }

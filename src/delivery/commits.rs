@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use parking_lot::Mutex;
 
 use crate::core::event::Event;
 use crate::core::settings::StoreEvery;
@@ -20,6 +19,7 @@ use crate::observe::metrics::Meter;
 use crate::observe::progress::ShardProgress;
 use crate::observe::status::Status;
 use crate::store::Store;
+use crate::sync::{self, Mutex};
 
 /// The batches of a shard share this. It outlives the consumer as long as one of them exists.
 pub(crate) struct ShardCommits {
@@ -170,13 +170,13 @@ impl ShardCommits {
             tracker.to_store().is_none() || tracker.is_due(self.every, now)
         };
         // After the consumer's end nobody would store it later.
-        if !is_due && self.events.send(Event::Deferred).is_ok() {
+        if !is_due && sync::send(&self.events, Event::Deferred).is_ok() {
             return Ok(());
         }
         self.flush().map_err(|source| {
             let unstored = Event::Unstored { shard: self.shard.to_string(), error: source.clone() };
             // After the consumer's end only the caller learns of it, and may commit again.
-            let _ = self.events.send(unstored);
+            let _ = sync::send(&self.events, unstored);
             Error::of_store(&self.stream, Some(&self.shard), source)
         })
     }
@@ -196,7 +196,7 @@ impl ShardCommits {
         self.tracker.lock().stored(to);
         if is_end && self.is_awaited.swap(false, Ordering::SeqCst) {
             // After the consumer's end they are stored with their next commit.
-            let _ = self.events.send(Event::Deferred);
+            let _ = sync::send(&self.events, Event::Deferred);
         }
         Ok(())
     }

@@ -2,9 +2,9 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, at, never, select_biased};
+use crossbeam_channel::{Receiver, never};
 
 use crate::control::shutdown::Shutdown;
 use crate::delivery::batch::Batch;
@@ -13,6 +13,7 @@ use crate::delivery::parked::{Parking, Time, Verdict};
 use crate::error::store::StoreErrorKind;
 use crate::error::{BoxError, Error};
 use crate::model::notice::ShardState;
+use crate::sync::{self, at, select_biased};
 
 /// The user's handler, boxed.
 pub(crate) type Callback<'a> = Box<dyn FnMut(&Batch) -> Result<(), BoxError> + 'a>;
@@ -33,8 +34,8 @@ pub(crate) fn dispatch(
     handler: Callback<'_>,
 ) -> Result<(), Error> {
     let mut parking = Parking::new(on_error.clone());
-    let started = Instant::now();
-    let clock = || Time { now: started.elapsed(), wall: SystemTime::now() };
+    let started = sync::now();
+    let clock = || Time { now: sync::since(started), wall: sync::wall() };
     let mut rng = fastrand::Rng::new();
     let mut dispatcher =
         Dispatcher { handler, parking: &mut parking, rng: &mut rng, clock: &clock };

@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::sync::select_biased;
 
 /// One in the handler, and the next one ready: with more, one shard could fill the channel,
 /// or memory while its first batch is retried.

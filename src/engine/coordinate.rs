@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::thread::Scope;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, at, bounded, never, select_biased, tick};
+use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use crate::control::shutdown::StopOnDrop;
 use crate::core::event::{Action, Event, Proof, Start, StartAt};
@@ -20,6 +20,7 @@ use crate::engine::run::{Engine, Run, thread_name};
 use crate::error::Error;
 use crate::model::shard::Shard;
 use crate::store::Store;
+use crate::sync::{self, at, select_biased, tick};
 
 /// A job for the thread of the store, which reports with an event.
 #[derive(Clone, Copy)]
@@ -96,7 +97,11 @@ impl Run<'_> {
     ) -> Result<Sender<Errand>, Error> {
         // The coordinator requests a job only after the last one has ended.
         let (errands, to_do) = bounded(1);
-        let keep = move || to_do.iter().for_each(|errand| self.tell(self.run_errand(errand)));
+        let keep = move || {
+            while let Ok(errand) = sync::recv(&to_do) {
+                self.tell(self.run_errand(errand));
+            }
+        };
         match self.try_spawn(scope, "kc-store", keep) {
             Ok(()) => Ok(errands),
             Err(source) => Err(self.no_thread("kc-store", source)),
@@ -209,7 +214,7 @@ impl Loop<'_, '_, '_> {
 
     fn store(&self, errand: Errand) {
         // After its thread has panicked the outcome is not needed any more.
-        let _ = self.errands.send(errand);
+        let _ = sync::send(&self.errands, errand);
     }
 
     /// Starts a shard's thread.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
-use parking_lot::Mutex;
 
 use crate::core::event::Ending;
 use crate::core::event::{Start, StartAt};
@@ -16,6 +15,7 @@ use crate::model::position::IteratorType;
 use crate::model::shard::ChildShard;
 use crate::model::time;
 use crate::model::time::spoken;
+use crate::sync::Mutex;
 
 /// How many shards that start, or end, together are named.
 const NAMED: u32 = 20;

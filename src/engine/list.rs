@@ -1,7 +1,7 @@
 //! Listing a stream: page by page on threads of a run, or all at once before one.
 
 use std::thread::Scope;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::client::Client;
 use crate::control::call::Call;
@@ -12,6 +12,7 @@ use crate::engine::run::Run;
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
 use crate::model::shard::Shard;
+use crate::sync;
 
 /// Lists every shard, as the coordinator does at its start, on this thread.
 ///
@@ -24,24 +25,24 @@ pub(crate) fn list_now(
     patience: Duration,
     shutdown: &Shutdown,
 ) -> Result<Vec<Shard>, Error> {
-    let (started, mut rng) = (Instant::now(), fastrand::Rng::new());
+    let (started, mut rng) = (sync::now(), fastrand::Rng::new());
     let call = Call::new(shutdown.reading_stopped().clone()).with_stream(stream);
     let mut listing = Listing::new(stream, patience, None);
-    let mut next = Next::Page(listing.page(started.elapsed()));
+    let mut next = Next::Page(listing.page(sync::since(started)));
     while !call.is_stopped() {
         next = match next {
             Next::Page(page) => {
                 let page = client.list_shards(stream, page.as_deref(), &call);
-                listing.listed(started.elapsed(), &mut rng, page)
+                listing.listed(sync::since(started), &mut rng, page)
             }
             Next::Describe => {
                 let status = client.describe_stream(stream, &call);
-                listing.described(started.elapsed(), &mut rng, status)
+                listing.described(sync::since(started), &mut rng, status)
             }
             Next::Again { wait, .. } => {
                 // Disconnected by a shutdown; nothing is ever sent.
-                let _ = shutdown.reading_stopped().recv_timeout(wait);
-                Next::Page(listing.page(started.elapsed()))
+                sync::wait(shutdown.reading_stopped(), wait);
+                Next::Page(listing.page(sync::since(started)))
             }
             Next::Done(shards) => return Ok(shards),
             Next::Fail(error) => return Err(error),

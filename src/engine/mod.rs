@@ -10,7 +10,6 @@ pub(crate) mod run;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::thread;
 
 use crossbeam_channel::{Sender, bounded};
 
@@ -22,6 +21,7 @@ use crate::delivery::batches::Leftovers;
 use crate::delivery::dispatch::{Callback, dispatch};
 use crate::engine::run::{Door, Engine, Run};
 use crate::error::Error;
+use crate::sync::thread;
 
 impl Engine {
     /// Runs to the end on this thread, which calls the handler with the batches.

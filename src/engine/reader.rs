@@ -2,9 +2,9 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, select_biased};
+use crossbeam_channel::{Receiver, Sender};
 
 use crate::budget::room::Room;
 use crate::control::call::Call;
@@ -27,6 +27,7 @@ use crate::record::aggregate;
 #[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
 use crate::record::answer::Answer;
+use crate::sync::{self, select_biased};
 
 /// The state of a shard's thread. It is on the heap: stack below a call stays in memory for each shard, even while
 /// nothing happens.
@@ -137,7 +138,7 @@ impl<'a> Reader<'a> {
             Step::Wait(time) => Some(self.wait(time)),
             Step::GetIterator(at) => {
                 let answer = self.run.client.get_shard_iterator(stream, shard, &at, &self.call);
-                Some(Outcome::Iterator(answer, SystemTime::now()))
+                Some(Outcome::Iterator(answer, sync::wall()))
             }
             Step::GetRecords { token, limit } => self.get(&token, limit),
             Step::Describe => {
@@ -159,7 +160,7 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn wait(&self, time: Duration) -> Outcome {
         // Disconnected when the consumer stops; nothing is ever sent.
-        let _ = self.reading_stopped().recv_timeout(time);
+        sync::wait(self.reading_stopped(), time);
         Outcome::Waited
     }
 

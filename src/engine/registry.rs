@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::budget::Budget;
 use crate::delivery::commits::ShardCommits;
 use crate::model::notice::ShardState;
 use crate::observe::progress::{Progress, ShardProgress};
+use crate::sync::{self, Mutex};
 
 /// A run writes and reads it; it outlives the run, for later readers. A clone is the same registry.
 #[derive(Clone, Default)]
@@ -31,7 +30,7 @@ impl Registry {
     /// How far the consumer has come: empty before a run, and its last state after one.
     pub(crate) fn progress(&self) -> Progress {
         let state = self.0.lock();
-        let now = state.started.map(|started| started.elapsed()).unwrap_or_default();
+        let now = state.started.map(sync::since).unwrap_or_default();
         let ended = state.ended.iter().map(|(last, seen)| last.after(now.saturating_sub(*seen)));
         let mut shards: Vec<_> = ended.collect();
         let (all_commits, waiting) = (state.all_commits.clone(), state.waiting.clone());

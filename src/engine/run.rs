@@ -3,11 +3,10 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::thread::{self, Scope};
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use parking_lot::Mutex;
 
 use crate::budget::Budget;
 use crate::client::Client;
@@ -27,6 +26,7 @@ use crate::model::shard::Shard;
 use crate::model::time::spoken;
 use crate::observe::metrics::StreamMeter;
 use crate::store::Store;
+use crate::sync::{self, Mutex, thread};
 
 /// One run of a consumer.
 pub(crate) struct Engine {
@@ -90,14 +90,14 @@ impl<'a> Run<'a> {
     ) -> (Self, Receiver<Event>) {
         let client = &*engine.client;
         let (events, incoming) = unbounded();
-        let started = Instant::now();
+        let started = sync::now();
         let context = CommitContext {
             stream: Arc::clone(&engine.stream),
             store: Arc::clone(&engine.store),
             events: events.clone(),
             reading_stopped: engine.shutdown.reading_stopped().clone(),
             every: engine.config.store_every,
-            clock: Arc::new(move || started.elapsed()),
+            clock: Arc::new(move || sync::since(started)),
         };
         let panic = Mutex::default();
         let budget = engine.config.budget.clone();
@@ -210,7 +210,7 @@ impl<'a> Run<'a> {
 
     pub(crate) fn tell(&self, event: Event) {
         // There is no receiver after the coordinator has finished, or panicked.
-        let _ = self.events.send(event);
+        let _ = sync::send(&self.events, event);
     }
 
     pub(super) fn call(&self) -> Call {
@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn now(&self) -> Duration {
-        self.started.elapsed()
+        sync::since(self.started)
     }
 }
 
@@ -255,7 +255,7 @@ impl Drop for ExitNotice<'_> {
     fn drop(&mut self) {
         if let Some(event) = self.1.take() {
             // As in `Run::tell`.
-            let _ = self.0.send(event);
+            let _ = sync::send(self.0, event);
         }
     }
 }

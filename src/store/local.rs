@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use parking_lot::RwLock;
-
 use crate::error::store::StoreError;
 use crate::model::position::Position;
 use crate::store::Store;
+use crate::sync::RwLock;
 
 /// Keeps positions in memory, as long as it lives.
 ///

@@ -1,7 +1,6 @@
 //! How a stream is opened: what is checked, listed and made before its consumer runs.
 
 use std::sync::Arc;
-use std::thread;
 
 use crate::client::Client;
 use crate::config::MAX_CAPACITY;
@@ -16,6 +15,7 @@ use crate::model::shard::Shard;
 use crate::store::Store;
 use crate::store::keyed::KeyedStore;
 use crate::stream::Stream;
+use crate::sync::thread;
 
 /// More threads than this would only wait for each other.
 const MAX_WORKERS: usize = 1_024;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::rules::{
-    IMPURE, LONG_FUNCTION, MAX_FILE, MAX_FUNCTION, PURE, PURE_CRATES, ROOMS, Room, THREADS,
+    FACADES, FOR_TESTS, IMPURE, LONG_FUNCTION, MAX_FILE, MAX_FUNCTION, OUTSIDE_OF_SCHEDULES, PURE,
+    PURE_CRATES, ROOMS, Room, THREADS, WAITS,
 };
 use crate::source::{Named, Source};
 
@@ -18,7 +19,7 @@ impl House {
     pub(crate) fn new(texts: &BTreeMap<String, String>) -> Self {
         let is_tests = |path: &str| {
             let mut steps = path.trim_end_matches(".rs").split('/');
-            steps.any(|it| it == "tests" || it == "simulation" || it.ends_with("_tests"))
+            steps.any(|it| FOR_TESTS.contains(&it) || it.ends_with("_tests"))
         };
         let read = |(path, text): (&String, &String)| (path.clone(), Source::read(path, text));
         let files: BTreeMap<_, _> =
@@ -42,7 +43,8 @@ impl House {
             };
             for named in &source.paths {
                 let fault = self.names(room, named).or_else(|| purity(room, named));
-                let fault = fault.or_else(|| threads(source, named));
+                let fault =
+                    fault.or_else(|| threads(source, named)).or_else(|| waits(source, named));
                 faults.extend(fault.map(|fault| format!("{path}:{}: {fault}", named.line)));
             }
             let rename = |line| {
@@ -75,7 +77,7 @@ impl House {
                 room.name, room.purpose
             ));
         }
-        let item = path.get(depth)?;
+        let item = path.get(depth).filter(|_| !FACADES.contains(&other.as_str()))?;
         let file = &self.files[&self.modules[&path[..depth]]];
         (!file.defines.contains(item)).then(|| {
             format!("{shown}: `{item}` is not defined there: name the module that defines it")
@@ -127,11 +129,25 @@ fn purity(room: &Room, named: &Named) -> Option<String> {
     ))
 }
 
+/// Whether a module is one of a list, or below one.
+fn is_listed(source: &Source, list: &[(&str, &str)]) -> bool {
+    let here = source.module.join("/");
+    list.iter().any(|(it, _)| here == *it || here.starts_with(&format!("{it}/")))
+}
+
+fn waits(source: &Source, named: &Named) -> Option<String> {
+    let waits = WAITS.iter().any(|wait| named.path.windows(2).any(|pair| pair == *wait));
+    // `std::thread::Scope` is a type, and the same in a schedule.
+    let makes_threads = named.path == ["std", "thread"];
+    let is_hidden = (waits || makes_threads) && !is_listed(source, OUTSIDE_OF_SCHEDULES);
+    let what = named.path.join("::");
+    is_hidden.then(|| format!("no schedule knows of {what}: `sync` has a name for it"))
+}
+
 fn threads(source: &Source, named: &Named) -> Option<String> {
     let names = |what: &str| named.path.windows(2).any(|pair| pair == ["thread", what]);
     let (makes, is_bare) = (names("Builder") || names("scope"), names("spawn"));
-    let here = source.module.join("/");
-    let may = THREADS.iter().any(|(it, _)| here == *it || here.starts_with(&format!("{it}/")));
+    let may = is_listed(source, THREADS);
     if is_bare {
         return Some("a thread has a name and an owner: use thread::Builder in `engine`".into());
     }

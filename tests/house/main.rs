@@ -160,8 +160,24 @@ fn who_decides_knows_no_thread_lock_channel_clock_or_order_of_a_map() {
         for path in ["core/mod.rs", "model/token.rs", "record/mod.rs"] {
             is_fault(&[(path, text)], "decides");
         }
-        assert_eq!(faults(&[("engine/mod.rs", text)]), [""; 0]);
+        assert_eq!(faults(&[("aws/mod.rs", text)]), [""; 0]);
     }
+}
+
+#[test]
+fn what_waits_has_a_name_that_a_schedule_knows() {
+    for text in [
+        "fn f() { std::time::Instant::now(); }",
+        "use std::time::SystemTime; fn f() { SystemTime::now(); }",
+        "use parking_lot::Mutex;",
+        "use crossbeam_channel::{Receiver, select_biased};",
+        "use std::thread;",
+    ] {
+        is_fault(&[("engine/mod.rs", text)], "no schedule knows of");
+        assert_eq!(faults(&[("store/sqlite/file.rs", text)]), [""; 0]);
+    }
+    let types = "use std::thread::Scope; use crossbeam_channel::{Receiver, never};";
+    assert_eq!(faults(&[("engine/mod.rs", types)]), [""; 0]);
 }
 
 #[test]

@@ -9,9 +9,10 @@ pub(crate) struct Room {
 
 /// From the ground up. A room names those below it that it needs, and none above.
 pub(crate) const ROOMS: &[Room] = &[
+    room("sync", "what threads wait by: locks, clocks, timers, selects", &[]),
     room("model", "the words of Kinesis, which know order and text", &[]),
-    room("budget", "how much memory is in use, and who waits for it", &[]),
-    room("control", "what stops, pauses and bounds", &["budget"]),
+    room("budget", "how much memory is in use, and who waits for it", &["sync"]),
+    room("control", "what stops, pauses and bounds", &["sync", "budget"]),
     room("error", "the one error, a client's and a store's", &["model"]),
     room("record", "the records of one answer", &["model", "budget"]),
     room("observe", "what a shard does and did", &["model", "error"]),
@@ -21,16 +22,16 @@ pub(crate) const ROOMS: &[Room] = &[
         &["model", "error", "control", "budget"],
     ),
     room("core", "what is decided; nothing is done", &["model", "error", "record"]),
-    room("store", "where positions are kept", &["model", "error"]),
+    room("store", "where positions are kept", &["sync", "model", "error"]),
     room(
         "client",
         "the calls, to Kinesis or to one in memory",
-        &["model", "error", "control", "budget", "record", "aws"],
+        &["sync", "model", "error", "control", "budget", "record", "aws"],
     ),
     room(
         "delivery",
         "from the channel to the commit",
-        &["model", "error", "control", "budget", "record", "observe", "core", "store"],
+        &["sync", "model", "error", "control", "budget", "record", "observe", "core", "store"],
     ),
     room(
         "config",
@@ -41,8 +42,8 @@ pub(crate) const ROOMS: &[Room] = &[
         "engine",
         "the threads",
         &[
-            "model", "error", "control", "budget", "record", "observe", "core", "store", "client",
-            "delivery", "config",
+            "sync", "model", "error", "control", "budget", "record", "observe", "core", "store",
+            "client", "delivery", "config",
         ],
     ),
     room("listener", "the handle of a consumer", ABOVE_THREADS),
@@ -51,14 +52,20 @@ pub(crate) const ROOMS: &[Room] = &[
 ];
 
 const ABOVE_THREADS: &[&str] = &[
-    "model", "error", "control", "budget", "record", "observe", "core", "store", "client",
+    "sync", "model", "error", "control", "budget", "record", "observe", "core", "store", "client",
     "delivery", "config", "engine",
 ];
 
 const ABOVE_ALL: &[&str] = &[
     "model", "error", "control", "budget", "record", "observe", "core", "store", "client",
-    "delivery", "config", "engine", "listener",
+    "delivery", "config", "engine", "listener", "sync",
 ];
+
+/// Rooms whose names stand for one thing in a program and for another one in tests.
+pub(crate) const FACADES: &[&str] = &["sync"];
+
+/// Folders and files that are there for tests alone.
+pub(crate) const FOR_TESTS: &[&str] = &["tests", "simulation", "schedules", "controlled"];
 
 /// The rooms that decide, and all that they name.
 pub(crate) const PURE: &[&str] = &["core", "model", "error", "record"];
@@ -103,8 +110,36 @@ pub(crate) const THREADS: &[(&str, &str)] = &[
         "aws/http/resolver",
         "nobody: a lookup cannot be interrupted, and ends when the system gives it up",
     ),
+    ("sync/real", "whoever takes the names from there"),
     ("store/contract", "the suite, whose scope no thread outlives"),
     ("client/contract", "the suite, whose scope no thread outlives"),
+];
+
+/// What waits or tells the time, for which `sync` has a name that a schedule knows.
+pub(crate) const WAITS: &[[&str; 2]] = &[
+    ["Instant", "now"],
+    ["SystemTime", "now"],
+    ["parking_lot", "Mutex"],
+    ["parking_lot", "RwLock"],
+    ["parking_lot", "Condvar"],
+    ["crossbeam_channel", "after"],
+    ["crossbeam_channel", "at"],
+    ["crossbeam_channel", "select"],
+    ["crossbeam_channel", "select_biased"],
+    ["crossbeam_channel", "tick"],
+];
+
+/// Where these have their real names, and why no schedule needs to know.
+pub(crate) const OUTSIDE_OF_SCHEDULES: &[(&str, &str)] = &[
+    ("sync/real", "it hands them on"),
+    ("aws", "it waits for sockets and processes"),
+    ("client/kinesis", "it waits for sockets"),
+    ("client/contract", "a suite for any client"),
+    ("store/sqlite", "it waits for a file"),
+    ("store/contract", "a suite for any store"),
+    ("observe", "the time of day, for a gauge"),
+    ("config", "whether a time is in the future"),
+    ("stream", "the same"),
 ];
 
 /// Lines of a file without its tests.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::sync;
+
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Clock {
     Real,
@@ -11,7 +13,7 @@ pub(super) enum Clock {
 impl Clock {
     pub(super) fn now(self) -> SystemTime {
         match self {
-            Self::Real => SystemTime::now(),
+            Self::Real => sync::wall(),
             Self::Manual(now) => now,
         }
     }

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use crossbeam_channel::{Receiver, Sender, after, bounded, never, select_biased};
+use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use super::MemoryKinesis;
 use crate::control::call::Call;
 use crate::error::client::{ClientError, ErrorClass};
+use crate::sync::{after, select_biased};
 
 /// A call of Kinesis that a consumer makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

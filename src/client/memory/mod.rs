@@ -16,8 +16,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
-
 use self::clock::Clock;
 use self::fault::Faults;
 use self::shard::ShardState;
@@ -26,6 +24,7 @@ use crate::client::memory::shard::HeldRecord;
 use crate::model::sequence::SequenceNumber;
 use crate::model::shard::Shard;
 use crate::model::stream_id::name_in;
+use crate::sync::Mutex;
 
 /// An in-memory Kinesis, so that tests, examples and docs run offline; with feature `testing`.
 ///

@@ -1,0 +1,175 @@
+//! What fails, is slow, or hangs until the stop: the service, the store, the handler; and two streams with one budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::try_all;
+use super::world::{STREAM, World, a_while, beside, current};
+use crate::budget::Budget;
+use crate::client::memory::fault::Operation;
+use crate::delivery::on_error::OnError;
+use crate::error::Error;
+use crate::error::client::ErrorClass;
+use crate::error::store::StoreError;
+use crate::model::position::Position;
+use crate::store::Store;
+use crate::store::local::LocalStore;
+use crate::stream::Stream;
+use crate::sync;
+
+/// How long a stop may take here in virtual time: a machine that dawdles takes a part of it.
+const SOON: Duration = Duration::from_millis(900);
+
+/// Fails now and then, and takes its time.
+struct Flaky(Arc<LocalStore>);
+
+impl Flaky {
+    fn call(&self) -> Result<(), StoreError> {
+        if fastrand::bool() {
+            current().sleep_for(Duration::from_millis(fastrand::u64(..30)));
+        }
+        match fastrand::u32(..4) {
+            0 => Err(StoreError::retry("not now")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Store for Flaky {
+    fn get_shard_iterator(&self, of: &str, shard: &str) -> Result<Option<Position>, StoreError> {
+        self.call().and_then(|()| self.0.get_shard_iterator(of, shard))
+    }
+
+    fn update_shard_iterator(
+        &self,
+        of: &str,
+        shard: &str,
+        to: &Position,
+    ) -> Result<(), StoreError> {
+        self.call().and_then(|()| self.0.update_shard_iterator(of, shard, to))
+    }
+
+    fn shard_iterators(&self, of: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        self.call().and_then(|()| self.0.shard_iterators(of))
+    }
+
+    fn reset_shard_iterator(
+        &self,
+        of: &str,
+        shard: &str,
+        to: Option<&Position>,
+    ) -> Result<(), StoreError> {
+        self.call().and_then(|()| self.0.reset_shard_iterator(of, shard, to))
+    }
+}
+
+#[test]
+fn a_stop_ends_every_wait_soon_whatever_fails_or_hangs() {
+    try_all("faults::a_stop", || {
+        let world = World::new(2);
+        let kinesis = &world.kinesis;
+        let config = World::config()
+            .interval([Duration::from_millis(10), Duration::from_secs(60)][fastrand::usize(..2)]);
+        let stream = world.stream(config);
+        let (shutdown, pauses) = (stream.shutdown(), stream.pauses());
+        match fastrand::u32(..5) {
+            0 => kinesis.hang_all(true),
+            1 => kinesis.fail_next(Operation::ListShards, 100, ErrorClass::Throttled),
+            2 => kinesis.fail_next(Operation::GetRecords, 100, ErrorClass::Transient),
+            3 => kinesis.fail_next(Operation::GetShardIterator, 100, ErrorClass::Throttled),
+            _ => pauses.pause_all(),
+        }
+        let stopping = || {
+            a_while();
+            if fastrand::bool() {
+                kinesis.hang(STREAM, true);
+            }
+            a_while();
+            shutdown.now();
+            *world.stopped.lock() = Some(sync::now());
+        };
+        let listening = || {
+            stream.listen(|batch| {
+                world.take(batch);
+                Ok(())
+            })
+        };
+        beside(stopping, listening).unwrap();
+        let took = sync::since(world.stopped.lock().unwrap());
+        assert!(took < SOON, "{took:?}");
+    });
+}
+
+#[test]
+fn a_run_over_a_flaky_store_ends_well_only_if_all_is_stored() {
+    try_all("faults::a_run", || {
+        let world = World::new(2);
+        let store = Flaky(Arc::clone(&world.store));
+        let config = World::config().store_every(fastrand::u32(1..4), Duration::from_secs(60));
+        let stream = Stream::new(world.kinesis.clone(), STREAM, store, config).unwrap();
+        let (shutdown, mut left) = (stream.shutdown(), fastrand::u32(1..6));
+        let ended = stream.listen(|batch| {
+            world.take(batch);
+            left -= 1;
+            if left == 0 || world.is_read() {
+                shutdown.drain(Duration::ZERO);
+            }
+            Ok(())
+        });
+        // A stop tries the last writes once.
+        let is_stored =
+            ended.map_err(|error| assert!(matches!(error, Error::Store { .. }))).is_ok();
+        world.read_the_rest();
+        if is_stored {
+            world.check();
+        } else {
+            world.check_that_nothing_is_lost();
+        }
+    });
+}
+
+#[test]
+fn a_batch_that_is_parked_comes_again_before_what_follows_it() {
+    try_all("faults::parked", || {
+        let world = World::new(2);
+        let on_error = OnError::retry(None).catch_panics(true);
+        let stream = world.stream(World::config().on_error(on_error));
+        let shutdown = stream.shutdown();
+        let ended = stream.listen(|batch| {
+            match fastrand::u32(..4) {
+                0 => return Err("not now".into()),
+                1 => std::panic::resume_unwind(Box::new("nor now")),
+                _ => world.take(batch),
+            }
+            if world.is_read() {
+                shutdown.now();
+            }
+            Ok(())
+        });
+        ended.unwrap();
+        world.check();
+    });
+}
+
+#[test]
+fn two_streams_with_one_budget_do_not_wait_for_each_other() {
+    try_all("faults::two_streams", || {
+        let budget = Budget::new(Budget::MIN);
+        let worlds = [World::new(1), World::new(2)];
+        let listen = |world: &World| {
+            let stream = world.stream(World::config().budget(budget.clone()));
+            let shutdown = stream.shutdown();
+            let ended = stream.listen(|batch| {
+                world.take(batch);
+                if world.is_read() {
+                    shutdown.now();
+                }
+                Ok(())
+            });
+            ended.unwrap();
+            world.check();
+        };
+        beside(|| listen(&worlds[0]), || listen(&worlds[1]));
+        assert_eq!(budget.used(), 0);
+    });
+}

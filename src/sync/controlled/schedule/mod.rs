@@ -1,0 +1,89 @@
+//! A schedule: one thread runs, and at each point a seed picks who goes on.
+//!
+//! The threads are real. Whoever has the turn gives it away at a lock, a wait, a spawn, a join or its end, and parks. To
+//! wait is to say by which conditions one may go on; whoever chooses asks these, so that nothing wakes anybody but the
+//! choice. Timers are virtual: if nobody may go on, time passes to the next of them.
+//!
+//! A schedule fails if all wait and no timer is left, if the scenario panics, if a thread outlives it, or if it takes too
+//! many steps, too much virtual time, or too much real time, which means that something waits outside.
+
+mod choice;
+mod report;
+mod seat;
+mod state;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Sender, bounded};
+
+pub(crate) use self::seat::{Seat, current};
+use self::state::State;
+
+/// Whether a thread that waits may go on.
+pub(crate) type Ready = Box<dyn Fn() -> bool + Send>;
+
+/// A machine that is busy eight times over still finishes a schedule in a tenth of this.
+const REAL_LIMIT: Duration = Duration::from_secs(120);
+
+/// What a schedule took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ran {
+    pub(crate) steps: u64,
+    pub(crate) threads: usize,
+    pub(crate) time: Duration,
+    /// Of who had the turn at each step.
+    pub(crate) digest: u64,
+}
+
+struct Schedule {
+    state: Mutex<State>,
+    /// Virtual time begins here.
+    instant: Instant,
+    wall: SystemTime,
+    seed: u64,
+    ended: Sender<Result<Ran, String>>,
+}
+
+/// Runs a scenario, whose threads belong to a schedule of this seed.
+///
+/// # Errors
+/// What failed, with every thread and the last steps. The threads of a schedule that failed stay parked.
+pub(crate) fn run(seed: u64, scenario: impl FnOnce() + Send + 'static) -> Result<Ran, String> {
+    let (ended, end) = bounded(1);
+    let schedule = Arc::new(Schedule {
+        state: Mutex::new(State::new(seed)),
+        instant: Instant::now(),
+        wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        seed,
+        ended,
+    });
+    let seat = Seat::first(&schedule);
+    let thread = std::thread::Builder::new().name("scenario".to_owned());
+    let thread = thread.spawn(move || {
+        let turn = seat.begin();
+        let result = catch_unwind(AssertUnwindSafe(scenario));
+        turn.conclude(result.err().map(|panic| text(&*panic)));
+    });
+    let thread = thread.map_err(|error| format!("no thread: {error}"))?;
+    match end.recv_timeout(REAL_LIMIT) {
+        Ok(Ok(ran)) => thread.join().map(|()| ran).map_err(|panic| text(&*panic)),
+        Ok(Err(report)) => Err(report),
+        Err(_) => Err(schedule.report("something waits outside of the schedule")),
+    }
+}
+
+impl Schedule {
+    fn report(&self, why: &str) -> String {
+        report::report(why, &self.state.lock().expect("no thread panics while it holds the state"))
+    }
+}
+
+/// What a panic says.
+fn text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("the scenario panicked: {}", text.unwrap_or("with something else than text"))
+}

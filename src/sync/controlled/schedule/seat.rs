@@ -1,0 +1,203 @@
+//! A thread's place in its schedule, through which it gives the turn away.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::state::{State, Status, Task, Timer};
+use super::{Ready, Schedule};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Seat>> = const { RefCell::new(None) };
+}
+
+/// The seat of the calling thread, if it belongs to a schedule.
+pub(crate) fn current() -> Option<Seat> {
+    // At the very end of a thread, when its locals are gone, it belongs to none.
+    CURRENT.try_with(|seat| seat.borrow().clone()).ok().flatten()
+}
+
+#[derive(Clone)]
+pub(crate) struct Seat {
+    schedule: Arc<Schedule>,
+    number: usize,
+    turn: Arc<AtomicBool>,
+}
+
+/// Held by a thread while it runs; gives the turn away for good when it is dropped.
+pub(crate) struct Running(Seat);
+
+impl Seat {
+    /// That of the scenario, which has the first turn.
+    pub(super) fn first(schedule: &Arc<Schedule>) -> Self {
+        let turn = Arc::new(AtomicBool::new(true));
+        let seat = Self { schedule: Arc::clone(schedule), number: 0, turn: Arc::clone(&turn) };
+        seat.state().tasks.push(Task::new("the scenario".into(), None, turn, 0));
+        seat
+    }
+
+    /// That of a thread which this one starts.
+    pub(crate) fn child(&self, name: String, scope: Option<usize>) -> Self {
+        let turn = Arc::new(AtomicBool::new(false));
+        let mut state = self.state();
+        let (number, rank) = (state.tasks.len(), state.choice.rank());
+        state.tasks.push(Task::new(name, scope, Arc::clone(&turn), rank));
+        Self { schedule: Arc::clone(&self.schedule), number, turn }
+    }
+
+    /// Takes the seat for the calling thread, and waits for its first turn.
+    pub(crate) fn begin(self) -> Running {
+        self.state().tasks[self.number].thread = Some(thread::current());
+        self.sleep();
+        fastrand::seed(self.schedule.seed ^ (self.number as u64).wrapping_mul(0x9e37_79b9));
+        CURRENT.with(|current| *current.borrow_mut() = Some(self.clone()));
+        Running(self)
+    }
+
+    /// Somebody else may go on.
+    #[track_caller]
+    pub(crate) fn point(&self, what: &'static str) {
+        self.switch(what, Status::Ready);
+    }
+
+    /// Waits until one of the conditions holds, or until a time.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &'static str, ready: Vec<Ready>, until: Option<Instant>) {
+        let until = until.map(|until| until.saturating_duration_since(self.schedule.instant));
+        self.switch(what, Status::Waiting { ready, until });
+    }
+
+    /// Found a lock held: waits until somebody has moved.
+    #[track_caller]
+    pub(crate) fn locked(&self) {
+        let moves = self.state().moves;
+        self.switch("a lock that is held", Status::Locked { moves });
+    }
+
+    #[track_caller]
+    pub(crate) fn sleep_for(&self, time: Duration) {
+        self.wait("a time", Vec::new(), Some(self.instant() + time));
+    }
+
+    /// The calling thread waits until the thread of this seat is over.
+    #[track_caller]
+    pub(crate) fn joined(&self) {
+        let (seat, other) =
+            (current().expect("only threads of a schedule join its threads"), self.clone());
+        seat.switch("a join", Status::Join(other.number));
+    }
+
+    /// Waits until all threads of a scope are over.
+    #[track_caller]
+    pub(crate) fn all_over(&self, scope: usize) {
+        self.switch("the end of a scope", Status::Scope(scope));
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state().tasks[self.number].status, Status::Over)
+    }
+
+    pub(crate) fn instant(&self) -> Instant {
+        self.schedule.instant + self.state().now
+    }
+
+    pub(crate) fn wall(&self) -> SystemTime {
+        self.schedule.wall + self.state().now
+    }
+
+    /// A channel that yields the time when it has come, once or in each period.
+    pub(crate) fn timer(&self, due: Instant, period: Option<Duration>) -> Receiver<Instant> {
+        let (sender, receiver) = bounded(1);
+        let due = due.saturating_duration_since(self.schedule.instant);
+        self.state().starts(Timer { due, period, start: self.schedule.instant, sender });
+        receiver
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.schedule.state.lock().expect("no thread panics while it holds the state")
+    }
+
+    #[track_caller]
+    fn switch(&self, what: &'static str, status: Status) {
+        let place = Location::caller();
+        let mut state = self.state();
+        state.stops(self.number, what, place, status);
+        self.give_away(state);
+        self.sleep();
+        let waited = std::mem::replace(&mut self.state().tasks[self.number].status, Status::Ready);
+        drop(waited); // it owns ends of channels: without the state
+    }
+
+    /// The next one goes on, perhaps this one itself.
+    fn give_away(&self, mut state: MutexGuard<'_, State>) {
+        match state.choose(self.number) {
+            Ok(next) => {
+                // With the state: a thread that begins just now finds its turn, or can be woken.
+                state.tasks[next].turn.store(true, Ordering::Release);
+                let thread = state.tasks[next].thread.clone();
+                drop(state);
+                thread.iter().for_each(Thread::unpark);
+            }
+            Err(why) => {
+                let report = super::report::report(&why, &state);
+                drop(state);
+                self.fail(report);
+            }
+        }
+    }
+
+    /// Tells the test, once. No thread has the turn from now on.
+    fn fail(&self, report: String) {
+        // Full: another failure came first.
+        let _ = self.schedule.ended.try_send(Err(report));
+    }
+
+    fn sleep(&self) {
+        while !self.turn.swap(false, Ordering::Acquire) {
+            thread::park();
+        }
+    }
+}
+
+impl Running {
+    /// The scenario has returned, or panicked: every other thread must be over.
+    pub(super) fn conclude(self, panic: Option<String>) {
+        let seat = self.0.clone();
+        let state = seat.state();
+        let left: Vec<_> = state.outliving(seat.number);
+        let why = panic.or_else(|| {
+            (!left.is_empty())
+                .then(|| format!("these threads outlive the run: {}", left.join(", ")))
+        });
+        let result = match why {
+            Some(why) => Err(super::report::report(&why, &state)),
+            None => Ok(state.ran()),
+        };
+        drop(state);
+        // Full: it has failed before.
+        let _ = seat.schedule.ended.try_send(result);
+        CURRENT.with(|current| current.borrow_mut().take());
+        std::mem::forget(self); // nobody is there to whom the turn could go
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        CURRENT.with(|current| current.borrow_mut().take());
+        let mut state = self.0.state();
+        state.stops(self.0.number, "its end", Location::caller(), Status::Over);
+        self.0.give_away(state);
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Seat").field(&self.number).finish()
+    }
+}

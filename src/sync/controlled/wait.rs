@@ -1,0 +1,60 @@
+//! Waits for a channel or a time.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, SendError, Sender, TryRecvError};
+
+use super::clock;
+use super::schedule;
+use super::select::{receives, sends};
+
+/// Waits for this long, or until the other end of `stop` is dropped.
+#[track_caller]
+pub(crate) fn wait(stop: &Receiver<Infallible>, time: Duration) {
+    match schedule::current() {
+        Some(seat) => {
+            seat.wait("a stop, for a time", vec![receives(stop)], Some(clock::now() + time))
+        }
+        // It never yields anything: either the time has passed, or the other end is gone.
+        None => drop(stop.recv_timeout(time)),
+    }
+}
+
+#[track_caller]
+pub(crate) fn recv<T: Send + 'static>(from: &Receiver<T>) -> Result<T, RecvError> {
+    if let Some(seat) = schedule::current() {
+        seat.wait("a message", vec![receives(from)], None);
+    }
+    from.recv()
+}
+
+#[track_caller]
+pub(crate) fn send<T: Send + 'static>(to: &Sender<T>, message: T) -> Result<(), SendError<T>> {
+    if let Some(seat) = schedule::current() {
+        seat.wait("a send", vec![sends(to)], None);
+    }
+    to.send(message)
+}
+
+#[track_caller]
+pub(crate) fn recv_until<T: Send + 'static>(
+    from: &Receiver<T>,
+    until: Instant,
+) -> Result<T, RecvTimeoutError> {
+    let Some(seat) = schedule::current() else { return from.recv_deadline(until) };
+    seat.wait("a message, until a time", vec![receives(from)], Some(until));
+    // Whoever has the turn decides; the real clock does not.
+    from.try_recv().map_err(|error| match error {
+        TryRecvError::Empty => RecvTimeoutError::Timeout,
+        TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+    })
+}
+
+/// A place where a schedule may let another thread go on.
+#[track_caller]
+pub(crate) fn point() {
+    if let Some(seat) = schedule::current() {
+        seat.point("a point");
+    }
+}
