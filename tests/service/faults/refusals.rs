@@ -82,7 +82,10 @@ fn an_expired_iterator_resumes_after_the_last_record_read_at_once() {
     assert_eq!(logs::warnings("expired", ""), [""; 0], "that is no failure");
 
     let trial = Trial::new("expired-often", 2, 60);
-    trial.read_all_through(&expired, |fault| Rule::every(2, fault).on(Operation::GetRecords));
+    // Of one shard: two that call in turns would let every call of one of them expire, for as long as they do.
+    trial.read_all_through(&expired, |fault| {
+        Rule::every(2, fault).on(Operation::GetRecords).of(SHARD)
+    });
     let trial = Trial::new("expired-thrice", 2, 60);
     trial.read_all_through(&expired, |fault| {
         Rule::times(3, fault).on(Operation::GetRecords).of(SHARD).after(1)
