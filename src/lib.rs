@@ -60,19 +60,19 @@
 //!
 //! # Features
 //!
-//! | feature | default | brings |
-//! |---|---|---|
-//! | `native-tls` | yes | TLS by the system's library; it counts if `rustls` is on too |
-//! | `rusoto` | yes | rusoto's client for the listings of streams by their names, and [`RusotoProvider`] |
-//! | `rustls` | | TLS in Rust, with the system's certificates |
-//! | `bundled-roots` | | with `rustls`, Mozilla's certificates instead |
-//! | `vendored` | | OpenSSL, built from its source and linked statically |
-//! | `sqlite` | | [`SqliteStore`]; compiles SQLite, which needs a C compiler |
-//! | `kpl` | | [`Config::deaggregation`] |
-//! | `metrics` | | numbers for the `metrics` facade |
-//! | `serde` | | `Serialize` and `Deserialize` for [`Position`] and [`SequenceNumber`], as text; `Serialize` for [`Progress`] and its parts |
-//! | `testing` | | the module [`testing`]: [`MemoryKinesis`](testing::MemoryKinesis), and the contracts of stores and clients |
-//! | `full` | | all of these but `rustls`, `bundled-roots` and `vendored`, which are other ways to build |
+//! | feature | brings |
+//! |---|---|
+//! | `native-tls` | TLS by the system's library; on by default, and counts if `rustls` is on too |
+//! | `rusoto` | rusoto's client for listings of streams by their names, and [`RusotoProvider`]; on by default |
+//! | `rustls` | TLS in Rust, with the system's certificates |
+//! | `bundled-roots` | with `rustls`, Mozilla's certificates instead |
+//! | `vendored` | OpenSSL, built from its source and linked statically |
+//! | `sqlite` | [`SqliteStore`]; compiles SQLite, which needs a C compiler |
+//! | `kpl` | [`Config::deaggregation`] |
+//! | `metrics` | numbers for the crate `metrics` |
+//! | `serde` | `Serialize` of [`Progress`]; of [`Position`] and [`SequenceNumber`] also `Deserialize` |
+//! | `testing` | the module [`testing`]: [`MemoryKinesis`](testing::MemoryKinesis), contracts of stores and clients |
+//! | `full` | all of the above but `rustls`, `bundled-roots` and `vendored` |
 //!
 //! Each only adds items. [On AWS](manual::on_aws#tls-and-small-images) says which TLS fits where.
 

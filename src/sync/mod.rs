@@ -10,7 +10,7 @@ pub(crate) mod controlled;
 mod real;
 
 #[cfg(test)]
-pub(crate) use self::controlled::clock::{after, at, now, since, tick, wall};
+pub(crate) use self::controlled::clock::{at, now, since, tick, wall};
 #[cfg(test)]
 pub(crate) use self::controlled::lock::{Mutex, RwLock};
 #[cfg(test)]
@@ -21,6 +21,6 @@ pub(crate) use self::controlled::thread;
 pub(crate) use self::controlled::wait::{point, recv, recv_until, send, wait};
 #[cfg(not(test))]
 pub(crate) use self::real::{
-    Mutex, RwLock, after, at, now, point, recv, recv_until, select_biased, send, since, thread,
-    tick, wait, wall,
+    Mutex, RwLock, at, now, point, recv, recv_until, select_biased, send, since, thread, tick,
+    wait, wall,
 };

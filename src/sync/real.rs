@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, SendError, Sender};
 
-pub(crate) use crossbeam_channel::{after, at, select_biased, tick};
+pub(crate) use crossbeam_channel::{at, select_biased, tick};
 pub(crate) use parking_lot::{Mutex, RwLock};
 
 pub(crate) mod thread {

@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never};
 use super::MemoryKinesis;
 use crate::control::call::Call;
 use crate::error::client::{ClientError, ErrorClass};
-use crate::sync::{after, select_biased};
+use crate::sync::{self, at, select_biased};
 
 /// A call of Kinesis that a consumer makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,7 +152,8 @@ pub(super) fn wait(
     operation: Operation,
     call: &Call,
 ) -> Result<(), ClientError> {
-    let deadline = call.remaining().map_or_else(never, after);
+    let deadline = call.remaining().and_then(|left| sync::now().checked_add(left));
+    let deadline = deadline.map_or_else(never, at);
     select_biased! {
         recv(call.stopped()) -> _ => Err(operation.error(ErrorClass::TooLarge, "stopped")),
         recv(lifted) -> _ => Ok(()),

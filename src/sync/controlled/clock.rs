@@ -23,14 +23,6 @@ pub(crate) fn at(due: Instant) -> Receiver<Instant> {
     seat.map_or_else(|| crossbeam_channel::at(due), |seat| seat.timer(due, None))
 }
 
-pub(crate) fn after(time: Duration) -> Receiver<Instant> {
-    let seat = schedule::current();
-    seat.map_or_else(
-        || crossbeam_channel::after(time),
-        |seat| seat.timer(seat.instant() + time, None),
-    )
-}
-
 pub(crate) fn tick(period: Duration) -> Receiver<Instant> {
     match schedule::current() {
         Some(seat) => seat.timer(seat.instant() + period, Some(period)),
