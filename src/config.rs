@@ -255,12 +255,14 @@ impl Config {
         if let Some(StoreEvery { batches, time }) = self.store_every {
             if batches == 0 || time > MAX_INTERVAL {
                 let time = spoken(time);
-                let reason = format!("{batches} batches or {time}: at least 1, at most a day");
+                let reason = format!(
+                    "{batches} batches or {time}: it must be at least 1 batch, and at most a day"
+                );
                 return invalid("store_every", reason);
             }
         }
         if self.stall_after.is_some_and(|time| time < MIN_STALL) {
-            return invalid("stall_after", format!("less than {}", spoken(MIN_STALL)));
+            return invalid("stall_after", format!("it must be at least {}", spoken(MIN_STALL)));
         }
         if self.interval > MAX_INTERVAL {
             let reason = format!("{} is longer than a day", spoken(self.interval));

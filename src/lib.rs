@@ -27,8 +27,9 @@
 //!
 //! - **At least once.** A position is stored only after its batch was handled ([`Ok`]) or committed. No
 //!   error, panic, throttling, expiry, stall, reshard or restart loses a record that the stream still
-//!   holds. A record comes again only after a restart or an attempt that failed, and only if its batch, or
-//!   an earlier one of its shard, was not committed.
+//!   holds. A record comes again only after a restart or an attempt that failed, and only if no position
+//!   after it was stored: its batch, or an earlier one of its shard or of that shard's ancestors, was not committed, or
+//!   the write was [delayed](Config::store_every) or failed.
 //! - **Order.** The records of a shard come in sequence order, and after all records of the shards that
 //!   it was split or merged from. One reader sees that order, and so do the workers of
 //!   [`Stream::receivers`] and [`Stream::listen_workers`]; several workers on one receiver do not.
@@ -36,8 +37,8 @@
 //!   use, stay within a [`Budget`], by default 64 MiB.
 //! - **A stop wakes every wait**, and ends a call in progress.
 //!   [It waits only](manual::stopping#what-a-stop-waits-for) for a handler, a call of the [`Store`], a call of a
-//!   [`Client`] that cannot be interrupted, and connecting, up to 3 s. Every thread that reads or handles has a name
-//!   that begins with `kc-`, and is joined.
+//!   [`Client`] that cannot be interrupted, and finding and connecting to the server, up to 3 s each. Every thread that
+//!   it starts to read or to handle has a name that begins with `kc-`, and is joined.
 //! - **Errors are typed**, with their shard. [`Stream::listen`] or [`Listener::join`] returns them; a
 //!   handler's panic comes out there too.
 //! - **No silent jump.** Where reading cannot resume exactly, it is an error or a reported choice: [`Gap`].
@@ -70,7 +71,7 @@
 //! | `sqlite` | [`SqliteStore`]; compiles SQLite, which needs a C compiler |
 //! | `kpl` | [`Config::deaggregation`] |
 //! | `metrics` | numbers for the crate `metrics` |
-//! | `serde` | `Serialize` of [`Progress`]; of [`Position`] and [`SequenceNumber`] also `Deserialize` |
+//! | `serde` | `Serialize` of [`Progress`]; [`Position`] and [`SequenceNumber`] as text, also `Deserialize` |
 //! | `testing` | the module [`testing`]: [`MemoryKinesis`](testing::MemoryKinesis), contracts of stores and clients |
 //! | `full` | all of the above but `rustls`, `bundled-roots` and `vendored` |
 //!

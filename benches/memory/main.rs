@@ -1,5 +1,5 @@
 //! Memory of a consumer whose handler does not keep up: 64 shards of 50 KiB records, a budget of 32 MiB, for a
-//! minute: `cargo bench --bench memory`. It fails if the README's formula does not hold.
+//! minute: `cargo bench --bench memory`. It fails if the manual's formula does not hold.
 //!
 //! `-- --seconds N` sets how long.
 

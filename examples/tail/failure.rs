@@ -20,15 +20,11 @@ pub(crate) struct NoShard {
 const NAMED: usize = 20;
 
 /// What the library advises to change in a program, and how that is done on the command line, if it can be.
-const WORDS: [(&str, &str); 7] = [
+const WORDS: [(&str, &str); 6] = [
     ("let the program allow plain http", "give --allow-http"),
     ("neither by the program", "neither by --region"),
     ("give the client the region of the stream", "give the region of the stream by --region"),
-    ("let the program wait longer for an answer", "ask for less by --limit"),
-    (
-        "let the program have a larger budget, or ask for fewer records at once",
-        "ask for less by --limit",
-    ),
+    (", or let the program wait longer for an answer", ""),
     (", or let the program get its keys in another way", ""),
     (", or let the program wait longer for its start", ""),
 ];

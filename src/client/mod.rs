@@ -23,7 +23,7 @@ use crate::record::answer::Answer;
 /// A stop waits for a call that does not end: a client must either have a
 /// [`session`](Self::session) that can be interrupted, or watch [`Call::stopped`], or bound its calls by a time.
 ///
-/// [`client_contract`](testing/fn.client_contract.html), with feature `testing`, checks most of this.
+/// [`client_contract`](crate::testing::client_contract), with feature `testing`, checks most of this.
 ///
 /// Your own client makes its answers with the constructors of [`ShardPage`], [`ShardIterator`] and [`Answer`]:
 ///

@@ -133,7 +133,9 @@ impl Journal {
                 let tally = self.said.lock().writes.recovered(now, shard);
                 if let Some(tally) = tally {
                     let whose = whose(shard, tally);
-                    log::warn!("stream {stream:?}{whose}: starts are stored after {tally}");
+                    log::warn!(
+                        "stream {stream:?}{whose}: where shards start is stored again after {tally}"
+                    );
                 }
             }
         }
@@ -188,7 +190,9 @@ fn place_of(start: &StartAt) -> String {
     };
     match start {
         StartAt::Stored(position) => format!("at its stored position, {position}"),
-        StartAt::Reopened(position) => format!("open again, {position}"),
+        StartAt::Reopened(position) => {
+            format!("{position}: its end is stored, but the shard is open")
+        }
         StartAt::Fresh(at) => first(at),
         StartAt::Reset(at) => format!("anew, {}", first(at)),
     }

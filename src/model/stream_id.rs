@@ -163,7 +163,7 @@ fn check_arn(arn: &str) -> Result<(), String> {
         ));
     }
     if !is_word(region) {
-        return Err(format!("its region, {region:?}, is none, such as eu-west-1"));
+        return Err(format!("its region, {region:?}, is not a region such as eu-west-1"));
     }
     if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("its account, {account:?}, is not twelve digits"));
@@ -173,7 +173,7 @@ fn check_arn(arn: &str) -> Result<(), String> {
     };
     if let Some((stream, _)) = name.split_once("/consumer/") {
         return Err(format!(
-            "it is that of a consumer: use its stream's, up to \"stream/{stream}\""
+            "it is the ARN of a consumer: use that of its stream, up to \"stream/{stream}\""
         ));
     }
     check_name(name).map_err(|_| format!("{name:?} is not the name of a stream"))
@@ -240,7 +240,7 @@ mod tests {
             ("arn:aws:kinesis:eu-west-1:123456789012:stream/o:1", "\"o:1\" is not the name"),
             (
                 "arn:aws:kinesis:eu-west-1:123456789012:stream/orders/consumer/app:1522",
-                "that of a consumer: use its stream's, up to \"stream/orders\"",
+                "the ARN of a consumer: use that of its stream, up to \"stream/orders\"",
             ),
         ] {
             let error = StreamId::new(text).unwrap_err().to_string();

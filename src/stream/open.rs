@@ -99,7 +99,7 @@ impl Stream {
         let capacity = self.config.capacity;
         if workers * capacity > MAX_CAPACITY {
             let reason = format!(
-                "{capacity} batches for each of {workers} workers: at most {MAX_CAPACITY} for all together"
+                "{capacity} batches for each of {workers} workers are more than {MAX_CAPACITY}, the most for all"
             );
             return invalid("capacity", reason);
         }

@@ -146,7 +146,7 @@ fn what_is_no_arn_of_a_stream_is_refused_before_any_call() {
     for (given, reason) in [
         ("arn:aws:s3:::x", "it is of the service \"s3\""),
         ("arn:aws:kinesis:eu-west-1:1:stream/orders", "its account"),
-        (&format!("{}/consumer/app:1522", arn(STREAM)), "that of a consumer"),
+        (&format!("{}/consumer/app:1522", arn(STREAM)), "the ARN of a consumer"),
     ] {
         let stream = Stream::new(kinesis.clone(), given, LocalStore::new(), Config::new());
         says(&chain(&stream.unwrap_err()), &["the setting \"name\": ", given, reason]);

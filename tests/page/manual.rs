@@ -104,6 +104,23 @@ fn links_to_chapters_lead_to_their_headings() {
 }
 
 #[test]
+fn links_are_defined_in_lines_of_their_own_and_tables_are_whole() {
+    for (name, page) in pages() {
+        let prose = prose(&page);
+        let mut cells = None;
+        for line in prose.lines() {
+            let is_definition = line.starts_with('[');
+            assert!(is_definition || !line.contains("]: crate::"), "{name}: {line}");
+            // A backtick may hold a `|`, and an escaped one is text.
+            let code: String = line.split('`').step_by(2).collect();
+            let count = line.starts_with('|').then(|| code.matches('|').count());
+            assert!(count.is_none() || cells.is_none_or(|it| Some(it) == count), "{name}: {line}");
+            cells = count;
+        }
+    }
+}
+
+#[test]
 fn the_crates_page_leads_to_every_chapter() {
     let pages = pages();
     let linked: BTreeSet<_> =

@@ -90,6 +90,22 @@ fn its_pages_name_only_what_is_in_it() {
 }
 
 #[test]
+fn the_whole_manual_is_in_it() {
+    let files = files();
+    let manual = |folder: &str, ending: &str| {
+        let entries = fs::read_dir(Path::new(ROOT).join(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names: Vec<_> = names.filter(|name| name.ends_with(ending)).collect();
+        names.into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>()
+    };
+    let (chapters, pictures) = (manual("src/manual", ".md"), manual("src/manual/pictures", ".svg"));
+    assert!(chapters.len() > 20 && pictures.len() == 4, "{chapters:?}, {pictures:?}");
+    for file in chapters.iter().chain(&pictures) {
+        assert!(files.contains(file), "{file} is not in the package");
+    }
+}
+
+#[test]
 fn its_sources_include_only_what_is_in_it() {
     let files = files();
     let mut seen = 0;

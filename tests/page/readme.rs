@@ -67,6 +67,19 @@ fn it_and_the_crates_page_name_every_feature() {
 }
 
 #[test]
+fn every_cell_of_the_comparison_about_this_library_names_a_page() {
+    let readme = read("README.md");
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| | this library |")).skip(2);
+    let rows: Vec<_> = rows.take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 10, "{rows:?}");
+    for row in rows {
+        let ours = row.split('|').nth(2).unwrap();
+        let names_a_page = ["](src/manual/", "](CHANGELOG.md)"].iter().any(|it| ours.contains(it));
+        assert!(names_a_page, "{ours}");
+    }
+}
+
+#[test]
 fn it_leads_to_every_chapter() {
     let readme = read("README.md");
     for chapter in fs::read_dir(Path::new(ROOT).join("src/manual")).unwrap() {

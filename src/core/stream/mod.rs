@@ -212,7 +212,10 @@ impl Coordinator {
                     self.load_at = Some(turn.now + wait);
                     let level = self.load_outage.failed(turn.now, "", ());
                     let stream = &self.plan.stream;
-                    log::log!(level, "stream {stream:?}: the positions could not be read: {error}");
+                    log::log!(
+                        level,
+                        "stream {stream:?}: the positions could not be read: {error:#}"
+                    );
                 }
                 None => {
                     self.fail(turn, Error::of_store(&self.plan.stream, None, error));

@@ -105,7 +105,7 @@ fn classify(
     };
     let answer = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => retry(&format!(
-            "another connection has kept the file locked for {}: end its process",
+            "another connection has kept the file locked for {}: end its program, or wait for it",
             spoken(busy_timeout)
         )),
         Some(ErrorCode::DiskFull) => retry(FULL),
