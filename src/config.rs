@@ -1,6 +1,6 @@
 //! How a stream is read.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::budget::Budget;
 use crate::core::settings::{ChildrenStart, OnGap, ShardSettings, StoreEvery, StreamSettings};
@@ -12,6 +12,7 @@ use crate::model::time::spoken;
 use crate::observe::audience::Audience;
 #[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
+use crate::sync;
 
 /// The most records that Amazon gives in one answer.
 const MAX_LIMIT: u32 = 10_000;
@@ -268,13 +269,15 @@ impl Config {
             let reason = format!("{} is longer than a day", spoken(self.interval));
             return invalid("interval", reason);
         }
-        let start = self.iterator_type.check(SystemTime::now());
+        let start = self.iterator_type.check(sync::wall());
         start.or_else(|reason| invalid("iterator_type", reason))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]

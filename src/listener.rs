@@ -9,7 +9,7 @@ use crate::control::shutdown::Shutdown;
 use crate::engine::monitor::Monitor;
 use crate::error::Error;
 use crate::observe::progress::Progress;
-use crate::sync::thread;
+use crate::sync::{self, thread};
 
 /// Owns a consumer that runs on threads of its own.
 ///
@@ -121,6 +121,7 @@ impl Parting {
     }
 
     fn comes_second(&self) -> bool {
+        sync::point();
         self.0.swap(true, Ordering::AcqRel)
     }
 }

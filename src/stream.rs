@@ -5,7 +5,6 @@ mod open;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
 
 use crate::client::Client;
 use crate::config::Config;
@@ -23,6 +22,7 @@ use crate::model::position::IteratorType;
 use crate::model::shard::Shard;
 use crate::model::stream_id::StreamId;
 use crate::store::Store;
+use crate::sync;
 
 /// A longer key has no place in some databases. No ARN is as long.
 const MAX_KEY: usize = 255;
@@ -191,7 +191,7 @@ impl Stream {
     /// [`Error::InvalidSetting`] for a timestamp more than five minutes ahead of this machine's clock,
     /// [`Error::UnknownShard`], and those of [`shards`](Self::shards).
     pub fn start_at(&mut self, shard: &str, at: IteratorType) -> Result<&mut Self, Error> {
-        at.check(SystemTime::now())
+        at.check(sync::wall())
             .map_err(|reason| Error::InvalidSetting { setting: "start_at", reason })?;
         self.listed_shard(shard)?.start_at = Some(at);
         Ok(self)

@@ -41,7 +41,8 @@ catch() {
         tests 300 simulation:: -- --nocapture || true
         sed -n '/SIMULATION_SEED=/ { s/.*SIMULATION_SEED=\([0-9]*\).*/seed \1/p; q }' "$log"
     elif ! tests 300 "$filter"; then
-        sed -n '/^test result: FAILED/ { s/.*/'"$filter"'/p; q }' "$log"
+        sed -n '/SCHEDULE_SEED=/ { s/.*SCHEDULE_SEED=\([0-9]*\).*--lib \(.*\)/schedule \1 of \2/p; q }
+            /^test result: FAILED/ { s/.*/'"$filter"'/p; q }' "$log"
     fi
 }
 

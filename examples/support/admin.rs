@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kinesis_consumer::BoxError;
 use rusoto_core::credential::{AwsCredentials, ChainProvider, StaticProvider};
-use rusoto_core::{Client, HttpClient, Region, RusotoError};
+use rusoto_core::{Client, HttpClient, HttpConfig, Region, RusotoError};
 use rusoto_kinesis::{
     CreateStreamInput, DeleteStreamInput, DescribeStreamSummaryInput, Kinesis, KinesisClient,
     ListShardsInput, MergeShardsInput, PutRecordsError, PutRecordsInput, PutRecordsRequestEntry,
@@ -40,7 +40,11 @@ impl Admin {
     pub(crate) fn new(endpoint: &str, stream: impl Into<String>) -> Result<Self, BoxError> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let region = Region::Custom { name: region(), endpoint: endpoint.into() };
-        let http = HttpClient::new()?;
+        // A server may close a connection that was idle for some seconds just when it is used again, and nobody knows
+        // then whether the records were put.
+        let mut http = HttpConfig::new();
+        http.pool_idle_timeout(Duration::from_secs(1));
+        let http = HttpClient::new_with_config(http)?;
         let client = match credentials_are_given() {
             true => Client::new_with(ChainProvider::new(), http),
             false => {

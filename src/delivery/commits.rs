@@ -194,6 +194,7 @@ impl ShardCommits {
         self.store.update_shard_iterator(&self.stream, &self.shard, &to)?;
         let is_end = to.is_end();
         self.tracker.lock().stored(to);
+        sync::point();
         if is_end && self.is_awaited.swap(false, Ordering::SeqCst) {
             // After the consumer's end they are stored with their next commit.
             let _ = sync::send(&self.events, Event::Deferred);
@@ -213,6 +214,7 @@ impl ShardCommits {
     /// Whether the store holds the end; if not, a child waits for that.
     fn is_end_stored(&self) -> bool {
         // Before the look: the end may be stored at the same time.
+        sync::point();
         self.is_awaited.store(true, Ordering::SeqCst);
         self.tracker.lock().in_store().is_some_and(Position::is_end)
     }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::sync::select_biased;
+use crate::sync::{self, select_biased};
 
 /// One in the handler, and the next one ready: with more, one shard could fill the channel,
 /// or memory while its first batch is retried.
@@ -55,6 +55,7 @@ impl Slots {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        sync::point();
         // There is one message for each slot.
         let _ = self.0.take().map(|taking| taking.try_recv());
     }

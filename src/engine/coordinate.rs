@@ -84,6 +84,7 @@ impl Run<'_> {
         };
         let result = acting.run(&events);
         // From here on a commit stores at once: there would be no later write.
+        sync::point();
         drop(events);
         let (is_stopped, result) = (engine.shutdown.is_stopped(), result.and(self.flush_last()));
         self.journal.ends(result.as_ref().copied(), is_stopped);

@@ -9,6 +9,7 @@ use crate::model::notice::ShardState;
 use crate::model::time::since_epoch;
 use crate::observe::instruments::Kind::{Bytes, Count, CountOfBytes, Number, Seconds, Times};
 use crate::observe::instruments::{Counter, Gauge, Histogram, Kind, Labels, describe};
+use crate::sync;
 
 /// The instruments of one shard, from the recorder that is installed when it starts: all of them exist at once.
 pub(crate) struct Meter {
@@ -103,7 +104,7 @@ impl Meter {
         self.answers.increment(1);
         // Without a recorder the clock need not be read.
         if cfg!(feature = "metrics") {
-            self.answered.set(seconds(SystemTime::now()));
+            self.answered.set(seconds(sync::wall()));
         }
     }
 

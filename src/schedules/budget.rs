@@ -3,29 +3,66 @@
 use crossbeam_channel::bounded;
 
 use super::try_all;
+use super::world::{a_while, with_thread};
 use crate::budget::Budget;
-use crate::sync::{point, thread};
+use crate::sync::{Mutex, point, thread};
 
 #[test]
-fn three_that_each_want_all_of_it_get_it_in_turn() {
-    try_all("budget::three", || {
+fn whoever_waits_for_room_gets_it_in_turn_or_is_stopped() {
+    try_all(|| {
         let budget = Budget::new(Budget::MIN);
         let (_stop, stopped) = bounded(0);
-        thread::scope(|scope| {
-            for name in ["a", "b", "c"] {
-                let (budget, stopped) = (&budget, &stopped);
-                let thread = thread::Builder::new().name(name.to_owned());
-                let wants = move || {
-                    for _ in 0..3 {
-                        let reservation =
-                            budget.reserve(Budget::MIN, stopped).expect("nothing stops");
-                        point();
-                        drop(reservation);
-                    }
-                };
-                thread.spawn_scoped(scope, wants).unwrap();
+        let (other_stop, other_stopped) = bounded(0);
+        let held = Mutex::new(0);
+        let wants = |stopped, bytes: usize| {
+            for _ in 0..3 {
+                let Some(reservation) = budget.reserve(bytes, stopped) else { return };
+                *held.lock() += bytes;
+                assert!(*held.lock() <= Budget::MIN, "more is held than there is");
+                point();
+                *held.lock() -= bytes;
+                drop(reservation);
             }
+        };
+        let (wants, stopped, other_stopped) = (&wants, &stopped, &other_stopped);
+        let stops = move || {
+            a_while();
+            drop(other_stop);
+        };
+        with_thread(stops, || {
+            thread::scope(|scope| {
+                for (name, part) in [("all", 1), ("half", 2), ("a quarter", 4)] {
+                    let thread = thread::Builder::new().name(name.to_owned());
+                    let wants = move || wants(stopped, Budget::MIN / part);
+                    thread.spawn_scoped(scope, wants).unwrap();
+                }
+                // This one may give up in the middle of the queue.
+                wants(other_stopped, Budget::MIN);
+            });
         });
+        assert_eq!(budget.used(), 0);
+    });
+}
+
+#[test]
+fn whoever_gives_up_lets_the_next_one_have_the_room() {
+    try_all(|| {
+        let budget = Budget::new(Budget::MIN);
+        let (_stop, stopped) = bounded(0);
+        let (other_stop, other_stopped) = bounded(0);
+        let half = budget.reserve(Budget::MIN / 2, &stopped).unwrap();
+        let wants_all = || assert!(budget.reserve(Budget::MIN, &other_stopped).is_none());
+        let stops = move || {
+            a_while();
+            drop(other_stop);
+        };
+        with_thread(wants_all, || {
+            with_thread(stops, || {
+                a_while();
+                drop(budget.reserve(Budget::MIN / 4, &stopped).expect("nothing stops this one"));
+            });
+        });
+        drop(half);
         assert_eq!(budget.used(), 0);
     });
 }

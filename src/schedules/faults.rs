@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_channel::bounded;
+
 use super::try_all;
-use super::world::{STREAM, World, a_while, beside, current};
+use super::world::{STREAM, World, a_while, current, with_thread};
 use crate::budget::Budget;
 use crate::client::memory::fault::Operation;
 use crate::delivery::on_error::OnError;
@@ -15,10 +17,12 @@ use crate::model::position::Position;
 use crate::store::Store;
 use crate::store::local::LocalStore;
 use crate::stream::Stream;
-use crate::sync;
+
+/// What one call asks for at first.
+const ROOM: usize = 256 << 10;
 
 /// How long a stop may take here in virtual time: a machine that dawdles takes a part of it.
-const SOON: Duration = Duration::from_millis(900);
+const SOON: Duration = Duration::from_millis(400);
 
 /// Fails now and then, and takes its time.
 struct Flaky(Arc<LocalStore>);
@@ -65,7 +69,7 @@ impl Store for Flaky {
 
 #[test]
 fn a_stop_ends_every_wait_soon_whatever_fails_or_hangs() {
-    try_all("faults::a_stop", || {
+    try_all(|| {
         let world = World::new(2);
         let kinesis = &world.kinesis;
         let config = World::config()
@@ -84,9 +88,9 @@ fn a_stop_ends_every_wait_soon_whatever_fails_or_hangs() {
             if fastrand::bool() {
                 kinesis.hang(STREAM, true);
             }
-            a_while();
-            shutdown.now();
-            *world.stopped.lock() = Some(sync::now());
+            // Back-offs have grown by then.
+            current().sleep_for(Duration::from_secs(fastrand::u64(..20)));
+            world.stops(|| shutdown.now());
         };
         let listening = || {
             stream.listen(|batch| {
@@ -94,15 +98,15 @@ fn a_stop_ends_every_wait_soon_whatever_fails_or_hangs() {
                 Ok(())
             })
         };
-        beside(stopping, listening).unwrap();
-        let took = sync::since(world.stopped.lock().unwrap());
+        with_thread(stopping, listening).unwrap();
+        let took = world.since_stop();
         assert!(took < SOON, "{took:?}");
     });
 }
 
 #[test]
 fn a_run_over_a_flaky_store_ends_well_only_if_all_is_stored() {
-    try_all("faults::a_run", || {
+    try_all(|| {
         let world = World::new(2);
         let store = Flaky(Arc::clone(&world.store));
         let config = World::config().store_every(fastrand::u32(1..4), Duration::from_secs(60));
@@ -130,7 +134,7 @@ fn a_run_over_a_flaky_store_ends_well_only_if_all_is_stored() {
 
 #[test]
 fn a_batch_that_is_parked_comes_again_before_what_follows_it() {
-    try_all("faults::parked", || {
+    try_all(|| {
         let world = World::new(2);
         let on_error = OnError::retry(None).catch_panics(true);
         let stream = world.stream(World::config().on_error(on_error));
@@ -153,23 +157,24 @@ fn a_batch_that_is_parked_comes_again_before_what_follows_it() {
 
 #[test]
 fn two_streams_with_one_budget_do_not_wait_for_each_other() {
-    try_all("faults::two_streams", || {
+    try_all(|| {
         let budget = Budget::new(Budget::MIN);
+        let (_stop, stopped) = bounded(0);
+        // There is room for one call, and then a little more.
+        let held = budget.reserve(Budget::MIN - ROOM, &stopped).unwrap();
         let worlds = [World::new(1), World::new(2)];
         let listen = |world: &World| {
             let stream = world.stream(World::config().budget(budget.clone()));
             let shutdown = stream.shutdown();
             let ended = stream.listen(|batch| {
-                world.take(batch);
-                if world.is_read() {
-                    shutdown.now();
-                }
+                world.take_until_all(batch, &shutdown);
                 Ok(())
             });
             ended.unwrap();
             world.check();
         };
-        beside(|| listen(&worlds[0]), || listen(&worlds[1]));
+        with_thread(|| listen(&worlds[0]), || listen(&worlds[1]));
+        drop(held);
         assert_eq!(budget.used(), 0);
     });
 }

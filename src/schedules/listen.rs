@@ -1,12 +1,12 @@
 //! `listen`, stopped at any moment, and run again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use super::try_all;
-use super::world::{World, a_while, beside, current};
+use super::world::{World, a_while, current, with_thread};
+use crate::client::memory::fault::Operation;
 use crate::control::shutdown::Shutdown;
-use crate::sync;
 
 /// One of the ways to stop, at some moment.
 fn stop_some_time(shutdown: &Shutdown) {
@@ -25,39 +25,20 @@ fn stop_some_time(shutdown: &Shutdown) {
     }
 }
 
-fn read_to_the_end(world: &World) {
-    let stream = world.stream(World::config());
-    let shutdown = stream.shutdown();
-    if world.is_read() {
-        return;
-    }
-    let ended = stream.listen(|batch| {
-        world.take(batch);
-        if world.is_read() {
-            shutdown.now();
-        }
-        Ok(())
-    });
-    ended.unwrap();
-}
-
 #[test]
 fn stopped_and_run_again_it_reads_each_record_once() {
-    try_all("listen::stopped", || {
+    try_all(|| {
         let world = World::new(2);
         let stream = world.stream(World::config());
         let shutdown = stream.shutdown();
-        beside(
-            || stop_some_time(&shutdown),
-            || {
-                stream.listen(|batch| {
-                    world.take(batch);
-                    Ok(())
-                })
-            },
-        )
-        .unwrap();
-        read_to_the_end(&world);
+        let listening = || {
+            stream.listen(|batch| {
+                world.take(batch);
+                Ok(())
+            })
+        };
+        with_thread(|| stop_some_time(&shutdown), listening).unwrap();
+        world.read_the_rest();
         world.check();
     });
 }
@@ -65,7 +46,7 @@ fn stopped_and_run_again_it_reads_each_record_once() {
 #[test]
 fn a_drain_ends_at_the_earliest_of_its_limits_after_the_batch_in_hand() {
     const BATCH: Duration = Duration::from_secs(1);
-    try_all("listen::a_drain", || {
+    try_all(|| {
         let world = World::new(3);
         let stream = world.stream(World::config());
         let shutdown = stream.shutdown();
@@ -73,8 +54,7 @@ fn a_drain_ends_at_the_earliest_of_its_limits_after_the_batch_in_hand() {
             a_while();
             shutdown.drain(Duration::from_secs(60));
             a_while();
-            shutdown.drain(Duration::from_millis(fastrand::u64(..20)));
-            *world.stopped.lock() = Some(sync::now());
+            world.stops(|| shutdown.drain(Duration::from_millis(fastrand::u64(..20))));
         };
         let listening = || {
             stream.listen(|batch| {
@@ -83,65 +63,88 @@ fn a_drain_ends_at_the_earliest_of_its_limits_after_the_batch_in_hand() {
                 Ok(())
             })
         };
-        beside(stopping, listening).unwrap();
-        let took = sync::since(world.stopped.lock().unwrap());
+        with_thread(stopping, listening).unwrap();
+        let took = world.since_stop();
         assert!(took < BATCH + BATCH / 2, "{took:?}");
-        read_to_the_end(&world);
+        world.read_the_rest();
         world.check();
     });
 }
 
 #[test]
-fn a_panic_of_the_handler_comes_out_and_its_batch_comes_again() {
-    try_all("listen::a_panic", || {
+fn a_long_drain_handles_all_that_was_sent() {
+    try_all(|| {
         let world = World::new(2);
         let stream = world.stream(World::config());
-        let (mut left, mut is_panicking) = (fastrand::u32(..3), false);
-        let ended = catch_unwind(AssertUnwindSafe(|| {
+        let (shutdown, monitor) = (stream.shutdown(), stream.monitor());
+        let stopping = || {
+            a_while();
+            shutdown.drain(Duration::from_secs(60));
+        };
+        let listening = || {
             stream.listen(|batch| {
-                if left == 0 {
-                    is_panicking = true;
-                    std::panic::resume_unwind(Box::new("the handler panics"));
-                }
-                left -= 1;
+                current().sleep_for(Duration::from_millis(100));
                 world.take(batch);
-                if world.is_read() {
-                    Err("all is read")?;
-                }
                 Ok(())
             })
-        }));
-        assert_eq!(ended.is_err(), is_panicking);
-        if is_panicking {
-            read_to_the_end(&world);
-            world.check();
-        }
+        };
+        with_thread(stopping, listening).unwrap();
+        let sent: u64 = monitor.progress().shards.iter().map(|shard| shard.records).sum();
+        assert_eq!(world.count() as u64, sent);
     });
 }
 
 #[test]
-fn paused_and_resumed_it_reads_everything() {
-    try_all("listen::paused", || {
+fn a_panic_of_the_handler_comes_out_and_its_batch_comes_again() {
+    const PANIC: &str = "the handler panics";
+    try_all(|| {
+        let world = World::new(2);
+        let stream = world.stream(World::config());
+        let (mut left, shutdown) = (fastrand::u32(..3), stream.shutdown());
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            stream.listen(|batch| {
+                if left == 0 {
+                    resume_unwind(Box::new(PANIC));
+                }
+                left -= 1;
+                world.take_until_all(batch, &shutdown);
+                Ok(())
+            })
+        }));
+        match ended {
+            Ok(ended) => ended.unwrap(),
+            Err(panic) => assert_eq!(panic.downcast_ref::<&str>(), Some(&PANIC)),
+        }
+        world.read_the_rest();
+        world.check();
+    });
+}
+
+#[test]
+fn while_it_is_paused_nothing_more_is_read_and_then_all() {
+    try_all(|| {
         let world = World::new(2);
         let stream = world.stream(World::config());
         let (pauses, shutdown) = (stream.pauses(), stream.shutdown());
         let pausing = || {
             for _ in 0..fastrand::u32(1..4) {
-                pauses.pause_all();
+                let one = fastrand::bool().then_some("shardId-000000000001");
+                one.map_or_else(|| pauses.pause_all(), |shard| pauses.pause(shard));
+                let calls = world.kinesis.calls(Operation::GetRecords);
                 a_while();
-                pauses.resume_all();
+                let more = world.kinesis.calls(Operation::GetRecords) - calls;
+                // Each shard may be about to make a call.
+                assert!(more <= 2 || one.is_some(), "{more} calls in a pause");
+                one.map_or_else(|| pauses.resume_all(), |shard| pauses.resume(shard));
             }
         };
         let listening = || {
             stream.listen(|batch| {
-                world.take(batch);
-                if world.is_read() {
-                    shutdown.now();
-                }
+                world.take_until_all(batch, &shutdown);
                 Ok(())
             })
         };
-        beside(pausing, listening).unwrap();
+        with_thread(pausing, listening).unwrap();
         world.check();
     });
 }

@@ -1,11 +1,13 @@
 //! A stream that is put and read in a scenario, and what must be true of what was read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::memory::MemoryKinesis;
 use crate::config::Config;
+use crate::control::shutdown::Shutdown;
 use crate::delivery::batch::Batch;
 use crate::store::local::LocalStore;
 use crate::stream::Stream;
@@ -17,11 +19,11 @@ pub(super) const STREAM: &str = "orders";
 pub(super) struct World {
     pub(super) kinesis: MemoryKinesis,
     pub(super) store: Arc<LocalStore>,
-    /// Numbers of records by their shards, in the order in which they were read.
-    read: Arc<Mutex<BTreeMap<String, Vec<u32>>>>,
-    put: u32,
+    /// Shards and numbers of records, in the order in which they were read.
+    read: Mutex<Vec<(String, u32)>>,
+    put: Mutex<u32>,
     /// When the last stop was told.
-    pub(super) stopped: Mutex<Option<Instant>>,
+    stopped: Mutex<Option<Instant>>,
 }
 
 impl World {
@@ -29,23 +31,19 @@ impl World {
     pub(super) fn new(shards: u32) -> Self {
         let kinesis = MemoryKinesis::new();
         kinesis.create_stream(STREAM, shards as usize);
-        let mut world = Self {
-            kinesis,
-            store: Arc::default(),
-            read: Arc::default(),
-            put: 0,
-            stopped: Mutex::default(),
-        };
+        let (read, put, stopped) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let world = Self { kinesis, store: Arc::default(), read, put, stopped };
         world.put(shards * fastrand::u32(1..=6));
         world
     }
 
     /// Puts so many records with different keys; each is its number.
-    pub(super) fn put(&mut self, records: u32) {
-        for number in self.put..self.put + records {
+    pub(super) fn put(&self, records: u32) {
+        for _ in 0..records {
+            let number = *self.put.lock();
             self.kinesis.put(STREAM, &format!("key-{number}"), &number.to_be_bytes());
+            *self.put.lock() += 1;
         }
-        self.put += records;
     }
 
     /// Answers of two records, as soon as there are some.
@@ -61,18 +59,43 @@ impl World {
     }
 
     pub(super) fn take(&self, batch: &Batch) {
-        let numbers =
-            batch.records().iter().map(|it| u32::from_be_bytes(it.data().try_into().unwrap()));
-        let numbers: Vec<_> = numbers.collect();
-        self.read.lock().entry(batch.shard().to_owned()).or_default().extend(numbers);
+        let shard = batch.shard().to_owned();
+        let number = |data: &[u8]| u32::from_be_bytes(data.try_into().unwrap());
+        let read = batch.records().iter().map(|it| (shard.clone(), number(it.data())));
+        self.read.lock().extend(read);
     }
 
-    /// Whether every record was read.
+    /// The same, and a stop when every record was read that is put.
+    pub(super) fn take_until_all(&self, batch: &Batch, shutdown: &Shutdown) {
+        self.take(batch);
+        if self.is_read() {
+            shutdown.now();
+        }
+    }
+
+    /// How many records were read, those included that came again.
+    pub(super) fn count(&self) -> usize {
+        self.read.lock().len()
+    }
+
     pub(super) fn is_read(&self) -> bool {
-        self.read.lock().values().map(Vec::len).sum::<usize>() >= self.put as usize
+        let put = *self.put.lock();
+        self.count() >= put as usize
     }
 
-    /// Another run, with nothing in its way, until no record is left that is not stored.
+    /// Stops, and remembers since when the consumer must have stopped.
+    pub(super) fn stops(&self, stop: impl FnOnce()) {
+        *self.stopped.lock() = Some(sync::now());
+        stop();
+    }
+
+    /// How long ago that was.
+    pub(super) fn since_stop(&self) -> Duration {
+        let stopped = *self.stopped.lock();
+        sync::since(stopped.expect("it was stopped"))
+    }
+
+    /// Another run, with nothing in its way and long enough for everything: what was not stored comes now.
     pub(super) fn read_the_rest(&self) {
         let stream = self.stream(Self::config());
         let shutdown = stream.shutdown();
@@ -84,28 +107,40 @@ impl World {
             ended.unwrap();
         };
         let stops = || {
-            // Long enough for every record and every dawdling.
             current().sleep_for(Duration::from_secs(2));
             shutdown.now();
         };
-        beside(stops, reads);
+        with_thread(stops, reads);
+    }
+
+    /// Nothing is lost, nothing comes twice, each shard is in order, and children come after their parents.
+    pub(super) fn check(&self) {
+        self.check_that_nothing_is_lost();
+        let read = self.read.lock();
+        assert_eq!(read.len(), *self.put.lock() as usize, "each record once: {read:?}");
+        let of = |shard: &str| {
+            let places = read.iter().enumerate().filter(|(_, (of, _))| of == shard);
+            places.map(|(place, (_, number))| (place, *number)).collect::<Vec<_>>()
+        };
+        for shard in self.kinesis.shards(STREAM) {
+            let own = of(shard.id());
+            assert!(own.is_sorted(), "{}: {own:?}", shard.id());
+            let first = own.first().map_or(usize::MAX, |(place, _)| *place);
+            for parent in shard.parents() {
+                let last = of(parent).last().map_or(0, |(place, _)| *place);
+                assert!(
+                    last < first || own.is_empty(),
+                    "{} came before its parent {parent}",
+                    shard.id()
+                );
+            }
+        }
     }
 
     /// As `check`, but a record may come again.
     pub(super) fn check_that_nothing_is_lost(&self) {
-        let all: BTreeSet<_> = self.read.lock().values().flatten().copied().collect();
-        assert_eq!(all, (0..self.put).collect(), "each record at least once");
-    }
-
-    /// Nothing is lost, nothing comes twice, and each shard is in order.
-    pub(super) fn check(&self) {
-        let read = self.read.lock();
-        let mut all: Vec<_> = read.values().flatten().copied().collect();
-        all.sort_unstable();
-        assert_eq!(all, (0..self.put).collect::<Vec<_>>(), "each record once");
-        for (shard, numbers) in read.iter() {
-            assert!(numbers.is_sorted(), "{shard}: {numbers:?}");
-        }
+        let all: BTreeSet<_> = self.read.lock().iter().map(|(_, number)| *number).collect();
+        assert_eq!(all, (0..*self.put.lock()).collect(), "each record at least once");
     }
 }
 
@@ -119,11 +154,13 @@ pub(super) fn a_while() {
     current().sleep_for(Duration::from_millis(fastrand::u64(..250)));
 }
 
-/// Runs `act` on a thread of its own, beside `main`, and waits for both.
-pub(super) fn beside<T>(act: impl FnOnce() + Send, main: impl FnOnce() -> T) -> T {
+/// Runs `act` on a thread of its own while `main` runs, and waits for both.
+pub(super) fn with_thread<T>(act: impl FnOnce() + Send, main: impl FnOnce() -> T) -> T {
     sync::thread::scope(|scope| {
-        let thread = sync::thread::Builder::new().name("beside".to_owned());
-        thread.spawn_scoped(scope, act).unwrap();
-        main()
+        let thread = sync::thread::Builder::new().name("the other".to_owned());
+        let other = thread.spawn_scoped(scope, act).unwrap();
+        let result = main();
+        other.join().unwrap_or_else(|panic| resume_unwind(panic));
+        result
     })
 }

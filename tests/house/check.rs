@@ -137,8 +137,11 @@ fn is_listed(source: &Source, list: &[(&str, &str)]) -> bool {
 
 fn waits(source: &Source, named: &Named) -> Option<String> {
     let waits = WAITS.iter().any(|wait| named.path.windows(2).any(|pair| pair == *wait));
-    // `std::thread::Scope` is a type, and the same in a schedule.
-    let makes_threads = named.path == ["std", "thread"];
+    // These are the same in a schedule.
+    let is_same =
+        named.path.last().is_some_and(|it| ["Scope", "panicking", "Result"].contains(&&**it));
+    let makes_threads =
+        named.path.starts_with(&["std".to_owned(), "thread".to_owned()]) && !is_same;
     let is_hidden = (waits || makes_threads) && !is_listed(source, OUTSIDE_OF_SCHEDULES);
     let what = named.path.join("::");
     is_hidden.then(|| format!("no schedule knows of {what}: `sync` has a name for it"))

@@ -172,10 +172,12 @@ fn what_waits_has_a_name_that_a_schedule_knows() {
         "use parking_lot::Mutex;",
         "use crossbeam_channel::{Receiver, select_biased};",
         "use std::thread;",
+        "use std::sync::Condvar;",
     ] {
         is_fault(&[("engine/mod.rs", text)], "no schedule knows of");
         assert_eq!(faults(&[("store/sqlite/file.rs", text)]), [""; 0]);
     }
+    is_fault(&[("engine/mod.rs", "fn f() { std::thread::scope(g); }")], "no schedule knows of");
     let types = "use std::thread::Scope; use crossbeam_channel::{Receiver, never};";
     assert_eq!(faults(&[("engine/mod.rs", types)]), [""; 0]);
 }
@@ -184,7 +186,10 @@ fn what_waits_has_a_name_that_a_schedule_knows() {
 fn threads_are_made_where_they_are_owned() {
     let text = "fn f() { std::thread::Builder::new(); }";
     is_fault(&[("delivery/mod.rs", text)], "threads are made in `engine`");
-    assert_eq!(faults(&[("engine/run.rs", text), ("aws/http/resolver.rs", text)]), [""; 0]);
+    assert_eq!(faults(&[("aws/http/resolver.rs", text)]), [""; 0]);
+    let ours = "use crate::sync::thread; fn f() { thread::Builder::new(); }";
+    let sync = ("sync/mod.rs", "mod thread {}");
+    assert_eq!(faults(&[("engine/run.rs", ours), sync]), [""; 0]);
     is_fault(&[("engine/run.rs", "fn f() { std::thread::spawn(g); }")], "a name and an owner");
 }
 

@@ -15,7 +15,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room("control", "what stops, pauses and bounds", &["sync", "budget"]),
     room("error", "the one error, a client's and a store's", &["model"]),
     room("record", "the records of one answer", &["model", "budget"]),
-    room("observe", "what a shard does and did", &["model", "error"]),
+    room("observe", "what a shard does and did", &["sync", "model", "error"]),
     room(
         "aws",
         "how AWS is spoken to; of Kinesis only its hosts",
@@ -36,7 +36,7 @@ pub(crate) const ROOMS: &[Room] = &[
     room(
         "config",
         "every setting",
-        &["model", "error", "budget", "record", "core", "delivery", "observe"],
+        &["sync", "model", "error", "budget", "record", "core", "delivery", "observe"],
     ),
     room(
         "engine",
@@ -122,6 +122,8 @@ pub(crate) const WAITS: &[[&str; 2]] = &[
     ["parking_lot", "Mutex"],
     ["parking_lot", "RwLock"],
     ["parking_lot", "Condvar"],
+    ["sync", "Condvar"],
+    ["sync", "mpsc"],
     ["crossbeam_channel", "after"],
     ["crossbeam_channel", "at"],
     ["crossbeam_channel", "select"],
@@ -137,9 +139,6 @@ pub(crate) const OUTSIDE_OF_SCHEDULES: &[(&str, &str)] = &[
     ("client/contract", "a suite for any client"),
     ("store/sqlite", "it waits for a file"),
     ("store/contract", "a suite for any store"),
-    ("observe", "the time of day, for a gauge"),
-    ("config", "whether a time is in the future"),
-    ("stream", "the same"),
 ];
 
 /// Lines of a file without its tests.

@@ -1,26 +1,25 @@
 //! The select of the schedule: it waits until an arm can go on, and then lets crossbeam's choose.
 
-use crossbeam_channel::{Receiver, Select, Sender};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
 use super::schedule::Ready;
 
 /// Whether a receive would not wait now. It owns a clone of the end, which is dropped by the thread that waits.
 pub(crate) fn receives<T: Send + 'static>(from: &Receiver<T>) -> Ready {
     let from = from.clone();
-    Box::new(move || {
-        let mut select = Select::new();
-        select.recv(&from);
-        select.try_ready().is_ok()
-    })
+    // Crossbeam's own question would spin first. Nobody runs between the two looks, so that nothing is taken.
+    Box::new(move || !from.is_empty() || matches!(from.try_recv(), Err(TryRecvError::Disconnected)))
 }
 
 /// The same for a send.
 pub(crate) fn sends<T: Send + 'static>(to: &Sender<T>) -> Ready {
     let to = to.clone();
     Box::new(move || {
-        let mut select = Select::new();
-        select.send(&to);
-        select.try_ready().is_ok()
+        !to.is_full() || {
+            let mut select = Select::new();
+            select.send(&to);
+            select.try_ready().is_ok()
+        }
     })
 }
 

@@ -110,9 +110,7 @@ fn seated<T>(seat: Option<Seat>, act: impl FnOnce() -> T) -> impl FnOnce() -> T 
 /// The new thread may be the next to go on.
 #[track_caller]
 fn started(seat: Option<&Seat>) {
-    if seat.is_some()
-        && let Some(own) = schedule::current()
-    {
+    if let Some(own) = schedule::current().filter(|_| seat.is_some()) {
         own.point("a new thread");
     }
 }

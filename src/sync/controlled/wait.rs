@@ -14,7 +14,7 @@ use super::select::{receives, sends};
 pub(crate) fn wait(stop: &Receiver<Infallible>, time: Duration) {
     match schedule::current() {
         Some(seat) => {
-            seat.wait("a stop, for a time", vec![receives(stop)], Some(clock::now() + time))
+            seat.wait("a stop, for a time", vec![receives(stop)], clock::now().checked_add(time))
         }
         // It never yields anything: either the time has passed, or the other end is gone.
         None => drop(stop.recv_timeout(time)),

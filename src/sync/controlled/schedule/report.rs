@@ -9,7 +9,7 @@ pub(super) fn report(why: &str, state: &State) -> String {
     let mut text = format!("{why}\n\nafter {:?}:\n", state.now);
     for (number, task) in state.tasks.iter().enumerate() {
         let how = match &task.status {
-            _ if number == state.turn => "has the turn",
+            Status::Ready if number == state.turn => "has the turn",
             Status::Ready => "may go on",
             Status::Waiting { .. } | Status::Join(_) | Status::Scope(_) => "waits",
             Status::Locked { .. } => "finds a lock held",

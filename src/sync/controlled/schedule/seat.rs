@@ -31,14 +31,17 @@ pub(crate) struct Seat {
 }
 
 /// Held by a thread while it runs; gives the turn away for good when it is dropped.
-pub(crate) struct Running(Seat);
+pub(crate) struct Running(Option<Seat>);
 
 impl Seat {
     /// That of the scenario, which has the first turn.
     pub(super) fn first(schedule: &Arc<Schedule>) -> Self {
         let turn = Arc::new(AtomicBool::new(true));
         let seat = Self { schedule: Arc::clone(schedule), number: 0, turn: Arc::clone(&turn) };
-        seat.state().tasks.push(Task::new("the scenario".into(), None, turn, 0));
+        let mut state = seat.state();
+        let rank = state.choice.rank();
+        state.tasks.push(Task::new("the scenario".into(), None, turn, rank));
+        drop(state);
         seat
     }
 
@@ -55,9 +58,11 @@ impl Seat {
     pub(crate) fn begin(self) -> Running {
         self.state().tasks[self.number].thread = Some(thread::current());
         self.sleep();
-        fastrand::seed(self.schedule.seed ^ (self.number as u64).wrapping_mul(0x9e37_79b9));
+        // Not what the choice draws, nor any other thread: the same numbers would go together.
+        let own = (self.number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        fastrand::seed(fastrand::Rng::with_seed(self.schedule.seed ^ own).u64(..));
         CURRENT.with(|current| *current.borrow_mut() = Some(self.clone()));
-        Running(self)
+        Running(Some(self))
     }
 
     /// Somebody else may go on.
@@ -88,9 +93,8 @@ impl Seat {
     /// The calling thread waits until the thread of this seat is over.
     #[track_caller]
     pub(crate) fn joined(&self) {
-        let (seat, other) =
-            (current().expect("only threads of a schedule join its threads"), self.clone());
-        seat.switch("a join", Status::Join(other.number));
+        let own = current().expect("only threads of a schedule join its threads");
+        own.switch("a join", Status::Join(self.number));
     }
 
     /// Waits until all threads of a scope are over.
@@ -115,7 +119,7 @@ impl Seat {
     pub(crate) fn timer(&self, due: Instant, period: Option<Duration>) -> Receiver<Instant> {
         let (sender, receiver) = bounded(1);
         let due = due.saturating_duration_since(self.schedule.instant);
-        self.state().starts(Timer { due, period, start: self.schedule.instant, sender });
+        self.state().starts(Timer { due: Some(due), period, start: self.schedule.instant, sender });
         receiver
     }
 
@@ -167,8 +171,9 @@ impl Seat {
 
 impl Running {
     /// The scenario has returned, or panicked: every other thread must be over.
-    pub(super) fn conclude(self, panic: Option<String>) {
-        let seat = self.0.clone();
+    pub(super) fn conclude(mut self, panic: Option<String>) {
+        // Nobody is there to whom the turn could go.
+        let Some(seat) = self.0.take() else { return };
         let state = seat.state();
         let left: Vec<_> = state.outliving(seat.number);
         let why = panic.or_else(|| {
@@ -183,16 +188,16 @@ impl Running {
         // Full: it has failed before.
         let _ = seat.schedule.ended.try_send(result);
         CURRENT.with(|current| current.borrow_mut().take());
-        std::mem::forget(self); // nobody is there to whom the turn could go
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        let Some(seat) = self.0.take() else { return };
         CURRENT.with(|current| current.borrow_mut().take());
-        let mut state = self.0.state();
-        state.stops(self.0.number, "its end", Location::caller(), Status::Over);
-        self.0.give_away(state);
+        let mut state = seat.state();
+        state.stops(seat.number, "its end", Location::caller(), Status::Over);
+        seat.give_away(state);
     }
 }
 

@@ -69,7 +69,8 @@ pub(super) struct Step {
 }
 
 pub(super) struct Timer {
-    pub(super) due: Duration,
+    /// `None` when it has fired for the last time. It is kept: its channel must not be disconnected.
+    pub(super) due: Option<Duration>,
     pub(super) period: Option<Duration>,
     pub(super) start: Instant,
     pub(super) sender: Sender<Instant>,
@@ -172,17 +173,22 @@ impl State {
             Status::Waiting { until, .. } => until,
             _ => None,
         });
-        self.timers.iter().map(|timer| timer.due).chain(waits).filter(|due| *due > self.now).min()
+        self.timers
+            .iter()
+            .filter_map(|timer| timer.due)
+            .chain(waits)
+            .filter(|due| *due > self.now)
+            .min()
     }
 
     fn pass(&mut self, now: Duration) {
         self.now = now;
-        self.timers.retain_mut(|timer| timer.fires(now));
+        self.timers.retain_mut(|timer| timer.is_kept(now));
     }
 
     /// A timer that is due already fires at once.
     pub(super) fn starts(&mut self, mut timer: Timer) {
-        if timer.fires(self.now) {
+        if timer.is_kept(self.now) {
             self.timers.push(timer);
         }
     }
@@ -212,18 +218,15 @@ impl Task {
 }
 
 impl Timer {
-    /// `false` if it never fires again.
-    fn fires(&mut self, now: Duration) -> bool {
-        while self.due <= now {
-            // Full: the tick before was not taken yet, and this one is left out, as crossbeam does.
-            let is_gone = match self.sender.try_send(self.start + self.due) {
-                Err(TrySendError::Disconnected(_)) => true,
-                Ok(()) | Err(TrySendError::Full(_)) => false,
-            };
-            match self.period {
-                Some(period) if !is_gone => self.due += period,
-                _ => return false,
+    /// Fires if it is due; `false` if nobody has its channel any more. Crossbeam's next tick is a period after the last one
+    /// was taken; here it is a period after the last one was due.
+    fn is_kept(&mut self, now: Duration) -> bool {
+        while let Some(due) = self.due.filter(|due| *due <= now) {
+            // Full: the tick before was not taken yet, and this one is left out.
+            if let Err(TrySendError::Disconnected(_)) = self.sender.try_send(self.start + due) {
+                return false;
             }
+            self.due = self.period.map(|period| due + period);
         }
         true
     }
