@@ -41,16 +41,23 @@
 //!   it starts to read or to handle has a name that begins with `kc-`, and is joined.
 //! - **Errors are typed**, with their shard. [`Stream::listen`] or [`Listener::join`] returns them; a
 //!   handler's panic comes out there too.
-//! - **No silent jump.** Where reading cannot resume exactly, it is an error or a reported choice: [`Gap`].
+//! - **No silent jump.** Where reading cannot resume exactly, it is an error or a reported choice: [`Gap`]; there is
+//!   [one case](manual::failures#gaps) that nobody can see.
 //!
 //! # The manual
 //!
-//! | about | chapters |
-//! |---|---|
-//! | reading | [ways to read](manual::reading), [how it works](manual::threads), [splits and merges](manual::resharding), [settings](manual::settings), [memory](manual::memory), [positions and stores](manual::stores), [aggregated records](manual::aggregates) |
-//! | when something is wrong | [failures of the handler, gaps, stalls](manual::failures), [errors](manual::errors), [the log](manual::log) |
-//! | running it | [on AWS](manual::on_aws), [credentials](manual::credentials), [the environment](manual::environment), [stopping, Kubernetes](manual::stopping), [progress, metrics, alerts](manual::monitoring), [testing a handler](manual::testing), [other consumers](manual::sharing), [costs](manual::costs), [in the terminal](manual::tail) |
-//! | choosing it | [limits](manual::limits), [performance](manual::performance), [dependencies](manual::dependencies), [migrating](manual::migrating) from go-kcl, KCL or an SDK, [versions](manual::versions) |
+//! - **Reading**: [ways to read](manual::reading), [how it works](manual::threads), [splits and
+//!   merges](manual::resharding), [settings](manual::settings), [memory](manual::memory), [positions and
+//!   stores](manual::stores), [aggregated records](manual::aggregates)
+//! - **When something is wrong**: [failures of the handler, gaps, stalls](manual::failures),
+//!   [errors](manual::errors), [the log](manual::log)
+//! - **Running it**: [on AWS](manual::on_aws), [credentials](manual::credentials), [the
+//!   environment](manual::environment), [stopping, Kubernetes](manual::stopping), [progress, metrics,
+//!   alerts](manual::monitoring), [testing a handler](manual::testing), [other consumers](manual::sharing),
+//!   [costs](manual::costs), [in the terminal](manual::tail)
+//! - **Choosing it**: [limits](manual::limits), [performance](manual::performance),
+//!   [dependencies](manual::dependencies), [migrating](manual::migrating) from go-kcl, KCL or an SDK,
+//!   [versions](manual::versions)
 //!
 //! # The types
 //!

@@ -13,7 +13,8 @@
 # failures, and fails if there was one.
 #
 # From the environment: STRESS_LOG (target/stress.log), STRESS_LOOPS (8), STRESS_JOBS, how many run at the same time (1,
-# which is the easiest for them), and STRESS_TIME, the seconds that one run may take (1200). What a run that failed has printed is kept beside the log.
+# which is the easiest for them), and STRESS_TIME, the seconds that one run may take (1200). What a run that failed has
+# printed is kept beside the log. If the script is ended, the tests in progress run to their ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

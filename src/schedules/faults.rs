@@ -1,4 +1,5 @@
-//! What fails, is slow, or hangs until the stop: the service, the store, the handler; and two streams with one budget.
+//! A service that fails, or hangs until the stop; a store that fails or is slow; a handler that fails or panics; two
+//! streams with one budget.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::stream::Stream;
 /// What one call asks for at first.
 const ROOM: usize = 256 << 10;
 
-/// How long a stop may take here in virtual time: a machine that dawdles takes a part of it.
+/// How long a stop may take here in virtual time: a slow machine takes a part of it.
 const SOON: Duration = Duration::from_millis(400);
 
 /// Fails now and then, and takes its time.

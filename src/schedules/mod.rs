@@ -19,7 +19,7 @@ use crate::sync::controlled::schedule::{self, Ran};
 /// Schedules of each scenario in an ordinary run of the tests.
 const FEW: u64 = 200;
 
-/// So many are run twice, which must not make a difference.
+/// The first of them run twice, and must take the same steps.
 const TWICE: u64 = 5;
 
 /// Tries a scenario with `SCHEDULES` seeds from `SCHEDULE_FIRST` on, or with the one of `SCHEDULE_SEED`.

@@ -6,7 +6,7 @@ use super::world::a_while;
 use crate::sync::controlled::schedule::run;
 use crate::sync::{Mutex, at, now, point, select_biased, thread};
 
-/// What the first of so many schedules that fails says.
+/// What the first schedule that fails says, of those with the seeds below `seeds`.
 fn first_failure(seeds: u64, scenario: fn()) -> (u64, String) {
     let failures = (0..seeds).filter_map(|seed| Some((seed, run(seed, scenario).err()?)));
     failures.into_iter().next().expect("no schedule failed")
@@ -117,7 +117,7 @@ fn a_timer_that_is_due_fires_at_once() {
             recv(due) -> _ => true,
             recv(message) -> _ => false,
         };
-        assert!(is_late, "the first arm that can go on counts");
+        assert!(is_late, "the first arm that can continue counts");
     };
     assert!((0..20).all(|seed| run(seed, scenario).is_ok()));
 }

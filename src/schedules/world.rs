@@ -11,7 +11,7 @@ use crate::control::shutdown::Shutdown;
 use crate::delivery::batch::Batch;
 use crate::store::local::LocalStore;
 use crate::stream::Stream;
-use crate::sync::controlled::schedule::{self, Seat};
+use crate::sync::controlled::schedule::{self, Member};
 use crate::sync::{self, Mutex};
 
 pub(super) const STREAM: &str = "orders";
@@ -27,7 +27,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// So many shards, and up to three answers for each.
+    /// A stream of `shards` shards, with up to three answers for each.
     pub(super) fn new(shards: u32) -> Self {
         let kinesis = MemoryKinesis::new();
         kinesis.create_stream(STREAM, shards as usize);
@@ -37,7 +37,7 @@ impl World {
         world
     }
 
-    /// Puts so many records with different keys; each is its number.
+    /// Puts records with different keys; each holds its number.
     pub(super) fn put(&self, records: u32) {
         for _ in 0..records {
             let number = *self.put.lock();
@@ -144,8 +144,8 @@ impl World {
     }
 }
 
-/// The calling thread's seat.
-pub(super) fn current() -> Seat {
+/// The calling thread, which belongs to a schedule.
+pub(super) fn current() -> Member {
     schedule::current().expect("a scenario belongs to a schedule")
 }
 

@@ -1,7 +1,7 @@
 //! What the threads of this crate wait by: locks, clocks, timers, selects, and threads themselves.
 //!
 //! In a build for users these are the parts of std, parking_lot and crossbeam, under one roof. In unit tests a thread
-//! may belong to a schedule (`controlled::schedule`): then a seed picks who goes on at every lock, wait, spawn and join,
+//! may belong to a schedule (`controlled::schedule`): then a seed picks who continues at every lock, wait, spawn and join,
 //! and time is virtual. A thread of a test that belongs to none has the real parts.
 
 #[cfg(test)]

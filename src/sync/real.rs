@@ -49,6 +49,6 @@ pub(crate) fn recv_until<T>(from: &Receiver<T>, until: Instant) -> Result<T, Rec
     from.recv_deadline(until)
 }
 
-/// A place where a schedule may let another thread go on.
+/// A place where a schedule may let another thread continue.
 #[inline]
 pub(crate) fn point() {}

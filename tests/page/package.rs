@@ -12,7 +12,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The most that it may have, compressed.
 const BYTES: u64 = 500_000;
 
-/// In a directory of its own, since another Cargo may be at work in the usual one.
+/// What it prints.
 fn cargo_package(arguments: &[&str]) -> String {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(ROOT).args(["package", "--offline", "--locked", "--allow-dirty"]);
@@ -64,6 +64,7 @@ fn it_is_small_and_has_no_tests() {
     assert_eq!(files.iter().filter(unwanted).collect::<Vec<_>>(), Vec::<&String>::new());
     assert!(files.len() > 200, "{files:?}");
 
+    // Not in the usual directory, where another Cargo may be at work.
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
     cargo_package(&["--no-verify", "--target-dir", directory.to_str().unwrap()]);
     let name = concat!(env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERSION"), ".crate");

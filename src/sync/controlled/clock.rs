@@ -1,4 +1,4 @@
-//! Clocks and timers. Virtual time passes when nobody can go on, and now and then although somebody could.
+//! Clocks and timers. Virtual time passes when nobody can continue, and now and then although somebody could.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -7,7 +7,7 @@ use crossbeam_channel::Receiver;
 use super::schedule;
 
 pub(crate) fn now() -> Instant {
-    schedule::current().map_or_else(Instant::now, |seat| seat.instant())
+    schedule::current().map_or_else(Instant::now, |member| member.instant())
 }
 
 pub(crate) fn since(then: Instant) -> Duration {
@@ -15,17 +15,17 @@ pub(crate) fn since(then: Instant) -> Duration {
 }
 
 pub(crate) fn wall() -> SystemTime {
-    schedule::current().map_or_else(SystemTime::now, |seat| seat.wall())
+    schedule::current().map_or_else(SystemTime::now, |member| member.wall())
 }
 
 pub(crate) fn at(due: Instant) -> Receiver<Instant> {
-    let seat = schedule::current();
-    seat.map_or_else(|| crossbeam_channel::at(due), |seat| seat.timer(due, None))
+    let member = schedule::current();
+    member.map_or_else(|| crossbeam_channel::at(due), |member| member.timer(due, None))
 }
 
 pub(crate) fn tick(period: Duration) -> Receiver<Instant> {
     match schedule::current() {
-        Some(seat) => seat.timer(seat.instant() + period, Some(period)),
+        Some(member) => member.timer(member.instant() + period, Some(period)),
         None => crossbeam_channel::tick(period),
     }
 }

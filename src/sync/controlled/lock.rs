@@ -40,12 +40,12 @@ impl<T> RwLock<T> {
 
 #[track_caller]
 fn acquire<G>(attempt: impl Fn() -> Option<G>, block: impl FnOnce() -> G) -> G {
-    let Some(seat) = schedule::current() else { return block() };
-    seat.point("a lock");
+    let Some(member) = schedule::current() else { return block() };
+    member.point("a lock");
     loop {
         match attempt() {
             Some(guard) => return guard,
-            None => seat.locked(),
+            None => member.locked(),
         }
     }
 }

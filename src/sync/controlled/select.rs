@@ -1,4 +1,4 @@
-//! The select of the schedule: it waits until an arm can go on, and then lets crossbeam's choose.
+//! The select of the schedule: it waits until an arm can continue, and then lets crossbeam's choose.
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 
@@ -26,8 +26,8 @@ pub(crate) fn sends<T: Send + 'static>(to: &Sender<T>) -> Ready {
 /// Takes the arms as crossbeam's does. An arm's channel is evaluated twice: it must be a place, not a new timer.
 macro_rules! select_biased {
     ($($arms:tt)*) => {{
-        if let Some(seat) = $crate::sync::controlled::schedule::current() {
-            seat.wait("a select", $crate::sync::controlled::select::ready!([] $($arms)*), None);
+        if let Some(member) = $crate::sync::controlled::schedule::current() {
+            member.wait("a select", $crate::sync::controlled::select::ready!([] $($arms)*), None);
         }
         ::crossbeam_channel::select_biased! { $($arms)* }
     }};
@@ -38,16 +38,24 @@ pub(crate) use select_biased;
 macro_rules! ready {
     ([$($ready:expr,)*]) => { vec![$($ready),*] };
     ([$($ready:expr,)*] recv($from:expr) -> $_name:pat => $_act:block $(,)? $($rest:tt)*) => {
-        $crate::sync::controlled::select::ready!([$($ready,)* $crate::sync::controlled::select::receives(&$from),] $($rest)*)
+        $crate::sync::controlled::select::ready!(
+            [$($ready,)* $crate::sync::controlled::select::receives(&$from),] $($rest)*
+        )
     };
     ([$($ready:expr,)*] recv($from:expr) -> $_name:pat => $_act:expr, $($rest:tt)*) => {
-        $crate::sync::controlled::select::ready!([$($ready,)* $crate::sync::controlled::select::receives(&$from),] $($rest)*)
+        $crate::sync::controlled::select::ready!(
+            [$($ready,)* $crate::sync::controlled::select::receives(&$from),] $($rest)*
+        )
     };
     ([$($ready:expr,)*] send($to:expr, $_message:expr) -> $_name:pat => $_act:block $(,)? $($rest:tt)*) => {
-        $crate::sync::controlled::select::ready!([$($ready,)* $crate::sync::controlled::select::sends(&$to),] $($rest)*)
+        $crate::sync::controlled::select::ready!(
+            [$($ready,)* $crate::sync::controlled::select::sends(&$to),] $($rest)*
+        )
     };
     ([$($ready:expr,)*] send($to:expr, $_message:expr) -> $_name:pat => $_act:expr, $($rest:tt)*) => {
-        $crate::sync::controlled::select::ready!([$($ready,)* $crate::sync::controlled::select::sends(&$to),] $($rest)*)
+        $crate::sync::controlled::select::ready!(
+            [$($ready,)* $crate::sync::controlled::select::sends(&$to),] $($rest)*
+        )
     };
 }
 pub(crate) use ready;

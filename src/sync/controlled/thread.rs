@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{Result, Scope};
 
-use super::schedule::{self, Seat};
+use super::schedule::{self, Member};
 
 #[derive(Debug)]
 pub(crate) struct Builder {
@@ -16,13 +16,13 @@ pub(crate) struct Builder {
 #[derive(Debug)]
 pub(crate) struct JoinHandle<T> {
     real: std::thread::JoinHandle<T>,
-    seat: Option<Seat>,
+    member: Option<Member>,
 }
 
 #[derive(Debug)]
 pub(crate) struct ScopedJoinHandle<'scope, T> {
     real: std::thread::ScopedJoinHandle<'scope, T>,
-    seat: Option<Seat>,
+    member: Option<Member>,
 }
 
 impl Builder {
@@ -41,10 +41,11 @@ impl Builder {
         self,
         act: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<JoinHandle<T>> {
-        let seat = schedule::current().map(|seat| seat.child(self.name, None));
-        let real = self.real.spawn(seated(seat.clone(), act))?;
-        started(seat.as_ref());
-        Ok(JoinHandle { real, seat })
+        let member = schedule::current().map(|member| member.child(self.name, None));
+        let real = self.real.spawn(as_member(member.clone(), act));
+        let real = real.inspect_err(|_| member.iter().for_each(Member::never_begins))?;
+        started(member.as_ref());
+        Ok(JoinHandle { real, member })
     }
 
     #[track_caller]
@@ -53,29 +54,31 @@ impl Builder {
         scope: &'scope Scope<'scope, '_>,
         act: impl FnOnce() -> T + Send + 'scope,
     ) -> io::Result<ScopedJoinHandle<'scope, T>> {
-        let seat = schedule::current().map(|seat| seat.child(self.name, Some(address(scope))));
-        let real = self.real.spawn_scoped(scope, seated(seat.clone(), act))?;
-        started(seat.as_ref());
-        Ok(ScopedJoinHandle { real, seat })
+        let member =
+            schedule::current().map(|member| member.child(self.name, Some(address(scope))));
+        let real = self.real.spawn_scoped(scope, as_member(member.clone(), act));
+        let real = real.inspect_err(|_| member.iter().for_each(Member::never_begins))?;
+        started(member.as_ref());
+        Ok(ScopedJoinHandle { real, member })
     }
 }
 
 impl<T> JoinHandle<T> {
     #[track_caller]
     pub(crate) fn join(self) -> Result<T> {
-        self.seat.iter().for_each(Seat::joined);
+        self.member.iter().for_each(Member::joined);
         self.real.join()
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        self.seat.as_ref().map_or_else(|| self.real.is_finished(), Seat::is_over)
+        self.member.as_ref().map_or_else(|| self.real.is_finished(), Member::is_over)
     }
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
     #[track_caller]
     pub(crate) fn join(self) -> Result<T> {
-        self.seat.iter().for_each(Seat::joined);
+        self.member.iter().for_each(Member::joined);
         self.real.join()
     }
 }
@@ -86,10 +89,10 @@ pub(crate) fn scope<'env, F, T>(act: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    let Some(seat) = schedule::current() else { return std::thread::scope(act) };
+    let Some(member) = schedule::current() else { return std::thread::scope(act) };
     std::thread::scope(|scope| {
         let result = catch_unwind(AssertUnwindSafe(|| act(scope)));
-        seat.all_over(address(scope));
+        member.all_over(address(scope));
         result.unwrap_or_else(|panic| resume_unwind(panic))
     })
 }
@@ -100,17 +103,17 @@ fn address<T>(scope: &T) -> usize {
 }
 
 /// What a thread does: it waits for its first turn, and gives the turn away at its end, also at a panic.
-fn seated<T>(seat: Option<Seat>, act: impl FnOnce() -> T) -> impl FnOnce() -> T {
+fn as_member<T>(member: Option<Member>, act: impl FnOnce() -> T) -> impl FnOnce() -> T {
     move || {
-        let _turn = seat.map(Seat::begin);
+        let _turn = member.map(Member::begin);
         act()
     }
 }
 
-/// The new thread may be the next to go on.
+/// The new thread may be the next to continue.
 #[track_caller]
-fn started(seat: Option<&Seat>) {
-    if let Some(own) = schedule::current().filter(|_| seat.is_some()) {
+fn started(member: Option<&Member>) {
+    if let Some(own) = schedule::current().filter(|_| member.is_some()) {
         own.point("a new thread");
     }
 }

@@ -13,8 +13,8 @@ use super::select::{receives, sends};
 #[track_caller]
 pub(crate) fn wait(stop: &Receiver<Infallible>, time: Duration) {
     match schedule::current() {
-        Some(seat) => {
-            seat.wait("a stop, for a time", vec![receives(stop)], clock::now().checked_add(time))
+        Some(member) => {
+            member.wait("a stop, for a time", vec![receives(stop)], clock::now().checked_add(time))
         }
         // It never yields anything: either the time has passed, or the other end is gone.
         None => drop(stop.recv_timeout(time)),
@@ -23,16 +23,16 @@ pub(crate) fn wait(stop: &Receiver<Infallible>, time: Duration) {
 
 #[track_caller]
 pub(crate) fn recv<T: Send + 'static>(from: &Receiver<T>) -> Result<T, RecvError> {
-    if let Some(seat) = schedule::current() {
-        seat.wait("a message", vec![receives(from)], None);
+    if let Some(member) = schedule::current() {
+        member.wait("a message", vec![receives(from)], None);
     }
     from.recv()
 }
 
 #[track_caller]
 pub(crate) fn send<T: Send + 'static>(to: &Sender<T>, message: T) -> Result<(), SendError<T>> {
-    if let Some(seat) = schedule::current() {
-        seat.wait("a send", vec![sends(to)], None);
+    if let Some(member) = schedule::current() {
+        member.wait("a send", vec![sends(to)], None);
     }
     to.send(message)
 }
@@ -42,8 +42,8 @@ pub(crate) fn recv_until<T: Send + 'static>(
     from: &Receiver<T>,
     until: Instant,
 ) -> Result<T, RecvTimeoutError> {
-    let Some(seat) = schedule::current() else { return from.recv_deadline(until) };
-    seat.wait("a message, until a time", vec![receives(from)], Some(until));
+    let Some(member) = schedule::current() else { return from.recv_deadline(until) };
+    member.wait("a message, until a time", vec![receives(from)], Some(until));
     // Whoever has the turn decides; the real clock does not.
     from.try_recv().map_err(|error| match error {
         TryRecvError::Empty => RecvTimeoutError::Timeout,
@@ -51,10 +51,10 @@ pub(crate) fn recv_until<T: Send + 'static>(
     })
 }
 
-/// A place where a schedule may let another thread go on.
+/// A place where a schedule may let another thread continue.
 #[track_caller]
 pub(crate) fn point() {
-    if let Some(seat) = schedule::current() {
-        seat.point("a point");
+    if let Some(member) = schedule::current() {
+        member.point("a point");
     }
 }

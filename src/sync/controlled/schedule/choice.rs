@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-/// Time passes although somebody could go on: once in so many steps, and by so many milliseconds at most.
-const DAWDLES: u32 = 64;
-const DAWDLED: u64 = 20;
+/// In one of this many steps time passes although a thread could continue, as on a slow machine.
+const SLOW_ONE_IN: u32 = 64;
+/// By this many milliseconds at most.
+const SLOW_MILLIS: u64 = 20;
 
-/// Within how many steps an urgency changes, and how often: few changes find what needs few.
-const CHANGES: u64 = 400;
-const CHANGED: usize = 4;
+/// The number of steps that make a thread the least urgent one: few find what needs few.
+const CHANGES: usize = 4;
+/// They are among this many first steps.
+const CHANGES_WITHIN: u64 = 400;
 
 pub(super) struct Choice {
     rng: Rng,
@@ -18,9 +20,9 @@ pub(super) struct Choice {
 }
 
 enum Way {
-    /// Keeps the turn in so many of a hundred choices; otherwise anybody may have it.
+    /// In `keep` of a hundred choices the same thread continues; in the others any thread may.
     Walk { keep: u32 },
-    /// The most urgent one goes on. At these steps the one that goes on becomes the least urgent.
+    /// The most urgent thread continues. At the steps `changes` it becomes the least urgent one.
     Urgency { changes: Vec<u64>, least: u64 },
 }
 
@@ -30,7 +32,7 @@ impl Choice {
         let way = if rng.bool() {
             Way::Walk { keep: rng.choice([0, 50, 90, 97]).unwrap_or(0) }
         } else {
-            let changes = (0..CHANGED).map(|_| rng.u64(1..CHANGES)).collect();
+            let changes = (0..CHANGES).map(|_| rng.u64(1..CHANGES_WITHIN)).collect();
             Way::Urgency { changes, least: u64::from(u32::MAX) }
         };
         Self { rng, way }
@@ -41,12 +43,13 @@ impl Choice {
         self.rng.u64(u64::from(u32::MAX)..)
     }
 
-    pub(super) fn dawdles(&mut self) -> Option<Duration> {
-        let dawdles = self.rng.u32(..DAWDLES) == 0;
-        dawdles.then(|| Duration::from_millis(self.rng.u64(..=DAWDLED)))
+    /// How much time passes at this step, if any does.
+    pub(super) fn slowness(&mut self) -> Option<Duration> {
+        let is_slow = self.rng.u32(..SLOW_ONE_IN) == 0;
+        is_slow.then(|| Duration::from_millis(self.rng.u64(..=SLOW_MILLIS)))
     }
 
-    /// In which order to ask who may go on.
+    /// In which order to ask who may continue.
     pub(super) fn order(&mut self, running: usize, ranks: &[u64]) -> Vec<usize> {
         let mut order: Vec<_> = (0..ranks.len()).collect();
         match &self.way {
@@ -63,7 +66,7 @@ impl Choice {
         order
     }
 
-    /// The new urgency of the one that goes on, if it changes at this step.
+    /// The new urgency of the thread that continues, if this step changes it.
     pub(super) fn demotes(&mut self, step: u64) -> Option<u64> {
         let Way::Urgency { changes, least } = &mut self.way else { return None };
         changes.contains(&step).then(|| {

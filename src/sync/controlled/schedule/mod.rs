@@ -1,15 +1,15 @@
-//! A schedule: one thread runs, and at each point a seed picks who goes on.
+//! A schedule: one thread runs, and at each point a seed picks who continues.
 //!
 //! The threads are real. Whoever has the turn gives it away at a lock, a wait, a spawn, a join or its end, and parks. To
-//! wait is to say by which conditions one may go on; whoever chooses asks these, so that nothing wakes anybody but the
-//! choice. Timers are virtual: if nobody may go on, time passes to the next of them.
+//! wait is to say by which conditions one may continue; whoever chooses asks these, so that nothing wakes anybody but the
+//! choice. Timers are virtual: if nobody may continue, time passes to the next of them.
 //!
 //! A schedule fails if all wait and no timer is left, if the scenario panics, if a thread outlives it, or if it takes too
 //! many steps, too much virtual time, or too much real time, which means that something waits outside.
 
 mod choice;
+mod member;
 mod report;
-mod seat;
 mod state;
 
 use std::any::Any;
@@ -19,10 +19,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Sender, bounded};
 
-pub(crate) use self::seat::{Seat, current};
+pub(crate) use self::member::{Member, current};
 use self::state::State;
 
-/// Whether a thread that waits may go on.
+/// Whether a thread that waits may continue.
 pub(crate) type Ready = Box<dyn Fn() -> bool + Send>;
 
 /// A machine that is busy eight times over still finishes a schedule in a tenth of this.
@@ -60,10 +60,10 @@ pub(crate) fn run(seed: u64, scenario: impl FnOnce() + Send + 'static) -> Result
         seed,
         ended,
     });
-    let seat = Seat::first(&schedule);
+    let member = Member::first(&schedule);
     let thread = std::thread::Builder::new().name("scenario".to_owned());
     let thread = thread.spawn(move || {
-        let turn = seat.begin();
+        let turn = member.begin();
         let result = catch_unwind(AssertUnwindSafe(scenario));
         turn.conclude(result.err().map(|panic| text(&*panic)));
     });

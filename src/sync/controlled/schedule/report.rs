@@ -10,7 +10,7 @@ pub(super) fn report(why: &str, state: &State) -> String {
     for (number, task) in state.tasks.iter().enumerate() {
         let how = match &task.status {
             Status::Ready if number == state.turn => "has the turn",
-            Status::Ready => "may go on",
+            Status::Ready => "may continue",
             Status::Waiting { .. } | Status::Join(_) | Status::Scope(_) => "waits",
             Status::Locked { .. } => "finds a lock held",
             Status::Over => "is over",

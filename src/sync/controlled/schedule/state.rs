@@ -1,4 +1,4 @@
-//! The threads of a schedule, its timers, and who may go on.
+//! The threads of a schedule, its timers, and who may continue.
 
 use std::collections::VecDeque;
 use std::panic::Location;
@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) choice: Choice,
     /// Who has the turn.
     pub(super) turn: usize,
-    /// How often somebody has gone on who did not only try a lock.
+    /// How often a thread has continued that did not only try a lock.
     pub(super) moves: u64,
     pub(super) trace: VecDeque<Step>,
     steps: u64,
@@ -49,7 +49,7 @@ pub(super) enum Status {
         ready: Vec<Ready>,
         until: Option<Duration>,
     },
-    /// Until so many moves were made.
+    /// Until more moves were made than these.
     Locked {
         moves: u64,
     },
@@ -92,7 +92,7 @@ impl State {
     }
 
     /// A thread gives the turn away here.
-    pub(super) fn stops(
+    pub(super) fn records(
         &mut self,
         task: usize,
         what: &'static str,
@@ -114,8 +114,8 @@ impl State {
         if self.steps > MAX_STEPS {
             return Err(format!("{MAX_STEPS} steps were not enough"));
         }
-        if let Some(time) = self.choice.dawdles() {
-            self.pass(self.now + time); // a slow machine
+        if let Some(time) = self.choice.slowness() {
+            self.pass(self.now + time);
         }
         loop {
             if self.now > MAX_TIME {
@@ -134,7 +134,7 @@ impl State {
     fn pick(&mut self, running: usize) -> Option<usize> {
         let ranks: Vec<_> = self.tasks.iter().map(|task| task.rank).collect();
         let order = self.choice.order(running, &ranks);
-        let next = order.into_iter().find(|task| self.may_go_on(*task))?;
+        let next = order.into_iter().find(|task| self.may_continue(*task))?;
         if let Some(rank) = self.choice.demotes(self.steps) {
             self.tasks[next].rank = rank;
         }
@@ -146,7 +146,7 @@ impl State {
         Some(next)
     }
 
-    fn may_go_on(&self, task: usize) -> bool {
+    fn may_continue(&self, task: usize) -> bool {
         match &self.tasks[task].status {
             Status::Ready => true,
             Status::Waiting { ready, until } => {

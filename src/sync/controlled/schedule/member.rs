@@ -1,4 +1,4 @@
-//! A thread's place in its schedule, through which it gives the turn away.
+//! A thread that belongs to a schedule, and how it gives the turn away.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,38 +14,38 @@ use super::state::{State, Status, Task, Timer};
 use super::{Ready, Schedule};
 
 thread_local! {
-    static CURRENT: RefCell<Option<Seat>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Member>> = const { RefCell::new(None) };
 }
 
-/// The seat of the calling thread, if it belongs to a schedule.
-pub(crate) fn current() -> Option<Seat> {
+/// The calling thread, if it belongs to a schedule.
+pub(crate) fn current() -> Option<Member> {
     // At the very end of a thread, when its locals are gone, it belongs to none.
-    CURRENT.try_with(|seat| seat.borrow().clone()).ok().flatten()
+    CURRENT.try_with(|member| member.borrow().clone()).ok().flatten()
 }
 
 #[derive(Clone)]
-pub(crate) struct Seat {
+pub(crate) struct Member {
     schedule: Arc<Schedule>,
     number: usize,
     turn: Arc<AtomicBool>,
 }
 
 /// Held by a thread while it runs; gives the turn away for good when it is dropped.
-pub(crate) struct Running(Option<Seat>);
+pub(crate) struct Running(Option<Member>);
 
-impl Seat {
-    /// That of the scenario, which has the first turn.
+impl Member {
+    /// The scenario, which has the first turn.
     pub(super) fn first(schedule: &Arc<Schedule>) -> Self {
         let turn = Arc::new(AtomicBool::new(true));
-        let seat = Self { schedule: Arc::clone(schedule), number: 0, turn: Arc::clone(&turn) };
-        let mut state = seat.state();
+        let member = Self { schedule: Arc::clone(schedule), number: 0, turn: Arc::clone(&turn) };
+        let mut state = member.state();
         let rank = state.choice.rank();
         state.tasks.push(Task::new("the scenario".into(), None, turn, rank));
         drop(state);
-        seat
+        member
     }
 
-    /// That of a thread which this one starts.
+    /// A thread that this one starts.
     pub(crate) fn child(&self, name: String, scope: Option<usize>) -> Self {
         let turn = Arc::new(AtomicBool::new(false));
         let mut state = self.state();
@@ -54,7 +54,7 @@ impl Seat {
         Self { schedule: Arc::clone(&self.schedule), number, turn }
     }
 
-    /// Takes the seat for the calling thread, and waits for its first turn.
+    /// The calling thread is this one from now on, and waits for its first turn.
     pub(crate) fn begin(self) -> Running {
         self.state().tasks[self.number].thread = Some(thread::current());
         self.sleep();
@@ -65,7 +65,7 @@ impl Seat {
         Running(Some(self))
     }
 
-    /// Somebody else may go on.
+    /// Another thread may have the turn.
     #[track_caller]
     pub(crate) fn point(&self, what: &'static str) {
         self.switch(what, Status::Ready);
@@ -90,7 +90,7 @@ impl Seat {
         self.wait("a time", Vec::new(), Some(self.instant() + time));
     }
 
-    /// The calling thread waits until the thread of this seat is over.
+    /// The calling thread waits until this one is over.
     #[track_caller]
     pub(crate) fn joined(&self) {
         let own = current().expect("only threads of a schedule join its threads");
@@ -101,6 +101,11 @@ impl Seat {
     #[track_caller]
     pub(crate) fn all_over(&self, scope: usize) {
         self.switch("the end of a scope", Status::Scope(scope));
+    }
+
+    /// The system has no thread for it.
+    pub(crate) fn never_begins(&self) {
+        self.state().tasks[self.number].status = Status::Over;
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -131,14 +136,14 @@ impl Seat {
     fn switch(&self, what: &'static str, status: Status) {
         let place = Location::caller();
         let mut state = self.state();
-        state.stops(self.number, what, place, status);
+        state.records(self.number, what, place, status);
         self.give_away(state);
         self.sleep();
         let waited = std::mem::replace(&mut self.state().tasks[self.number].status, Status::Ready);
         drop(waited); // it owns ends of channels: without the state
     }
 
-    /// The next one goes on, perhaps this one itself.
+    /// The next one continues, perhaps this one itself.
     fn give_away(&self, mut state: MutexGuard<'_, State>) {
         match state.choose(self.number) {
             Ok(next) => {
@@ -173,9 +178,9 @@ impl Running {
     /// The scenario has returned, or panicked: every other thread must be over.
     pub(super) fn conclude(mut self, panic: Option<String>) {
         // Nobody is there to whom the turn could go.
-        let Some(seat) = self.0.take() else { return };
-        let state = seat.state();
-        let left: Vec<_> = state.outliving(seat.number);
+        let Some(member) = self.0.take() else { return };
+        let state = member.state();
+        let left: Vec<_> = state.outliving(member.number);
         let why = panic.or_else(|| {
             (!left.is_empty())
                 .then(|| format!("these threads outlive the run: {}", left.join(", ")))
@@ -186,23 +191,23 @@ impl Running {
         };
         drop(state);
         // Full: it has failed before.
-        let _ = seat.schedule.ended.try_send(result);
+        let _ = member.schedule.ended.try_send(result);
         CURRENT.with(|current| current.borrow_mut().take());
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(seat) = self.0.take() else { return };
+        let Some(member) = self.0.take() else { return };
         CURRENT.with(|current| current.borrow_mut().take());
-        let mut state = seat.state();
-        state.stops(seat.number, "its end", Location::caller(), Status::Over);
-        seat.give_away(state);
+        let mut state = member.state();
+        state.records(member.number, "its end", Location::caller(), Status::Over);
+        member.give_away(state);
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Seat").field(&self.number).finish()
+        f.debug_tuple("Member").field(&self.number).finish()
     }
 }
