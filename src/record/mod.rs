@@ -9,6 +9,7 @@ mod index;
 #[cfg(feature = "kpl")]
 pub(crate) mod parts;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::Range;
@@ -63,6 +64,14 @@ struct Held {
 /// The bytes that a record takes besides its data and text.
 #[cfg(feature = "kpl")]
 pub(crate) const ENTRY: usize = size_of::<Entry>();
+
+/// The first bytes of an aggregate.
+pub(crate) const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
+
+/// Whether the data begins as an aggregate does.
+pub(crate) fn is_marked(data: &[u8]) -> bool {
+    data.starts_with(&MAGIC)
+}
 
 /// The place of a record in the buffers. Offsets fit: an answer is at most 32 MiB.
 #[derive(Clone)]
@@ -169,12 +178,16 @@ impl Records {
         rest
     }
 
-    /// Leaves out everything up to and including this position.
+    /// Leaves out everything up to and including this position. A record without parts is done whatever the
+    /// sub-number: KCL's is 0 for it. An aggregate that comes as it is may have been taken apart when it was read before.
     pub(crate) fn skip_through(&mut self, sequence: &SequenceNumber, sub: u64) {
         let done = |record: Record<'_>| {
             let (number, limit) = (record.sequence_number(), sequence.as_str());
+            let is_whole = record.sub_sequence_number() == u64::MAX && !is_marked(record.data());
+            let part =
+                if is_whole { Ordering::Equal } else { record.sub_sequence_number().cmp(&sub) };
             let order = number.len().cmp(&limit.len()).then_with(|| number.cmp(limit));
-            order.then(record.sub_sequence_number().cmp(&sub)).is_le()
+            order.then(part).is_le()
         };
         let skipped = self.iter().take_while(|record| done(*record)).count();
         self.shown.start += skipped;
@@ -337,6 +350,23 @@ mod tests {
         assert_eq!(records.first().unwrap().sequence_number(), "11");
         records.skip_through(&"99".parse().unwrap(), 0);
         assert!(records.is_empty() && records.last().is_none());
+    }
+
+    #[test]
+    fn a_record_without_parts_is_done_whatever_the_part_and_an_aggregate_is_not() {
+        let mut builder = RecordsBuilder::default();
+        builder.push(&"7".parse().unwrap(), "key", None, b"plain");
+        let mut plain = builder.build();
+        plain.skip_through(&"7".parse().unwrap(), 0);
+        assert!(plain.is_empty(), "KCL stores 0 for it");
+
+        let mut builder = RecordsBuilder::default();
+        builder.push(&"7".parse().unwrap(), "key", None, &[&MAGIC[..], b"users"].concat());
+        let mut aggregate = builder.build();
+        aggregate.skip_through(&"7".parse().unwrap(), 3);
+        assert_eq!(aggregate.len(), 1, "only the first four of its user records are done");
+        aggregate.skip_through(&"7".parse().unwrap(), u64::MAX);
+        assert!(aggregate.is_empty());
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use md5::{Digest, Md5};
 
+use crate::record::MAGIC;
+
 use super::wire::{Fields, Malformed, Value};
 
-const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST: usize = 16;
 /// An aggregate with more user records and keys than this is not taken apart: this number fits into the smallest
 /// budget, together with the largest record of Kinesis.
@@ -52,11 +53,6 @@ pub(crate) enum Broken {
     NoKey,
     NoData,
     TooMany,
-}
-
-/// Whether the data begins as an aggregate does.
-pub(super) fn is_marked(data: &[u8]) -> bool {
-    data.starts_with(&MAGIC)
 }
 
 impl Counts {

@@ -18,7 +18,7 @@ use crate::budget::Budget;
 use crate::model::position::Position;
 use crate::model::shard::HashKeyRange;
 use crate::record::parts::PartsBuilder;
-use crate::record::{ENTRY, Record, Records};
+use crate::record::{ENTRY, Record, Records, is_marked};
 
 /// What to do with records that Amazon's producer library (KPL) has aggregated: many user records in one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -87,7 +87,7 @@ struct Splitter<'a> {
 // long: one pass over the records sums what taking them apart needs.
 pub(crate) fn find(records: &Records) -> Found {
     let mut found = Found { each: Vec::new(), broken: None, users: 0, text: 0, needed: 0 };
-    if !records.iter().any(|record| message::is_marked(record.data())) {
+    if !records.iter().any(|record| is_marked(record.data())) {
         return found;
     }
     let (mut is_any, mut tables) = (false, 0);
