@@ -4,6 +4,7 @@
 //! fails prints the command that repeats it.
 
 mod budget;
+mod endings;
 mod faults;
 mod listen;
 mod receiver;

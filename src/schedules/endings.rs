@@ -1,0 +1,80 @@
+//! A run that ends by an error, and two runs over one store.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::try_all;
+use super::world::{STREAM, World, a_while, current, with_thread};
+use crate::client::memory::fault::Operation;
+use crate::error::Error;
+use crate::error::client::ErrorClass;
+use crate::model::position::Position;
+use crate::store::Store;
+
+#[test]
+fn what_was_committed_before_an_error_is_stored() {
+    try_all(|| {
+        let world = World::new(2);
+        let stream = world.stream(World::config().store_every(5, Duration::from_secs(60)));
+        let (batches, listener) = stream.receiver().unwrap();
+        let fails = || {
+            a_while();
+            world.kinesis.fail_next(Operation::GetRecords, 1, ErrorClass::Fatal);
+        };
+        let mut committed = BTreeMap::new();
+        let commits = || {
+            while let Ok(batch) = batches.recv() {
+                world.take(&batch);
+                batch.commit().unwrap();
+                committed.insert(batch.shard().to_owned(), batch.position().clone());
+                a_while();
+            }
+        };
+        with_thread(fails, commits);
+        assert!(matches!(listener.join(), Err(Error::Client { shard: Some(_), .. })));
+        assert_eq!(stored(&world), committed);
+        world.read_the_rest();
+        world.check();
+    });
+}
+
+#[test]
+fn two_consumers_over_one_store_lose_nothing_and_move_no_position_back() {
+    try_all(|| {
+        let world = World::new(2);
+        let reads = || {
+            a_while();
+            let stream = world.stream(World::config());
+            let shutdown = stream.shutdown();
+            let listening = || {
+                stream.listen(|batch| {
+                    world.take(batch);
+                    Ok(())
+                })
+            };
+            let stops = || {
+                a_while();
+                shutdown.now();
+            };
+            with_thread(stops, listening).unwrap();
+        };
+        let mut before = BTreeMap::new();
+        let looks = || {
+            for _ in 0..8 {
+                let now = stored(&world);
+                for (shard, position) in &before {
+                    assert!(now.get(shard) >= Some(position), "{shard} moved back to {now:?}");
+                }
+                before = now;
+                current().sleep_for(Duration::from_millis(fastrand::u64(..100)));
+            }
+        };
+        with_thread(reads, || with_thread(reads, looks));
+        world.read_the_rest();
+        world.check_that_nothing_is_lost();
+    });
+}
+
+fn stored(world: &World) -> BTreeMap<String, Position> {
+    world.store.shard_iterators(STREAM).unwrap().into_iter().collect()
+}
