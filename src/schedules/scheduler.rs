@@ -1,9 +1,11 @@
 //! The schedule itself: it finds what it is there to find, and repeats it.
 
+use std::time::Duration;
+
 use crossbeam_channel::{bounded, never};
 
 use super::world::a_while;
-use crate::sync::controlled::schedule::run;
+use crate::sync::controlled::schedule::{run, run_within};
 use crate::sync::{Mutex, at, now, point, select_biased, thread};
 
 /// What the first schedule that fails says, of those with the seeds below `seeds`.
@@ -74,6 +76,16 @@ fn a_select_that_forgets_an_arm_is_found() {
         drop(work);
     });
     assert!(report.contains("worker: waits, a select"), "{report}");
+}
+
+#[test]
+fn a_thread_that_waits_outside_of_the_schedule_is_found() {
+    let outside = || {
+        let (_sender, message) = bounded::<()>(0);
+        let _ = message.recv();
+    };
+    let report = run_within(Duration::from_millis(50), 0, outside).unwrap_err();
+    assert!(report.starts_with("something waits outside of the schedule"), "{report}");
 }
 
 #[test]

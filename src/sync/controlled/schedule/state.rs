@@ -27,7 +27,7 @@ pub(super) struct State {
     /// How often a thread has continued that did not only try a lock.
     pub(super) moves: u64,
     pub(super) trace: VecDeque<Step>,
-    steps: u64,
+    pub(super) steps: u64,
     digest: u64,
 }
 
