@@ -91,3 +91,35 @@ fn one_of_two_receivers_is_dropped_and_the_other_one_ends() {
         listener.join().unwrap();
     });
 }
+
+/// A worker has both places of its shard: nothing of that shard goes on until it lets go of a batch.
+#[test]
+fn a_shard_whose_worker_keeps_its_batches_hears_a_stop() {
+    try_all(|| {
+        let world = World::new(1);
+        world.put(fastrand::u32(2..=6)); // so that there are at least two batches
+        let (receivers, listener) = world.stream(config()).receivers(1).unwrap();
+        let kept = [(); 2].map(|()| receivers[0].recv().unwrap());
+        if fastrand::bool() {
+            // The shard may come to its end, which waits until its batches were handled.
+            world.kinesis.split(STREAM, kept[0].shard());
+        }
+        a_while();
+        let shutdown = listener.shutdown();
+        match fastrand::u32(..4) {
+            0 => shutdown.now(),
+            // There it is the same.
+            1 => shutdown.drain(Duration::from_secs(60)),
+            2 => drop(receivers),
+            _ => {}
+        }
+        match shutdown.is_stopped() && fastrand::bool() {
+            true => listener.join().unwrap(),
+            false => drop(listener),
+        }
+        let [first, second] = kept;
+        second.commit().unwrap();
+        first.commit().unwrap();
+        is_stored(&world, &BTreeMap::from([(first.shard().into(), second.position().clone())]));
+    });
+}
