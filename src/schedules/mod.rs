@@ -4,10 +4,18 @@
 //! fails prints the command that repeats it.
 
 mod budget;
+mod doors;
+mod ends;
 mod faults;
+mod hooked;
 mod listen;
+mod listeners;
+mod outcomes;
+mod panics;
 mod receiver;
 mod scheduler;
+mod stops;
+mod threads;
 mod workers;
 mod world;
 
