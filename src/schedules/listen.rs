@@ -3,27 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use super::doors::stop_some_time;
 use super::try_all;
 use super::world::{World, a_while, current, with_thread};
 use crate::client::memory::fault::Operation;
-use crate::control::shutdown::Shutdown;
-
-/// One of the ways to stop, at some moment.
-fn stop_some_time(shutdown: &Shutdown) {
-    a_while();
-    match fastrand::u32(..4) {
-        0 => shutdown.now(),
-        1 => shutdown.drain(Duration::from_millis(fastrand::u64(..100))),
-        2 => {
-            shutdown.drain(Duration::from_secs(10));
-            shutdown.drain(Duration::from_millis(fastrand::u64(..20)));
-        }
-        _ => {
-            shutdown.drain(Duration::from_secs(10));
-            shutdown.now();
-        }
-    }
-}
 
 #[test]
 fn stopped_and_run_again_it_reads_each_record_once() {

@@ -4,11 +4,19 @@
 //! fails prints the command that repeats it.
 
 mod budget;
-mod endings;
+mod doors;
+mod ends;
 mod faults;
+mod hooked;
 mod listen;
+mod listeners;
+mod outcomes;
+mod panics;
 mod receiver;
 mod scheduler;
+mod stops;
+mod stored;
+mod threads;
 mod workers;
 mod world;
 

@@ -41,7 +41,7 @@ impl Builder {
         self,
         act: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<JoinHandle<T>> {
-        let member = schedule::current().map(|member| member.child(self.name, None));
+        let member = new_member(self.name, None)?;
         let real = self.real.spawn(as_member(member.clone(), act));
         let real = real.inspect_err(|_| member.iter().for_each(Member::never_begins))?;
         started(member.as_ref());
@@ -54,8 +54,7 @@ impl Builder {
         scope: &'scope Scope<'scope, '_>,
         act: impl FnOnce() -> T + Send + 'scope,
     ) -> io::Result<ScopedJoinHandle<'scope, T>> {
-        let member =
-            schedule::current().map(|member| member.child(self.name, Some(address(scope))));
+        let member = new_member(self.name, Some(address(scope)))?;
         let real = self.real.spawn_scoped(scope, as_member(member.clone(), act));
         let real = real.inspect_err(|_| member.iter().for_each(Member::never_begins))?;
         started(member.as_ref());
@@ -100,6 +99,15 @@ where
 /// The same for all threads of a scope, and unlike that of any other scope that is open.
 fn address<T>(scope: &T) -> usize {
     std::ptr::from_ref(scope) as usize
+}
+
+/// The new thread in the schedule of the calling one, if that belongs to any.
+fn new_member(name: String, scope: Option<usize>) -> io::Result<Option<Member>> {
+    let Some(own) = schedule::current() else { return Ok(None) };
+    if own.is_refused_a_thread() {
+        return Err(io::Error::other("the schedule has no thread for it"));
+    }
+    Ok(Some(own.child(name, scope)))
 }
 
 /// What a thread does: it waits for its first turn, and gives the turn away at its end, also at a panic.

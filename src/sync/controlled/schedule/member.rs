@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
@@ -101,6 +102,19 @@ impl Member {
     #[track_caller]
     pub(crate) fn all_over(&self, scope: usize) {
         self.switch("the end of a scope", Status::Scope(scope));
+    }
+
+    /// Of the threads that are requested from now on, those with these numbers, from 0, are refused.
+    pub(crate) fn refuse_threads(&self, which: Range<usize>) {
+        self.state().refused = (0, which);
+    }
+
+    /// Whether the thread that is requested now is refused.
+    pub(crate) fn is_refused_a_thread(&self) -> bool {
+        let mut state = self.state();
+        let (requested, which) = &mut state.refused;
+        *requested += 1;
+        which.contains(&(*requested - 1))
     }
 
     /// The system has no thread for it.

@@ -1,6 +1,7 @@
 //! The threads of a schedule, its timers, and who may continue.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -27,6 +28,8 @@ pub(super) struct State {
     /// How often a thread has continued that did not only try a lock.
     pub(super) moves: u64,
     pub(super) trace: VecDeque<Step>,
+    /// How many threads were requested, and which of them are refused.
+    pub(super) refused: (usize, Range<usize>),
     pub(super) steps: u64,
     digest: u64,
 }
@@ -86,6 +89,7 @@ impl State {
             turn: 0,
             moves: 0,
             trace: VecDeque::with_capacity(TRACE),
+            refused: (0, 0..0),
             steps: 0,
             digest: seed,
         }

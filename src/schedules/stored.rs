@@ -1,4 +1,4 @@
-//! A run that ends by an error, and two runs over one store.
+//! What is stored when a run ends by an error, and by two consumers over one store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,0 +1,87 @@
+//! A store and a client that call a hook before each call.
+
+use std::sync::Arc;
+
+use crate::client::Client;
+use crate::client::memory::MemoryKinesis;
+use crate::control::call::Call;
+use crate::error::client::ClientError;
+use crate::error::store::StoreError;
+use crate::model::listed::{ShardPage, StreamStatus};
+use crate::model::position::{IteratorType, Position};
+use crate::model::token::{ShardIterator, Token};
+use crate::record::answer::Answer;
+use crate::store::Store;
+use crate::store::local::LocalStore;
+
+pub(super) struct Hooked<T> {
+    inside: T,
+    hook: Hook,
+}
+
+/// What the scenario does in a callback.
+pub(super) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+impl<T> Hooked<T> {
+    pub(super) fn new(inside: T, hook: &Hook) -> Self {
+        Self { inside, hook: Arc::clone(hook) }
+    }
+
+    fn inside(&self) -> &T {
+        (self.hook)();
+        &self.inside
+    }
+}
+
+impl Store for Hooked<Arc<LocalStore>> {
+    fn update_shard_iterator(
+        &self,
+        of: &str,
+        shard: &str,
+        to: &Position,
+    ) -> Result<(), StoreError> {
+        self.inside().update_shard_iterator(of, shard, to)
+    }
+
+    fn shard_iterators(&self, of: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        self.inside().shard_iterators(of)
+    }
+
+    fn reset_shard_iterator(
+        &self,
+        of: &str,
+        shard: &str,
+        to: Option<&Position>,
+    ) -> Result<(), StoreError> {
+        self.inside().reset_shard_iterator(of, shard, to)
+    }
+}
+
+impl Client for Hooked<MemoryKinesis> {
+    fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
+        self.inside().describe_stream(stream, call)
+    }
+
+    fn list_shards(
+        &self,
+        stream: &str,
+        token: Option<&str>,
+        call: &Call,
+    ) -> Result<ShardPage, ClientError> {
+        self.inside().list_shards(stream, token, call)
+    }
+
+    fn get_shard_iterator(
+        &self,
+        stream: &str,
+        shard: &str,
+        at: &IteratorType,
+        call: &Call,
+    ) -> Result<ShardIterator, ClientError> {
+        self.inside().get_shard_iterator(stream, shard, at, call)
+    }
+
+    fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
+        self.inside().get_records(token, limit, call)
+    }
+}
