@@ -304,6 +304,16 @@ mod tests {
         assert_eq!(capacity(pool.take_arena(19_000)), Some(20_001));
     }
 
+    #[test]
+    fn little_is_kept_for_ever() {
+        let mut pool = pool(400_000, 100_000);
+        for _ in 0..2 {
+            assert!(pool.keep_arena(arena(50_000), NOW).is_empty());
+        }
+        assert!(pool.set_in_use(0, 0, 2 * UNUSED).is_empty());
+        assert_eq!(pool.kept(), 100_000);
+    }
+
     /// Other memory in use, for ever.
     #[test]
     fn what_nobody_uses_goes_until_little_is_left() {

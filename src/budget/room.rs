@@ -117,3 +117,90 @@ impl Drop for Room {
         self.budget.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn room() -> (Budget, Room) {
+        let budget = Budget::new(Budget::MIN);
+        (budget.clone(), Room::new(budget))
+    }
+
+    /// Makes a call, and says how much was reserved when it began.
+    fn reserved(room: &Room, call: impl FnOnce(&Room)) -> usize {
+        assert!(room.try_enter());
+        let reserved = room.budget.used();
+        call(room);
+        drop(room.leave());
+        assert_eq!(room.budget.used(), 0);
+        reserved
+    }
+
+    /// Whether a buffer of half a budget is kept: only where less than three quarters of the budget are in use.
+    fn is_kept(budget: &Budget) -> bool {
+        budget.keep_arena(Vec::with_capacity(Budget::MIN / 2));
+        budget.take_arena(Budget::MIN / 2).is_some()
+    }
+
+    #[test]
+    fn a_call_reserves_what_the_last_answer_needed_or_held() {
+        let (_, room) = room();
+        assert_eq!(reserved(&room, |room| assert!(room.try_reserve(3 * MIB, MIB))), 256 * 1024);
+        assert_eq!(reserved(&room, |room| assert!(room.try_reserve(1, 1))), 3 * MIB);
+        assert_eq!(reserved(&room, |room| room.held(5 * MIB)), 256 * 1024);
+        assert_eq!(reserved(&room, |room| room.held(MIB)), 5 * MIB);
+        assert_eq!(reserved(&room, |room| room.held(usize::MAX)), 5 * MIB);
+        assert_eq!(reserved(&room, Room::begin_anew), Budget::MIN);
+        assert_eq!(reserved(&room, |_| ()), 256 * 1024);
+    }
+
+    #[test]
+    fn what_an_aggregate_needed_stays_reserved_until_the_next_one_is_taken_apart() {
+        let (_, room) = room();
+        reserved(&room, |room| assert!(room.try_take_apart(7 * MIB)));
+        assert_eq!(reserved(&room, |room| assert!(room.try_reserve(MIB, MIB))), 7 * MIB);
+        assert_eq!(reserved(&room, |room| assert!(room.try_take_apart(0))), 7 * MIB);
+        reserved(&room, |room| assert!(room.try_reserve(MIB, MIB)));
+        assert_eq!(reserved(&room, |_| ()), MIB);
+    }
+
+    #[test]
+    fn a_call_does_not_begin_without_room_and_its_answer_does_not_grow_beyond_it() {
+        let (budget, room) = room();
+        let (stop, reading_stopped) = crossbeam_channel::bounded(0);
+        let all = budget.try_reserve(Budget::MIN).unwrap();
+        assert!(!room.try_enter());
+        drop(stop);
+        assert!(!room.enter(&reading_stopped));
+        drop(all);
+        assert!(room.enter(&crossbeam_channel::never()));
+        assert!(!room.try_reserve(Budget::MIN + 1, MIB) && room.try_reserve(MIB, MIB));
+        assert!(room.try_take_apart(2 * MIB) && !room.try_take_apart(Budget::MIN + 1));
+        let (reservation, needed) = room.leave();
+        assert_eq!((reservation.bytes(), needed), (2 * MIB, Budget::MIN + 1));
+    }
+
+    #[test]
+    fn buffers_take_the_place_of_what_is_reserved_and_not_in_use() {
+        let (budget, room) = room();
+        assert!(room.try_enter() && room.try_reserve(Budget::MIN, MIB) && is_kept(&budget));
+        room.fill(usize::MAX);
+        assert!(!is_kept(&budget));
+        assert!(room.try_take_apart(0) && !is_kept(&budget), "what was read is still in use");
+        room.fill(MIB);
+        assert!(is_kept(&budget) && room.try_take_apart(Budget::MIN) && !is_kept(&budget));
+        room.fill(MIB);
+        assert!(!room.try_take_apart(Budget::MIN + 1) && is_kept(&budget), "it had no room");
+    }
+
+    #[test]
+    fn a_reader_that_ends_keeps_no_buffer() {
+        let (budget, room) = room();
+        assert!(is_kept(&budget));
+        drop(room);
+        assert!(!is_kept(&budget));
+    }
+}

@@ -130,3 +130,30 @@ fn the_memory_of_records_is_kept_for_the_next_ones_also_where_all_of_the_budget_
     drop(records);
     assert!(budget.take_arena(90_000).is_some());
 }
+
+#[test]
+fn each_kind_of_buffer_is_kept_as_long_as_a_reader_is_left() {
+    let budget = Budget::new(100_000);
+    budget.open();
+    budget.open();
+    budget.close();
+    budget.keep_text(vec![7; 10_000]);
+    budget.keep_arena(Vec::with_capacity(20_000));
+    budget.keep_index(Box::new([7_u32; 3]), 30_000);
+    assert_eq!(budget.take_text(10_000).unwrap(), [7; 10_000]);
+    assert_eq!(budget.take_arena(20_000).unwrap().capacity(), 20_000);
+    assert_eq!(*budget.take_index(30_000).unwrap().downcast::<[u32; 3]>().unwrap(), [7; 3]);
+    budget.keep_text(vec![7; 10_000]);
+    budget.close();
+    assert!(budget.take_text(10_000).is_none());
+}
+
+#[test]
+fn a_budget_says_how_large_it_is_and_how_much_is_in_use() {
+    let budget = Budget::new(100);
+    let part = budget.try_reserve(40).unwrap();
+    assert_eq!((budget.limit(), budget.used()), (100, 40));
+    assert_eq!(format!("{budget:?}"), "Budget { limit: 100, used: 40 }");
+    assert_eq!(format!("{part:?}"), "Reservation { bytes: 40, .. }");
+    assert_eq!((Budget::MIN >> 20, Budget::DEFAULT >> 20), (32, 64), "MiB");
+}
