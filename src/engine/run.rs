@@ -88,6 +88,7 @@ impl<'a> Run<'a> {
         door: Door,
         leftovers: Vec<Leftovers>,
     ) -> (Self, Receiver<Event>) {
+        sync::opens(door);
         let client = &*engine.client;
         let (events, incoming) = unbounded();
         let started = sync::now();

@@ -7,23 +7,18 @@ use std::time::Duration;
 use crossbeam_channel::bounded;
 
 use super::try_all;
-use super::world::{STREAM, World, a_while, current, with_thread};
+use super::world::{ROOM, SOON, STREAM, World, a_while, current, with_thread};
 use crate::budget::Budget;
 use crate::client::memory::fault::Operation;
 use crate::delivery::on_error::OnError;
 use crate::error::Error;
 use crate::error::client::ErrorClass;
 use crate::error::store::StoreError;
+use crate::model::notice::ShardState;
 use crate::model::position::Position;
 use crate::store::Store;
 use crate::store::local::LocalStore;
 use crate::stream::Stream;
-
-/// What one call asks for at first.
-const ROOM: usize = 256 << 10;
-
-/// How long a stop may take here in virtual time: a slow machine takes a part of it.
-const SOON: Duration = Duration::from_millis(400);
 
 /// Fails now and then, and takes its time.
 struct Flaky(Arc<LocalStore>);
@@ -107,7 +102,7 @@ fn a_stop_ends_every_wait_soon_whatever_fails_or_hangs() {
 
 #[test]
 fn a_run_over_a_flaky_store_ends_well_only_if_all_is_stored() {
-    try_all(|| {
+    let outcomes = try_all(|| {
         let world = World::new(2);
         let store = Flaky(Arc::clone(&world.store));
         let config = World::config().store_every(fastrand::u32(1..4), Duration::from_secs(60));
@@ -126,11 +121,14 @@ fn a_run_over_a_flaky_store_ends_well_only_if_all_is_stored() {
             ended.map_err(|error| assert!(matches!(error, Error::Store { .. }))).is_ok();
         world.read_the_rest();
         if is_stored {
+            current().note("stored");
             world.check();
         } else {
+            current().note("not stored");
             world.check_that_nothing_is_lost();
         }
     });
+    outcomes.each_occurs(&["stored", "not stored"]);
 }
 
 #[test]
@@ -158,7 +156,7 @@ fn a_batch_that_is_parked_comes_again_before_what_follows_it() {
 
 #[test]
 fn two_streams_with_one_budget_do_not_wait_for_each_other() {
-    try_all(|| {
+    let outcomes = try_all(|| {
         let budget = Budget::new(Budget::MIN);
         let (_stop, stopped) = bounded(0);
         // There is room for one call, and then a little more.
@@ -166,8 +164,12 @@ fn two_streams_with_one_budget_do_not_wait_for_each_other() {
         let worlds = [World::new(1), World::new(2)];
         let listen = |world: &World| {
             let stream = world.stream(World::config().budget(budget.clone()));
-            let shutdown = stream.shutdown();
+            let (shutdown, monitor) = (stream.shutdown(), stream.monitor());
             let ended = stream.listen(|batch| {
+                let shards = monitor.progress().shards;
+                if shards.iter().any(|shard| shard.state == ShardState::WaitingForBudget) {
+                    current().note("a shard waits for room");
+                }
                 world.take_until_all(batch, &shutdown);
                 Ok(())
             });
@@ -178,4 +180,5 @@ fn two_streams_with_one_budget_do_not_wait_for_each_other() {
         drop(held);
         assert_eq!(budget.used(), 0);
     });
+    outcomes.each_occurs(&["a shard waits for room"]);
 }

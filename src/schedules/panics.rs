@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::doors;
 use super::hooked::{Hook, Hooked};
-use super::outcomes::Outcomes;
 use super::try_all;
 use super::world::{STREAM, World, current, with_thread};
 use crate::config::Config;
@@ -20,11 +19,7 @@ const PANIC: &str = "as the scenario wants";
 const SOON: Duration = Duration::from_millis(200);
 
 /// How the runs end: the panic came out, or there was none.
-type Ends = Outcomes<2>;
-
-const fn ends() -> Ends {
-    Outcomes::new(["it panicked", "it was stopped"])
-}
+const ENDS: [&str; 2] = ["it panicked", "it was stopped"];
 
 /// Panics at one of its calls.
 #[derive(Default)]
@@ -59,7 +54,7 @@ fn config() -> Config {
 }
 
 /// Reads through one of the doors, until the bomb goes off or a stop comes long after that, and checks the end.
-fn comes_out(world: &Arc<World>, stream: Stream, bomb: &Bomb, ends: &Ends) {
+fn comes_out(world: &Arc<World>, stream: Stream, bomb: &Bomb) {
     let (shutdown, takes) = (stream.shutdown(), Arc::clone(world));
     let stops = || {
         current().sleep_for(Duration::from_millis(600));
@@ -76,13 +71,13 @@ fn comes_out(world: &Arc<World>, stream: Stream, bomb: &Bomb, ends: &Ends) {
             Ok(ended) => {
                 ended.unwrap();
                 assert!(went_off.is_none(), "the panic did not come out");
-                ends.saw(1);
+                current().note(ENDS[1]);
             }
             Err(panic) => {
                 assert_eq!(panic.downcast_ref::<&str>(), Some(&PANIC));
                 let took = sync::since(went_off.expect("that is its panic"));
                 assert!(took < SOON, "{took:?}");
-                ends.saw(0);
+                current().note(ENDS[0]);
             }
         }
     };
@@ -93,38 +88,35 @@ fn comes_out(world: &Arc<World>, stream: Stream, bomb: &Bomb, ends: &Ends) {
 
 #[test]
 fn a_panic_of_the_store_ends_the_run_and_comes_out() {
-    static ENDS: Ends = ends();
-    try_all(|| {
+    let outcomes = try_all(|| {
         let world = Arc::new(World::new(2));
         let bomb = Bomb::new(fastrand::u32(..10));
         let store = Hooked::new(Arc::clone(&world.store), &bomb.hook());
         let config = config().store_every(fastrand::u32(1..3), Duration::from_secs(60));
         let stream = Stream::new(world.kinesis.clone(), STREAM, store, config).unwrap();
-        comes_out(&world, stream, &bomb, &ENDS);
+        comes_out(&world, stream, &bomb);
         world.check_that_nothing_is_lost();
     });
-    ENDS.each_occurred();
+    outcomes.each_occurs(&ENDS);
 }
 
 #[test]
 fn a_panic_of_the_client_ends_the_run_and_what_was_handled_is_stored() {
-    static ENDS: Ends = ends();
-    try_all(|| {
+    let outcomes = try_all(|| {
         let world = Arc::new(World::new(2));
         let bomb = Bomb::new(fastrand::u32(..30));
         let client = Hooked::new(world.kinesis.clone(), &bomb.hook());
         let config = config().store_every(fastrand::u32(1..3), Duration::from_secs(60));
         let stream = Stream::new(client, STREAM, Arc::clone(&world.store), config).unwrap();
-        comes_out(&world, stream, &bomb, &ENDS);
+        comes_out(&world, stream, &bomb);
         world.check();
     });
-    ENDS.each_occurred();
+    outcomes.each_occurs(&ENDS);
 }
 
 #[test]
 fn a_panic_in_a_notice_ends_the_run_and_comes_out() {
-    static ENDS: Ends = ends();
-    try_all(|| {
+    let outcomes = try_all(|| {
         let world = Arc::new(World::new(2));
         let (bomb, kinesis) = (Bomb::new(fastrand::u32(..3)), world.kinesis.clone());
         let hook = bomb.hook();
@@ -138,16 +130,15 @@ fn a_panic_in_a_notice_ends_the_run_and_comes_out() {
             current().sleep_for(Duration::from_millis(hangs));
             kinesis.hang(STREAM, true);
         };
-        with_thread(hanging, || comes_out(&world, stream, &bomb, &ENDS));
+        with_thread(hanging, || comes_out(&world, stream, &bomb));
         world.check();
     });
-    ENDS.each_occurred();
+    outcomes.each_occurs(&ENDS);
 }
 
 #[test]
 fn a_panic_of_a_worker_ends_the_others_after_the_batch_in_hand() {
-    static ENDS: Ends = ends();
-    try_all(|| {
+    let outcomes = try_all(|| {
         let world = World::new(3);
         let (bomb, stream) = (Bomb::new(fastrand::u32(..6)), world.stream(config()));
         let shutdown = stream.shutdown();
@@ -164,15 +155,15 @@ fn a_panic_of_a_worker_ends_the_others_after_the_batch_in_hand() {
         match catch_unwind(AssertUnwindSafe(working)) {
             Ok(ended) => {
                 ended.unwrap();
-                ENDS.saw(1);
+                current().note(ENDS[1]);
             }
             Err(panic) => {
                 assert_eq!(panic.downcast_ref::<&str>(), Some(&PANIC));
-                ENDS.saw(0);
+                current().note(ENDS[0]);
             }
         }
         world.read_the_rest();
         world.check();
     });
-    ENDS.each_occurred();
+    outcomes.each_occurs(&ENDS);
 }

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crossbeam_channel::bounded;
+
 use super::try_all;
-use super::world::{STREAM, World, a_while};
+use super::world::{ROOM, SOON, STREAM, World, a_while, current, with_thread};
+use crate::budget::Budget;
 use crate::config::Config;
+use crate::delivery::batches::Batches;
 use crate::model::position::Position;
 use crate::store::Store;
 
@@ -121,5 +125,83 @@ fn a_shard_whose_worker_keeps_its_batches_hears_a_stop() {
         second.commit().unwrap();
         first.commit().unwrap();
         is_stored(&world, &BTreeMap::from([(first.shard().into(), second.position().clone())]));
+    });
+}
+
+#[test]
+fn what_a_dropped_receiver_leaves_in_its_channel_holds_no_memory() {
+    let outcomes = try_all(|| {
+        let world = World::new(2);
+        let budget = Budget::new(Budget::MIN);
+        let config = config().budget(budget.clone());
+        let capacity = config.capacity;
+        let (receivers, listener) = match fastrand::u32(..3) {
+            0 => world.stream(config).receiver().map(|(batches, it)| (vec![batches], it)).unwrap(),
+            workers => world.stream(config).receivers(workers as usize).unwrap(),
+        };
+        // As long as there is an end of a channel, it keeps its messages.
+        let channels: Vec<_> = receivers.iter().map(|it| it.as_crossbeam().clone()).collect();
+        a_while();
+        for batches in receivers {
+            match batches.len() {
+                0 => current().note("empty"),
+                full if full == capacity => current().note("full"),
+                _ => {}
+            }
+            drop(batches);
+        }
+        listener.join().unwrap();
+        assert_eq!(budget.used(), 0);
+        drop(channels);
+    });
+    outcomes.each_occurs(&["empty", "full"]);
+}
+
+#[test]
+fn a_stream_whose_receiver_is_dropped_leaves_the_budget_to_another_one() {
+    try_all(|| {
+        let budget = Budget::new(Budget::MIN);
+        let (_stop, stopped) = bounded(0);
+        // There is room for one call, and for none as long as another stream has a batch.
+        let held = budget.reserve(Budget::MIN - ROOM, &stopped).unwrap();
+        let (unread, read) = (World::new(2), World::new(1));
+        let config = || config().budget(budget.clone());
+        let (batches, listener) = unread.stream(config()).receiver().unwrap();
+        let channel = batches.as_crossbeam().clone();
+        let stream = read.stream(config());
+        let shutdown = stream.shutdown();
+        let dropping = || {
+            a_while();
+            drop(batches);
+        };
+        let listening = || {
+            stream.listen(|batch| {
+                read.take_until_all(batch, &shutdown);
+                Ok(())
+            })
+        };
+        with_thread(dropping, listening).unwrap();
+        listener.join().unwrap();
+        drop((held, channel));
+        assert_eq!(budget.used(), 0);
+    });
+}
+
+#[test]
+fn the_last_drop_of_a_receiver_ends_a_silent_stream_at_once() {
+    try_all(|| {
+        let world = World::new(2);
+        let config = config().interval(Duration::from_secs(60)).capacity(16);
+        let (batches, listener) = world.stream(config).receiver().unwrap();
+        let clone = batches.clone();
+        let drops = |batches: Batches| {
+            a_while();
+            drop(batches);
+        };
+        with_thread(|| drops(clone), || drops(batches));
+        world.stops(|| ());
+        listener.join().unwrap();
+        let took = world.since_stop();
+        assert!(took < SOON, "{took:?}");
     });
 }

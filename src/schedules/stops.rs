@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use super::doors;
 use super::hooked::{Hook, Hooked};
-use super::outcomes::Outcomes;
 use super::try_all;
-use super::world::{STREAM, World, a_while, with_thread};
+use super::world::{STREAM, World, a_while, current, with_thread};
 use crate::client::memory::fault::Operation;
 use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
@@ -69,8 +68,8 @@ impl Hang {
 
 #[test]
 fn what_hangs_until_the_stop_is_then_done_and_stored() {
-    static ENDS: Outcomes<3> = Outcomes::new(["the store hung", "the handler hung", "neither"]);
-    try_all(|| {
+    const ENDS: [&str; 3] = ["the store hung", "the handler hung", "neither"];
+    let outcomes = try_all(|| {
         let world = Arc::new(World::new(2));
         let calls_left = Mutex::new(fastrand::u32(..4));
         let hang = Arc::new(Hang { calls_left, shutdown: OnceLock::new() });
@@ -100,11 +99,11 @@ fn what_hangs_until_the_stop_is_then_done_and_stored() {
         with_thread(stops, || doors::run(stream, handle)).unwrap();
         let took = world.since_stop();
         assert!(took < SOON, "{took:?}");
-        ENDS.saw(if !hang.has_hung() { 2 } else { usize::from(!of_store) });
+        current().note(ENDS[if !hang.has_hung() { 2 } else { usize::from(!of_store) }]);
         world.read_the_rest();
         world.check();
     });
-    ENDS.each_occurred();
+    outcomes.each_occurs(&ENDS);
 }
 
 /// A callback that uses the handles of its own run, and stops it at one of its calls.
@@ -140,8 +139,8 @@ impl Caller {
 
 #[test]
 fn a_callback_may_look_at_its_run_and_pause_and_stop_it() {
-    static PLACES: Outcomes<4> = Outcomes::new(["a store", "a client", "a notice", "a handler"]);
-    try_all(|| {
+    const PLACES: [&str; 4] = ["a store", "a client", "a notice", "a handler"];
+    let outcomes = try_all(|| {
         let world = Arc::new(World::new(2));
         let place = fastrand::usize(..4);
         // So many calls come for sure.
@@ -169,9 +168,9 @@ fn a_callback_may_look_at_its_run_and_pause_and_stop_it() {
         doors::run(stream, handle).unwrap();
         let took = world.since_stop();
         assert!(took < SOON, "{took:?}");
-        PLACES.saw(place);
+        current().note(PLACES[place]);
     });
-    PLACES.each_occurred();
+    outcomes.each_occurs(&PLACES);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::doors;
-use super::outcomes::Outcomes;
 use super::try_all;
 use super::world::{World, current};
 use crate::delivery::batch::Batch;
@@ -11,8 +10,8 @@ use crate::error::Error;
 
 #[test]
 fn without_a_thread_the_run_ends_with_its_error_or_asks_again_and_nothing_is_lost() {
-    static ENDS: Outcomes<2> = Outcomes::new(["an error", "all was read"]);
-    try_all(|| {
+    const ENDS: [&str; 2] = ["an error", "all was read"];
+    let outcomes = try_all(|| {
         let world = Arc::new(World::new(3));
         let (stream, takes) = (world.stream(World::config()), Arc::clone(&world));
         let shutdown = stream.shutdown();
@@ -22,7 +21,7 @@ fn without_a_thread_the_run_ends_with_its_error_or_asks_again_and_nothing_is_los
             takes.take_until_all(batch, &shutdown);
             Ok(())
         });
-        ENDS.saw(usize::from(ended.is_ok()));
+        current().note(ENDS[usize::from(ended.is_ok())]);
         if let Err(error) = ended {
             assert!(matches!(error, Error::Thread { .. }), "{error:?}");
         }
@@ -30,5 +29,5 @@ fn without_a_thread_the_run_ends_with_its_error_or_asks_again_and_nothing_is_los
         world.read_the_rest();
         world.check();
     });
-    ENDS.each_occurred();
+    outcomes.each_occurs(&ENDS);
 }

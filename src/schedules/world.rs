@@ -16,6 +16,12 @@ use crate::sync::{self, Mutex};
 
 pub(super) const STREAM: &str = "orders";
 
+/// What one call asks for at first.
+pub(super) const ROOM: usize = 256 << 10;
+
+/// How long a stop may take here in virtual time: a slow machine takes a part of it.
+pub(super) const SOON: Duration = Duration::from_millis(400);
+
 pub(super) struct World {
     pub(super) kinesis: MemoryKinesis,
     pub(super) store: Arc<LocalStore>,
@@ -59,10 +65,15 @@ impl World {
     }
 
     pub(super) fn take(&self, batch: &Batch) {
+        self.take_first(batch, batch.len());
+    }
+
+    /// Takes so many of the first records.
+    pub(super) fn take_first(&self, batch: &Batch, records: usize) {
         let shard = batch.shard().to_owned();
         let number = |data: &[u8]| u32::from_be_bytes(data.try_into().unwrap());
         let read = batch.records().iter().map(|it| (shard.clone(), number(it.data())));
-        self.read.lock().extend(read);
+        self.read.lock().extend(read.take(records));
     }
 
     /// The same, and a stop when every record was read that is put.
@@ -97,7 +108,8 @@ impl World {
 
     /// Another run, with nothing in its way and long enough for everything: what was not stored comes now.
     pub(super) fn read_the_rest(&self) {
-        let stream = self.stream(Self::config());
+        let config = Self::config().interval(Duration::from_millis(100)).limit(1_000);
+        let stream = self.stream(config);
         let shutdown = stream.shutdown();
         let reads = || {
             let ended = stream.listen(|batch| {
@@ -163,9 +175,14 @@ pub(super) fn current() -> Member {
     schedule::current().expect("a scenario belongs to a schedule")
 }
 
-/// Some while, up to a quarter of a second, in which a consumer of these scenarios reads everything.
+/// Some while: up to a quarter of a second, in which a consumer of these scenarios reads everything, or a few turns of
+/// other threads. Time passes when all wait: what follows would never fall into the middle of a call or a commit.
 pub(super) fn a_while() {
-    current().sleep_for(Duration::from_millis(fastrand::u64(..250)));
+    if fastrand::bool() {
+        current().sleep_for(Duration::from_millis(fastrand::u64(..250)));
+    } else {
+        (0..fastrand::u32(..100)).for_each(|_| sync::point());
+    }
 }
 
 /// Runs `act` on a thread of its own while `main` runs, and waits for both.

@@ -18,9 +18,9 @@ pub(crate) use self::controlled::select::select_biased;
 #[cfg(test)]
 pub(crate) use self::controlled::thread;
 #[cfg(test)]
-pub(crate) use self::controlled::wait::{point, recv, recv_until, send, wait};
+pub(crate) use self::controlled::wait::{opens, point, recv, recv_until, send, wait};
 #[cfg(not(test))]
 pub(crate) use self::real::{
-    Mutex, RwLock, at, now, point, recv, recv_until, select_biased, send, since, thread, tick,
-    wait, wall,
+    Mutex, RwLock, at, now, opens, point, recv, recv_until, select_biased, send, since, thread,
+    tick, wait, wall,
 };

@@ -17,7 +17,7 @@ impl<T> Mutex<T> {
 
     #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        acquire(|| self.0.try_lock(), || self.0.lock())
+        acquire("a lock", || self.0.try_lock(), || self.0.lock())
     }
 
     #[allow(dead_code, reason = "a part of the real one, which not every feature needs")]
@@ -29,23 +29,23 @@ impl<T> Mutex<T> {
 impl<T> RwLock<T> {
     #[track_caller]
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-        acquire(|| self.0.try_read(), || self.0.read())
+        acquire("a lock to read", || self.0.try_read(), || self.0.read())
     }
 
     #[track_caller]
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        acquire(|| self.0.try_write(), || self.0.write())
+        acquire("a lock to write", || self.0.try_write(), || self.0.write())
     }
 }
 
 #[track_caller]
-fn acquire<G>(attempt: impl Fn() -> Option<G>, block: impl FnOnce() -> G) -> G {
+fn acquire<G>(what: &'static str, attempt: impl Fn() -> Option<G>, block: impl FnOnce() -> G) -> G {
     let Some(member) = schedule::current() else { return block() };
-    member.point("a lock");
+    member.point(what);
     loop {
         match attempt() {
             Some(guard) => return guard,
-            None => member.locked(),
+            None => member.locked(what),
         }
     }
 }

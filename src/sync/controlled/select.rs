@@ -27,12 +27,26 @@ pub(crate) fn sends<T: Send + 'static>(to: &Sender<T>) -> Ready {
 macro_rules! select_biased {
     ($($arms:tt)*) => {{
         if let Some(member) = $crate::sync::controlled::schedule::current() {
-            member.wait("a select", $crate::sync::controlled::select::ready!([] $($arms)*), None);
+            let what = $crate::sync::controlled::select::what!($($arms)*);
+            member.wait(what, $crate::sync::controlled::select::ready!([] $($arms)*), None);
         }
         ::crossbeam_channel::select_biased! { $($arms)* }
     }};
 }
 pub(crate) use select_biased;
+
+/// Whether an arm sends.
+macro_rules! what {
+    () => { "a select" };
+    (send $($rest:tt)*) => { "a select that sends" };
+    (recv($from:expr) -> $_name:pat => $_act:block $(,)? $($rest:tt)*) => {
+        $crate::sync::controlled::select::what!($($rest)*)
+    };
+    (recv($from:expr) -> $_name:pat => $_act:expr, $($rest:tt)*) => {
+        $crate::sync::controlled::select::what!($($rest)*)
+    };
+}
+pub(crate) use what;
 
 /// The arms' conditions.
 macro_rules! ready {

@@ -1,6 +1,7 @@
 //! Waits for a channel or a time.
 
 use std::convert::Infallible;
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvError, RecvTimeoutError, SendError, Sender, TryRecvError};
@@ -56,5 +57,12 @@ pub(crate) fn recv_until<T: Send + 'static>(
 pub(crate) fn point() {
     if let Some(member) = schedule::current() {
         member.point("a point");
+    }
+}
+
+/// A consumer is opened by this door, which a schedule counts.
+pub(crate) fn opens(door: impl Debug) {
+    if let Some(member) = schedule::current() {
+        member.opens(format!("{door:?}"));
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, bounded};
 
+use super::midst::Midst;
 use super::state::{State, Status, Task, Timer};
 use super::{Ready, Schedule};
 
@@ -81,9 +82,9 @@ impl Member {
 
     /// Found a lock held: waits until somebody has moved.
     #[track_caller]
-    pub(crate) fn locked(&self) {
+    pub(crate) fn locked(&self, what: &'static str) {
         let moves = self.state().moves;
-        self.switch("a lock that is held", Status::Locked { moves });
+        self.switch(what, Status::Locked { moves });
     }
 
     #[track_caller]
@@ -142,6 +143,17 @@ impl Member {
         receiver
     }
 
+    /// A consumer is opened by this door.
+    pub(crate) fn opens(&self, door: String) {
+        let own = thread::current().name().unwrap_or_default().to_owned();
+        self.state().ran.doors.push((door, own));
+    }
+
+    /// This happens in the scenario: see `Ran::notes`.
+    pub(crate) fn note(&self, what: &'static str) {
+        self.state().ran.notes.insert(what);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.schedule.state.lock().expect("no thread panics while it holds the state")
     }
@@ -153,7 +165,12 @@ impl Member {
         state.records(self.number, what, place, status);
         self.give_away(state);
         self.sleep();
-        let waited = std::mem::replace(&mut self.state().tasks[self.number].status, Status::Ready);
+        let mut state = self.state();
+        if Midst::is_stop(what, place) {
+            state.sees_stop(self.number);
+        }
+        let waited = std::mem::replace(&mut state.tasks[self.number].status, Status::Ready);
+        drop(state);
         drop(waited); // it owns ends of channels: without the state
     }
 

@@ -9,10 +9,12 @@
 
 mod choice;
 mod member;
+mod midst;
 mod report;
 mod state;
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Sender, bounded};
 
 pub(crate) use self::member::{Member, current};
+pub(crate) use self::midst::Midst;
 use self::state::State;
 
 /// Whether a thread that waits may continue.
@@ -30,13 +33,19 @@ pub(crate) type Ready = Box<dyn Fn() -> bool + Send>;
 const REAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a schedule took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ran {
     pub(crate) steps: u64,
     pub(crate) threads: usize,
     pub(crate) time: Duration,
     /// Of who had the turn at each step.
     pub(crate) digest: u64,
+    /// The doors of its consumers in the order of their runs, each with the name of the thread that opened it.
+    pub(crate) doors: Vec<(String, String)>,
+    /// What happened in the scenario, by its own words.
+    pub(crate) notes: BTreeSet<&'static str>,
+    /// In the middle of what the first stop found the other threads; `None` without a stop.
+    pub(crate) stop: Option<BTreeSet<Midst>>,
 }
 
 struct Schedule {
@@ -93,7 +102,7 @@ pub(crate) fn run_within(
 
 impl Schedule {
     fn steps(&self) -> u64 {
-        self.state.lock().expect("no thread panics while it holds the state").steps
+        self.state.lock().expect("no thread panics while it holds the state").ran.steps
     }
 
     fn report(&self, why: &str) -> String {

@@ -30,8 +30,8 @@ pub(super) struct State {
     pub(super) trace: VecDeque<Step>,
     /// How many threads were requested, and which of them are refused.
     pub(super) refused: (usize, Range<usize>),
-    pub(super) steps: u64,
-    digest: u64,
+    /// What is counted.
+    pub(super) ran: Ran,
 }
 
 pub(super) struct Task {
@@ -90,8 +90,7 @@ impl State {
             moves: 0,
             trace: VecDeque::with_capacity(TRACE),
             refused: (0, 0..0),
-            steps: 0,
-            digest: seed,
+            ran: Ran { digest: seed, ..Ran::default() },
         }
     }
 
@@ -114,8 +113,8 @@ impl State {
 
     /// Who has the turn next.
     pub(super) fn choose(&mut self, running: usize) -> Result<usize, String> {
-        self.steps += 1;
-        if self.steps > MAX_STEPS {
+        self.ran.steps += 1;
+        if self.ran.steps > MAX_STEPS {
             return Err(format!("{MAX_STEPS} steps were not enough"));
         }
         if let Some(time) = self.choice.slowness() {
@@ -139,14 +138,14 @@ impl State {
         let ranks: Vec<_> = self.tasks.iter().map(|task| task.rank).collect();
         let order = self.choice.order(running, &ranks);
         let next = order.into_iter().find(|task| self.may_continue(*task))?;
-        if let Some(rank) = self.choice.demotes(self.steps) {
+        if let Some(rank) = self.choice.demotes(self.ran.steps) {
             self.tasks[next].rank = rank;
         }
         if !matches!(self.tasks[next].status, Status::Locked { .. }) {
             self.moves += 1;
         }
         self.turn = next;
-        self.digest = self.digest.wrapping_mul(0x0100_0000_01b3) ^ next as u64;
+        self.ran.digest = self.ran.digest.wrapping_mul(0x0100_0000_01b3) ^ next as u64;
         Some(next)
     }
 
@@ -205,8 +204,7 @@ impl State {
     }
 
     pub(super) fn ran(&self) -> Ran {
-        let (steps, threads) = (self.steps, self.tasks.len());
-        Ran { steps, threads, time: self.now, digest: self.digest }
+        Ran { threads: self.tasks.len(), time: self.now, ..self.ran.clone() }
     }
 }
 
