@@ -61,7 +61,12 @@ fn a_broken_page_is_read_again() {
 
 /// Reads a stream that is resharded, and filled again, when the first batch has come.
 fn through(trial: &Trial, reshard: impl Fn(&Trial)) -> Run {
-    let total = trial.count() + 60;
+    through_more(trial, 0, reshard)
+}
+
+/// The same, if the resharding puts so many records.
+fn through_more(trial: &Trial, more: usize, reshard: impl Fn(&Trial)) -> Run {
+    let total = trial.count() + more + 60;
     let mut is_done = false;
     let run = Run::of(trial.stream(Trial::config()), total, |_| {
         if !std::mem::replace(&mut is_done, true) {
@@ -114,7 +119,7 @@ fn a_child_that_both_its_parents_name_starts_once_after_both() {
 fn children_that_are_finished_when_they_are_named_are_read_to_their_end() {
     let trial = Trial::new("finished-children", 1, 60);
     trial.faults.add(Rule::always(Fault::ChildShards));
-    let run = through(&trial, |trial| {
+    let run = through_more(&trial, 30, |trial| {
         split(trial, 0);
         trial.put(30);
         split(trial, 1);
