@@ -79,3 +79,38 @@ fn every_command_names_tests_that_are_there() {
     }
     assert!(commands.len() > 20, "{commands:?}");
 }
+
+/// What `ARCHITECTURE.md` says of what is checked by what, after a heading.
+fn checked() -> String {
+    let page = tests().parent().unwrap().join("ARCHITECTURE.md");
+    let page = fs::read_to_string(page).unwrap();
+    page.split_once("## What is checked by what").unwrap().1.to_owned()
+}
+
+#[test]
+fn what_checks_a_promise_is_there() {
+    let (checked, root) = (checked(), tests().parent().unwrap().to_owned());
+    let is_path =
+        |it: &&str| ["src/", "tests/", "benches/", ".ci/"].iter().any(|at| it.starts_with(at));
+    let paths: Vec<_> = quoted(&checked).filter(is_path).collect();
+    let gone: Vec<_> = paths.iter().filter(|path| !root.join(path).exists()).collect();
+    assert!(gone.is_empty(), "ARCHITECTURE.md names {gone:?}, which are not there");
+    assert!(paths.len() > 40, "{paths:?}");
+    let scenarios = entries(&root.join("src/schedules")).into_iter().filter(|it| holds_a_test(it));
+    for scenario in scenarios.filter(|it| !it.ends_with("scheduler.rs")) {
+        let path = scenario.strip_prefix(&root).unwrap().to_str().unwrap();
+        assert!(paths.contains(&path), "ARCHITECTURE.md does not say what {path} checks");
+    }
+}
+
+#[test]
+fn what_the_simulation_is_said_to_draw_it_draws() {
+    let (checked, simulation) = (checked(), tests().parent().unwrap().join("src/simulation"));
+    let sources =
+        entries(&simulation).iter().map(|it| fs::read_to_string(it).unwrap()).collect::<String>();
+    let said: Vec<_> = checked.split('"').skip(1).step_by(2).collect();
+    let unknown: Vec<_> =
+        said.iter().filter(|it| !sources.contains(&format!("fault(\"{it}\")"))).collect();
+    assert!(unknown.is_empty(), "the simulation has no fault {unknown:?}");
+    assert!(said.len() > 3, "{said:?}");
+}
