@@ -19,6 +19,7 @@ mod panics;
 mod parked;
 mod receiver;
 mod scheduler;
+mod slow;
 mod stops;
 mod stored;
 mod tally;

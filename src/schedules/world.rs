@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::slow::{self, SlowStore};
 use crate::client::memory::MemoryKinesis;
 use crate::config::Config;
 use crate::control::shutdown::Shutdown;
@@ -25,6 +26,7 @@ pub(super) const SOON: Duration = Duration::from_millis(400);
 pub(super) struct World {
     pub(super) kinesis: MemoryKinesis,
     pub(super) store: Arc<LocalStore>,
+    is_slow: bool,
     /// Shards and numbers of records, in the order in which they were read.
     read: Mutex<Vec<(String, u32)>>,
     put: Mutex<u32>,
@@ -38,7 +40,8 @@ impl World {
         let kinesis = MemoryKinesis::new();
         kinesis.create_stream(STREAM, shards as usize);
         let (read, put, stopped) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let world = Self { kinesis, store: Arc::default(), read, put, stopped };
+        let is_slow = fastrand::bool();
+        let world = Self { kinesis, store: Arc::default(), is_slow, read, put, stopped };
         world.put(shards * fastrand::u32(1..=6));
         world
     }
@@ -60,8 +63,14 @@ impl World {
             .capacity(1 + fastrand::usize(..3))
     }
 
+    /// In half of the schedules calls and writes take some time.
     pub(super) fn stream(&self, config: Config) -> Stream {
-        Stream::new(self.kinesis.clone(), STREAM, Arc::clone(&self.store), config).unwrap()
+        let (kinesis, store) = (self.kinesis.clone(), Arc::clone(&self.store));
+        let stream = match self.is_slow {
+            true => Stream::new(slow::client(kinesis), STREAM, SlowStore(store), config),
+            false => Stream::new(kinesis, STREAM, store, config),
+        };
+        stream.unwrap()
     }
 
     pub(super) fn take(&self, batch: &Batch) {

@@ -89,7 +89,13 @@ impl Member {
 
     #[track_caller]
     pub(crate) fn sleep_for(&self, time: Duration) {
-        self.wait("a time", Vec::new(), Some(self.instant() + time));
+        self.takes("a time", time);
+    }
+
+    /// What is in progress takes so long: `"a call"` of the client, or `"a write"` of the store.
+    #[track_caller]
+    pub(crate) fn takes(&self, what: &'static str, time: Duration) {
+        self.wait(what, Vec::new(), Some(self.instant() + time));
     }
 
     /// The calling thread waits until this one is over.

@@ -31,6 +31,8 @@ impl Midst {
         let is_waiting = is_consumers && matches!(task.status, Status::Waiting { .. });
         match what {
             "a select that sends" => Some(Self::Send),
+            "a call" => Some(Self::Call),
+            "a write" => Some(Self::Commit),
             "a lock to write" if file.contains("src/store/") => Some(Self::Commit),
             "a send" | "a point" if file.ends_with("delivery/commits.rs") => Some(Self::Commit),
             _ if is_consumers && file.contains("src/client/") => Some(Self::Call),
