@@ -72,6 +72,7 @@ for name in "${names[@]}"; do
         echo "caught    $name, by $by"
     else
         tail -n 5 "$log"
+        ! grep -q '^running 0 tests' "$log" || echo "$name: no test has the name after \"Caught by\""
         echo "SURVIVED  $name"
         survived=$((survived + 1))
     fi

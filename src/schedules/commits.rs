@@ -15,7 +15,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 const PARENT: &str = "shardId-000000000000";
 
-/// Commits so many of the first records of each batch, and drops the rest.
+/// Commits of each batch this number of records, from its first one on, and drops the rest.
 fn commit(batches: Vec<(Batch, usize)>) {
     for (batch, records) in batches {
         if fastrand::bool() {

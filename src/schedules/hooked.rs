@@ -13,6 +13,7 @@ use crate::model::token::{ShardIterator, Token};
 use crate::record::answer::Answer;
 use crate::store::Store;
 use crate::store::local::LocalStore;
+use crate::sync::Mutex;
 
 pub(super) struct Hooked<T> {
     inside: T,
@@ -21,6 +22,28 @@ pub(super) struct Hooked<T> {
 
 /// What the scenario does in a callback.
 pub(super) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// A number of calls, and then the one that matters.
+#[derive(Default)]
+pub(super) struct Countdown(Mutex<u32>);
+
+impl Countdown {
+    pub(super) fn new(calls: u32) -> Self {
+        Self(Mutex::new(calls))
+    }
+
+    /// Whether this call is the one that matters.
+    pub(super) fn is_over_now(&self) -> bool {
+        let mut left = self.0.lock();
+        *left = left.wrapping_sub(1);
+        *left == u32::MAX
+    }
+
+    /// Whether the call that matters has come.
+    pub(super) fn is_over(&self) -> bool {
+        *self.0.lock() > u32::MAX / 2
+    }
+}
 
 impl<T> Hooked<T> {
     pub(super) fn new(inside: T, hook: &Hook) -> Self {

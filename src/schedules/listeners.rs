@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::doors;
-use super::hooked::{Hook, Hooked};
+use super::hooked::{Countdown, Hook, Hooked};
 use super::try_all;
 use super::world::{STREAM, World, a_while, current};
 use crate::client::Client;
@@ -59,7 +59,7 @@ fn a_listener_that_is_dropped_or_joined_waits_for_the_batch_in_hand_and_its_comm
 /// The listener, for a callback of its own consumer.
 struct Slot {
     place: usize,
-    calls_left: Mutex<u32>,
+    calls: Countdown,
     listener: Mutex<Option<Listener>>,
 }
 
@@ -74,10 +74,9 @@ impl Slot {
     }
 
     fn parts(&self) {
-        let left = *self.calls_left.lock();
-        *self.calls_left.lock() = left.saturating_sub(1);
-        // It may not be there yet.
-        let Some(listener) = self.listener.lock().take_if(|_| left == 0) else { return };
+        // The listener may not be there yet: then a later call does it.
+        let is_due = self.calls.is_over_now() || self.calls.is_over();
+        let Some(listener) = self.listener.lock().take_if(|_| is_due) else { return };
         let shutdown = listener.shutdown();
         if fastrand::bool() {
             drop(listener);
@@ -94,8 +93,8 @@ fn a_listener_that_its_own_consumer_drops_or_joins_stops_it_and_does_not_wait() 
     const PLACES: [&str; 5] = ["a store", "a client", "a notice", "a handler", "nobody"];
     let outcomes = try_all(|| {
         let world = Arc::new(World::new(2));
-        let (place, calls_left) = (fastrand::usize(..4), Mutex::new(fastrand::u32(..4)));
-        let slot = Arc::new(Slot { place, calls_left, listener: Mutex::default() });
+        let (place, calls) = (fastrand::usize(..4), Countdown::new(fastrand::u32(..4)));
+        let slot = Arc::new(Slot { place, calls, listener: Mutex::default() });
         if place == 2 {
             // Shards stall.
             world.kinesis.fail_next(Operation::GetRecords, 1_000, ErrorClass::Transient);

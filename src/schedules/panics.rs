@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::doors;
-use super::hooked::{Hook, Hooked};
+use super::hooked::{Countdown, Hook, Hooked};
 use super::try_all;
 use super::world::{STREAM, World, current, with_thread};
 use crate::config::Config;
@@ -24,13 +24,13 @@ const ENDS: [&str; 2] = ["it panicked", "it was stopped"];
 /// Panics at one of its calls.
 #[derive(Default)]
 struct Bomb {
-    calls_left: Mutex<u32>,
+    calls: Countdown,
     went_off: Mutex<Option<Instant>>,
 }
 
 impl Bomb {
     fn new(calls: u32) -> Arc<Self> {
-        Arc::new(Self { calls_left: Mutex::new(calls), ..Self::default() })
+        Arc::new(Self { calls: Countdown::new(calls), ..Self::default() })
     }
 
     fn hook(self: &Arc<Self>) -> Hook {
@@ -39,9 +39,7 @@ impl Bomb {
     }
 
     fn counts(&self) {
-        let left = *self.calls_left.lock();
-        *self.calls_left.lock() = left.wrapping_sub(1);
-        if left == 0 {
+        if self.calls.is_over_now() {
             *self.went_off.lock() = Some(sync::now());
             resume_unwind(Box::new(PANIC));
         }

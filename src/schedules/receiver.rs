@@ -96,7 +96,7 @@ fn one_of_two_receivers_is_dropped_and_the_other_one_ends() {
     });
 }
 
-/// A worker has both places of its shard: nothing of that shard goes on until it lets go of a batch.
+/// A worker has both places of its shard: nothing more of that shard is sent until the worker drops a batch.
 #[test]
 fn a_shard_whose_worker_keeps_its_batches_hears_a_stop() {
     try_all(|| {

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::doors;
-use super::hooked::{Hook, Hooked};
+use super::hooked::{Countdown, Hook, Hooked};
 use super::try_all;
-use super::world::{STREAM, World, a_while, current, with_thread};
+use super::world::{SOON, STREAM, World, a_while, current, with_thread};
 use crate::client::memory::fault::Operation;
 use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
@@ -16,9 +16,6 @@ use crate::engine::monitor::Monitor;
 use crate::error::client::ErrorClass;
 use crate::stream::Stream;
 use crate::sync::{self, Mutex};
-
-/// How long a stop may take here in virtual time: a slow machine takes a part of it.
-const SOON: Duration = Duration::from_millis(400);
 
 #[test]
 fn whatever_door_is_stopped_soon_and_the_rest_comes_once() {
@@ -47,22 +44,16 @@ fn whatever_door_is_stopped_soon_and_the_rest_comes_once() {
 
 /// Waits for the stop at one of its calls.
 struct Hang {
-    calls_left: Mutex<u32>,
+    calls: Countdown,
     shutdown: OnceLock<Shutdown>,
 }
 
 impl Hang {
     fn counts(&self) {
-        let left = *self.calls_left.lock();
-        *self.calls_left.lock() = left.wrapping_sub(1);
-        if left == 0 {
+        if self.calls.is_over_now() {
             let shutdown = self.shutdown.get().expect("nothing runs before it is set");
             let _ = sync::recv(shutdown.reading_stopped());
         }
-    }
-
-    fn has_hung(&self) -> bool {
-        *self.calls_left.lock() == u32::MAX
     }
 }
 
@@ -71,8 +62,8 @@ fn what_hangs_until_the_stop_is_then_done_and_stored() {
     const ENDS: [&str; 3] = ["the store hung", "the handler hung", "neither"];
     let outcomes = try_all(|| {
         let world = Arc::new(World::new(2));
-        let calls_left = Mutex::new(fastrand::u32(..4));
-        let hang = Arc::new(Hang { calls_left, shutdown: OnceLock::new() });
+        let calls = Countdown::new(fastrand::u32(..4));
+        let hang = Arc::new(Hang { calls, shutdown: OnceLock::new() });
         let of_store = fastrand::bool();
         let hangs = |is_its: bool| -> Hook {
             let hang = Arc::clone(&hang);
@@ -99,7 +90,7 @@ fn what_hangs_until_the_stop_is_then_done_and_stored() {
         with_thread(stops, || doors::run(stream, handle)).unwrap();
         let took = world.since_stop();
         assert!(took < SOON, "{took:?}");
-        current().note(ENDS[if !hang.has_hung() { 2 } else { usize::from(!of_store) }]);
+        current().note(ENDS[if !hang.calls.is_over() { 2 } else { usize::from(!of_store) }]);
         world.read_the_rest();
         world.check();
     });
@@ -110,7 +101,7 @@ fn what_hangs_until_the_stop_is_then_done_and_stored() {
 struct Caller {
     world: Arc<World>,
     place: usize,
-    calls_left: Mutex<u32>,
+    calls: Countdown,
     handles: OnceLock<(Shutdown, Monitor, Pauses)>,
 }
 
@@ -129,9 +120,7 @@ impl Caller {
         drop(monitor.progress());
         pauses.pause_all();
         pauses.resume_all();
-        let left = *self.calls_left.lock();
-        *self.calls_left.lock() = left.wrapping_sub(1);
-        if left == 0 {
+        if self.calls.is_over_now() {
             self.world.stops(|| doors::stop(shutdown));
         }
     }
@@ -144,9 +133,9 @@ fn a_callback_may_look_at_its_run_and_pause_and_stop_it() {
         let world = Arc::new(World::new(2));
         let place = fastrand::usize(..4);
         // So many calls come for sure.
-        let calls_left = Mutex::new(fastrand::u32(..[2, 10, 2, 1][place]));
+        let calls = Countdown::new(fastrand::u32(..[2, 10, 2, 1][place]));
         let (handles, of) = (OnceLock::new(), Arc::clone(&world));
-        let caller = Arc::new(Caller { world: of, place, calls_left, handles });
+        let caller = Arc::new(Caller { world: of, place, calls, handles });
         if place == 2 {
             // Shards stall.
             world.kinesis.fail_next(Operation::GetRecords, 1_000, ErrorClass::Transient);

@@ -77,7 +77,7 @@ impl World {
         self.take_first(batch, batch.len());
     }
 
-    /// Takes so many of the first records.
+    /// Takes this number of records of the batch, from its first one on.
     pub(super) fn take_first(&self, batch: &Batch, records: usize) {
         let shard = batch.shard().to_owned();
         let number = |data: &[u8]| u32::from_be_bytes(data.try_into().unwrap());

@@ -92,7 +92,7 @@ impl Member {
         self.takes("a time", time);
     }
 
-    /// What is in progress takes so long: `"a call"` of the client, or `"a write"` of the store.
+    /// `"a call"` of the client, or `"a write"` of the store, takes this time.
     #[track_caller]
     pub(crate) fn takes(&self, what: &'static str, time: Duration) {
         self.wait(what, Vec::new(), Some(self.instant() + time));

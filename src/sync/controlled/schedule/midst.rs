@@ -18,7 +18,7 @@ pub(crate) enum Midst {
 }
 
 impl Midst {
-    /// Whether a thread that goes on here closes the channel of a stop next.
+    /// Whether a thread that continues here closes the channel of a stop next.
     pub(super) fn is_stop(what: &str, place: &Location<'_>) -> bool {
         what == "a point" && place.file().ends_with("control/shutdown.rs")
     }

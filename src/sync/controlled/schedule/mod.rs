@@ -28,7 +28,7 @@ use self::state::State;
 /// Whether a thread that waits may continue.
 pub(crate) type Ready = Box<dyn Fn() -> bool + Send>;
 
-/// A schedule that takes no step for so long waits for something outside. How long all its steps take says nothing: that
+/// A schedule that takes no step for this time waits for something outside. The time that all its steps take says nothing: it
 /// depends on what else the machine does.
 const REAL_LIMIT: Duration = Duration::from_secs(60);
 
