@@ -18,6 +18,8 @@ use crate::sync::Mutex;
 pub(super) struct Hooked<T> {
     inside: T,
     hook: Hook,
+    /// Called for each session that is opened; without it the client has none.
+    session: Option<Hook>,
 }
 
 /// What the scenario does in a callback.
@@ -39,6 +41,12 @@ impl Countdown {
         *left == u32::MAX
     }
 
+    /// The call that matters does not come any more, if it has not come yet.
+    pub(super) fn disarm(&self) {
+        let mut left = self.0.lock();
+        *left = (*left).max(u32::MAX / 2);
+    }
+
     /// Whether the call that matters has come.
     pub(super) fn is_over(&self) -> bool {
         *self.0.lock() > u32::MAX / 2
@@ -47,7 +55,12 @@ impl Countdown {
 
 impl<T> Hooked<T> {
     pub(super) fn new(inside: T, hook: &Hook) -> Self {
-        Self { inside, hook: Arc::clone(hook) }
+        Self { inside, hook: Arc::clone(hook), session: None }
+    }
+
+    /// It has sessions; this hook is called for each.
+    pub(super) fn with_sessions(self, hook: &Hook) -> Self {
+        Self { session: Some(Arc::clone(hook)), ..self }
     }
 
     fn inside(&self) -> &T {
@@ -106,5 +119,10 @@ impl Client for Hooked<MemoryKinesis> {
 
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
         self.inside().get_records(token, limit, call)
+    }
+
+    fn session(&self) -> Option<Arc<dyn Client>> {
+        self.session.as_ref()?();
+        Some(Arc::new(Self::new(self.inside.clone(), &self.hook)))
     }
 }

@@ -8,15 +8,20 @@
 //! bug back and names the scenario. No list of seeds is kept.
 
 mod budget;
+mod closed;
 mod commits;
 mod doors;
 mod ends;
 mod faults;
 mod hooked;
+mod journal;
 mod listen;
 mod listeners;
+mod listing;
+mod logs;
 mod panics;
 mod parked;
+mod pauses;
 mod receiver;
 mod scheduler;
 mod slow;

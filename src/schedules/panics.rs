@@ -1,7 +1,7 @@
 //! A store, a client, a notice or a worker that panics: it comes out, and nothing is lost.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::doors;
@@ -9,7 +9,12 @@ use super::hooked::{Countdown, Hook, Hooked};
 use super::try_all;
 use super::world::{STREAM, World, current, with_thread};
 use crate::config::Config;
+use crate::control::shutdown::Shutdown;
 use crate::delivery::batch::Batch;
+use crate::error::store::StoreError;
+use crate::model::position::Position;
+use crate::store::Store;
+use crate::store::local::LocalStore;
 use crate::stream::Stream;
 use crate::sync::{self, Mutex};
 
@@ -164,4 +169,78 @@ fn a_panic_of_a_worker_ends_the_others_after_the_batch_in_hand() {
         world.check();
     });
     outcomes.each_occurs(&ENDS);
+}
+
+/// Refuses every write for now.
+struct Refusing(Arc<LocalStore>);
+
+impl Store for Refusing {
+    fn update_shard_iterator(&self, _: &str, _: &str, _: &Position) -> Result<(), StoreError> {
+        Err(StoreError::retry("not now"))
+    }
+
+    fn shard_iterators(&self, of: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        self.0.shard_iterators(of)
+    }
+
+    fn reset_shard_iterator(
+        &self,
+        _: &str,
+        _: &str,
+        _: Option<&Position>,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::retry("not now"))
+    }
+}
+
+#[test]
+fn of_several_panics_the_first_one_comes_out_and_no_error_hides_it() {
+    const OTHER: &str = "another panic";
+    const NONE: &str = "an error";
+    let outcomes = try_all(|| {
+        let world = Arc::new(World::new(2));
+        let (bomb, slot) = (Bomb::new(fastrand::u32(1..3)), Arc::new(OnceLock::new()));
+        let stop = Arc::clone(&slot);
+        let waits_and_panics: Hook = Arc::new(move || {
+            // Some calls wait for the stop, which the first panic brings.
+            if fastrand::u32(..8) == 0 {
+                let stop: &Shutdown = stop.get().expect("it is set before the run");
+                let _ = sync::recv(stop.reading_stopped());
+                current().note(OTHER);
+                resume_unwind(Box::new(OTHER));
+            }
+        });
+        let client = Hooked::new(world.kinesis.clone(), &waits_and_panics);
+        // Nothing is written before the end.
+        let config = config().store_every(100, Duration::from_secs(60));
+        let store = Refusing(Arc::clone(&world.store));
+        let stream = Stream::new(client, STREAM, store, config).unwrap();
+        let shutdown = stream.shutdown();
+        assert!(slot.set(shutdown.clone()).is_ok());
+        let stops = || {
+            current().sleep_for(Duration::from_millis(600));
+            bomb.calls.disarm();
+            shutdown.now();
+        };
+        let (goes_off, takes) = (Arc::clone(&bomb), Arc::clone(&world));
+        let handle = move |batch: &Batch| {
+            goes_off.counts();
+            takes.take(batch);
+            Ok(())
+        };
+        let runs = || catch_unwind(AssertUnwindSafe(|| doors::run(stream, handle)));
+        match (with_thread(stops, runs), bomb.calls.is_over()) {
+            (Err(panic), is_first) => {
+                let text = if is_first { PANIC } else { OTHER };
+                assert_eq!(panic.downcast_ref::<&str>(), Some(&text));
+                current().note(text);
+            }
+            (Ok(ended), false) => {
+                assert_eq!(ended.is_err(), world.count() > 0, "{ended:?}");
+                current().note(NONE);
+            }
+            (Ok(ended), true) => panic!("{ended:?} hides the panic"),
+        }
+    });
+    outcomes.each_occurs(&[PANIC, OTHER, NONE]);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 
+use super::closed;
 use super::try_all;
 use super::world::{ROOM, SOON, STREAM, World, a_while, current, with_thread};
 use crate::budget::Budget;
@@ -203,5 +204,43 @@ fn the_last_drop_of_a_receiver_ends_a_silent_stream_at_once() {
         listener.join().unwrap();
         let took = world.since_stop();
         assert!(took < SOON, "{took:?}");
+    });
+}
+
+#[test]
+fn a_shard_has_two_batches_on_their_way_and_no_more() {
+    try_all(|| {
+        let world = World::new(1);
+        world.put(10);
+        let (receivers, listener) = world.stream(World::config().capacity(8)).receivers(1).unwrap();
+        for _ in 0..fastrand::u32(..3) {
+            receivers[0].recv().unwrap().commit().unwrap();
+        }
+        let kept = [(); 2].map(|()| receivers[0].recv().unwrap());
+        current().sleep_for(Duration::from_secs(1));
+        assert_eq!(receivers[0].len(), 0);
+        let [first, second] = kept;
+        drop(first);
+        current().sleep_for(Duration::from_secs(1));
+        assert_eq!(receivers[0].len(), 1);
+        drop((second, receivers));
+        listener.join().unwrap();
+    });
+}
+
+#[test]
+fn what_a_shard_has_sent_before_it_ended_waits_for_its_receiver() {
+    try_all(|| {
+        let world = World::new(2);
+        let stream = closed::stream(&world, World::config());
+        let (batches, listener) = stream.receiver().unwrap();
+        a_while();
+        while let Ok(batch) = batches.recv_timeout(Duration::MAX) {
+            world.take(&batch);
+            batch.commit().unwrap();
+            a_while();
+        }
+        listener.join().unwrap();
+        world.check();
     });
 }

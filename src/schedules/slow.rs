@@ -49,7 +49,7 @@ impl Store for SlowStore {
     }
 }
 
-fn takes(what: &'static str) {
+pub(super) fn takes(what: &'static str) {
     if fastrand::bool() {
         current().takes(what, Duration::from_millis(fastrand::u64(..MOST)));
     }

@@ -75,6 +75,21 @@ fn two_consumers_over_one_store_lose_nothing_and_move_no_position_back() {
     });
 }
 
+#[test]
+fn of_two_positions_that_are_written_at_the_same_time_the_later_one_stays() {
+    try_all(|| {
+        let world = World::new(1);
+        let at = |number: u32| Position::after(number.to_string().parse().unwrap());
+        let writes = |from: u32| {
+            for number in (from..6).step_by(2) {
+                world.store.update_shard_iterator(STREAM, "a shard", &at(number)).unwrap();
+            }
+        };
+        with_thread(|| writes(0), || writes(1));
+        assert_eq!(stored(&world).get("a shard"), Some(&at(5)));
+    });
+}
+
 fn stored(world: &World) -> BTreeMap<String, Position> {
     world.store.shard_iterators(STREAM).unwrap().into_iter().collect()
 }

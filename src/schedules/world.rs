@@ -55,6 +55,15 @@ impl World {
         }
     }
 
+    /// Puts a record into each of these shards.
+    pub(super) fn put_to_each(&self, shards: &[&str]) {
+        for shard in shards {
+            let number = *self.put.lock();
+            self.kinesis.put_to(STREAM, shard, "a key", &number.to_be_bytes());
+            *self.put.lock() += 1;
+        }
+    }
+
     /// Answers of two records, as soon as there are some.
     pub(super) fn config() -> Config {
         Config::new()
@@ -96,6 +105,11 @@ impl World {
     /// How many records were read, those included that came again.
     pub(super) fn count(&self) -> usize {
         self.read.lock().len()
+    }
+
+    /// Whether a record of this shard was read.
+    pub(super) fn has_read(&self, shard: &str) -> bool {
+        self.read.lock().iter().any(|(of, _)| of == shard)
     }
 
     pub(super) fn is_read(&self) -> bool {

@@ -20,7 +20,7 @@ use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::shard::{ChildShard, HashKeyRange, Shard};
 
-/// A shard that was read, and is missing from this many listings in a row, will not come back.
+/// A shard that was read, and is missing from more listings in a row than this, will not come back.
 const FORGOTTEN_AFTER: u64 = 3;
 
 /// The known shards of a stream, and how far they are read.

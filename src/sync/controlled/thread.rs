@@ -104,7 +104,7 @@ fn address<T>(scope: &T) -> usize {
 /// The new thread in the schedule of the calling one, if that belongs to any.
 fn new_member(name: String, scope: Option<usize>) -> io::Result<Option<Member>> {
     let Some(own) = schedule::current() else { return Ok(None) };
-    if own.is_refused_a_thread() {
+    if own.is_refused_a_thread(&name) {
         return Err(io::Error::other("the schedule has no thread for it"));
     }
     Ok(Some(own.child(name, scope)))

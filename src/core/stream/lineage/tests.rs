@@ -613,6 +613,42 @@ fn shards_that_are_done_and_not_listed_any_more_are_forgotten_but_not_at_once() 
     assert_eq!(started(&mut lineage), [fresh(1_000, IteratorType::TrimHorizon)]);
 }
 
+#[test]
+fn a_shard_that_ends_long_after_it_left_the_listing_is_forgotten_too() {
+    let child = || vec![shard(1, &[0], HashKeyRange::ALL)];
+    let mut lineage =
+        lineage(plan(IteratorType::TrimHorizon), &[], vec![shard(0, &[], HashKeyRange::ALL)]);
+    started(&mut lineage);
+    for _ in 0..3 * FORGOTTEN_AFTER {
+        lineage.listed(NOW, child()).unwrap();
+    }
+    assert_eq!(lineage.tree.len(), 2, "it is still read");
+    lineage.ended(NOW, &id(0), &[]);
+    lineage.listed(NOW, child()).unwrap();
+    assert_eq!(lineage.tree.len(), 1);
+}
+
+#[test]
+fn a_shard_is_remembered_until_more_than_so_many_listings_in_a_row_lack_it() {
+    let (root, child) =
+        (shard(0, &[], HashKeyRange::ALL), || vec![shard(1, &[0], HashKeyRange::ALL)]);
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], vec![root.clone()]);
+    started(&mut lineage);
+    lineage.ended(NOW, &id(0), &[]);
+    for lack in 1..=FORGOTTEN_AFTER {
+        lineage.listed(NOW, child()).unwrap();
+        assert_eq!(lineage.tree.len(), 2, "{lack} lacked it");
+    }
+    let all = || [vec![closed(root.clone())], child()].concat();
+    lineage.listed(NOW, all()).unwrap();
+    for _ in 0..FORGOTTEN_AFTER {
+        lineage.listed(NOW, child()).unwrap();
+    }
+    assert_eq!(lineage.tree.len(), 2, "not in a row");
+    lineage.listed(NOW, child()).unwrap();
+    assert_eq!(lineage.tree.len(), 1);
+}
+
 /// This many parents, with two children each.
 fn families(parents: usize) -> Vec<Shard> {
     let child = |number: usize| shard(parents + number, &[number / 2], low());

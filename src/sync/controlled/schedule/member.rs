@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, bounded};
 
 use super::midst::Midst;
-use super::state::{State, Status, Task, Timer};
+use super::state::{Refusal, State, Status, Task, Timer};
 use super::{Ready, Schedule};
 
 thread_local! {
@@ -111,17 +111,21 @@ impl Member {
         self.switch("the end of a scope", Status::Scope(scope));
     }
 
-    /// Of the threads that are requested from now on, those with these numbers, from 0, are refused.
-    pub(crate) fn refuse_threads(&self, which: Range<usize>) {
-        self.state().refused = (0, which);
+    /// Of the threads that are requested from now on, and whose names begin so, those with these numbers, from 0, are
+    /// refused.
+    pub(crate) fn refuse_threads(&self, names: &'static str, which: Range<usize>) {
+        self.state().refusal = Refusal { names, which, requested: 0 };
+    }
+
+    /// How many were refused.
+    pub(crate) fn refused_threads(&self) -> usize {
+        let Refusal { which, requested, .. } = &self.state().refusal;
+        requested.min(&which.end).saturating_sub(which.start)
     }
 
     /// Whether the thread that is requested now is refused.
-    pub(crate) fn is_refused_a_thread(&self) -> bool {
-        let mut state = self.state();
-        let (requested, which) = &mut state.refused;
-        *requested += 1;
-        which.contains(&(*requested - 1))
+    pub(crate) fn is_refused_a_thread(&self, name: &str) -> bool {
+        self.state().refuses(name)
     }
 
     /// The system has no thread for it.
@@ -158,6 +162,26 @@ impl Member {
     /// This happens in the scenario: see `Ran::notes`.
     pub(crate) fn note(&self, what: &'static str) {
         self.state().ran.notes.insert(what);
+    }
+
+    /// From now on what the threads of the schedule log is kept.
+    pub(crate) fn keeps_lines(&self) {
+        self.state().lines = Some(Vec::new());
+    }
+
+    /// A thread logs a line. Returns whether it is kept.
+    pub(crate) fn logs(&self, line: impl fmt::Display) -> bool {
+        let is_kept = self.state().lines.is_some();
+        // Without the state: what is written may look at the time.
+        let line = is_kept.then(|| line.to_string());
+        let mut state = self.state();
+        state.lines.iter_mut().for_each(|lines| lines.extend(line.clone()));
+        is_kept
+    }
+
+    /// What was logged since the lines are kept.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.state().lines.clone().unwrap_or_default()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

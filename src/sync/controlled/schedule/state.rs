@@ -28,10 +28,21 @@ pub(super) struct State {
     /// How often a thread has continued that did not only try a lock.
     pub(super) moves: u64,
     pub(super) trace: VecDeque<Step>,
-    /// How many threads were requested, and which of them are refused.
-    pub(super) refused: (usize, Range<usize>),
+    pub(super) refusal: Refusal,
+    /// What its threads log, if that is kept.
+    pub(super) lines: Option<Vec<String>>,
     /// What is counted.
     pub(super) ran: Ran,
+}
+
+/// The system has no thread for some requests.
+#[derive(Default)]
+pub(super) struct Refusal {
+    /// Only threads are counted whose names begin so.
+    pub(super) names: &'static str,
+    /// Which of them are refused, from 0.
+    pub(super) which: Range<usize>,
+    pub(super) requested: usize,
 }
 
 pub(super) struct Task {
@@ -89,9 +100,18 @@ impl State {
             turn: 0,
             moves: 0,
             trace: VecDeque::with_capacity(TRACE),
-            refused: (0, 0..0),
+            refusal: Refusal::default(),
+            lines: None,
             ran: Ran { digest: seed, ..Ran::default() },
         }
+    }
+
+    /// Whether the thread that is requested now is refused.
+    pub(super) fn refuses(&mut self, name: &str) -> bool {
+        let Refusal { names, which, requested } = &mut self.refusal;
+        let is_counted = name.starts_with(*names);
+        *requested += usize::from(is_counted);
+        is_counted && which.contains(&(*requested - 1))
     }
 
     /// A thread gives the turn away here.
