@@ -130,3 +130,19 @@ impl Doubts {
         self.is_failing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_is_not_proved_for_long_is_strange_once_and_never_if_the_shard_is_closed() {
+        let mut doubts = Doubts::default();
+        let told = [0, 4, 5, 6, 60].map(|second| doubts.is_strange(Duration::from_secs(second)));
+        assert_eq!(told, [false, false, true, false, false]);
+        let mut doubts = Doubts::default();
+        doubts.close();
+        let told = [0, 60].map(|second| doubts.is_strange(Duration::from_secs(second)));
+        assert_eq!(told, [false, false]);
+    }
+}

@@ -41,7 +41,6 @@ impl Poller {
                     None => Step::Fail(self.client_error(None, error)),
                 }
             }
-            (ErrorClass::InvalidArgument, _) => Step::Fail(self.client_error(None, error)),
             // The stream, or the shard alone?
             (ErrorClass::NotFound, Call::GetIterator) => {
                 self.missing = Some(error);

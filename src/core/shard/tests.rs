@@ -1052,3 +1052,11 @@ fn an_end_of_an_open_shard_is_overwritten_before_the_shard_is_read_on() {
     let step = trial.step(Outcome::Stored(Ok(())));
     assert_eq!(trial.iterator_of(&step), IteratorType::AtSequenceNumber(number(110)));
 }
+
+#[test]
+fn a_description_that_is_refused_as_invalid_ends_the_run() {
+    let mut trial = trial(fresh());
+    trial.step(Outcome::Waited);
+    assert!(matches!(trial.fails(ErrorClass::NotFound), Step::Describe));
+    assert!(matches!(trial.fails(ErrorClass::InvalidArgument), Step::Fail(_)));
+}

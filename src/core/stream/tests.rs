@@ -518,3 +518,17 @@ fn a_claim_is_not_answered_when_the_consumer_stops() {
     assert!(trial.on(Event::Claimed { shard: id(7) }).is_empty());
     assert!(trial.on(listed(vec![closed(root(0)), root(7)])).is_empty());
 }
+
+#[test]
+fn who_waits_is_known_from_the_first_listing_on() {
+    let mut trial = trial();
+    assert!(trial.coordinator.waiting().is_empty());
+    assert!(trial.coordinator.take_news().begun.is_empty());
+    let [low, high] = halves();
+    trial.begun(vec![root(0), low, high]);
+    let waiting = trial.coordinator.waiting();
+    assert_eq!(waiting.keys().collect::<Vec<_>>(), [&id(1), &id(2)]);
+    let mut news = trial.coordinator.take_news();
+    news.begun.sort();
+    assert_eq!((news.begun, news.over), (vec![id(0), id(1), id(2)], vec![id(0)]));
+}

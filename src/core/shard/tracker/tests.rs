@@ -231,3 +231,27 @@ fn batches_from_before_a_reset_do_not_count() {
     tracker.mark(next, Duration::ZERO);
     assert_eq!(tracker.to_store(), Some(&after(7)));
 }
+
+#[test]
+fn a_batch_that_is_not_committed_or_given_up_leaves_something_open() {
+    let mut tracker = Tracker::default();
+    assert!(!tracker.is_open());
+    let batch = tracker.hand_out(after(1));
+    assert!(tracker.is_open());
+    tracker.mark(batch, Duration::ZERO);
+    assert!(!tracker.is_open());
+    let batch = tracker.hand_out(after(2));
+    tracker.give_up(batch);
+    assert!(tracker.is_open());
+}
+
+#[test]
+fn batches_are_joined_after_half_as_many_marks_as_there_are_batches() {
+    let mut tracker = handed_out(400);
+    for number in 1..200 {
+        tracker.mark(number, Duration::ZERO);
+        assert_eq!(tracker.open.len(), 400, "each walk costs as much as there are batches");
+    }
+    tracker.mark(200, Duration::ZERO);
+    assert_eq!(tracker.open.len(), 201);
+}

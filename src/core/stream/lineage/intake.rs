@@ -57,9 +57,7 @@ impl Lineage {
         while let Some(id) = first.pop() {
             let Some(node) = self.tree.get_mut(&id).filter(|node| !node.is_first) else { continue };
             node.is_first = true;
-            if self.listings > 1 {
-                first.extend(node.parents.iter().cloned());
-            }
+            first.extend(node.parents.iter().cloned());
         }
     }
 

@@ -649,6 +649,66 @@ fn a_shard_is_remembered_until_more_than_so_many_listings_in_a_row_lack_it() {
     assert_eq!(lineage.tree.len(), 1);
 }
 
+#[test]
+fn a_closed_shard_is_forgotten_if_it_is_not_wanted_but_not_while_it_is_read() {
+    let leaf = || vec![shard(3, &[], HashKeyRange::ALL)];
+    let shards = || {
+        let [read, unwanted] = [0, 1].map(|number| closed(shard(number, &[], low())));
+        [vec![read, unwanted, shard(2, &[], high())], leaf()].concat()
+    };
+    let mut lineage = lineage(choice(&[0]), &[], shards());
+    assert_eq!(started(&mut lineage), [fresh(0, IteratorType::TrimHorizon)]);
+    assert_eq!(lineage.tree.len(), 4);
+    for _ in 0..=FORGOTTEN_AFTER {
+        lineage.listed(NOW, leaf()).unwrap();
+    }
+    assert!(lineage.tree.get(&id(0)).is_some(), "it is read");
+    assert!(lineage.tree.get(&id(1)).is_none(), "nobody wants it");
+    assert!(lineage.tree.get(&id(2)).is_some(), "it was open");
+}
+
+#[test]
+fn who_waits_for_whom_is_told() {
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], diamond());
+    let news = lineage.take_news();
+    assert_eq!(news.begun.len(), 4);
+    assert!(news.over.is_empty());
+    started(&mut lineage);
+    let waits = |lineage: &Lineage| lineage.waiting().into_iter().collect::<Vec<_>>();
+    let both = vec![id(1), id(2)];
+    assert_eq!(
+        waits(&lineage),
+        [(id(1), vec![id(0)]), (id(2), vec![id(0)]), (id(3), both.clone())]
+    );
+    let news = lineage.take_news();
+    assert_eq!((news.begun.len(), news.over), (0, vec![id(0)]));
+    lineage.ended(NOW, &id(0), &[]);
+    started(&mut lineage);
+    assert_eq!(lineage.take_news().over, both);
+    assert_eq!(waits(&lineage), [(id(3), both)]);
+    lineage.ended(NOW, &id(1), &[]);
+    started(&mut lineage);
+    assert_eq!(waits(&lineage), [(id(3), vec![id(2)])]);
+}
+
+#[test]
+fn an_announced_child_is_not_given_up_by_a_listing_that_had_begun_before() {
+    let root = shard(0, &[], HashKeyRange::ALL);
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], vec![root.clone()]);
+    started(&mut lineage);
+    lineage.listing_begins();
+    let child = ChildShard { id: id(1), parents: vec![id(0)], hash_keys: Some(HashKeyRange::ALL) };
+    lineage.ended(NOW, &id(0), &[child]);
+    let grandchild = || vec![shard(9, &[1], HashKeyRange::ALL)];
+    lineage.listed(NOW, grandchild()).unwrap();
+    lineage.give_up(NOW + PATIENCE);
+    assert!(lineage.look().is_some(), "the next listing may show the child");
+    lineage.listing_begins();
+    lineage.listed(NOW + PATIENCE, grandchild()).unwrap();
+    lineage.give_up(NOW + PATIENCE);
+    assert_eq!(lineage.look(), None);
+}
+
 /// This many parents, with two children each.
 fn families(parents: usize) -> Vec<Shard> {
     let child = |number: usize| shard(parents + number, &[number / 2], low());

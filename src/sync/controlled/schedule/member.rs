@@ -174,8 +174,7 @@ impl Member {
         let is_kept = self.state().lines.is_some();
         // Without the state: what is written may look at the time.
         let line = is_kept.then(|| line.to_string());
-        let mut state = self.state();
-        state.lines.iter_mut().for_each(|lines| lines.extend(line.clone()));
+        self.state().lines.iter_mut().for_each(|lines| lines.extend(line.clone()));
         is_kept
     }
 
