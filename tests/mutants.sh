@@ -2,12 +2,14 @@
 # Applies each deliberate bug of tests/mutants to a scratch copy and demands that the simulation
 # catches it, or the tests that the head of its patch names in a line "Caught by: FILTER". Bugs to try
 # may be named; --some N tries N of them, chosen by the hash of HEAD. SIMULATION_SEEDS is how many
-# seeds each gets (1000), SCHEDULES how many schedules of each scenario (5000).
+# seeds each gets (1000), SCHEDULES how many schedules of each scenario (5000), and
+# SCHEDULE_STEPS after how many steps none of them begins any more (2000000).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}"
-export SIMULATION_SEEDS="${SIMULATION_SEEDS:-1000}" SCHEDULES="${SCHEDULES:-5000}" RUST_BACKTRACE=0
+export SIMULATION_SEEDS="${SIMULATION_SEEDS:-1000}" SCHEDULES="${SCHEDULES:-5000}"
+export SCHEDULE_STEPS="${SCHEDULE_STEPS:-2000000}" RUST_BACKTRACE=0
 scratch="$CARGO_TARGET_DIR/mutants"
 
 # Only files that differ are written, so that little is built again.

@@ -329,4 +329,24 @@ mod tests {
             assert_eq!(pool.kept(), kept, "{now:?}");
         }
     }
+
+    #[test]
+    fn after_the_last_reader_has_closed_nothing_is_kept() {
+        const BYTES: usize = 10_000;
+        let mut pool = pool(1_000_000, 700_000);
+        for is_closed in [false, true] {
+            drop(pool.keep_index(Box::new(()), BYTES, NOW));
+            drop((pool.keep_text(arena(BYTES), NOW), pool.keep_arena(arena(BYTES), NOW)));
+            if is_closed {
+                drop(pool.close());
+                pool.open();
+            }
+            let are_there = [
+                pool.take_index(BYTES).is_some(),
+                pool.take_text(BYTES).is_some(),
+                pool.take_arena(BYTES).is_some(),
+            ];
+            assert_eq!(are_there, [!is_closed; 3]);
+        }
+    }
 }

@@ -203,4 +203,24 @@ mod tests {
         drop(room);
         assert!(!is_kept(&budget));
     }
+
+    #[test]
+    fn a_call_that_had_no_room_is_made_again_with_as_much_as_it_needs() {
+        let (budget, room) = room();
+        let most = budget.try_reserve(Budget::MIN - 2 * MIB).unwrap();
+        assert!(room.try_enter() && !room.try_reserve(8 * MIB, MIB));
+        drop((room.leave(), most));
+        assert_eq!(reserved(&room, |_| ()), 8 * MIB);
+    }
+
+    #[test]
+    fn after_an_answer_that_was_too_large_a_call_asks_for_little() {
+        let (_, room) = room();
+        reserved(&room, |room| {
+            assert!(room.try_take_apart(7 * MIB));
+            room.begin_anew();
+        });
+        assert_eq!(reserved(&room, |room| assert!(room.try_reserve(1, 1))), LEAST);
+        assert_eq!(reserved(&room, |_| ()), LEAST);
+    }
 }

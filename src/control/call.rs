@@ -106,3 +106,33 @@ impl Call {
         self.stop.try_recv() == Err(Disconnected)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn a_deadline_that_has_passed_leaves_no_time() {
+        assert_eq!(Call::unbounded().remaining(), None);
+        let call = Call::unbounded().with_deadline(Duration::ZERO);
+        assert_eq!(call.remaining(), Some(Duration::ZERO));
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(call.remaining(), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_call_reserves_all_that_it_asks_for_also_what_is_not_in_use_yet() {
+        let budget = Budget::new(Budget::MIN);
+        let room = Arc::new(Room::new(budget.clone()));
+        assert!(room.try_enter());
+        let call = Call::unbounded().with_room(Arc::clone(&room));
+        assert!(call.try_reserve_of(3 * MIB, MIB));
+        assert_eq!(budget.used(), 3 * MIB);
+        assert!(!call.try_reserve_of(Budget::MIN + 1, MIB));
+        drop(room.leave());
+        assert_eq!(budget.used(), 0);
+        assert!(Call::unbounded().try_reserve(usize::MAX), "without a consumer there is no budget");
+    }
+}

@@ -136,4 +136,16 @@ mod tests {
         let hidden = Hidden { failures: 1, letters: 0, records: 0 };
         assert_eq!(refusals.summary(SECOND * 11), Some(hidden));
     }
+
+    #[test]
+    fn a_shard_whose_batch_was_put_aside_without_a_line_does_not_fail_any_more() {
+        let mut refusals = Refusals::new();
+        for second in 1..3 {
+            refusals.failed(SECOND * second, "a");
+            refusals.put_aside(SECOND * second, "a", 1);
+        }
+        refusals.summary(SECOND * 20);
+        assert_eq!(refusals.failed(SECOND * 40, "b"), Level::Warn, "that is another row");
+        assert!(refusals.handled(SECOND * 41, "b").is_some());
+    }
 }

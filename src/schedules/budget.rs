@@ -1,11 +1,13 @@
 //! A budget that several want at the same time.
 
-use crossbeam_channel::bounded;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::try_all;
-use super::world::{a_while, with_thread};
+use super::world::{a_while, current, with_thread};
 use crate::budget::Budget;
-use crate::sync::{Mutex, point, thread};
+use crate::sync::{self, Mutex, point, thread};
 
 #[test]
 fn whoever_waits_for_room_gets_it_in_turn_or_is_stopped() {
@@ -63,6 +65,47 @@ fn whoever_gives_up_lets_the_next_one_have_the_room() {
             });
         });
         drop(half);
+        assert_eq!(budget.used(), 0);
+    });
+}
+
+#[test]
+fn room_that_comes_back_goes_to_all_for_whom_it_is_enough() {
+    try_all(|| {
+        let budget = Budget::new(Budget::MIN);
+        let (_stop, stopped) = bounded(0);
+        let held = budget.reserve(Budget::MIN, &stopped).unwrap();
+        let (one, two) = (bounded(1), bounded(1));
+        // Each keeps its half until the other one has the other half.
+        let wants = |own: &Sender<()>, other: &Receiver<()>| {
+            let half = budget.reserve(Budget::MIN / 2, &stopped).unwrap();
+            own.send(()).unwrap();
+            sync::recv(other).unwrap();
+            drop(half);
+        };
+        let gives = move || {
+            a_while();
+            drop(held);
+        };
+        with_thread(|| wants(&one.0, &two.1), || with_thread(|| wants(&two.0, &one.1), gives));
+        assert_eq!(budget.used(), 0);
+    });
+}
+
+#[test]
+fn who_needs_little_does_not_overtake_one_who_waits_for_much() {
+    try_all(|| {
+        let budget = Budget::new(Budget::MIN);
+        let (_stop, stopped) = bounded(0);
+        let half = budget.reserve(Budget::MIN / 2, &stopped).unwrap();
+        let wants_all = || drop(budget.reserve(Budget::MIN, &stopped).unwrap());
+        let wants_little = || {
+            // It waits by then.
+            current().sleep_for(Duration::from_secs(1));
+            assert!(budget.try_reserve(1).is_none());
+            drop(half);
+        };
+        with_thread(wants_all, wants_little);
         assert_eq!(budget.used(), 0);
     });
 }

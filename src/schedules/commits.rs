@@ -81,24 +81,31 @@ fn a_child_that_is_committed_first_is_stored_soon_after_the_ends_of_its_parents(
         let parents_of = |shard: &str| {
             shards.iter().find(|it| it.id() == shard).map_or(&[][..], |it| it.parents())
         };
-        let (of_parents, of_children): (Vec<_>, Vec<_>) =
+        let (mut of_parents, of_children): (Vec<_>, Vec<_>) =
             taken.iter().partition(|batch| parents_of(batch.shard()).is_empty());
-        let commits_children = || {
-            for child in of_children {
-                child.commit().unwrap();
-                let is_end = |shard: &String| stored(shard).is_some_and(|it| it.is_end());
-                // Its own first: it may be stored meanwhile, and then the ends are.
-                let is_stored = stored(child.shard()).is_some();
-                let may_be = parents_of(child.shard()).iter().all(is_end);
-                assert!(!is_stored || may_be, "before an end of its parents");
+        if fastrand::bool() {
+            // The parent that ended first may be the last one whose end is stored.
+            of_parents.reverse();
+        }
+        let is_end = |shard: &String| stored(shard).is_some_and(|it| it.is_end());
+        let checks = || {
+            for shard in &shards {
+                // It first: if it is stored now, the ends of its parents were before.
+                let is_stored = stored(shard.id()).is_some();
+                let may_be = shard.parents().iter().all(is_end);
+                assert!(!is_stored || may_be, "{} before an end of its parents", shard.id());
             }
         };
-        let commits_parents = || {
-            for parent in of_parents {
-                parent.commit().unwrap();
+        let commits = |batches: Vec<&Batch>| {
+            for batch in batches {
+                batch.commit().unwrap();
+                checks();
                 a_while();
+                checks();
             }
         };
+        let commits_children = || commits(of_children);
+        let commits_parents = || commits(of_parents);
         with_thread(commits_children, commits_parents);
         // Nobody commits again.
         current().sleep_for(SILENCE);

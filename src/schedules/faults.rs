@@ -70,14 +70,17 @@ fn a_stop_ends_every_wait_soon_whatever_fails_or_hangs() {
         let kinesis = &world.kinesis;
         let config = World::config()
             .interval([Duration::from_millis(10), Duration::from_secs(60)][fastrand::usize(..2)]);
-        let stream = world.stream(config);
+        let (budget, (_stop, stopped)) = (Budget::new(Budget::MIN), bounded(0));
+        let stream = world.stream(config.budget(budget.clone()));
         let (shutdown, pauses) = (stream.shutdown(), stream.pauses());
-        match fastrand::u32(..5) {
+        let mut held = None;
+        match fastrand::u32(..6) {
             0 => kinesis.hang_all(true),
             1 => kinesis.fail_next(Operation::ListShards, 100, ErrorClass::Throttled),
             2 => kinesis.fail_next(Operation::GetRecords, 100, ErrorClass::Transient),
             3 => kinesis.fail_next(Operation::GetShardIterator, 100, ErrorClass::Throttled),
-            _ => pauses.pause_all(),
+            4 => pauses.pause_all(),
+            _ => held = budget.reserve(Budget::MIN, &stopped),
         }
         let stopping = || {
             a_while();
@@ -97,6 +100,7 @@ fn a_stop_ends_every_wait_soon_whatever_fails_or_hangs() {
         with_thread(stopping, listening).unwrap();
         let took = world.since_stop();
         assert!(took < SOON, "{took:?}");
+        drop(held);
     });
 }
 
@@ -166,6 +170,8 @@ fn two_streams_with_one_budget_do_not_wait_for_each_other() {
             let stream = world.stream(World::config().budget(budget.clone()));
             let (shutdown, monitor) = (stream.shutdown(), stream.monitor());
             let ended = stream.listen(|batch| {
+                // What is in hand counts.
+                assert!(budget.used() > Budget::MIN - ROOM);
                 let shards = monitor.progress().shards;
                 if shards.iter().any(|shard| shard.state == ShardState::WaitingForBudget) {
                     current().note("a shard waits for room");
@@ -181,4 +187,21 @@ fn two_streams_with_one_budget_do_not_wait_for_each_other() {
         assert_eq!(budget.used(), 0);
     });
     outcomes.each_occurs(&["a shard waits for room"]);
+}
+
+#[test]
+fn a_client_without_room_that_says_not_how_much_it_needs_is_called_after_a_wait() {
+    try_all(|| {
+        let world = World::new(1);
+        world.kinesis.fail_next(Operation::GetRecords, 1_000, ErrorClass::OverBudget);
+        let stream = world.stream(World::config());
+        let shutdown = stream.shutdown();
+        let stops = || {
+            current().sleep_for(Duration::from_secs(2));
+            shutdown.now();
+        };
+        with_thread(stops, || stream.listen(|_| Ok(()))).unwrap();
+        let calls = world.kinesis.calls(Operation::GetRecords);
+        assert!((2..20).contains(&calls), "{calls} calls");
+    });
 }

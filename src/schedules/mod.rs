@@ -23,6 +23,7 @@ mod panics;
 mod parked;
 mod pauses;
 mod receiver;
+mod refusing;
 mod scheduler;
 mod slow;
 mod stops;
@@ -38,13 +39,14 @@ use std::thread;
 use self::tally::Tally;
 use crate::sync::controlled::schedule;
 
-/// Schedules of each scenario in an ordinary run of the tests.
-const FEW: u64 = 200;
+/// Schedules of each scenario in an ordinary run of the tests. Beside other work each step waits for a processor.
+const FEW: u64 = 40;
 
 /// The first of them run twice, and must take the same steps.
 const TWICE: u64 = 5;
 
-/// Tries a scenario with `SCHEDULES` seeds from `SCHEDULE_FIRST` on, or with the one of `SCHEDULE_SEED`.
+/// Tries a scenario with `SCHEDULES` seeds from `SCHEDULE_FIRST` on, or with the one of `SCHEDULE_SEED`. After
+/// `SCHEDULE_STEPS` steps no further one begins: short scenarios have more schedules in the same time.
 ///
 /// # Panics
 /// At the first schedule that fails, with the command that repeats it.
@@ -57,8 +59,12 @@ fn try_all(scenario: fn()) -> Tally {
     };
     // A test's thread has the name of the test.
     let test = thread::current().name().unwrap_or("schedules::").to_owned();
-    let mut tally = Tally::default();
+    let (mut tally, mut steps) = (Tally::default(), 0);
+    let most = number("SCHEDULE_STEPS").unwrap_or(u64::MAX);
     for seed in seeds.clone() {
+        if steps >= most {
+            break;
+        }
         match schedule::run(seed, scenario) {
             Ok(ran) => {
                 let is_again = seed - seeds.start < TWICE;
@@ -66,6 +72,7 @@ fn try_all(scenario: fn()) -> Tally {
                     !is_again || schedule::run(seed, scenario).as_ref() == Ok(&ran),
                     "{test}: seed {seed} differs"
                 );
+                steps += ran.steps;
                 tally.add(ran);
             }
             Err(report) => {
@@ -75,7 +82,6 @@ fn try_all(scenario: fn()) -> Tally {
             }
         }
     }
-    let (count, first, summary) = (seeds.end - seeds.start, seeds.start, tally.summary());
-    println!("{test}: {count} schedules from seed {first}, {summary}");
+    println!("{test}: {} schedules from seed {}, {}", tally.count(), seeds.start, tally.summary());
     tally
 }

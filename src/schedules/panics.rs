@@ -6,15 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::doors;
 use super::hooked::{Countdown, Hook, Hooked};
+use super::refusing::Refusing;
 use super::try_all;
 use super::world::{STREAM, World, current, with_thread};
 use crate::config::Config;
 use crate::control::shutdown::Shutdown;
 use crate::delivery::batch::Batch;
-use crate::error::store::StoreError;
-use crate::model::position::Position;
-use crate::store::Store;
-use crate::store::local::LocalStore;
 use crate::stream::Stream;
 use crate::sync::{self, Mutex};
 
@@ -171,28 +168,6 @@ fn a_panic_of_a_worker_ends_the_others_after_the_batch_in_hand() {
     outcomes.each_occurs(&ENDS);
 }
 
-/// Refuses every write for now.
-struct Refusing(Arc<LocalStore>);
-
-impl Store for Refusing {
-    fn update_shard_iterator(&self, _: &str, _: &str, _: &Position) -> Result<(), StoreError> {
-        Err(StoreError::retry("not now"))
-    }
-
-    fn shard_iterators(&self, of: &str) -> Result<Vec<(String, Position)>, StoreError> {
-        self.0.shard_iterators(of)
-    }
-
-    fn reset_shard_iterator(
-        &self,
-        _: &str,
-        _: &str,
-        _: Option<&Position>,
-    ) -> Result<(), StoreError> {
-        Err(StoreError::retry("not now"))
-    }
-}
-
 #[test]
 fn of_several_panics_the_first_one_comes_out_and_no_error_hides_it() {
     const OTHER: &str = "another panic";
@@ -203,7 +178,7 @@ fn of_several_panics_the_first_one_comes_out_and_no_error_hides_it() {
         let stop = Arc::clone(&slot);
         let waits_and_panics: Hook = Arc::new(move || {
             // Some calls wait for the stop, which the first panic brings.
-            if fastrand::u32(..8) == 0 {
+            if fastrand::u32(..12) == 0 {
                 let stop: &Shutdown = stop.get().expect("it is set before the run");
                 let _ = sync::recv(stop.reading_stopped());
                 current().note(OTHER);
@@ -213,7 +188,7 @@ fn of_several_panics_the_first_one_comes_out_and_no_error_hides_it() {
         let client = Hooked::new(world.kinesis.clone(), &waits_and_panics);
         // Nothing is written before the end.
         let config = config().store_every(100, Duration::from_secs(60));
-        let store = Refusing(Arc::clone(&world.store));
+        let store = Refusing { inside: Arc::clone(&world.store), refuses: |_: &str| true };
         let stream = Stream::new(client, STREAM, store, config).unwrap();
         let shutdown = stream.shutdown();
         assert!(slot.set(shutdown.clone()).is_ok());

@@ -1,15 +1,18 @@
 //! Batches that the handler refuses: parked, or put aside as dead letters.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
+use super::doors;
 use super::try_all;
-use super::world::{SOON, World, a_while, current, with_thread};
+use super::world::{SOON, STREAM, World, a_while, current, with_thread};
 use crate::delivery::batch::Batch;
 use crate::delivery::on_error::OnError;
 use crate::error::{BoxError, Error};
-use crate::sync::Mutex;
+use crate::model::position::Position;
+use crate::sync::{self, Mutex};
 
 const FIRST: &str = "shardId-000000000000";
 
@@ -189,4 +192,85 @@ fn a_dead_letter_that_was_not_taken_ends_the_run_and_comes_again() {
         world.check();
     });
     outcomes.each_occurs(&["taken, or none", "refused", "panic"]);
+}
+
+/// What tells a batch from its halves.
+fn key(batch: &Batch) -> (String, Position) {
+    let first = batch.records().first().expect("it has records");
+    (first.sequence_number().to_owned(), batch.position().clone())
+}
+
+#[test]
+fn each_batch_has_attempts_and_waits_of_its_own() {
+    // The second wait is half a second at most; a slow machine takes a part of it.
+    const WAIT: Duration = Duration::from_secs(1);
+    try_all(|| {
+        let world = Arc::new(World::new(1));
+        world.put(12);
+        let most = fastrand::u32(1..4);
+        let (letters, takes) = (Arc::new(Mutex::new(Vec::new())), Arc::clone(&world));
+        let (taken, slot) = (Arc::clone(&letters), Arc::new(OnceLock::new()));
+        let stop = Arc::clone(&slot);
+        let on_error = match most {
+            1 => OnError::stop(),
+            _ => OnError::retry(most).halve(fastrand::bool()),
+        };
+        let on_error = on_error.dead_letter(move |letter| {
+            taken.lock().push((key(letter.batch()), letter.attempts()));
+            takes.take_until_all(letter.batch(), stop.get().expect("it is set before the run"));
+            Ok(())
+        });
+        let stream = world.stream(World::config().on_error(on_error));
+        assert!(slot.set(stream.shutdown()).is_ok());
+        let mut refused = BTreeMap::<_, (u32, Instant)>::new();
+        let ended = stream.listen(|batch| {
+            let now = sync::now();
+            let (attempts, last) = refused.entry(key(batch)).or_insert_with(|| (0, now));
+            let waited = now.saturating_duration_since(*last);
+            assert!(waited < WAIT, "{waited:?} before attempt {attempts}");
+            (*attempts, *last) = (*attempts + 1, now);
+            Err("not this one".into())
+        });
+        ended.unwrap();
+        for (batch, attempts) in &*letters.lock() {
+            assert_eq!((*attempts, refused[batch].0), (most, most), "{batch:?}");
+        }
+        world.check();
+    });
+}
+
+#[test]
+fn the_halves_of_a_last_batch_come_before_the_children_and_both_come() {
+    let outcomes = try_all(|| {
+        let world = Arc::new(World::new(1));
+        world.kinesis.split(STREAM, FIRST);
+        world.put(4);
+        let on_error = OnError::retry([Some(1), Some(3), None][fastrand::usize(..3)]).halve(true);
+        let stream = world.stream(World::config().limit(10).on_error(on_error));
+        let (shutdown, takes) = (stream.shutdown(), Arc::clone(&world));
+        let (stopper, ended) = (shutdown.clone(), Mutex::new(BTreeSet::new()));
+        let handle = move |batch: &Batch| {
+            if batch.len() > 1 {
+                return Err("too many at once".into());
+            }
+            // Only the last part of the last batch says so.
+            let is_after_the_end = match batch.ends_shard() {
+                true => !ended.lock().insert(batch.shard().to_owned()),
+                false => ended.lock().contains(batch.shard()),
+            };
+            assert!(!is_after_the_end);
+            current().note("a part");
+            a_while();
+            takes.take_until_all(batch, &shutdown);
+            Ok(())
+        };
+        let stops = || {
+            current().sleep_for(Duration::from_millis(fastrand::u64(..4_000)));
+            stopper.now();
+        };
+        with_thread(stops, || doors::run(stream, handle)).unwrap();
+        world.read_the_rest();
+        world.check();
+    });
+    outcomes.each_occurs(&["a part"]);
 }

@@ -5,20 +5,26 @@ use std::time::Duration;
 use super::try_all;
 use super::world::{World, a_while, current, with_thread};
 use crate::client::memory::fault::Operation;
+use crate::config::Config;
 use crate::sync;
 
 const FIRST: &str = "shardId-000000000000";
 const SECOND: &str = "shardId-000000000001";
 
 /// Longer than a consumer of these scenarios is silent while there are records.
-const SILENCE: Duration = Duration::from_secs(2);
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// Each shard is read at one go.
+fn config() -> Config {
+    World::config().limit(10)
+}
 
 #[test]
 fn a_pause_of_one_shard_holds_up_that_one_alone_and_also_before_the_start() {
     try_all(|| {
         let world = World::new(2);
         world.put_to_each(&[FIRST, SECOND]);
-        let stream = world.stream(World::config());
+        let stream = world.stream(config());
         let (pauses, shutdown) = (stream.pauses(), stream.shutdown());
         for shard in [FIRST, SECOND] {
             pauses.pause(shard);
@@ -55,7 +61,7 @@ fn of_a_pause_and_a_resume_at_the_same_time_the_last_one_counts() {
     const ENDS: [&str; 2] = ["it goes on", "it is paused"];
     let outcomes = try_all(|| {
         let world = World::new(2);
-        let stream = world.stream(World::config());
+        let stream = world.stream(config());
         let (pauses, shutdown) = (stream.pauses(), stream.shutdown());
         pauses.pause_all();
         let resumes = || {

@@ -213,12 +213,17 @@ fn a_shard_has_two_batches_on_their_way_and_no_more() {
         let world = World::new(1);
         world.put(10);
         let (receivers, listener) = world.stream(World::config().capacity(8)).receivers(1).unwrap();
+        let mut stored = None;
         for _ in 0..fastrand::u32(..3) {
-            receivers[0].recv().unwrap().commit().unwrap();
+            let batch = receivers[0].recv().unwrap();
+            batch.commit().unwrap();
+            stored = Some(batch.position().clone());
         }
         let kept = [(); 2].map(|()| receivers[0].recv().unwrap());
         current().sleep_for(Duration::from_secs(1));
         assert_eq!(receivers[0].len(), 0);
+        let shown = listener.progress().shards.remove(0);
+        assert_eq!((shown.stored, shown.read.as_ref()), (stored, Some(kept[1].position())));
         let [first, second] = kept;
         drop(first);
         current().sleep_for(Duration::from_secs(1));

@@ -42,6 +42,30 @@ fn whatever_door_is_stopped_soon_and_the_rest_comes_once() {
     });
 }
 
+#[test]
+fn after_a_stop_no_further_batch_is_handled() {
+    try_all(|| {
+        let world = World::new(3);
+        let stream = world.stream(World::config());
+        let shutdown = stream.shutdown();
+        let mut left = fastrand::u32(..3);
+        let ended = stream.listen(|batch| {
+            assert!(!shutdown.is_stopped());
+            world.take(batch);
+            // The queue is full by then.
+            current().sleep_for(Duration::from_millis(fastrand::u64(..200)));
+            if left == 0 || world.is_read() {
+                shutdown.now();
+            }
+            left = left.wrapping_sub(1);
+            Ok(())
+        });
+        ended.unwrap();
+        world.read_the_rest();
+        world.check();
+    });
+}
+
 /// Waits for the stop at one of its calls.
 struct Hang {
     calls: Countdown,

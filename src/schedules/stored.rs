@@ -1,8 +1,12 @@
 //! What is stored when a run ends by an error, and by two consumers over one store.
 
 use std::collections::BTreeMap;
+use std::iter::from_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::hooked::Countdown;
+use super::refusing::Refusing;
 use super::try_all;
 use super::world::{STREAM, World, a_while, current, with_thread};
 use crate::client::memory::fault::Operation;
@@ -10,6 +14,7 @@ use crate::error::Error;
 use crate::error::client::ErrorClass;
 use crate::model::position::Position;
 use crate::store::Store;
+use crate::stream::Stream;
 
 #[test]
 fn what_was_committed_before_an_error_is_stored() {
@@ -87,6 +92,65 @@ fn of_two_positions_that_are_written_at_the_same_time_the_later_one_stays() {
         };
         with_thread(|| writes(0), || writes(1));
         assert_eq!(stored(&world).get("a shard"), Some(&at(5)));
+    });
+}
+
+#[test]
+fn a_commit_that_failed_for_a_moment_is_written_again_without_another_one() {
+    try_all(|| {
+        let world = World::new(2);
+        let left = Countdown::new(fastrand::u32(1..6));
+        let refuses = move |_: &str| {
+            left.is_over_now();
+            !left.is_over()
+        };
+        let store = Refusing { inside: Arc::clone(&world.store), refuses };
+        let every = fastrand::bool().then_some((fastrand::u32(1..3), Duration::from_secs(1)));
+        let config = || World::config().interval(Duration::from_millis(500));
+        let config =
+            every.map_or_else(config, |(batches, time)| config().store_every(batches, time));
+        let stream = Stream::new(world.kinesis.clone(), STREAM, store, config).unwrap();
+        let (batches, listener) = stream.receiver().unwrap();
+        let mut committed = BTreeMap::new();
+        for batch in from_fn(|| batches.recv_timeout(Duration::from_secs(2)).ok()) {
+            // An error is told, and the position is kept for later.
+            let _ = batch.commit();
+            committed.insert(batch.shard().to_owned(), batch.position().clone());
+        }
+        // Longer than the back-off of so many writes.
+        current().sleep_for(Duration::from_secs(15));
+        assert_eq!(stored(&world), committed);
+        listener.shutdown().now();
+        listener.join().unwrap();
+    });
+}
+
+#[test]
+fn a_shard_whose_last_write_fails_keeps_back_no_other_one() {
+    try_all(|| {
+        let world = World::new(3);
+        let shards: Vec<_> =
+            world.kinesis.shards(STREAM).iter().map(|shard| shard.id().to_owned()).collect();
+        world.put_to_each(&shards.iter().map(String::as_str).collect::<Vec<_>>());
+        let refused = shards[fastrand::usize(..3)].clone();
+        let shard = refused.clone();
+        let refuses = move |it: &str| it == shard;
+        let store = Refusing { inside: Arc::clone(&world.store), refuses };
+        // Nothing is written before the end.
+        let config = World::config().store_every(100, Duration::from_secs(60));
+        let stream = Stream::new(world.kinesis.clone(), STREAM, store, config).unwrap();
+        let (shutdown, mut handled) = (stream.shutdown(), BTreeMap::new());
+        let ended = stream.listen(|batch| {
+            handled.insert(batch.shard().to_owned(), batch.position().clone());
+            world.take_until_all(batch, &shutdown);
+            Ok(())
+        });
+        assert!(
+            matches!(&ended, Err(Error::Store { shard: Some(it), .. }) if *it == refused),
+            "{ended:?}"
+        );
+        handled.remove(&refused);
+        assert_eq!(stored(&world), handled);
     });
 }
 

@@ -74,3 +74,18 @@ impl Store for LocalStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_forgets_the_position_of_one_shard() {
+        let (store, at) = (LocalStore::new(), Position::after("7".parse().unwrap()));
+        for shard in ["a", "b"] {
+            store.update_shard_iterator("orders", shard, &at).unwrap();
+        }
+        store.reset_shard_iterator("orders", "a", None).unwrap();
+        assert_eq!(store.shard_iterators("orders").unwrap(), [("b".to_owned(), at)]);
+    }
+}
