@@ -67,7 +67,7 @@ impl<K: PartialEq> Outage<K> {
     /// A shard failed, perhaps again. Returns the level of the log line. `now` counts from any fixed moment.
     pub(crate) fn failed(&mut self, now: Duration, shard: &str, kind: K) -> Level {
         if self.failing == 0 {
-            *self = Self { since: now, told: 1, told_at: now, ..Self::default() };
+            *self = Self { since: now, told_at: now, ..Self::default() };
         }
         match self.shards.get_mut(shard) {
             Some(fails) => self.failing += usize::from(!std::mem::replace(fails, true)),

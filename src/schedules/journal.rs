@@ -68,7 +68,7 @@ fn a_shard_that_leaves_while_it_fails_does_not_hold_up_the_recovery_of_the_other
 
 #[test]
 fn the_log_says_why_a_run_has_ended() {
-    const ENDS: [&str; 3] = ["it was stopped", "all was read", "no longer"];
+    const ENDS: [&str; 3] = ["it was stopped", "all was read", "it failed"];
     let outcomes = try_all(|| {
         logs::keep();
         let world = World::new(1);

@@ -39,7 +39,8 @@ use std::thread;
 use self::tally::Tally;
 use crate::sync::controlled::schedule;
 
-/// Schedules of each scenario in an ordinary run of the tests. Beside other work each step waits for a processor.
+/// An ordinary run of the tests takes this many schedules of each scenario: on a busy machine each step waits for a
+/// processor.
 const FEW: u64 = 40;
 
 /// The first of them run twice, and must take the same steps.

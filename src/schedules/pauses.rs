@@ -23,7 +23,7 @@ fn config() -> Config {
 fn a_pause_of_one_shard_holds_up_that_one_alone_and_also_before_the_start() {
     try_all(|| {
         let world = World::new(2);
-        world.put_to_each(&[FIRST, SECOND]);
+        world.put_to_each();
         let stream = world.stream(config());
         let (pauses, shutdown) = (stream.pauses(), stream.shutdown());
         for shard in [FIRST, SECOND] {
@@ -58,7 +58,7 @@ fn a_pause_of_one_shard_holds_up_that_one_alone_and_also_before_the_start() {
 
 #[test]
 fn of_a_pause_and_a_resume_at_the_same_time_the_last_one_counts() {
-    const ENDS: [&str; 2] = ["it goes on", "it is paused"];
+    const ENDS: [&str; 2] = ["it continues", "it is paused"];
     let outcomes = try_all(|| {
         let world = World::new(2);
         let stream = world.stream(config());

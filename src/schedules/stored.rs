@@ -129,10 +129,7 @@ fn a_commit_that_failed_for_a_moment_is_written_again_without_another_one() {
 fn a_shard_whose_last_write_fails_keeps_back_no_other_one() {
     try_all(|| {
         let world = World::new(3);
-        let shards: Vec<_> =
-            world.kinesis.shards(STREAM).iter().map(|shard| shard.id().to_owned()).collect();
-        world.put_to_each(&shards.iter().map(String::as_str).collect::<Vec<_>>());
-        let refused = shards[fastrand::usize(..3)].clone();
+        let refused = world.put_to_each().swap_remove(fastrand::usize(..3));
         let shard = refused.clone();
         let refuses = move |it: &str| it == shard;
         let store = Refusing { inside: Arc::clone(&world.store), refuses };

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::sync::controlled::schedule::{Midst, Ran};
 
-/// So many schedules show everything that a scenario can come to.
+/// Among this many schedules of a scenario each of its outcomes must occur.
 const ENOUGH: usize = 200;
 
 /// All schedules of a scenario.

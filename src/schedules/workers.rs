@@ -112,9 +112,7 @@ fn an_error_of_a_worker_comes_out_whatever_the_others_do() {
 fn shards_that_start_together_are_shared_out_evenly() {
     try_all(|| {
         let world = World::new(4);
-        let shards: Vec<_> =
-            world.kinesis.shards(STREAM).iter().map(|shard| shard.id().to_owned()).collect();
-        world.put_to_each(&shards.iter().map(String::as_str).collect::<Vec<_>>());
+        world.put_to_each();
         let stream = world.stream(World::config());
         let shutdown = stream.shutdown();
         let of_workers = [(); 2].map(|()| Mutex::new(BTreeSet::new()));

@@ -55,13 +55,16 @@ impl World {
         }
     }
 
-    /// Puts a record into each of these shards.
-    pub(super) fn put_to_each(&self, shards: &[&str]) {
-        for shard in shards {
+    /// Puts a record into each shard. Returns the shards.
+    pub(super) fn put_to_each(&self) -> Vec<String> {
+        let shards = self.kinesis.shards(STREAM);
+        let shards: Vec<_> = shards.iter().map(|shard| shard.id().to_owned()).collect();
+        for shard in &shards {
             let number = *self.put.lock();
             self.kinesis.put_to(STREAM, shard, "a key", &number.to_be_bytes());
             *self.put.lock() += 1;
         }
+        shards
     }
 
     /// Answers of two records, as soon as there are some.

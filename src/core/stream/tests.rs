@@ -532,3 +532,13 @@ fn who_waits_is_known_from_the_first_listing_on() {
     news.begun.sort();
     assert_eq!((news.begun, news.over), (vec![id(0), id(1), id(2)], vec![id(0)]));
 }
+
+#[test]
+fn an_end_whose_children_are_listed_needs_no_listing() {
+    let mut trial = trial();
+    let [low, high] = halves();
+    trial.begun(vec![root(0), low.clone(), high.clone()]);
+    let actions = trial.ends(0, &[low, high]);
+    assert_eq!(started(&actions).len(), 2);
+    assert!(!actions.iter().any(|action| matches!(action, Action::List { .. })));
+}

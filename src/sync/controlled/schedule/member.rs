@@ -171,11 +171,13 @@ impl Member {
 
     /// A thread logs a line. Returns whether it is kept.
     pub(crate) fn logs(&self, line: impl fmt::Display) -> bool {
-        let is_kept = self.state().lines.is_some();
+        if self.state().lines.is_none() {
+            return false;
+        }
         // Without the state: what is written may look at the time.
-        let line = is_kept.then(|| line.to_string());
-        self.state().lines.iter_mut().for_each(|lines| lines.extend(line.clone()));
-        is_kept
+        let line = line.to_string();
+        self.state().lines.get_or_insert_default().push(line);
+        true
     }
 
     /// What was logged since the lines are kept.
