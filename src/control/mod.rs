@@ -3,4 +3,5 @@
 pub(crate) mod call;
 pub(crate) mod membership;
 pub(crate) mod pause;
+pub(crate) mod shard_stop;
 pub(crate) mod shutdown;

@@ -1,5 +1,6 @@
 //! Stopping: two channels that are closed, and the hooks that are called then.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +33,10 @@ struct State {
     drain: Drain,
     /// Dropped when `drain` changes.
     draining: Sender<Infallible>,
+    /// Dropped when the reading of one shard must stop: see [`ShardStop`](super::shard_stop::ShardStop).
+    shards: BTreeMap<u64, Sender<Infallible>>,
+    /// How many shards there were.
+    numbers: u64,
     hooks: Vec<Hook>,
 }
 
@@ -59,6 +64,8 @@ impl Shutdown {
             handling_stopped: Some(handling_stopped),
             drain: Drain { until: None, changed },
             draining,
+            shards: BTreeMap::new(),
+            numbers: 0,
             hooks: Vec::new(),
         };
         let run = RunId::new();
@@ -115,6 +122,23 @@ impl Shutdown {
         self.0.state.lock().drain.clone()
     }
 
+    /// One more shard: its number, and the channel that is disconnected when reading must stop, or the shard is removed.
+    pub(super) fn add_shard(&self) -> (u64, Receiver<Infallible>) {
+        let (sender, stopped) = bounded(0);
+        let mut state = self.0.state.lock();
+        state.numbers += 1;
+        let number = state.numbers;
+        if state.halt.is_some() {
+            state.shards.insert(number, sender);
+        }
+        (number, stopped)
+    }
+
+    pub(super) fn remove_shard(&self, number: u64) {
+        self.0.state.lock().shards.remove(&number);
+        sync::point();
+    }
+
     /// The run that it stops.
     pub(crate) fn run(&self) -> &RunId {
         &self.0.run
@@ -137,7 +161,9 @@ impl Shutdown {
             // Before reading stops: a thread that sees that must find the limit of handling.
             change(&mut state);
             sync::point();
+            // Before the shards: who learns of a thread's end must find the reason.
             state.halt.take();
+            state.shards.clear();
             std::mem::take(&mut state.hooks)
         };
         // Calls in progress may end only by the hooks: a thread in a hook must not wait for the run.

@@ -58,6 +58,8 @@ pub(crate) enum Action {
     Start { start: Start, delay: Duration },
     /// Answer a shard's thread with what a listing proves that was made after its question.
     Confirm { shard: String, proof: Proof },
+    /// Stop reading a shard, and hand over and store nothing more of it: `Exited`, if it has a thread.
+    GiveUp { shard: String, why: StoreError },
     /// Write the positions that wait in the trackers: `Flushed`.
     Flush,
     /// No shard will start any more: when the running shards have ended, the batches end too.

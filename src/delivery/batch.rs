@@ -129,6 +129,14 @@ impl Batch {
         self.gap.as_ref()
     }
 
+    /// Whether the shard is still this consumer's: `false` after the store has said that somebody else owns it, or a shard
+    /// that it descends from ([`Notice::Lost`](crate::Notice::Lost)). The owner reads these records too, and a commit fails.
+    ///
+    /// `listen` and `spawn` hand over no such batch; a handler that takes long may check it in between.
+    pub fn is_current(&self) -> bool {
+        !self.commit.commits.is_lost()
+    }
+
     /// The position that the batch's commit stores, unless an earlier batch of the shard is not committed.
     pub fn position(&self) -> &Position {
         &self.commit.through
@@ -144,7 +152,8 @@ impl Batch {
     ///
     /// # Errors
     /// [`Error::Store`] if the position could not be stored. The mark stays: the consumer retries the write
-    /// while it runs, and so does the next commit of the shard.
+    /// while it runs, and so does the next commit of the shard. Of kind [`Lost`](crate::StoreErrorKind::Lost) if the batch is
+    /// not [current](Self::is_current) any more: then nothing is retried.
     pub fn commit(&self) -> Result<(), Error> {
         self.commit.commit()
     }
@@ -255,11 +264,10 @@ mod tests {
             stream: "orders".into(),
             store: Arc::clone(&store) as Arc<dyn Store>,
             events: unbounded().0,
-            reading_stopped: never(),
             every: None,
             clock: Arc::new(|| Duration::ZERO),
         };
-        let commits = Arc::new(ShardCommits::new(context, "shard"));
+        let commits = Arc::new(ShardCommits::new(context, "shard", never()));
         // As of aggregates whose last user records belong to another shard.
         let batch = |numbers: [u64; 2], through: u64| {
             let mut records = RecordsBuilder::default();

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
@@ -12,7 +12,7 @@ use crate::core::settings::StoreEvery;
 use crate::core::shard::step::Write;
 use crate::core::shard::tracker::Tracker;
 use crate::error::Error;
-use crate::error::store::StoreError;
+use crate::error::store::{StoreError, StoreErrorKind};
 use crate::model::notice::ShardState;
 use crate::model::position::Position;
 use crate::observe::metrics::Meter;
@@ -35,7 +35,12 @@ pub(crate) struct ShardCommits {
     is_awaited: AtomicBool,
     /// Tells the consumer of a failed write. Nobody receives this after its end.
     events: Sender<Event>,
+    /// Disconnected when the shard, or the whole consumer, is to stop reading.
     reading_stopped: Receiver<Infallible>,
+    /// Why nothing more of the shard is handed over or stored: somebody else owns it.
+    lost: OnceLock<StoreError>,
+    /// Whether the coordinator knows that, and has given up the shard with its descendants.
+    is_given_up: AtomicBool,
     every: Option<StoreEvery>,
     clock: Clock,
     warned: AtomicBool,
@@ -53,14 +58,18 @@ pub(crate) struct CommitContext {
     pub(crate) stream: Arc<str>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) events: Sender<Event>,
-    pub(crate) reading_stopped: Receiver<Infallible>,
     pub(crate) every: Option<StoreEvery>,
     pub(crate) clock: Clock,
 }
 
 impl ShardCommits {
-    pub(crate) fn new(context: CommitContext, shard: &str) -> Self {
-        let CommitContext { stream, store, events, reading_stopped, every, clock } = context;
+    // long: one line for each field.
+    pub(crate) fn new(
+        context: CommitContext,
+        shard: &str,
+        reading_stopped: Receiver<Infallible>,
+    ) -> Self {
+        let CommitContext { stream, store, events, every, clock } = context;
         let (tracker, warned) = (Mutex::default(), AtomicBool::new(false));
         let (parents, is_awaited) = (Mutex::default(), AtomicBool::new(false));
         let status = Status::new(clock(), Meter::new(&stream, shard));
@@ -75,6 +84,8 @@ impl ShardCommits {
             is_awaited,
             events,
             reading_stopped,
+            lost: OnceLock::new(),
+            is_given_up: AtomicBool::new(false),
             every,
             clock,
             warned,
@@ -96,9 +107,37 @@ impl ShardCommits {
         &self.shard
     }
 
-    /// What the shard does now.
+    /// What is counted of the shard, and what its thread and its dispatcher do.
     pub(crate) fn status(&self) -> &Status {
         &self.status
+    }
+
+    /// What the shard does now.
+    pub(crate) fn state(&self) -> ShardState {
+        if self.is_lost() { ShardState::Lost } else { self.status.state() }
+    }
+
+    /// Disconnected when the shard, or the whole consumer, is to stop reading. Carries nothing.
+    pub(crate) fn reading_stopped(&self) -> &Receiver<Infallible> {
+        &self.reading_stopped
+    }
+
+    /// Whether somebody else owns the shard: no batch of it may be handed over, and nothing is stored.
+    pub(crate) fn is_lost(&self) -> bool {
+        sync::point();
+        self.lost.get().is_some()
+    }
+
+    fn lose(&self, why: StoreError) {
+        // It may be lost already: the first reason stays.
+        let _ = self.lost.set(why);
+    }
+
+    /// Nothing more is done for the shard, because somebody else owns it, or a shard that it descends from.
+    pub(crate) fn give_up(&self, why: StoreError) {
+        self.lose(why);
+        sync::point();
+        self.is_given_up.store(true, Ordering::Relaxed);
     }
 
     /// What the shard's thread does from now on.
@@ -120,6 +159,7 @@ impl ShardCommits {
     pub(crate) fn progress(&self, now: Duration) -> ShardProgress {
         let mut progress = ShardProgress::new(&self.shard, ShardState::Idle);
         self.status.tell(now, &mut progress);
+        progress.state = self.state();
         let tracker = self.tracker.lock();
         (progress.read, progress.stored) = (tracker.read().cloned(), tracker.in_store().cloned());
         progress
@@ -135,8 +175,12 @@ impl ShardCommits {
         now.saturating_sub(since.max(tracker.moved()))
     }
 
-    /// Whether the shard is finished: it was read to its end, and that is stored.
+    /// Whether the shard is finished: it was read to its end, and that is stored; or it is lost, and its thread has ended.
     pub(crate) fn is_settled(&self) -> bool {
+        if self.is_lost() {
+            // Not earlier: the end of a parent that is gone counts as stored.
+            return self.is_given_up.load(Ordering::Relaxed) && self.status.has_left();
+        }
         let is_stored = || self.tracker.lock().in_store().is_some_and(Position::is_end);
         self.status.state() == ShardState::Ended && is_stored()
     }
@@ -159,6 +203,9 @@ impl ShardCommits {
     /// Marks a batch, or its first part up to a position, and stores the end of the marks up to the first
     /// hole; later, if that may wait.
     pub(crate) fn commit(&self, number: u64, part: Option<&Position>) -> Result<(), Error> {
+        if let Some(lost) = self.lost.get() {
+            return Err(self.failed(lost.clone()));
+        }
         let now = (self.clock)();
         self.status.committed(now);
         let is_due = {
@@ -174,21 +221,40 @@ impl ShardCommits {
             return Ok(());
         }
         self.flush().map_err(|source| {
-            let unstored = Event::Unstored { shard: self.shard.to_string(), error: source.clone() };
-            // After the consumer's end only the caller learns of it, and may commit again.
-            let _ = sync::send(&self.events, unstored);
-            Error::of_store(&self.stream, Some(&self.shard), source)
+            if source.kind() != StoreErrorKind::Lost {
+                self.tell_unstored(&source);
+            }
+            self.failed(source)
         })
+    }
+
+    fn failed(&self, source: StoreError) -> Error {
+        Error::of_store(&self.stream, Some(&self.shard), source)
     }
 
     /// Stores commits that are not stored yet, if the parents' ends are stored.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
-        self.write().inspect_err(|_| self.status.unstored())
+        self.write().inspect_err(|error| self.unstored(error))
+    }
+
+    /// The store failed. A lost shard is told of here, wherever the store says so.
+    fn unstored(&self, error: &StoreError) {
+        self.status.unstored();
+        if error.kind() == StoreErrorKind::Lost {
+            self.lose(error.clone());
+            self.tell_unstored(error);
+        }
+    }
+
+    fn tell_unstored(&self, error: &StoreError) {
+        let unstored = Event::Unstored { shard: self.shard.to_string(), error: error.clone() };
+        // After the consumer's end only the caller learns of it, and may commit again.
+        let _ = sync::send(&self.events, unstored);
     }
 
     fn write(&self) -> Result<(), StoreError> {
         let Some(to) = self.tracker.lock().to_store().cloned() else { return Ok(()) };
-        if !self.has_parents_stored() {
+        if self.is_lost() || !self.has_parents_stored() {
             return Ok(());
         }
         self.store.update_shard_iterator(&self.stream, &self.shard, &to)?;
@@ -221,7 +287,7 @@ impl ShardCommits {
 
     /// Stores a position without a commit: where reading starts.
     pub(crate) fn begin(&self, at: &Position, how: Write) -> Result<(), StoreError> {
-        self.begins(at, how).inspect_err(|_| self.status.unstored())
+        self.begins(at, how).inspect_err(|error| self.unstored(error))
     }
 
     fn begins(&self, at: &Position, how: Write) -> Result<(), StoreError> {
@@ -240,9 +306,9 @@ impl ShardCommits {
     /// A batch was dropped without a commit.
     pub(crate) fn dropped(&self, number: u64) {
         self.tracker.lock().give_up(number);
-        // A stop drops batches that were not handled: that is no mistake.
+        // A stop, and the loss of the shard, drop batches that were not handled: that is no mistake.
         let is_halted = self.reading_stopped.try_recv() == Err(TryRecvError::Disconnected);
-        let is_stopping = is_halted || std::thread::panicking();
+        let is_stopping = is_halted || self.is_lost() || std::thread::panicking();
         if !is_stopping && !self.warned.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "stream {:?}, shard {:?}: a batch was dropped uncommitted, so the shard's position \
@@ -255,12 +321,15 @@ impl ShardCommits {
 }
 
 /// Stores what waits in each of them. Returns the first failure, with its shard; the others are
-/// stored all the same.
+/// stored all the same. A lost shard, of which the consumer is told anyway, is returned if nothing else failed.
 pub(crate) fn flush_all(all_commits: &[Arc<ShardCommits>]) -> Result<(), (String, StoreError)> {
-    let mut result = Ok(());
+    let (mut result, mut lost) = (Ok(()), Ok(()));
     for commits in all_commits {
-        let flushed = commits.flush().map_err(|error| (commits.shard().to_owned(), error));
-        result = result.and(flushed);
+        let Err(error) = commits.flush() else { continue };
+        let first = if error.kind() == StoreErrorKind::Lost { &mut lost } else { &mut result };
+        if first.is_ok() {
+            *first = Err((commits.shard().to_owned(), error));
+        }
     }
-    result
+    result.and(lost)
 }

@@ -90,8 +90,12 @@ impl Dispatcher<'_> {
     }
 
     /// Calls the handler with a batch, and commits it if the handler or the dead-letter callback returned `Ok`.
-    /// Otherwise the batch is left in `parking`.
+    /// Otherwise the batch is left in `parking`. A batch of a lost shard is dropped, with those that are parked.
     pub(crate) fn attend(&mut self, batch: Batch) -> Result<(), Error> {
+        if !batch.is_current() {
+            self.parking.forget((self.clock)().now, &batch);
+            return Ok(());
+        }
         batch.commits().handles(Some(ShardState::Handling));
         let begun = (self.clock)().now;
         let handled = match self.parking.on_error().catch_panics {
@@ -132,8 +136,8 @@ impl Dispatcher<'_> {
         batch.commits().handles(None);
         batch.commits().progresses();
         match batch.commit() {
-            // The coordinator is told too: it retries, and stops after `store_patience`.
-            Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Retry => {
+            // The coordinator is told too: it retries, and stops after `store_patience`; a lost shard it gives up.
+            Err(Error::Store { source, .. }) if source.kind() != StoreErrorKind::Fatal => {
                 log::debug!("{source:#}");
                 Ok(())
             }

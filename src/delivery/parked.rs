@@ -192,6 +192,14 @@ impl Parking {
         }
     }
 
+    /// Drops the batches that wait with one of a lost shard.
+    pub(crate) fn forget(&mut self, now: Duration, lost: &Batch) {
+        if let Some(lane) = self.lanes.get_mut(lost.shard()) {
+            lane.batches.retain(Batch::is_current);
+        }
+        self.next(now, lost.shard());
+    }
+
     /// Keeps a batch, which is not used any more, until everything is dropped.
     pub(crate) fn keep(&mut self, batch: Batch) {
         self.lanes.entry(batch.shard().to_owned()).or_default().batches.push_front(batch);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 
-use crate::control::shutdown::StopOnDrop;
+use crate::control::shard_stop::ShardStop;
+use crate::control::shutdown::{Shutdown, StopOnDrop};
 use crate::core::event::{Action, Event, Proof, Start, StartAt};
 use crate::core::shard::Poller;
 use crate::core::stream::Coordinator;
@@ -18,6 +19,8 @@ use crate::delivery::commits::{CommitContext, ShardCommits, flush_all};
 use crate::engine::reader::Reader;
 use crate::engine::run::{Engine, Run, thread_name};
 use crate::error::Error;
+use crate::error::store::StoreError;
+use crate::model::notice::Notice;
 use crate::model::shard::Shard;
 use crate::store::Store;
 use crate::sync::{self, at, select_biased, tick};
@@ -32,9 +35,16 @@ enum Errand {
 /// The shards that were started.
 #[derive(Default)]
 struct Shards {
-    /// Channels to the running threads: whether their shard has ended.
-    confirmed: BTreeMap<String, Sender<Proof>>,
+    threads: BTreeMap<String, ShardThread>,
     all_commits: BTreeMap<String, Weak<ShardCommits>>,
+}
+
+/// The thread of a shard.
+struct ShardThread {
+    /// Whether the shard has ended.
+    confirmed: Sender<Proof>,
+    /// Dropped with this.
+    _stop: ShardStop,
 }
 
 /// How often gauges are refreshed: a scrape sees no older value.
@@ -200,6 +210,10 @@ impl Loop<'_, '_, '_> {
         match action {
             Action::Start { start, delay } => self.start(start, delay),
             Action::Confirm { shard, proof } => self.shards.confirm(&shard, proof),
+            Action::GiveUp { shard, why } => {
+                self.shards.give_up(&shard, why);
+                run.notify(&Notice::Lost { shard });
+            }
             Action::Close => self.workers.clear(),
             Action::Halt => run.engine.shutdown.now(),
             Action::Load => self.store(Errand::Load),
@@ -224,7 +238,8 @@ impl Loop<'_, '_, '_> {
         // To the worker with the fewest shards now.
         let fewest = self.workers.iter().min_by_key(|worker| Arc::strong_count(worker));
         let batches = Arc::clone(fewest.expect("no shard starts after `Close`"));
-        let (commits, confirmed) = self.shards.start(&start.shard, &run.context);
+        let stop = &run.engine.shutdown;
+        let (commits, confirmed) = self.shards.start(&start.shard, &run.context, stop);
         let shard = start.shard.id().to_owned();
         if let StartAt::Stored(position) = &start.at {
             commits.resumes(position);
@@ -268,7 +283,7 @@ impl Loop<'_, '_, '_> {
         let all_commits = self.run.engine.registry.all_commits();
         let status = |commits: &Arc<ShardCommits>| {
             let status = commits.status();
-            (commits.shard().to_owned(), (status.state(), status.progressed()))
+            (commits.shard().to_owned(), (commits.state(), status.progressed()))
         };
         let running: Running = all_commits.iter().map(status).collect();
         for notice in stalls.look(self.run.now(), &running, &self.coordinator.waiting()) {
@@ -283,10 +298,11 @@ impl Shards {
         &mut self,
         shard: &Shard,
         context: &CommitContext,
+        consumer: &Shutdown,
     ) -> (Arc<ShardCommits>, Receiver<Proof>) {
-        let (tell, told) = bounded(1);
-        self.confirmed.insert(shard.id().to_owned(), tell);
-        let commits = Arc::new(ShardCommits::new(context.clone(), shard.id()));
+        let ((confirmed, told), (_stop, stopped)) = (bounded(1), ShardStop::new(consumer));
+        self.threads.insert(shard.id().to_owned(), ShardThread { confirmed, _stop });
+        let commits = Arc::new(ShardCommits::new(context.clone(), shard.id(), stopped));
         let parents = shard.parents().iter().filter_map(|parent| self.all_commits.get(parent));
         commits.descends_from(parents.cloned());
         self.all_commits.insert(shard.id().to_owned(), Arc::downgrade(&commits));
@@ -295,13 +311,21 @@ impl Shards {
 
     fn confirm(&self, shard: &str, proof: Proof) {
         // It takes this answer before its next question; or it has exited.
-        let _ = self.confirmed.get(shard).map(|tell| tell.try_send(proof));
+        let _ = self.threads.get(shard).map(|thread| thread.confirmed.try_send(proof));
+    }
+
+    /// Stops the thread of a shard, if there is one, and what its batches may still do.
+    fn give_up(&mut self, shard: &str, why: StoreError) {
+        if let Some(commits) = self.all_commits.get(shard).and_then(Weak::upgrade) {
+            commits.give_up(why);
+        }
+        self.threads.remove(shard);
     }
 
     /// Forgets threads that have exited.
     fn see(&mut self, event: &Event) {
         match event {
-            Event::Exited { shard } => drop(self.confirmed.remove(shard)),
+            Event::Exited { shard } => drop(self.threads.remove(shard)),
             // Done now and then.
             Event::Listed(_) => self.all_commits.retain(|_, commits| commits.strong_count() > 0),
             _ => {}

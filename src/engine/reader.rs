@@ -58,7 +58,8 @@ impl<'a> Reader<'a> {
         confirmed: Receiver<Proof>,
     ) -> Self {
         let room = Arc::new(Room::new(run.budget.clone()));
-        let call = run.call().with_room(Arc::clone(&room));
+        let call = Call::new(commits.reading_stopped().clone());
+        let call = call.with_stream(Arc::clone(&run.engine.stream)).with_room(Arc::clone(&room));
         let (slots, rng) = (Slots::new(run.door.has_slots()), fastrand::Rng::new());
         #[cfg(feature = "kpl")]
         let left_out = aggregate::Watch::new(poller.shard());
@@ -144,7 +145,7 @@ impl<'a> Reader<'a> {
             Step::Describe => {
                 Some(Outcome::Status(self.run.client.describe_stream(stream, &self.call)))
             }
-            Step::Store { to, how } => Some(self.store(&to, how)),
+            Step::Store { to, how } => self.store(&to, how),
             Step::Deliver(delivery) => self.deliver(delivery),
             Step::Confirm => self.confirm(),
             Step::End { ending, told } => self.end(ending, told),
@@ -159,18 +160,21 @@ impl<'a> Reader<'a> {
     // stays in use.
     #[inline(never)]
     fn wait(&self, time: Duration) -> Outcome {
-        // Disconnected when the consumer stops; nothing is ever sent.
+        // Nothing is ever sent.
         sync::wait(self.reading_stopped(), time);
         Outcome::Waited
     }
 
     #[inline(never)]
-    fn store(&self, to: &Position, how: Write) -> Outcome {
-        Outcome::Stored(self.commits.begin(to, how))
+    fn store(&self, to: &Position, how: Write) -> Option<Outcome> {
+        let stored = self.commits.begin(to, how);
+        // The coordinator knows.
+        (!self.commits.is_lost()).then_some(Outcome::Stored(stored))
     }
 
+    /// Of this shard, or of the whole consumer.
     fn reading_stopped(&self) -> &Receiver<Infallible> {
-        self.run.engine.shutdown.reading_stopped()
+        self.call.stopped()
     }
 
     fn tells(&self, state: ShardState) {

@@ -88,11 +88,11 @@ impl Registry {
         let mut counts = [0; ShardState::ALL.len()];
         for commits in self.all_commits() {
             commits.status().refresh(now, commits.uncommitted(now));
-            counts[commits.status().state() as usize] += 1;
+            counts[commits.state() as usize] += 1;
         }
         let state = self.0.lock();
         counts[ShardState::WaitingForParents as usize] += state.waiting.len() as u32;
-        counts[ShardState::Ended as usize] += state.ended.len() as u32;
+        state.ended.iter().for_each(|(last, _)| counts[last.state as usize] += 1);
         counts
     }
 }
@@ -111,11 +111,10 @@ mod tests {
             stream: "orders".into(),
             store: Arc::new(LocalStore::new()),
             events: unbounded().0,
-            reading_stopped: never(),
             every: None,
             clock: Arc::new(|| Duration::ZERO),
         };
-        Arc::new(ShardCommits::new(context, id))
+        Arc::new(ShardCommits::new(context, id, never()))
     }
 
     /// A shard that was read to its end; the end is stored or not.

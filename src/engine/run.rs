@@ -96,7 +96,6 @@ impl<'a> Run<'a> {
             stream: Arc::clone(&engine.stream),
             store: Arc::clone(&engine.store),
             events: events.clone(),
-            reading_stopped: engine.shutdown.reading_stopped().clone(),
             every: engine.config.store_every,
             clock: Arc::new(move || sync::since(started)),
         };
@@ -136,6 +135,7 @@ impl<'a> Run<'a> {
         let stream = &self.engine.stream;
         match notice {
             Notice::Gap(gap) => self.meter.gap(gap), // the poller logs it where it is noticed
+            Notice::Lost { .. } => {}                // the core logs it with its reason
             Notice::Stalled { shard, state, age } => {
                 self.meter.stalls.increment(1);
                 let age = spoken(*age);

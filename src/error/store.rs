@@ -21,7 +21,8 @@ pub struct StoreError {
 pub enum StoreErrorKind {
     /// It may work later: the consumer retries for `store_patience`.
     Retry,
-    /// Somebody else owns the shard now: the consumer stops.
+    /// Somebody else owns the shard now: it is [given up](crate::Notice::Lost), the other shards continue, and the
+    /// first such error comes out at the end.
     Lost,
     /// A retry cannot help: the consumer stops.
     Fatal,

@@ -45,6 +45,14 @@ pub enum Notice {
         /// The shard.
         shard: String,
     },
+    /// Somebody else owns the shard: the store said so, with [`StoreErrorKind::Lost`](crate::StoreErrorKind::Lost), of
+    /// this shard or of one that it descends from. It is not read any more, its batches in the queue are not handled, and
+    /// its children are left to the owner. All other shards continue.
+    #[non_exhaustive]
+    Lost {
+        /// The shard.
+        shard: String,
+    },
 }
 
 /// What a shard does, or waits for.
@@ -75,11 +83,13 @@ pub enum ShardState {
     ConfirmingEnd,
     /// It was read to its end.
     Ended,
+    /// Somebody else owns it: see [`Notice::Lost`].
+    Lost,
 }
 
 impl ShardState {
     /// Every state, in the order of their numbers.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::WaitingForParents,
         Self::Idle,
         Self::WaitingForBudget,
@@ -92,6 +102,7 @@ impl ShardState {
         Self::Paused,
         Self::ConfirmingEnd,
         Self::Ended,
+        Self::Lost,
     ];
 
     /// The value of the label `state`.
@@ -109,6 +120,7 @@ impl ShardState {
             Self::Paused => "paused",
             Self::ConfirmingEnd => "confirming_end",
             Self::Ended => "ended",
+            Self::Lost => "lost",
         }
     }
 }
@@ -128,6 +140,7 @@ impl fmt::Display for ShardState {
             Self::Paused => "paused",
             Self::ConfirmingEnd => "confirming its end",
             Self::Ended => "ended",
+            Self::Lost => "owned by somebody else",
         })
     }
 }

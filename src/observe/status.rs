@@ -101,6 +101,11 @@ impl Status {
         self.meter.leaves();
     }
 
+    /// Whether the shard's thread has ended.
+    pub(crate) fn has_left(&self) -> bool {
+        time(&self.left).is_some()
+    }
+
     /// The dispatcher does this with a batch; `None` if it is done with it.
     pub(crate) fn handles(&self, now: Duration, state: Option<ShardState>) {
         let state = state.map_or(NOWHERE, |state| state as u8);

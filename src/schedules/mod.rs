@@ -19,6 +19,7 @@ mod listen;
 mod listeners;
 mod listing;
 mod logs;
+mod lost;
 mod panics;
 mod parked;
 mod pauses;

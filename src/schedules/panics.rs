@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::doors;
 use super::hooked::{Countdown, Hook, Hooked};
-use super::refusing::Refusing;
+use super::refusing::{Refusing, not_now};
 use super::try_all;
 use super::world::{STREAM, World, current, with_thread};
 use crate::config::Config;
@@ -188,7 +188,7 @@ fn of_several_panics_the_first_one_comes_out_and_no_error_hides_it() {
         let client = Hooked::new(world.kinesis.clone(), &waits_and_panics);
         // Nothing is written before the end.
         let config = config().store_every(100, Duration::from_secs(60));
-        let store = Refusing { inside: Arc::clone(&world.store), refuses: |_: &str| true };
+        let store = Refusing { inside: Arc::clone(&world.store), refuses: |_: &str| not_now(true) };
         let stream = Stream::new(client, STREAM, store, config).unwrap();
         let shutdown = stream.shutdown();
         assert!(slot.set(shutdown.clone()).is_ok());

@@ -1,4 +1,4 @@
-//! A store that refuses some writes, and may take them later.
+//! A store that refuses some writes, for now or because somebody else owns the shard.
 
 use std::sync::Arc;
 
@@ -9,20 +9,22 @@ use crate::store::local::LocalStore;
 
 pub(super) struct Refusing<R> {
     pub(super) inside: Arc<LocalStore>,
-    /// Whether this write to a shard is refused.
+    /// Why a write to a shard is refused, if it is.
     pub(super) refuses: R,
 }
 
-impl<R: Fn(&str) -> bool> Refusing<R> {
+/// The refusal of a write that may be taken later.
+pub(super) fn not_now(is_refused: bool) -> Option<StoreError> {
+    is_refused.then(|| StoreError::retry("not now"))
+}
+
+impl<R: Fn(&str) -> Option<StoreError>> Refusing<R> {
     fn writes(&self, shard: &str) -> Result<&LocalStore, StoreError> {
-        match (self.refuses)(shard) {
-            true => Err(StoreError::retry("not now")),
-            false => Ok(&self.inside),
-        }
+        (self.refuses)(shard).map_or(Ok(&self.inside), Err)
     }
 }
 
-impl<R: Fn(&str) -> bool + Send + Sync> Store for Refusing<R> {
+impl<R: Fn(&str) -> Option<StoreError> + Send + Sync> Store for Refusing<R> {
     fn update_shard_iterator(
         &self,
         of: &str,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hooked::Countdown;
-use super::refusing::Refusing;
+use super::refusing::{Refusing, not_now};
 use super::try_all;
 use super::world::{STREAM, World, a_while, current, with_thread};
 use crate::client::memory::fault::Operation;
@@ -102,7 +102,7 @@ fn a_commit_that_failed_for_a_moment_is_written_again_without_another_one() {
         let left = Countdown::new(fastrand::u32(1..6));
         let refuses = move |_: &str| {
             left.is_over_now();
-            !left.is_over()
+            not_now(!left.is_over())
         };
         let store = Refusing { inside: Arc::clone(&world.store), refuses };
         let every = fastrand::bool().then_some((fastrand::u32(1..3), Duration::from_secs(1)));
@@ -131,7 +131,7 @@ fn a_shard_whose_last_write_fails_keeps_back_no_other_one() {
         let world = World::new(3);
         let refused = world.put_to_each().swap_remove(fastrand::usize(..3));
         let shard = refused.clone();
-        let refuses = move |it: &str| it == shard;
+        let refuses = move |it: &str| not_now(it == shard);
         let store = Refusing { inside: Arc::clone(&world.store), refuses };
         // Nothing is written before the end.
         let config = World::config().store_every(100, Duration::from_secs(60));

@@ -28,6 +28,7 @@ use crate::delivery::on_error::OnError;
 use crate::delivery::parked::{Parking, Time};
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
+use crate::error::store::StoreError;
 use crate::model::listed::ShardPage;
 use crate::model::position::IteratorType;
 #[cfg(feature = "kpl")]
@@ -297,6 +298,7 @@ impl Consumer {
                 let outcome = Box::new(Outcome::Confirmed(proof));
                 return world.plan(Duration::ZERO, Task::Poll(shard, outcome));
             }
+            Action::GiveUp { shard, why } => return self.give_up(world, &shard, &why),
             Action::Close => return,
             Action::Halt => {
                 self.halt();
@@ -362,11 +364,10 @@ impl Consumer {
             stream: STREAM.into(),
             store: Arc::clone(&world.store) as Arc<dyn Store>,
             events: self.events.0.clone(),
-            reading_stopped: never(),
             every: world.scenario.config.store_every,
             clock: Arc::new(move || Duration::from_nanos(time.load(Ordering::Relaxed))),
         };
-        let commits = Arc::new(ShardCommits::new(context, &shard));
+        let commits = Arc::new(ShardCommits::new(context, &shard, never()));
         let parents =
             self.all_commits.iter().filter(|it| start.shard.parents().contains(&it.shard().into()));
         commits.descends_from(parents.map(Arc::downgrade));
@@ -419,7 +420,14 @@ impl Consumer {
             Step::Describe => Outcome::Status(call(world, "DescribeStreamSummary", |world| {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
             })),
-            Step::Store { to, how } => Outcome::Stored(reader.commits.begin(&to, how)),
+            Step::Store { to, how } => {
+                let stored = reader.commits.begin(&to, how);
+                if reader.commits.is_lost() {
+                    self.exit(shard);
+                    return;
+                }
+                Outcome::Stored(stored)
+            }
             Step::Confirm => return self.tell(world, Event::Claimed { shard: shard.into() }),
             Step::Deliver(delivery) => return self.blocked.push((shard.into(), *delivery)),
             // Where the user takes the batches, nobody knows when they are handled.
@@ -438,6 +446,21 @@ impl Consumer {
         };
         let latency = latency(world);
         world.plan(latency, Task::Poll(shard.into(), Box::new(outcome)));
+    }
+
+    /// The shard's thread ends, and its batches are not handed over; the next life may own it again.
+    fn give_up(&mut self, world: &mut World, shard: &str, why: &StoreError) {
+        world.counts.fault("shard lost");
+        world.truth.lock().gives_up(shard);
+        for commits in self.all_commits.iter().filter(|commits| commits.shard() == shard) {
+            commits.give_up(why.clone());
+        }
+        self.blocked.retain(|(blocked, _)| blocked != shard);
+        if self.readers.contains_key(shard) {
+            self.exit(shard);
+        }
+        let restart = Duration::from_millis(world.rng.u64(0..20_000));
+        world.plan(restart, Task::Crash);
     }
 
     fn exit(&mut self, shard: &str) -> Option<Reader> {

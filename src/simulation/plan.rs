@@ -23,6 +23,8 @@ pub(super) struct Scenario {
     /// The chance that a call fails, that the store does, that the handler does.
     pub(super) call_faults: f64,
     pub(super) store_faults: f64,
+    /// How often a write is refused because somebody else owns the shard.
+    pub(super) losses: f64,
     pub(super) handler_faults: f64,
     /// The handler always refuses one record of this number; 0: none.
     pub(super) poison: u64,
@@ -92,6 +94,7 @@ impl Scenario {
             history: rng.u32(0..20),
             call_faults: pick(rng, &[0.0, 0.02, 0.1, 0.3]),
             store_faults: pick(rng, &[0.0, 0.05, 0.3, 0.5]),
+            losses: pick(rng, &[0.0, 0.0, 0.0, 0.02]),
             handler_faults: pick(rng, &[0.0, 0.0, 0.01, 0.05]),
             poison,
             outage: (

@@ -1,5 +1,6 @@
 //! A store that fails, and that reports a wrong position.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -23,6 +24,9 @@ pub(super) struct Faults {
     pub(super) rate: f64,
     pub(super) refused: u64,
     pub(super) unanswered: u64,
+    /// How often it says that somebody else owns the shard, and of which shards it has said so to the present consumer.
+    pub(super) losing: f64,
+    pub(super) lost: BTreeSet<String>,
 }
 
 impl FaultyStore {
@@ -34,6 +38,18 @@ impl FaultyStore {
     /// It was written, but the answer is lost.
     fn loses_reply(&self) -> Result<(), StoreError> {
         self.fails(|faults| &mut faults.unanswered)
+    }
+
+    /// Somebody else owns the shard.
+    fn is_lost(&self, shard: &str) -> Result<(), StoreError> {
+        let mut faults = self.faults.lock();
+        assert!(!faults.lost.contains(shard), "{shard} is written after it was lost");
+        let losing = faults.losing;
+        if losing > 0.0 && faults.rng.f64() < losing {
+            faults.lost.insert(shard.to_owned());
+            return Err(StoreError::lost("somebody else owns the shard"));
+        }
+        Ok(())
     }
 
     fn fails(&self, count: fn(&mut Faults) -> &mut u64) -> Result<(), StoreError> {
@@ -63,6 +79,7 @@ impl Store for FaultyStore {
         shard: &str,
         to: &Position,
     ) -> Result<(), StoreError> {
+        self.is_lost(shard)?;
         self.refuses()?;
         self.truth.lock().stores(shard, to);
         let positions = self.positions.shard_iterators(stream)?;
@@ -85,6 +102,7 @@ impl Store for FaultyStore {
         shard: &str,
         to: Option<&Position>,
     ) -> Result<(), StoreError> {
+        self.is_lost(shard)?;
         self.refuses()?;
         self.truth.lock().resets(shard, to);
         self.positions.reset_shard_iterator(stream, shard, to)?;

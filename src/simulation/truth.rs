@@ -49,6 +49,8 @@ struct Run {
     must_tell: BTreeMap<String, &'static str>,
     /// The shards whose start, a time, the service refused.
     refused: BTreeSet<String>,
+    /// The shards that were given up: somebody else owns them.
+    given_up: BTreeSet<String>,
 }
 
 impl Truth {
@@ -273,9 +275,15 @@ impl Truth {
         assert!(!is_false, "{} tells of a loss: {:?}", batch.shard(), batch.gap());
     }
 
+    /// The consumer gives up a shard.
+    pub(super) fn gives_up(&mut self, shard: &str) {
+        self.run.given_up.insert(shard.to_owned());
+    }
+
     /// The handler gets a batch, perhaps again: everything before it must be done.
     pub(super) fn hands_over(&self, batch: &Batch) {
         let id = batch.shard();
+        assert!(!self.run.given_up.contains(id), "{id} is handled after it was given up");
         if self.run.is_outlived || !self.is_of_present(batch) {
             return;
         }
@@ -306,6 +314,7 @@ impl Truth {
 
     /// The store gets this position: everything up to it must be handled.
     pub(super) fn stores(&mut self, id: &str, position: &Position) {
+        assert!(!self.run.given_up.contains(id), "{id} is stored after it was given up");
         let Some(sequence) = position.sequence() else { return };
         let is_present = self.is_present(sequence);
         // It may have been listed as closed before the stream was created again.

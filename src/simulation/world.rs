@@ -17,6 +17,7 @@ use crate::client::memory::MemoryKinesis;
 use crate::core::settings::{OnForeign, OnGap};
 use crate::error::Error;
 use crate::error::client::ErrorClass;
+use crate::error::store::StoreErrorKind;
 use crate::model::gap::Gap;
 use crate::model::position::IteratorType;
 use crate::store::Store;
@@ -71,8 +72,14 @@ impl World {
         let scenario = Scenario::new(&mut rng);
         let kinesis = MemoryKinesis::with_manual_clock(epoch());
         let truth = Arc::new(Mutex::new(Truth::default()));
-        let faults =
-            Faults { rng: rng.fork(), rate: scenario.store_faults, refused: 0, unanswered: 0 };
+        let faults = Faults {
+            rng: rng.fork(),
+            rate: scenario.store_faults,
+            refused: 0,
+            unanswered: 0,
+            losing: scenario.losses,
+            lost: BTreeSet::new(),
+        };
         let store = FaultyStore {
             positions: crate::store::local::LocalStore::new(),
             truth: Arc::clone(&truth),
@@ -143,6 +150,7 @@ impl World {
         self.life += 1;
         self.was_recreated = false;
         self.truth.lock().begins();
+        self.store.faults.lock().lost.clear();
         let began_in_chaos = self.is_chaotic;
         let mut consumer = Consumer::new(self);
         let polls = self.scenario.config.interval * 1000;
@@ -183,7 +191,8 @@ impl World {
                 }
                 Task::Calm => {
                     self.is_chaotic = false;
-                    self.store.faults.lock().rate = 0.0;
+                    let mut faults = self.store.faults.lock();
+                    (faults.rate, faults.losing) = (0.0, 0.0);
                 }
                 Task::Crash if life == self.life => {
                     self.counts.crashes += 1;
@@ -197,7 +206,8 @@ impl World {
             }
         }
         // The stream always has open shards.
-        let has_reason = consumer.is_stopping() || self.was_recreated;
+        let is_lost = !self.store.faults.lock().lost.is_empty();
+        let has_reason = consumer.is_stopping() || self.was_recreated || is_lost;
         assert!(!consumer.is_over() || has_reason, "the consumer ended by itself");
         self.judge(&consumer, began_in_chaos);
         if self.was_recreated && consumer.result().is_some() {
@@ -278,6 +288,9 @@ impl World {
             Some(Error::Client { lasted: Some(lasted), source, .. })
                 if in_chaos && *lasted >= REFUSAL_PATIENCE && is_refusal(source.class()) => {}
             Some(Error::StreamNotFound { .. }) if in_chaos && self.scenario.call_faults > 0.0 => {}
+            Some(Error::Store { source, .. })
+                if source.kind() == StoreErrorKind::Lost
+                    && !self.store.faults.lock().lost.is_empty() => {}
             Some(Error::Store { .. }) if in_chaos && self.scenario.store_faults > 0.0 => {}
             Some(error) => panic!("no reason to fail: {error:?}"),
         }

@@ -39,6 +39,8 @@ pub(crate) struct Lineage {
     /// Listed shards that are not wanted as far as is known, and hold up their children until it is known.
     doubtful: BTreeSet<Arc<str>>,
     reading: usize,
+    /// How many shards are lost.
+    lost: usize,
     /// Closed shards whose listed children do not hold all of their hash keys.
     barren: BTreeSet<Arc<str>>,
     /// How many listings there were, and how many had begun.
@@ -70,6 +72,7 @@ impl Lineage {
             waiting: BTreeSet::new(),
             doubtful: BTreeSet::new(),
             reading: 0,
+            lost: 0,
             barren: BTreeSet::new(),
             listings: 0,
             begun: 0,
@@ -139,6 +142,9 @@ impl Lineage {
 
     /// The last batch of a shard was sent.
     pub(crate) fn ended(&mut self, now: Duration, id: &str, children: &[ChildShard]) {
+        if self.is_lost(id) {
+            return;
+        }
         if self.tree.get(id).is_some_and(|node| node.state == State::Reading) {
             self.reading -= 1;
         }
@@ -147,8 +153,40 @@ impl Lineage {
 
     /// A shard does not exist any more. Its children start when a listing has shown that the stream is still the same.
     pub(crate) fn vanished(&mut self, now: Duration, id: &str) {
+        if self.is_lost(id) {
+            return;
+        }
         self.doubt = Some(self.begun);
         self.ended(now, id, &[]);
+    }
+
+    /// Somebody else owns a shard whose end is not stored. Returns it, and its descendants that were started: they come
+    /// after records that the owner reads again. Its children wait from now on.
+    pub(crate) fn lost(&mut self, id: &str) -> Vec<String> {
+        let (mut given_up, mut next) = (Vec::new(), vec![Arc::from(id)]);
+        while let Some(id) = next.pop() {
+            let state = self.tree.get(&id).map(|node| node.state);
+            match state {
+                Some(State::Waiting) => self.count_parents_of(&id),
+                // An end that is stored stays stored.
+                Some(State::Skipped | State::Lost) => {}
+                // It may have been read, and forgotten.
+                None | Some(State::Reading | State::Read) => {
+                    if let Some(node) = self.tree.get_mut(&id) {
+                        node.state = State::Lost;
+                    }
+                    self.reading -= usize::from(state == Some(State::Reading));
+                    self.lost += 1;
+                    given_up.push(String::from(&*id));
+                    next.extend_from_slice(self.tree.children(&id));
+                }
+            }
+        }
+        given_up
+    }
+
+    fn is_lost(&self, id: &str) -> bool {
+        self.tree.get(id).is_some_and(|node| node.state == State::Lost)
     }
 
     /// What the last listing proves about a shard: its ending number or its children prove that it was closed; a
@@ -214,10 +252,12 @@ impl Lineage {
         std::mem::take(&mut self.news)
     }
 
-    /// Whether every shard is read to its end.
+    /// Whether every shard is read to its end, except for those that somebody else owns, and their descendants.
     pub(crate) fn is_done(&self) -> bool {
-        let is_quiet = self.waiting.is_empty() && self.reading == 0 && self.doubt.is_none();
-        is_quiet && self.missing.is_nothing()
+        // Who waits, and for nothing here, waits for a shard that is lost.
+        let is_up_to_others = self.lost > 0 && self.free.is_empty() && self.doubtful.is_empty();
+        let is_quiet = self.reading == 0 && self.doubt.is_none() && self.missing.is_nothing();
+        is_quiet && (self.waiting.is_empty() || is_up_to_others)
     }
 
     /// A shard has ended, for any reason.

@@ -60,6 +60,8 @@ pub(crate) struct Coordinator {
     is_dispatching: bool,
     phase: Phase,
     result: Result<(), Error>,
+    /// The first shard that was lost: the others are read on, and it comes out at the end.
+    lost: Option<Error>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +123,7 @@ impl Coordinator {
             is_dispatching,
             phase: Phase::Reading,
             result: Ok(()),
+            lost: None,
         }
     }
 
@@ -271,12 +274,33 @@ impl Coordinator {
     }
 
     fn unstored(&mut self, turn: &mut Turn, shard: String, error: StoreError) {
+        if error.kind() == StoreErrorKind::Lost {
+            return self.lose(turn, &shard, &error);
+        }
         if let Err(error) = self.writes.unstored(turn.now, turn.rng, shard, error) {
             self.fail(turn, error);
         }
     }
 
+    /// Somebody else owns a shard now.
+    fn lose(&mut self, turn: &mut Turn, shard: &str, why: &StoreError) {
+        let stream = &self.plan.stream;
+        log::warn!("stream {stream:?}, shard {shard:?}: it is given up: {why:#}");
+        self.lost.get_or_insert_with(|| Error::of_store(stream, Some(shard), why.clone()));
+        let lost = self.lineage.as_mut().map(|lineage| lineage.lost(shard)).unwrap_or_default();
+        let give_up = |shard| Action::GiveUp { shard, why: why.clone() };
+        turn.actions.extend(lost.into_iter().map(give_up));
+        if self.phase == Phase::Reading {
+            self.advance(turn);
+        }
+    }
+
     fn flushed(&mut self, turn: &mut Turn, outcome: Result<(), (String, StoreError)>) {
+        // A lost shard is told of by itself: `Unstored`.
+        let outcome = match outcome {
+            Err((_, error)) if error.kind() == StoreErrorKind::Lost => Ok(()),
+            outcome => outcome,
+        };
         match self.writes.flushed(turn.now, turn.rng, outcome) {
             Ok(true) => turn.actions.push(Action::Flush),
             Ok(false) => {}
@@ -332,7 +356,7 @@ impl Coordinator {
         if is_over && is_quiet {
             self.phase = Phase::Finished;
             let result = std::mem::replace(&mut self.result, Ok(()));
-            turn.actions.push(Action::Finish(result));
+            turn.actions.push(Action::Finish(result.and(self.lost.take().map_or(Ok(()), Err))));
         }
     }
 }

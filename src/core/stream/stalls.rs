@@ -79,7 +79,10 @@ fn progressed<'a>(
             continue;
         }
         let progressed = match running.get(shard) {
-            Some((ShardState::Idle | ShardState::Paused | ShardState::Ended, _)) => now,
+            Some((
+                ShardState::Idle | ShardState::Paused | ShardState::Ended | ShardState::Lost,
+                _,
+            )) => now,
             Some((_, progressed)) => *progressed,
             // No shard waits for an unknown parent.
             None => parents.map(|parent| known[parent]).max().unwrap_or(now),

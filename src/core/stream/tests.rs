@@ -330,14 +330,67 @@ fn writes_that_fail_for_longer_than_the_patience_stop_the_consumer_with_their_sh
     assert_eq!(shard, Some(id(0)));
 }
 
+fn lost() -> StoreError {
+    StoreError::lost("another owner")
+}
+
+fn given_up(actions: &[Action]) -> Vec<&str> {
+    let mut given_up = Vec::new();
+    for action in actions {
+        if let Action::GiveUp { shard, .. } = action {
+            given_up.push(&**shard);
+        }
+    }
+    given_up
+}
+
 #[test]
-fn a_write_that_says_lost_stops_the_consumer_also_while_another_is_tried_again() {
+fn a_lost_shard_is_given_up_while_others_are_read_and_written_and_comes_out_at_the_end() {
     let mut trial = trial();
-    trial.begun(vec![root(0)]);
+    trial.begun(vec![root(0), root(9)]);
     trial.unstored();
-    let error = StoreError::lost("another owner");
-    let actions = trial.on(Event::Unstored { shard: id(0), error });
-    assert!(matches!(actions[..], [Action::Halt, Action::Close]), "{actions:?}");
+    let actions = trial.on(Event::Unstored { shard: id(0), error: lost() });
+    assert!(given_up(&actions) == [id(0)] && actions.len() == 1, "{actions:?}");
+    assert!(matches!(trial.ticks()[..], [Action::Flush]), "what else has failed is tried again");
+    let later = Event::Unstored { shard: id(9), error: lost() };
+    assert!(trial.on(Event::Flushed(Err((id(0), lost())))).is_empty(), "it was told by itself");
+    trial.on(Event::Exited { shard: id(0) });
+    let actions = trial.on(later);
+    assert!(given_up(&actions) == [id(9)] && matches!(actions[..], [_, Action::Close]));
+    let result = finished(trial.on(Event::Exited { shard: id(9) }));
+    let Some(Err(Error::Store { shard, source, .. })) = result else { panic!("{result:?}") };
+    assert_eq!((shard, source.kind()), (Some(id(0)), StoreErrorKind::Lost), "the first one");
+}
+
+#[test]
+fn an_error_that_stops_the_consumer_comes_out_before_a_lost_shard() {
+    let mut trial = trial();
+    trial.begun(vec![root(0), root(9)]);
+    trial.on(Event::Unstored { shard: id(0), error: lost() });
+    let fatal = StoreError::fatal("no such table");
+    trial.on(Event::Unstored { shard: id(9), error: fatal });
+    trial.on(Event::Exited { shard: id(0) });
+    let result = finished(trial.on(Event::Exited { shard: id(9) }));
+    let Some(Err(Error::Store { source, .. })) = result else { panic!("{result:?}") };
+    assert_eq!(source.kind(), StoreErrorKind::Fatal);
+}
+
+#[test]
+fn what_follows_a_lost_shard_is_left_to_its_owner() {
+    let [low, high] = halves();
+    let mut trial = trial();
+    trial.begun(vec![closed(root(0)), low.clone(), high.clone()]);
+    let started_children = trial.ends(0, &[low, high]);
+    assert_eq!(started(&started_children).len(), 2);
+    // Its last batch was sent, but its end could not be stored.
+    let actions = trial.on(Event::Unstored { shard: id(0), error: lost() });
+    assert_eq!(given_up(&actions), [id(0), id(2), id(1)]);
+    assert!(matches!(actions[..], [.., Action::Close]), "nothing is left to read");
+    let late = Event::Ended { shard: id(1), ending: Ending::Read(Vec::new()) };
+    assert!(trial.on(late).is_empty());
+    trial.on(Event::Exited { shard: id(1) });
+    let result = finished(trial.on(Event::Exited { shard: id(2) }));
+    assert!(matches!(result, Some(Err(Error::Store { .. }))), "{result:?}");
 }
 
 #[test]

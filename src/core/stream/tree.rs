@@ -46,6 +46,8 @@ pub(crate) enum State {
     Read,
     /// Its end is stored, or it need not be read.
     Skipped,
+    /// It was started, and somebody else owns it now.
+    Lost,
 }
 
 /// The listed children of one shard.

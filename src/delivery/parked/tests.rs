@@ -24,11 +24,10 @@ impl Shard {
             stream: "orders".into(),
             store: Arc::clone(&store) as Arc<dyn Store>,
             events: unbounded().0,
-            reading_stopped: never(),
             every: None,
             clock: Arc::new(|| Duration::ZERO),
         };
-        Self { commits: Arc::new(ShardCommits::new(context, id)), store }
+        Self { commits: Arc::new(ShardCommits::new(context, id, never())), store }
     }
 
     fn batch(&self, numbers: std::ops::Range<u64>) -> Batch {

@@ -86,6 +86,40 @@ fn a_child_starts_after_all_its_parents_and_once() {
 }
 
 #[test]
+fn children_of_a_lost_shard_wait_also_if_it_seems_to_have_ended() {
+    for vanishes in [false, true] {
+        let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], diamond());
+        started(&mut lineage);
+        lineage.ended(NOW, &id(0), &[]);
+        assert_eq!(started(&mut lineage).len(), 2);
+        assert_eq!(lineage.lost(&id(1)), [id(1)]);
+        assert!(lineage.lost(&id(1)).is_empty(), "once");
+        match vanishes {
+            true => lineage.vanished(NOW, &id(1)),
+            false => lineage.ended(NOW, &id(1), &[]),
+        }
+        assert!(!lineage.is_done(), "another shard is being read");
+        lineage.ended(NOW, &id(2), &[]);
+        assert_eq!(started(&mut lineage), []);
+        assert_eq!(lineage.waiting(), Waiting::from([(id(3), vec![id(1)])]));
+        assert!(lineage.is_done(), "the rest is up to the owner");
+    }
+}
+
+#[test]
+fn of_a_lost_family_only_who_was_started_is_given_up() {
+    let mut lineage = lineage(plan(IteratorType::TrimHorizon), &[], diamond());
+    started(&mut lineage);
+    lineage.ended(NOW, &id(0), &[]);
+    started(&mut lineage);
+    lineage.ended(NOW, &id(1), &[]);
+    // The end of 0 is not stored: so nothing of 1 is, which was read.
+    assert_eq!(lineage.lost(&id(0)), [id(0), id(2), id(1)]);
+    assert_eq!(started(&mut lineage), []);
+    assert!(lineage.is_done());
+}
+
+#[test]
 fn latest_skips_closed_shards_that_were_never_read() {
     let mut lineage = lineage(plan(IteratorType::Latest), &[], diamond());
     assert_eq!(started(&mut lineage), [fresh(3, IteratorType::Latest)]);
