@@ -1,6 +1,6 @@
 //! The shards of a run: the active ones, the last state of the finished ones, and those that wait.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,8 @@ struct State {
     budget: Option<Budget>,
     /// The commits of the active shards.
     all_commits: Vec<Arc<ShardCommits>>,
-    /// The last progress of the finished shards, and when it was read.
-    ended: Vec<(ShardProgress, Duration)>,
+    /// The last progress of the finished shards, by their ids, and when it was read.
+    ended: BTreeMap<String, (ShardProgress, Duration)>,
     /// The shards that wait for their parents.
     waiting: BTreeSet<String>,
 }
@@ -31,7 +31,7 @@ impl Registry {
     pub(crate) fn progress(&self) -> Progress {
         let state = self.0.lock();
         let now = state.started.map(sync::since).unwrap_or_default();
-        let ended = state.ended.iter().map(|(last, seen)| last.after(now.saturating_sub(*seen)));
+        let ended = state.ended.values().map(|(last, seen)| last.after(now.saturating_sub(*seen)));
         let mut shards: Vec<_> = ended.collect();
         let (all_commits, waiting) = (state.all_commits.clone(), state.waiting.clone());
         let budget = state.budget.clone();
@@ -52,8 +52,11 @@ impl Registry {
         (state.started, state.budget) = (Some(started), Some(budget));
     }
 
+    /// A shard starts, perhaps again after it was given up.
     pub(crate) fn starts(&self, commits: Arc<ShardCommits>) {
-        self.0.lock().all_commits.push(commits);
+        let mut state = self.0.lock();
+        state.ended.remove(commits.shard());
+        state.all_commits.push(commits);
     }
 
     /// Some shards begin to wait for their parents, and some stop waiting.
@@ -77,7 +80,7 @@ impl Registry {
             let is_settled = commits.is_settled();
             if is_settled {
                 commits.status().ends();
-                ended.push((commits.progress(now), now));
+                ended.insert(commits.shard().to_owned(), (commits.progress(now), now));
             }
             !is_settled
         });
@@ -92,7 +95,7 @@ impl Registry {
         }
         let state = self.0.lock();
         counts[ShardState::WaitingForParents as usize] += state.waiting.len() as u32;
-        state.ended.iter().for_each(|(last, _)| counts[last.state as usize] += 1);
+        state.ended.values().for_each(|(last, _)| counts[last.state as usize] += 1);
         counts
     }
 }
@@ -103,6 +106,7 @@ mod tests {
 
     use super::*;
     use crate::delivery::commits::{CommitContext, flush_all};
+    use crate::error::store::StoreError;
     use crate::model::position::Position;
     use crate::store::local::LocalStore;
 
@@ -152,6 +156,28 @@ mod tests {
         let counts = registry.refresh(Duration::ZERO);
         assert_eq!(counts[ShardState::Ended as usize], 2_001);
         assert_eq!(counts[ShardState::Idle as usize], 1);
+    }
+
+    #[test]
+    fn a_shard_that_was_given_up_is_shown_once_and_not_written_also_if_it_starts_again() {
+        let registry = Registry::default();
+        registry.begins(Instant::now(), Budget::new(Budget::DEFAULT));
+        let former = commits("a");
+        registry.starts(Arc::clone(&former));
+        let batch = former.hand_out(Position::after("7".parse().unwrap()));
+        former.give_up(StoreError::lost("another owner"));
+        registry.retire(Duration::ZERO);
+        assert_eq!(registry.all_commits().len(), 1, "its thread has not ended");
+        former.status().leaves(Duration::ZERO);
+        registry.retire(Duration::ZERO);
+        let states = || registry.progress().shards.iter().map(|it| it.state).collect::<Vec<_>>();
+        assert_eq!(states(), [ShardState::Lost]);
+        assert_eq!(registry.refresh(Duration::ZERO)[ShardState::Lost as usize], 1);
+
+        registry.starts(commits("a"));
+        assert_eq!(states(), [ShardState::Idle]);
+        assert!(former.commit(batch, None).is_err() && former.flush().is_ok());
+        assert_eq!(former.progress(Duration::ZERO).stored, None, "a late commit writes nothing");
     }
 
     #[test]
