@@ -83,8 +83,7 @@ fn a_lost_shard_is_neither_handled_nor_read_on_and_the_others_are() {
         // Two batches at least.
         (0..3).for_each(|_| drop(world.put_to_each()));
         let (loss, left) = (Loss::after(fastrand::u32(..2)), Countdown::new(fastrand::u32(..6)));
-        let config = World::config().interval(Duration::from_millis(500));
-        let config = config.on_error(OnError::retry(None));
+        let config = World::config().on_error(OnError::retry(None));
         let stream = loss.stream(&world, config);
         let (shutdown, monitor) = (stream.shutdown(), stream.monitor());
         let handle = |batch: &Batch| {

@@ -11,7 +11,7 @@ fn every_state_is_read_back() {
     status.handles(Duration::ZERO, Some(ShardState::Parked));
     assert_eq!(status.state(), ShardState::Parked);
     status.handles(Duration::ZERO, None);
-    assert_eq!(status.state(), ShardState::Ended);
+    assert_eq!(status.state(), ShardState::Lost);
 }
 
 #[test]
