@@ -150,6 +150,7 @@ fn a_commit_of_a_lost_shard_fails_and_its_batches_are_not_current() {
             assert!(was_current || !batch.is_current(), "a lost shard came back");
             a_while();
         }
+        assert!(!listener.is_finished(), "the other shard is read on");
         listener.shutdown().now();
         let ended = listener.join();
         if loss.is_lost() {
