@@ -161,7 +161,6 @@ impl Shutdown {
             // Before reading stops: a thread that sees that must find the limit of handling.
             change(&mut state);
             sync::point();
-            // Before the shards: who learns of a thread's end must find the reason.
             state.halt.take();
             state.shards.clear();
             std::mem::take(&mut state.hooks)

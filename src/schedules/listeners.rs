@@ -1,6 +1,7 @@
 //! Listeners that are dropped or joined: by their owner, by a callback of their own consumer, or by an interrupt.
 
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,5 +205,22 @@ fn an_interrupt_that_drops_the_listener_does_not_wait_for_the_calls_that_it_ends
         // A stop before there is a session interrupts it as soon as there is.
         current().sleep_for(END);
         assert!(slot.lock().is_none(), "it was interrupted");
+    });
+}
+
+#[test]
+fn a_panic_of_the_coordinator_interrupts_the_calls_in_progress() {
+    const PANIC: &str = "in a notice";
+    try_all(|| {
+        let world = World::new(2);
+        let (waits, interrupt) = bounded(0);
+        let (listener, waiting) = (Arc::default(), Arc::new(Mutex::new(Some(waits))));
+        let client = Interrupted { inside: world.kinesis.clone(), listener, waiting, interrupt };
+        // Every shard stalls in its first call.
+        let config = World::config().stall_after(Duration::from_millis(fastrand::u64(100..250)));
+        let config = config.on_notice(|_| resume_unwind(Box::new(PANIC)));
+        let stream = Stream::new(client, STREAM, Arc::clone(&world.store), config).unwrap();
+        let ended = catch_unwind(AssertUnwindSafe(|| doors::run(stream, |_| Ok(()))));
+        assert_eq!(ended.unwrap_err().downcast_ref::<&str>(), Some(&PANIC));
     });
 }
