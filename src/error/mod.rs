@@ -2,6 +2,8 @@
 
 pub(crate) mod chain;
 pub(crate) mod client;
+#[cfg(test)]
+pub(crate) mod lease_table;
 pub(crate) mod store;
 mod text;
 

@@ -2,6 +2,8 @@
 //! behaviour.
 
 pub(crate) mod gap;
+#[cfg(test)]
+pub(crate) mod item;
 pub(crate) mod listed;
 pub(crate) mod notice;
 pub(crate) mod position;
@@ -12,3 +14,5 @@ pub(crate) mod shard;
 pub(crate) mod stream_id;
 pub(crate) mod time;
 pub(crate) mod token;
+#[cfg(test)]
+pub(crate) mod write;

@@ -4,6 +4,8 @@
 pub(crate) mod contract;
 pub(crate) mod export;
 pub(crate) mod keyed;
+#[cfg(test)]
+pub(crate) mod leases;
 pub(crate) mod local;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;

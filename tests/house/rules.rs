@@ -112,6 +112,7 @@ pub(crate) const THREADS: &[(&str, &str)] = &[
     ),
     ("sync/real", "whoever takes the names from there"),
     ("store/contract", "the suite, whose scope no thread outlives"),
+    ("store/leases/contract", "the suite, whose scope no thread outlives"),
     ("client/contract", "the suite, whose scope no thread outlives"),
 ];
 
@@ -139,6 +140,7 @@ pub(crate) const OUTSIDE_OF_SCHEDULES: &[(&str, &str)] = &[
     ("client/contract", "a suite for any client"),
     ("store/sqlite", "it waits for a file"),
     ("store/contract", "a suite for any store"),
+    ("store/leases/contract", "a suite for any table of leases"),
 ];
 
 /// Lines of a file without its tests.
