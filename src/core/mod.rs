@@ -2,6 +2,8 @@
 //! no clock, no call. The same events give the same actions, so that a seed replays a run.
 
 pub(crate) mod event;
+#[cfg(test)]
+pub(crate) mod fleet;
 pub(crate) mod outage;
 pub(crate) mod quota;
 pub(crate) mod retry;
