@@ -114,7 +114,9 @@ pub enum Error {
         gap: Gap,
     },
 
-    /// The store failed for good, or for longer than [`store_patience`](crate::Config::store_patience).
+    /// The store failed for good, or for longer than [`store_patience`](crate::Config::store_patience); or it said that
+    /// somebody else owns this shard ([`StoreErrorKind::Lost`](crate::StoreErrorKind::Lost)), and the other shards were read
+    /// until the end.
     #[non_exhaustive]
     Store {
         /// The stream.
