@@ -1,6 +1,7 @@
 //! A table of leases in memory, which does what DynamoDB does.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use super::number::{canonical, sum};
@@ -99,8 +100,8 @@ impl LeaseTable for MemoryLeases {
     /// As DynamoDB does, it says that there may be more whenever the page is full.
     fn page(&self, after: Option<&PageToken>) -> Result<Page, LeaseTableError> {
         self.call(|table| {
-            let rows = table.rows.iter();
-            let rows = rows.skip_while(|(key, _)| after.is_some_and(|after| **key <= after.0));
+            let after = after.map_or(Unbounded, |after| Excluded(&*after.0));
+            let rows = table.rows.range::<str, _>((after, Unbounded));
             let rows: Vec<_> = rows.take(self.page_size).collect();
             let is_full = rows.len() == self.page_size;
             let next = rows.last().filter(|_| is_full).map(|(key, _)| PageToken((*key).clone()));
