@@ -1,10 +1,4 @@
-//! The leases of a fleet: what a row of the table says, and which writes there are. Pure, as all that decides.
+//! Decides which process reads which shard, when many processes share a stream through a table of leases.
 
-pub(crate) mod checkpoint;
-pub(crate) mod names;
-pub(crate) mod refused;
-pub(crate) mod row;
-pub(crate) mod writes;
-
-#[cfg(test)]
-mod tests;
+pub(crate) mod lease;
+pub(crate) mod share;

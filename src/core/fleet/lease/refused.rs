@@ -4,9 +4,9 @@
 
 use std::cmp::Ordering;
 
-use crate::core::fleet::checkpoint::Checkpoint;
-use crate::core::fleet::row::{Misread, Row, Seen, read};
-use crate::core::fleet::writes::Tenure;
+use crate::core::fleet::lease::checkpoint::Checkpoint;
+use crate::core::fleet::lease::row::{Misread, Row, Seen, read};
+use crate::core::fleet::lease::writes::Tenure;
 use crate::model::item::Item;
 
 /// What a refused commit, reset or end means.

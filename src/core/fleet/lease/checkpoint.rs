@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::SystemTime;
 
-use crate::core::fleet::names;
+use crate::core::fleet::lease::names;
 use crate::model::position::Position;
 use crate::model::sequence::SequenceNumber;
 use crate::model::time::{at_epoch, since_epoch};

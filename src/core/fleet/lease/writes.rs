@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::core::fleet::checkpoint::{Checkpoint, millis};
-use crate::core::fleet::names;
-use crate::core::fleet::row::{Holder, Row};
+use crate::core::fleet::lease::checkpoint::{Checkpoint, millis};
+use crate::core::fleet::lease::names;
+use crate::core::fleet::lease::row::{Holder, Row};
 use crate::model::item::{Attribute, Item};
 use crate::model::sequence::SequenceNumber;
 use crate::model::shard::HashKeyRange;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::core::fleet::checkpoint::{At, Checkpoint, at_millis};
-use crate::core::fleet::names;
+use crate::core::fleet::lease::checkpoint::{At, Checkpoint, at_millis};
+use crate::core::fleet::lease::names;
 use crate::model::item::{Attribute, Item, KEY};
 use crate::model::shard::HashKeyRange;
 

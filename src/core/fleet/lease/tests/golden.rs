@@ -12,7 +12,7 @@ use crate::model::position::Position;
 
 macro_rules! golden {
     ($($name:literal),* $(,)?) => {
-        [$(($name, include_str!(concat!("../../../../tests/golden/leases/", $name, ".json")))),*]
+        [$(($name, include_str!(concat!("../../../../../tests/golden/leases/", $name, ".json")))),*]
     };
 }
 

@@ -1,0 +1,10 @@
+//! Who holds what: what a worker has seen in the table, and what it takes or asks for, so that all have the same number.
+
+mod donors;
+pub(crate) mod pace;
+pub(crate) mod plan;
+pub(crate) mod survey;
+mod targets;
+#[cfg(test)]
+mod tests;
+pub(crate) mod watch;

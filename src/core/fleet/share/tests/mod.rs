@@ -1,0 +1,6 @@
+//! Many workers over one table of rows, in virtual time.
+
+mod balance;
+mod cases;
+mod scale;
+mod world;
