@@ -103,7 +103,10 @@ impl Checkpoint {
     /// [`NumberUnknown`] if the shard is done to its end, and there is no number at all.
     pub(crate) fn start(&self, starting: Option<&SequenceNumber>) -> Result<Start, NumberUnknown> {
         Ok(match &self.at {
-            At::TrimHorizon => Start::TrimHorizon,
+            // A child of a shard that was read from this time on.
+            At::TrimHorizon => {
+                self.from.map_or(Start::TrimHorizon, |from| Start::Stored(Position::Since(from)))
+            }
             At::Latest | At::Timestamp => {
                 self.from.map_or(Start::Configured, |from| Start::Stored(Position::Since(from)))
             }
@@ -237,6 +240,7 @@ mod tests {
             (at("LATEST", 0), None, Ok(Start::Configured)),
             (at("AT_TIMESTAMP", 0), None, Ok(Start::Configured)),
             (since("LATEST", 5), None, stored(Position::Since(time(5)))),
+            (since("TRIM_HORIZON", 5), None, stored(Position::Since(time(5)))),
             (Checkpoint { sub: None, ..at("7", 0) }, None, stored(part(0))),
             (at("7", 2), None, stored(part(2))),
             (at("7", WHOLE), None, stored(part(u64::MAX))),

@@ -1,9 +1,15 @@
-//! The writes of a lease, on rows as Amazon's library leaves them, in a table in memory.
+//! Leases in a table in memory: rows as Amazon's library leaves them, their writes, and which of them come and go.
 
+mod audit;
+mod births;
 mod golden;
+mod graphs;
+mod heirs;
 mod json;
 mod late;
+mod protocol;
 mod row;
+mod streams;
 mod writes;
 
 use std::collections::BTreeSet;

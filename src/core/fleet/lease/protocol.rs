@@ -1,0 +1,132 @@
+//! Which protocol the workers of an application speak: that of KCL 2, or a newer one.
+//!
+//! KCL 3 writes it down, in the words of its own, in the table of leases or in a table of its own. A worker of KCL 3 that
+//! finds nothing there may switch the application over at any time, so it is looked up at every survey.
+
+use std::fmt;
+
+use crate::core::fleet::lease::names;
+use crate::core::fleet::lease::row::Seen;
+use crate::model::item::{Attribute, Item};
+
+/// A table that may say which protocol is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The table of leases.
+    Leases,
+    /// The application's table of [this name](coordinator_table).
+    Coordinator,
+}
+
+/// What was found in one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It could not be read.
+    Unread,
+    /// It says nothing, or there is no such table.
+    Silent,
+    /// It says this, in the words of KCL.
+    Says(String),
+}
+
+/// What a survey means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// It is not known yet: nothing may be written before it is.
+    Unknown,
+    /// The protocol of KCL 2, which is understood.
+    TwoX,
+    /// A newer one, as was found before anything was written.
+    Refused(Newer),
+    /// A newer one, while this worker has leases: it handles what it has read, releases its leases, and ends with a
+    /// refusal.
+    Turned(Newer),
+}
+
+/// A protocol that is not understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the table {place} says {cv:?}: the application is run by a newer version of Amazon's library, or by an unknown one"
+)]
+pub(crate) struct Newer {
+    /// What the table says.
+    pub(crate) cv: String,
+    /// Which table it is.
+    pub(crate) place: Place,
+}
+
+/// What the surveys of one process have found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// Whether it was told to go on.
+    runs: bool,
+    refused: Option<Newer>,
+}
+
+/// The key of the item, in either table.
+pub(crate) const MIGRATION_KEY: &str = "Migration3.0";
+/// The attribute that is the key of the coordinator's table.
+pub(crate) const COORDINATOR_KEY: &str = "key";
+
+/// What the protocol of KCL 2 is called in every stage before the switch.
+const TWO_X: [&str; 3] =
+    ["CLIENT_VERSION_INIT", "CLIENT_VERSION_UPGRADE_FROM_2X", "CLIENT_VERSION_2X"];
+
+/// The name of the table that KCL 3 keeps for its coordinator, unless it is configured otherwise.
+pub(crate) fn coordinator_table(application: &str) -> String {
+    format!("{application}-CoordinatorState")
+}
+
+impl Look {
+    /// By the rows of the table of leases.
+    pub(crate) fn leases<'a>(rows: impl IntoIterator<Item = &'a Seen>) -> Self {
+        let said = rows.into_iter().find_map(|row| match row {
+            Seen::Protocol(cv) => Some(cv.clone()),
+            Seen::Lease(_) | Seen::Other(_) => None,
+        });
+        said.map_or(Self::Silent, Self::Says)
+    }
+
+    /// By the item of the coordinator's table. Early versions of KCL 3 do not say what kind of item it is.
+    pub(crate) fn coordinator(item: Option<&Item>) -> Self {
+        let Some(item) = item else { return Self::Silent };
+        let cv = item.get(names::CLIENT_VERSION).and_then(Attribute::text);
+        Self::Says(cv.unwrap_or_default().to_owned())
+    }
+
+    fn newer(&self, place: Place) -> Option<Newer> {
+        match self {
+            Self::Says(cv) if !TWO_X.contains(&cv.as_str()) => {
+                Some(Newer { cv: cv.clone(), place })
+            }
+            Self::Says(_) | Self::Silent | Self::Unread => None,
+        }
+    }
+}
+
+impl Watch {
+    /// What the two tables say together. One word that is not understood is enough for a refusal, which is final.
+    pub(crate) fn survey(&mut self, leases: &Look, coordinator: &Look) -> Protocol {
+        if let Some(newer) = &self.refused {
+            return Protocol::Refused(newer.clone());
+        }
+        let looks = [(Place::Leases, leases), (Place::Coordinator, coordinator)];
+        let newer = looks.iter().find_map(|(place, look)| look.newer(*place));
+        if let Some(newer) = newer {
+            self.refused = Some(newer.clone());
+            return if self.runs { Protocol::Turned(newer) } else { Protocol::Refused(newer) };
+        }
+        // Once it is known, it holds until a table says otherwise.
+        self.runs |= looks.iter().all(|(_, look)| **look != Look::Unread);
+        if self.runs { Protocol::TwoX } else { Protocol::Unknown }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leases => "of leases",
+            Self::Coordinator => "of the coordinator",
+        })
+    }
+}
