@@ -65,7 +65,7 @@ impl Loss {
     }
 }
 
-/// As the caller's error at the end of a run.
+/// The run ended with the error of the lost shard.
 fn check_lost(ended: &Result<(), Error>) {
     let is_lost = matches!(
         ended,

@@ -40,8 +40,8 @@ impl FaultyStore {
         self.fails(|faults| &mut faults.unanswered)
     }
 
-    /// Somebody else owns the shard.
-    fn is_lost(&self, shard: &str) -> Result<(), StoreError> {
+    /// An error if somebody else owns the shard, perhaps from now on.
+    fn keeps(&self, shard: &str) -> Result<(), StoreError> {
         let mut faults = self.faults.lock();
         assert!(!faults.lost.contains(shard), "{shard} is written after it was lost");
         let losing = faults.losing;
@@ -79,7 +79,7 @@ impl Store for FaultyStore {
         shard: &str,
         to: &Position,
     ) -> Result<(), StoreError> {
-        self.is_lost(shard)?;
+        self.keeps(shard)?;
         self.refuses()?;
         self.truth.lock().stores(shard, to);
         let positions = self.positions.shard_iterators(stream)?;
@@ -102,7 +102,7 @@ impl Store for FaultyStore {
         shard: &str,
         to: Option<&Position>,
     ) -> Result<(), StoreError> {
-        self.is_lost(shard)?;
+        self.keeps(shard)?;
         self.refuses()?;
         self.truth.lock().resets(shard, to);
         self.positions.reset_shard_iterator(stream, shard, to)?;

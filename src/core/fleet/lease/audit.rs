@@ -40,7 +40,7 @@ pub(crate) struct Plan {
 /// A row that comes or goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Creates the row, if there is none.
+    /// Creates the row, unless it exists.
     Create(Birth),
     /// Deletes the row of this shard, if that is done to its end.
     Retire(String),

@@ -172,7 +172,8 @@ pub(crate) fn millis(time: SystemTime) -> i64 {
     seconds.saturating_mul(1000).saturating_add(i64::from(nanos / 1_000_000))
 }
 
-/// The time so many milliseconds after 1970, or before; `None` if the system has no such time.
+/// The time of a number of milliseconds since 1970, or before it if the number is negative; `None` if the system cannot hold
+/// that time.
 pub(crate) fn at_millis(millis: i64) -> Option<SystemTime> {
     at_epoch(millis.div_euclid(1000), millis.rem_euclid(1000) as u32 * 1_000_000)
 }

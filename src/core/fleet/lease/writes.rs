@@ -58,7 +58,7 @@ pub(crate) enum AtEnd {
     Release,
 }
 
-/// Creates a lease where there is none.
+/// Creates a lease, unless it exists.
 pub(crate) fn create(birth: &Birth, marks: &Marks) -> Write {
     let mut row = Item::new();
     let mut set = |name: &str, value: Attribute| row.insert(name.to_owned(), value);

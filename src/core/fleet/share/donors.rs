@@ -30,7 +30,7 @@ pub(crate) fn victims(
     choose_from(survey, &donors(survey, targets, mine, 0), number, rng)
 }
 
-/// The places of so many rows of these donors.
+/// The places of `number` rows of these donors.
 fn choose_from(
     survey: &Survey,
     donors: &[Donor],

@@ -27,9 +27,9 @@ impl Pace {
         (self.failover / 2).mul_f64(rng.f64())
     }
 
-    /// The time from one survey to the next, when so many workers live and a survey costs so many read units. All
-    /// workers keep to the budget, but each surveys at least once in two failover times, or in an hour if it has a watch;
-    /// and more often while it is new, and when its plan is urgent.
+    /// The time from one survey to the next. `workers` is the number of workers that live, `units` what a survey costs in
+    /// read units. All workers together keep to the budget, but each surveys at least once in two failover times, or in an
+    /// hour if it has a watch; and more often while it is new, and when its plan is urgent.
     pub(crate) fn next(
         &self,
         now: Duration,

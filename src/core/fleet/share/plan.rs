@@ -100,7 +100,7 @@ impl<'a> View<'a> {
         choose(self.survey, &left, self.at_once(targets.of[ME]), rng)
     }
 
-    /// How many rows it takes, to have so many.
+    /// How many rows it takes at once, if it wants to have `reach` rows.
     fn at_once(&self, reach: usize) -> usize {
         reach.saturating_sub(self.mine).min(self.pace.unwrap_or(usize::MAX))
     }
@@ -124,7 +124,7 @@ impl<'a> View<'a> {
         self.claims.iter().map(willing).collect()
     }
 
-    /// The places of the rows to ask for, when so many are taken.
+    /// The places of the rows to ask for, after `taken` rows are taken.
     fn asks(&self, taken: usize, rng: &mut fastrand::Rng) -> Vec<usize> {
         let mine = self.mine + taken;
         // For one above the floor it asks only if it is sure that there is nobody with fewer, who would have to ask again.

@@ -99,7 +99,7 @@ fn run(mut world: World, seed: u64) -> Outcome {
     Outcome { least, need, moves, refused: counts.refused, surveys: counts.surveys.0, time }
 }
 
-/// The most surveys that each worker makes before all is balanced, if the one that lacks most lacks so many rows.
+/// The most surveys that each worker makes before all is balanced. `need` is how many rows the worker lacks that lacks most.
 fn most_surveys(start: Start, need: usize) -> u32 {
     // One to be seen, up to two while many are new, and one in which a refused write is made up for; each of the others
     // halves what is missing.

@@ -1,0 +1,130 @@
+//! What a worker has seen, scan by scan.
+
+use std::time::Duration;
+
+use crate::core::fleet::share::survey::{Holding, Seen, Survey};
+
+const F: u64 = 10_000;
+
+fn survey() -> Survey {
+    Survey::new("m", Duration::from_millis(F), Duration::from_millis(5 * F))
+}
+
+fn row<'a>(key: &'a str, owner: &'a str, counter: u64) -> Seen<'a> {
+    Seen { key, owner: Some(owner), giver: None, counter, limit: None, is_end: false }
+}
+
+/// A scan between these milliseconds.
+fn scan<'a>(survey: &mut Survey, begun: u64, ended: u64, rows: &[Seen<'a>]) {
+    let [begun, ended] = [begun, ended].map(Duration::from_millis);
+    survey.scanned(begun, ended, rows.iter().copied());
+}
+
+fn is_free(survey: &Survey, key: &str) -> bool {
+    let row = survey.rows().iter().find(|row| *row.key == *key).unwrap();
+    matches!(row.holding, Holding::Free { .. })
+}
+
+fn ids(survey: &Survey) -> Vec<&str> {
+    survey.live().map(|slot| &*survey.workers()[slot].id).collect()
+}
+
+#[test]
+fn a_row_stands_still_from_the_end_of_its_first_sight_to_the_begin_of_the_last() {
+    let mut survey = survey();
+    let rows = [row("1", "a", 7)];
+    scan(&mut survey, 0, 3_000, &rows);
+    assert!(!is_free(&survey, "1"));
+    scan(&mut survey, 3_000 + F, 90_000, &rows);
+    assert!(!is_free(&survey, "1"), "a scan that takes long adds nothing");
+    scan(&mut survey, 3_001 + F, 90_000, &rows);
+    assert!(is_free(&survey, "1"));
+}
+
+#[test]
+fn one_sight_proves_nothing_however_long_it_takes() {
+    let mut survey = survey();
+    scan(&mut survey, 0, 100 * F, &[row("1", "a", 7)]);
+    assert!(!is_free(&survey, "1"));
+    scan(&mut survey, 200 * F, 200 * F + 1, &[row("1", "a", 8)]);
+    assert!(!is_free(&survey, "1"), "its counter moved");
+    scan(&mut survey, 202 * F, 202 * F + 1, &[row("1", "a", 8)]);
+    assert!(is_free(&survey, "1"));
+    scan(&mut survey, 203 * F, 205 * F, &[row("1", "a", 9)]);
+    scan(&mut survey, 206 * F, 206 * F, &[row("1", "a", 9)]);
+    assert!(!is_free(&survey, "1"), "it was perhaps read at the end of that scan");
+}
+
+#[test]
+fn another_owner_without_another_counter_has_not_moved_the_row() {
+    let mut survey = survey();
+    scan(&mut survey, 0, 1, &[row("1", "a", 7)]);
+    let asked = Seen { giver: Some("a"), ..row("1", "b", 7) };
+    scan(&mut survey, 2 * F, 2 * F + 1, &[asked]);
+    assert!(is_free(&survey, "1"));
+    assert_eq!(ids(&survey), ["m"]);
+}
+
+#[test]
+fn rows_that_vanish_are_forgotten() {
+    let mut survey = survey();
+    let rows = [row("1", "a", 7), row("2", "b", 7)];
+    scan(&mut survey, 0, 1, &rows);
+    scan(&mut survey, F, F + 1, &rows[1..]);
+    assert_eq!(survey.rows().len(), 1);
+    assert_eq!(ids(&survey), ["b", "m"]);
+    scan(&mut survey, 2 * F, 2 * F + 1, &rows);
+    assert!(!is_free(&survey, "1"), "it is new");
+    assert!(is_free(&survey, "2"));
+}
+
+#[test]
+fn workers_that_are_gone_leave_no_trace() {
+    let mut survey = survey();
+    let ids: Vec<_> = (0..1_000).map(|at| format!("w{at}")).collect();
+    for (at, pair) in (0..).zip(ids.windows(2)) {
+        let rows = [row("1", &pair[0], at), row("2", &pair[1], at)];
+        scan(&mut survey, at * F, at * F, &rows);
+        assert_eq!(survey.live().count(), 3);
+        assert_eq!(survey.newcomers(), if at == 0 { 3 } else { 1 });
+    }
+    assert!(survey.workers().len() <= 4, "{}", survey.workers().len());
+}
+
+#[test]
+fn the_order_of_a_scan_changes_nothing() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let keys: Vec<_> = (0..100).map(|at| format!("{at}")).collect();
+    let (mut ordered, mut shuffled) = (survey(), survey());
+    for at in 0..50 {
+        // Some rows are missing now and then, and some of their counters move.
+        let shown = keys.iter().filter(|_| rng.u8(..) > 10).collect::<Vec<_>>();
+        let mut rows: Vec<_> = shown.iter().map(|key| row(key, "a", rng.u64(..at + 1))).collect();
+        scan(&mut ordered, at * F, at * F + 1, &rows);
+        rng.shuffle(&mut rows);
+        scan(&mut shuffled, at * F, at * F + 1, &rows);
+        for row in shuffled.rows() {
+            let same = ordered.rows().iter().find(|it| it.key == row.key).unwrap();
+            assert_eq!(format!("{same:?}"), format!("{row:?}"));
+        }
+        assert_eq!(shuffled.rows().len(), ordered.rows().len());
+    }
+}
+
+#[test]
+fn a_request_grows_old_until_somebody_else_asks() {
+    let mut survey = survey();
+    let request = |to, counter| Seen { giver: Some("a"), ..row("1", to, counter) };
+    let mut holding = |at: u64, seen| {
+        scan(&mut survey, at * F, at * F, &[seen]);
+        survey.rows()[0].holding
+    };
+    assert!(matches!(holding(0, request("b", 0)), Holding::Coming(_)));
+    assert!(matches!(holding(5, request("b", 1)), Holding::Coming(_)));
+    assert!(matches!(holding(6, request("b", 2)), Holding::Kept(_)));
+    assert!(matches!(holding(7, request("c", 3)), Holding::Coming(_)));
+    assert!(matches!(holding(12, request("c", 4)), Holding::Coming(_)));
+    assert!(matches!(holding(13, request("c", 5)), Holding::Kept(_)));
+    assert!(matches!(holding(14, row("1", "c", 6)), Holding::Held(_)));
+    assert!(matches!(holding(15, request("c", 7)), Holding::Coming(_)));
+}
