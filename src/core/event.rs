@@ -116,3 +116,16 @@ pub(crate) enum Proof {
     /// There was no listing.
     Unknown,
 }
+
+/// What the coordinator of a fleet's consumer tells the steward.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Word {
+    /// A complete listing.
+    Listed(Vec<Shard>),
+    /// Everything that was read of a shard in this tenure is handled and stored, or was dropped; nothing is read any more.
+    Drained { shard: String, epoch: u64 },
+    /// The thread of a shard that was given up has ended.
+    GivenUp { shard: String, epoch: u64 },
+    /// The user stops the consumer: nothing more is taken.
+    Stopping,
+}

@@ -6,6 +6,8 @@ pub(crate) mod gap;
 pub(crate) mod item;
 pub(crate) mod listed;
 pub(crate) mod notice;
+#[cfg(test)]
+pub(crate) mod page;
 pub(crate) mod position;
 pub(crate) mod sequence;
 #[cfg(feature = "serde")]

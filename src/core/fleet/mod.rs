@@ -3,3 +3,4 @@
 pub(crate) mod held;
 pub(crate) mod lease;
 pub(crate) mod share;
+pub(crate) mod steward;

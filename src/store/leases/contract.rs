@@ -9,9 +9,10 @@ use std::panic;
 use std::sync::Barrier;
 use std::thread;
 
-use super::{LeaseTable, PageToken};
+use super::LeaseTable;
 use crate::error::lease_table::LeaseTableError;
 use crate::model::item::{Attribute, Item, KEY};
+use crate::model::page::PageToken;
 use crate::model::write::{Applied, Condition, Update, Write};
 
 /// How often a listing is repeated until it shows what was written: pages may be some seconds old.

@@ -1,11 +1,13 @@
 //! The table of leases: whole rows, read page by page and written one by one, each write under a condition.
 
 pub(crate) mod contract;
+pub(crate) mod keeper;
 pub(crate) mod memory;
 mod number;
 
 use crate::error::lease_table::LeaseTableError;
 use crate::model::item::Item;
+use crate::model::page::{Page, PageToken};
 use crate::model::write::{Applied, Write};
 
 /// A table of leases, which a fleet of workers shares.
@@ -19,6 +21,14 @@ pub(crate) trait LeaseTable: Send + Sync {
     /// If the table cannot be read.
     fn page(&self, after: Option<&PageToken>) -> Result<Page, LeaseTableError>;
 
+    /// What the coordinator of KCL 3 has written in a table of its own; `None` if there is none.
+    ///
+    /// # Errors
+    /// If that table cannot be read.
+    fn coordinator(&self) -> Result<Option<Item>, LeaseTableError> {
+        Ok(None)
+    }
+
     /// The row as it was last written; `None` if there is none.
     ///
     /// # Errors
@@ -31,16 +41,3 @@ pub(crate) trait LeaseTable: Send + Sync {
     /// If it was not written, or if the outcome is unknown: the error's kind says which.
     fn apply(&self, write: &Write) -> Result<Applied, LeaseTableError>;
 }
-
-/// Some rows of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Page {
-    /// The rows.
-    pub(crate) items: Vec<Item>,
-    /// Where the next page begins; `None` after the last one.
-    pub(crate) next: Option<PageToken>,
-}
-
-/// The place after a page: the key of its last row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PageToken(pub(crate) String);

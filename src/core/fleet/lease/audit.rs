@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::core::fleet::lease::ancestry::Ancestry;
-use crate::core::fleet::lease::births::missing;
+use crate::core::fleet::lease::births::{Missing, missing};
 use crate::core::fleet::lease::checkpoint::{At, Checkpoint};
 use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::lease::writes::{Birth, Marks, create, retire};
@@ -16,6 +16,15 @@ use crate::model::write::Write;
 pub(crate) struct Audit {
     missing: Option<(BTreeSet<String>, Duration)>,
     done: BTreeMap<String, Duration>,
+}
+
+/// A complete listing of the stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listing<'a> {
+    /// All shards.
+    pub(crate) shards: &'a [Shard],
+    /// When it was complete.
+    pub(crate) made: Duration,
 }
 
 /// What a survey finds.
@@ -35,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) changes: Vec<Change>,
     /// Hash keys that no row covers, nor any listed shard that gets one: the stream is to be listed again.
     pub(crate) unfilled: Vec<HashKeyRange>,
+    /// Rows are missing, and the listing is too old to tell whether their shards are done: the stream is to be listed again.
+    pub(crate) is_stale: bool,
 }
 
 /// A row that comes or goes.
@@ -50,6 +61,9 @@ pub(crate) enum Change {
 /// create them at a better place.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A listing that is older than this may lack the children of a shard that is done, and whose row is gone already.
+const FRESH: Duration = Duration::from_secs(120);
+
 /// How long a shard is done, and its children are read, before its row goes. KCL looks as often.
 const RETIRED_AFTER: Duration = Duration::from_secs(300);
 
@@ -58,33 +72,40 @@ impl Audit {
     pub(crate) fn survey(
         &mut self,
         now: Duration,
-        listing: &[Shard],
+        listing: Listing<'_>,
         rows: &[Row],
         configured: &Checkpoint,
     ) -> Finding {
         // A stream has shards.
-        if listing.is_empty() {
+        if listing.shards.is_empty() {
             return Finding::Plan(Plan::default());
         }
-        let ancestry = Ancestry::new(listing, rows);
+        let ancestry = Ancestry::new(listing.shards, rows);
         let recreated = ancestry.recreated();
         if !recreated.is_empty() {
             return Finding::Recreated(recreated);
         }
-        let births = self.births(now, &ancestry, configured).into_iter().map(Change::Create);
+        let found = missing(&ancestry, configured);
+        let since = self.missing_since(now, &found);
+        let is_due = now.saturating_sub(since) >= PATIENCE;
+        // After they were missed, so that it shows the children of those that are done; and before such rows go.
+        let is_fresh = listing.made >= since && now.saturating_sub(listing.made) <= FRESH;
+        let is_stale = is_due && !is_fresh && !found.is_first_start && !found.births.is_empty();
+        let is_now = found.is_first_start || (is_due && is_fresh);
+        let births = if is_now { found.births } else { Vec::new() };
+        let births = births.into_iter().map(Change::Create);
         let retired = self.retired(now, &ancestry).into_iter().map(Change::Retire);
         let changes = births.chain(retired).collect();
-        Finding::Plan(Plan { changes, unfilled: unfilled(&ancestry) })
+        Finding::Plan(Plan { changes, unfilled: unfilled(&ancestry), is_stale })
     }
 
-    fn births(&mut self, now: Duration, ancestry: &Ancestry<'_>, at: &Checkpoint) -> Vec<Birth> {
-        let found = missing(ancestry, at);
+    /// Since when the same rows are missing.
+    fn missing_since(&mut self, now: Duration, found: &Missing) -> Duration {
         let shards = found.births.iter().map(|birth| birth.shard.clone()).collect();
         let seen = self.missing.take().filter(|(earlier, _)| *earlier == shards);
         let since = seen.map_or(now, |(_, since)| since);
         self.missing = Some((shards, since));
-        let is_due = found.is_first_start || now.saturating_sub(since) >= PATIENCE;
-        if is_due { found.births } else { Vec::new() }
+        since
     }
 
     fn retired(&mut self, now: Duration, ancestry: &Ancestry<'_>) -> Vec<String> {

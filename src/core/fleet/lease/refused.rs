@@ -29,16 +29,19 @@ pub(crate) enum Verdict {
 }
 
 /// How a lease was lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Loss {
     /// The row is gone, or is no lease any more.
+    #[error("the row of its lease is gone")]
     Gone,
     /// It is another tenure's: this worker's, another worker's, or nobody's.
+    #[error("{} holds its lease", by.as_deref().unwrap_or("nobody"))]
     Taken {
         /// Who has it now.
         by: Option<String>,
     },
     /// The row is not understood any more.
+    #[error("{0}")]
     Misread(Misread),
 }
 

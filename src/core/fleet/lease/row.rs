@@ -162,6 +162,16 @@ impl Holder {
         &self.0
     }
 
+    /// Which tenure of its process it is; zero if another program has written the text.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.rsplit_once('#').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether it is a tenure of this worker, whose name its process has before its nonce.
+    pub(crate) fn is_of(&self, worker: &str) -> bool {
+        self.0.strip_prefix(worker).is_some_and(|rest| rest.starts_with('/'))
+    }
+
     /// The nonce of the process.
     pub(crate) fn process(&self) -> &str {
         self.0.rsplit_once('#').map_or(&self.0, |(process, _)| process)

@@ -1,6 +1,6 @@
 //! What is created and retired, and when.
 
-use super::super::audit::{Audit, Change, Finding, Plan};
+use super::super::audit::{Audit, Change, Finding, Listing, Plan};
 use super::graphs::{A, Line, at, cells, id, listing, rows, without};
 use super::*;
 use crate::model::shard::{HashKeyRange, Shard};
@@ -11,6 +11,13 @@ fn seconds(seconds: u64) -> Duration {
 
 #[track_caller]
 fn plan(audit: &mut Audit, now: u64, listing: &[Shard], rows: &[Row]) -> Plan {
+    plan_by(audit, now, now, listing, rows)
+}
+
+/// By a listing that was made at another time.
+#[track_caller]
+fn plan_by(audit: &mut Audit, now: u64, made: u64, listing: &[Shard], rows: &[Row]) -> Plan {
+    let listing = Listing { shards: listing, made: seconds(made) };
     match audit.survey(seconds(now), listing, rows, &at("LATEST")) {
         Finding::Plan(plan) => plan,
         other @ Finding::Recreated(_) => panic!("{other:?}"),
@@ -45,6 +52,21 @@ fn retired(listing: &[Shard], rows: &[Row]) -> Vec<String> {
     let mut audit = Audit::default();
     assert_eq!(changes(&mut audit, 0, listing, rows).1, [""; 0]);
     changes(&mut audit, 300, listing, rows).1
+}
+
+#[test]
+fn a_listing_from_before_rows_were_missed_or_long_ago_creates_none() {
+    let mut audit = Audit::default();
+    let hole = rows(A, "4 9 10 999");
+    let mut created = |now, made| {
+        let plan = plan_by(&mut audit, now, made, &listing(A), &hole);
+        (plan.changes.len(), plan.is_stale)
+    };
+    assert_eq!(created(100, 90), (0, false), "it is not due");
+    assert_eq!(created(160, 99), (0, true));
+    assert_eq!(created(160, 100), (4, false));
+    assert_eq!(created(281, 160), (0, true));
+    assert_eq!(created(281, 161), (4, false));
 }
 
 #[test]
@@ -142,8 +164,9 @@ fn nothing_is_done_without_a_listing_or_with_one_of_another_stream() {
     let kept = rows(A, "4 8 9 10 999, 5 SHARD_END");
     let mut audit = Audit::default();
     let survey = |audit: &mut Audit, listing: &[Shard], rows: &[Row]| {
-        drop(audit.survey(seconds(0), listing, rows, &at("LATEST")));
-        audit.survey(seconds(1_000), listing, rows, &at("LATEST"))
+        let listed = |made| Listing { shards: listing, made: seconds(made) };
+        drop(audit.survey(seconds(0), listed(0), rows, &at("LATEST")));
+        audit.survey(seconds(1_000), listed(1_000), rows, &at("LATEST"))
     };
     assert_eq!(survey(&mut audit, &[], &kept), Finding::Plan(Plan::default()));
     assert_eq!(survey(&mut audit, &[], &[]), Finding::Plan(Plan::default()));

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::super::ancestry::Ancestry;
-use super::super::audit::{Audit, Finding, Plan};
+use super::super::audit::{Audit, Finding, Listing, Plan};
 use super::super::births::heirs;
 use super::super::writes::AtEnd;
 use super::graphs::{at, id};
@@ -149,8 +149,9 @@ impl<'a> World<'a> {
 
     fn plan(&mut self, worker: usize) -> Plan {
         let (listing, rows) = (self.listing(), self.rows());
-        let found =
-            self.workers[worker].audit.survey(self.now, &listing, &rows, &at(self.configured));
+        let listing = Listing { shards: &listing, made: self.now };
+        let audit = &mut self.workers[worker].audit;
+        let found = audit.survey(self.now, listing, &rows, &at(self.configured));
         let Finding::Plan(plan) = found else { panic!("{found:?}") };
         self.workers[worker].queue = plan.changes.iter().map(|it| it.write(&marks())).collect();
         plan

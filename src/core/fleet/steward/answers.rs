@@ -1,0 +1,335 @@
+//! What follows from the answer to a call.
+
+use std::time::Duration;
+
+use crate::core::fleet::held::Moment;
+use crate::core::fleet::lease::protocol::Look;
+use crate::core::fleet::lease::refused::{Loss, is_asked};
+use crate::core::fleet::lease::row::{Row, Seen, read};
+use crate::core::fleet::lease::writes::{Birth, Tenure};
+use crate::core::fleet::steward::Steward;
+use crate::core::fleet::steward::lease::Stage;
+use crate::core::fleet::steward::requests::Verdict;
+use crate::core::fleet::steward::view::limits;
+use crate::core::fleet::steward::words::{Act, Answer, Call, Job, News, Refusal};
+use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
+use crate::model::item::Item;
+use crate::model::page::PageToken;
+use crate::model::write::{Applied, Write};
+
+/// How often a write that may wait is tried.
+const TRIES: u32 = 3;
+
+/// When a call was sent, and when its answer came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) sent: Moment,
+    pub(crate) now: Moment,
+}
+
+impl Steward {
+    /// Takes in the answer to a call.
+    pub(crate) fn answered(&mut self, at: Span, call: Call, answer: Answer) {
+        match (call, answer) {
+            (Call::Write(job), Answer::Applied(outcome)) => self.wrote(at, *job, outcome),
+            (Call::Get { shard }, Answer::Item(outcome)) => self.looked(at, &shard, outcome),
+            (Call::Coordinator, Answer::Item(outcome)) => self.asked_coordinator(at, outcome),
+            (Call::Page { after }, Answer::Page(outcome)) => match outcome {
+                Ok(page) => {
+                    let is_last = self.scan.as_mut().is_some_and(|scan| scan.page(page));
+                    if let Some(scan) = self.scan.take_if(|_| is_last) {
+                        self.surveyed(&scan, at.now);
+                    }
+                }
+                Err(error) => self.page_failed(at.now, after, error),
+            },
+            (call, answer) => debug_assert!(false, "{call:?} is not answered by {answer:?}"),
+        }
+    }
+
+    fn page_failed(&mut self, now: Moment, after: Option<PageToken>, error: LeaseTableError) {
+        if let Some(scan) = &mut self.scan {
+            scan.again(after);
+        }
+        self.failed(now, error);
+    }
+
+    fn asked_coordinator(&mut self, at: Span, outcome: Result<Option<Item>, LeaseTableError>) {
+        let look = match &outcome {
+            Ok(item) => Look::coordinator(item.as_ref()),
+            // Its table may be none of this program's business; what is not known is asked again.
+            Err(_) => Look::Unread,
+        };
+        if let Some(scan) = &mut self.scan {
+            scan.coordinator(look);
+        }
+        if let Err(error) = outcome {
+            self.failed(at.now, error);
+        }
+    }
+
+    /// A call that may wait failed.
+    fn failed(&mut self, now: Moment, error: LeaseTableError) {
+        match error.kind() {
+            LeaseTableErrorKind::Throttled | LeaseTableErrorKind::Transient => {
+                self.pause(now);
+            }
+            LeaseTableErrorKind::NoTable | LeaseTableErrorKind::Fatal => {
+                self.fail(now, Refusal::Table(error));
+            }
+        }
+    }
+
+    /// A row that was asked for was read by itself.
+    fn looked(&mut self, at: Span, shard: &str, outcome: Result<Option<Item>, LeaseTableError>) {
+        let item = match outcome {
+            Ok(item) => item,
+            Err(error) => {
+                self.requests.failed(shard, at.now.monotonic);
+                return self.failed(at.now, error);
+            }
+        };
+        let row = item.as_ref().and_then(row);
+        let times = (at.sent.monotonic, at.now.monotonic);
+        let (worker, limits) = (self.settings.worker.clone(), limits(&self.settings));
+        let verdict = self.requests.looked(shard, row.as_ref(), &worker, times, limits);
+        let Some(row) = row else { return };
+        let tenure = self.tenure(shard);
+        match verdict {
+            Verdict::Ready { from } => {
+                let write = tenure.accept(&row, &self.settings.marks);
+                self.plan_job(at.now, write, Act::Accept { tenure, from });
+            }
+            Verdict::Overdue { from } => {
+                let write = tenure.take(&row, &self.settings.marks);
+                self.plan_job(at.now, write, Act::Take { tenure, from: Some(from) });
+            }
+            Verdict::Wait | Verdict::Gone => {}
+        }
+        self.view.learn(row);
+    }
+
+    fn wrote(&mut self, at: Span, mut job: Job, outcome: Result<Applied, LeaseTableError>) {
+        let first = *job.sent.get_or_insert(at.sent);
+        match outcome {
+            Ok(Applied::Done(item)) => self.done(at, job, &item),
+            Ok(Applied::Refused(found)) => {
+                // An earlier attempt, of which nothing was heard, may have been done.
+                self.refused(Span { sent: first, ..at }, job, found.as_ref());
+            }
+            Err(error) => self.wrote_not(at, job, error),
+        }
+        self.start_waiting();
+    }
+
+    // long: one branch for each kind of write.
+    fn done(&mut self, at: Span, job: Job, item: &Item) {
+        let shard = job.write.key().to_owned();
+        match job.act {
+            Act::Beat { epoch } => self.beat(at, &shard, epoch, item),
+            Act::Take { tenure, from } => self.took(at, tenure, from, Some(item)),
+            Act::Accept { tenure, from } => self.took(at, tenure, Some(from), Some(item)),
+            Act::Ask { of } => self.requests.add(&shard, of, at.now.monotonic),
+            Act::HandOver { epoch, to } => self.left_to(&shard, epoch, Some(to), row(item)),
+            Act::Release { epoch } => self.left_to(&shard, epoch, None, row(item)),
+            Act::Create(birth) => self.created(at, birth, Some(item)),
+            Act::Retire => self.view.forget(&shard),
+        }
+    }
+
+    // long: one branch for each kind of write.
+    fn refused(&mut self, at: Span, job: Job, found: Option<&Item>) {
+        let shard = job.write.key().to_owned();
+        match job.act {
+            Act::Beat { epoch } => {
+                let Some(lease) = self.lease_mut(&shard, epoch) else { return };
+                lease.is_beating = false;
+                // What is being given up may be given up already: the answer to that tells.
+                let why = lease.tenure.loss(found).filter(|_| lease.stage != Stage::Leaving);
+                if let Some(why) = why {
+                    self.lose(&shard, why);
+                }
+            }
+            Act::Take { tenure, from } => self.took(at, tenure, from, found),
+            Act::Accept { tenure, from } => self.took(at, tenure, Some(from), found),
+            Act::Ask { of } => {
+                if is_asked(&self.settings.worker, &of, found) {
+                    self.requests.add(&shard, of, at.now.monotonic);
+                }
+            }
+            Act::HandOver { epoch, to } => self.not_handed_over(at, &shard, epoch, to, found),
+            Act::Release { epoch } => {
+                let Some(lease) = self.lease(&shard, epoch) else { return };
+                match lease.tenure.loss(found) {
+                    None => self.again(at.now, job),
+                    Some(_) => self.left_to(&shard, epoch, None, found.and_then(row)),
+                }
+            }
+            Act::Create(birth) => self.created(at, birth, found),
+            // It was created again, or is gone.
+            Act::Retire => {}
+        }
+    }
+
+    /// Nobody knows whether it was done, unless it was throttled.
+    fn wrote_not(&mut self, at: Span, job: Job, error: LeaseTableError) {
+        let shard = job.write.key();
+        if let Act::Beat { epoch } = job.act {
+            let rng = &mut self.rng;
+            if let Some(lease) = self.leases.get_mut(shard).filter(|it| it.epoch == epoch) {
+                lease.is_beating = false;
+                lease.held.failed(at.now, rng);
+            }
+            // What may wait waits, too.
+            return self.failed(at.now, error);
+        }
+        let may_pass =
+            matches!(error.kind(), LeaseTableErrorKind::Throttled | LeaseTableErrorKind::Transient);
+        self.failed(at.now, error);
+        if may_pass && (job.is_urgent() || job.failures + 1 < TRIES) {
+            self.again(at.now, job);
+        } else if may_pass {
+            // The table tells at the next look.
+            self.requests.failed(job.write.key(), at.now.monotonic);
+        }
+    }
+
+    fn again(&mut self, now: Moment, mut job: Job) {
+        job.failures += 1;
+        let most = self.settings.marks.failover / 48 * 2_u32.pow(job.failures.min(4));
+        job.due = now.monotonic + most.mul_f64(0.1 + 0.9 * self.rng.f64());
+        let is_held = match job.act {
+            Act::HandOver { epoch, .. } | Act::Release { epoch } => {
+                self.lease(job.write.key(), epoch).is_some()
+            }
+            _ => self.phase == super::Phase::Running,
+        };
+        if is_held {
+            self.jobs.push_back(job);
+        }
+    }
+
+    /// The table shows that this process lives.
+    fn beat(&mut self, at: Span, shard: &str, epoch: u64, item: &Item) {
+        let rng = &mut self.rng;
+        let Some(lease) = self.leases.get_mut(shard).filter(|it| it.epoch == epoch) else { return };
+        lease.is_beating = false;
+        lease.held.shown(at.sent, rng);
+        self.saw(at.now, shard, item);
+    }
+
+    /// A row of a lease that is held, as it is after a write of the holder.
+    pub(super) fn saw(&mut self, now: Moment, shard: &str, item: &Item) {
+        let (Some(row), Some(lease)) = (row(item), self.leases.get_mut(shard)) else { return };
+        // Answers may come in another order than the writes.
+        if row.counter < lease.row.counter {
+            return;
+        }
+        let by = row.owner.clone().filter(|owner| *owner != self.settings.worker);
+        lease.row = row.clone();
+        self.view.learn(row);
+        if let Some(by) = by {
+            self.recall(shard, by, now);
+        }
+    }
+
+    /// A lease was taken, accepted or created, or another one was quicker.
+    fn took(&mut self, at: Span, tenure: Tenure, from: Option<String>, found: Option<&Item>) {
+        let shard = tenure.shard.clone();
+        let row = found.and_then(row);
+        if let Some(row) = &row {
+            self.view.learn(row.clone());
+        }
+        match row.filter(|row| tenure.holds(row)) {
+            None => self.requests.failed(&shard, at.now.monotonic),
+            Some(row) => {
+                let is_asked = row.owner.clone().filter(|owner| *owner != self.settings.worker);
+                self.gain(tenure, from, at.sent, row);
+                if let Some(by) = is_asked {
+                    self.recall(&shard, by, at.now);
+                }
+                if self.phase != super::Phase::Running {
+                    self.leave(&shard, at.now);
+                }
+            }
+        }
+    }
+
+    /// A row was created, or was there.
+    pub(super) fn created(&mut self, at: Span, birth: Birth, found: Option<&Item>) {
+        match birth.tenure {
+            Some(tenure) => self.took(at, tenure, None, found),
+            None => {
+                if let Some(row) = found.and_then(row) {
+                    self.view.learn(row);
+                }
+            }
+        }
+    }
+
+    fn not_handed_over(
+        &mut self,
+        at: Span,
+        shard: &str,
+        epoch: u64,
+        to: String,
+        found: Option<&Item>,
+    ) {
+        let Some(lease) = self.lease(shard, epoch) else { return };
+        match lease.tenure.is_handed_over(&to, found) {
+            Ok(true) => self.left_to(shard, epoch, Some(to), found.and_then(row)),
+            // The request was withdrawn, or somebody else asks.
+            Ok(false) => self.leave_again(at.now, shard, found.and_then(row)),
+            Err(why) => self.lose(shard, why),
+        }
+    }
+
+    fn leave_again(&mut self, now: Moment, shard: &str, row: Option<Row>) {
+        let Some(lease) = self.leases.get_mut(shard) else { return };
+        let to = row.and_then(|row| row.owner).filter(|owner| *owner != self.settings.worker);
+        lease.stage = Stage::Draining { to };
+        self.leave(shard, now);
+    }
+
+    /// A lease is not held any more, as this process has wished.
+    pub(super) fn left_to(
+        &mut self,
+        shard: &str,
+        epoch: u64,
+        to: Option<String>,
+        row: Option<Row>,
+    ) {
+        if let Some(row) = row {
+            self.view.learn(row);
+        }
+        if self.lease(shard, epoch).is_some() {
+            self.leases.remove(shard);
+            self.news.push(News::Left { shard: shard.to_owned(), to });
+        }
+    }
+
+    /// The table says, in the answer to a commit, that the tenure is over.
+    pub(super) fn lost(&mut self, shard: &str, epoch: u64, why: Loss) {
+        if self.lease(shard, epoch).is_some() {
+            self.lose(shard, why);
+        }
+    }
+}
+
+impl Job {
+    pub(super) fn new(write: Write, act: Act, made: Moment) -> Self {
+        Self { write, act, made, sent: None, due: Duration::ZERO, failures: 0 }
+    }
+
+    /// Whether others wait for it: a lease that is handed over, given up or accepted is read by nobody meanwhile.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self.act, Act::HandOver { .. } | Act::Release { .. } | Act::Accept { .. })
+    }
+}
+
+fn row(item: &Item) -> Option<Row> {
+    match read(item) {
+        Ok(Seen::Lease(row)) => Some(*row),
+        Ok(Seen::Protocol(_) | Seen::Other(_)) | Err(_) => None,
+    }
+}

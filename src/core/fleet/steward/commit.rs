@@ -1,0 +1,264 @@
+//! The writes of a tenure that keep how far its shard is done.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::core::fleet::held::Moment;
+use crate::core::fleet::lease::checkpoint::{Checkpoint, Kind};
+use crate::core::fleet::lease::refused::{Loss, Verdict};
+use crate::core::fleet::lease::writes::{AtEnd, Birth, create};
+use crate::core::fleet::steward::answers::Span;
+use crate::core::fleet::steward::lease::{Lease, Stage};
+use crate::core::fleet::steward::{Phase, Steward};
+use crate::core::shard::step;
+use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
+use crate::error::store::StoreError;
+use crate::model::position::Position;
+use crate::model::shard::ChildShard;
+use crate::model::write::{Applied, Write};
+
+/// A position on its way into the table: one write, or several at the end of a shard.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    shard: String,
+    epoch: u64,
+    to: Position,
+    how: step::Write,
+    /// What is left to write before the position; `None` before that is known.
+    before: Option<VecDeque<Before>>,
+    /// What the position's write stores.
+    sent: Option<Checkpoint>,
+    /// At the end of the shard: what becomes of its row.
+    then: AtEnd,
+    refusals: u32,
+}
+
+/// What is written of the children before the end of their parent.
+#[derive(Clone, Debug)]
+enum Before {
+    Birth(Birth),
+    Children(BTreeSet<String>),
+}
+
+/// How often another writer of the same row may be quicker.
+const REFUSALS: u32 = 16;
+
+impl Commit {
+    /// A position of this tenure.
+    pub(crate) fn new(shard: &str, epoch: u64, to: &Position, how: step::Write) -> Self {
+        let (shard, to) = (shard.to_owned(), to.clone());
+        Self { shard, epoch, to, how, before: None, sent: None, then: AtEnd::Keep, refusals: 0 }
+    }
+}
+
+impl Steward {
+    /// The children that the last answer of a shard has named.
+    pub(crate) fn ends_with(&mut self, shard: &str, epoch: u64, children: &[ChildShard]) {
+        if let Some(lease) = self.lease_mut(shard, epoch) {
+            lease.children = children.to_vec();
+        }
+    }
+
+    /// The next write of a commit; `None` when it is done.
+    ///
+    /// # Errors
+    /// If the tenure is over, or, at the end of a shard, its children are not known yet.
+    pub(crate) fn next_write(&mut self, commit: &mut Commit) -> Result<Option<Write>, StoreError> {
+        let lease = self.lease(&commit.shard, commit.epoch).ok_or_else(over)?;
+        let was = lease.row.checkpoint.clone();
+        let to = Checkpoint::of(&commit.to, Kind::Aggregate, &was);
+        let is_reset = commit.how == step::Write::Overwrite;
+        if !is_reset && was.reach(&to) != Ordering::Less {
+            return Ok(None);
+        }
+        if commit.to.is_end() && commit.before.is_none() {
+            commit.before = Some(self.before_end(commit)?);
+            commit.then = self.view.at_end();
+        }
+        let lease = self.lease(&commit.shard, commit.epoch).ok_or_else(over)?;
+        if let Some(next) = commit.before.as_ref().and_then(VecDeque::front) {
+            return Ok(Some(match next {
+                Before::Birth(birth) => create(birth, &self.settings.marks),
+                Before::Children(children) => lease.tenure.children(children),
+            }));
+        }
+        let write = match &commit.to {
+            Position::End { sequence } => lease.tenure.end(&was, sequence, commit.then),
+            _ if is_reset => lease.tenure.reset(&was, &to),
+            _ => lease.tenure.commit(&was, &to),
+        };
+        commit.sent = Some(to);
+        Ok(Some(write))
+    }
+
+    /// Takes in the outcome of the last write. Whether the commit is done.
+    ///
+    /// # Errors
+    /// If the tenure is over, or the outcome is unknown.
+    pub(crate) fn committed(
+        &mut self,
+        at: Span,
+        commit: &mut Commit,
+        outcome: Result<Applied, LeaseTableError>,
+    ) -> Result<bool, StoreError> {
+        let outcome = outcome.map_err(|error| {
+            self.pause(at.now);
+            failure(error)
+        })?;
+        let first = commit.before.as_mut().and_then(VecDeque::pop_front);
+        let done = match first {
+            Some(Before::Birth(birth)) => {
+                let (Applied::Done(item) | Applied::Refused(Some(item))) = outcome else {
+                    return Ok(false);
+                };
+                self.created(at, birth, Some(&item));
+                Ok(false)
+            }
+            Some(Before::Children(_)) => self.named_children(at, commit, &outcome),
+            None => self.stored(at, commit, &outcome),
+        };
+        self.start_waiting();
+        done
+    }
+
+    fn named_children(
+        &mut self,
+        at: Span,
+        commit: &Commit,
+        outcome: &Applied,
+    ) -> Result<bool, StoreError> {
+        match outcome {
+            Applied::Done(item) => self.shown(at, commit, item),
+            Applied::Refused(found) => {
+                let lease = self.lease(&commit.shard, commit.epoch).ok_or_else(over)?;
+                if let Some(why) = lease.tenure.loss(found.as_ref()) {
+                    return Err(self.loses(commit, why));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn stored(
+        &mut self,
+        at: Span,
+        commit: &mut Commit,
+        outcome: &Applied,
+    ) -> Result<bool, StoreError> {
+        let Some(to) = commit.sent.take() else { return Ok(false) };
+        let found = match outcome {
+            Applied::Done(item) => {
+                self.shown(at, commit, item);
+                self.ended(at.now, commit);
+                return Ok(true);
+            }
+            Applied::Refused(found) => found.as_ref(),
+        };
+        let lease = self.lease_mut(&commit.shard, commit.epoch).ok_or_else(over)?;
+        let verdict = match commit.how {
+            step::Write::Overwrite => lease.tenure.reset_refused(&to, found),
+            step::Write::Forward => lease.tenure.commit_refused(&to, found),
+        };
+        match verdict {
+            Verdict::Again(was) => {
+                lease.row.checkpoint = was;
+                commit.refusals += 1;
+                if commit.refusals >= REFUSALS {
+                    return Err(StoreError::retry("another program writes the same lease"));
+                }
+                Ok(false)
+            }
+            // It is stored. If the tenure is over, the next beat tells.
+            Verdict::Done { .. } | Verdict::Ahead { .. } => {
+                if let Some(item) = found {
+                    self.saw(at.now, &commit.shard, item);
+                }
+                self.ended(at.now, commit);
+                Ok(true)
+            }
+            Verdict::Lost(why) => Err(self.loses(commit, why)),
+        }
+    }
+
+    /// A write of the holder was done: it is a beat as well.
+    fn shown(&mut self, at: Span, commit: &Commit, item: &crate::model::item::Item) {
+        let rng = &mut self.rng;
+        if let Some(lease) = self.leases.get_mut(&commit.shard) {
+            lease.held.shown(at.sent, rng);
+        }
+        self.saw(at.now, &commit.shard, item);
+    }
+
+    fn loses(&mut self, commit: &Commit, why: Loss) -> StoreError {
+        let error = lost(&why);
+        self.lost(&commit.shard, commit.epoch, why);
+        error
+    }
+
+    /// The end of a shard is stored.
+    fn ended(&mut self, now: Moment, commit: &Commit) {
+        if !commit.to.is_end() {
+            return;
+        }
+        match commit.then {
+            AtEnd::Release => drop(self.leases.remove(&commit.shard)),
+            AtEnd::Keep => {
+                let worker = self.settings.worker.clone();
+                let Some(lease) = self.lease_mut(&commit.shard, commit.epoch) else { return };
+                let to = lease.row.owner.clone().filter(|owner| *owner != worker);
+                lease.stage = if to.is_some() { Stage::Draining { to } } else { Stage::Ended };
+                if matches!(lease.stage, Stage::Draining { .. }) {
+                    self.leave(&commit.shard, now);
+                }
+            }
+        }
+        self.complete();
+    }
+
+    /// What is written before the end of a shard.
+    fn before_end(&mut self, commit: &Commit) -> Result<VecDeque<Before>, StoreError> {
+        let lease = self.lease(&commit.shard, commit.epoch).ok_or_else(over)?;
+        let heirs = match self.view.heirs(&commit.shard, &lease.children) {
+            Ok(heirs) => heirs,
+            Err(unknown) => {
+                self.want_listing();
+                return Err(StoreError::retry(unknown.to_string()));
+            }
+        };
+        let mut births = heirs.births;
+        // Its own place is free now; a child that is held from the start is read without a survey in between.
+        let held = self.leases.values().filter(|lease| Lease::is_load(lease)).count();
+        let free = self.target.saturating_sub(held.saturating_sub(1));
+        let free = if self.phase == Phase::Running { free } else { 0 };
+        for birth in births.iter_mut().filter(|it| heirs.children.contains(&it.shard)).take(free) {
+            birth.tenure = Some(self.tenure(&birth.shard));
+        }
+        let mut before: VecDeque<_> = births.into_iter().map(Before::Birth).collect();
+        if !heirs.children.is_empty() {
+            before.push_back(Before::Children(heirs.children));
+        }
+        Ok(before)
+    }
+}
+
+/// A commit came after the end of its tenure.
+fn over() -> StoreError {
+    StoreError::lost("this process does not hold the shard's lease any more")
+}
+
+/// Why nothing more may be stored.
+pub(crate) fn lost(why: &Loss) -> StoreError {
+    StoreError::lost(why.to_string())
+}
+
+fn failure(error: LeaseTableError) -> StoreError {
+    let stored = match error.kind() {
+        LeaseTableErrorKind::Throttled | LeaseTableErrorKind::Transient => {
+            StoreError::retry("the lease was not written")
+        }
+        LeaseTableErrorKind::NoTable | LeaseTableErrorKind::Fatal => {
+            StoreError::fatal("the lease was not written")
+        }
+    };
+    stored.with_source(error)
+}

@@ -1,0 +1,47 @@
+//! One lease that a process holds.
+
+use crate::core::fleet::held::Held;
+use crate::core::fleet::lease::row::Row;
+use crate::core::fleet::lease::writes::Tenure;
+use crate::model::shard::ChildShard;
+
+/// A lease that this process holds.
+#[derive(Debug)]
+pub(super) struct Lease {
+    /// Which tenure it is.
+    pub(super) tenure: Tenure,
+    /// The number of the tenure.
+    pub(super) epoch: u64,
+    /// Until when it is held.
+    pub(super) held: Held,
+    /// The row, as the last answer showed it.
+    pub(super) row: Row,
+    /// What is done with it.
+    pub(super) stage: Stage,
+    /// Whether a beat is on its way.
+    pub(super) is_beating: bool,
+    /// The shard's children, as its last answer named them.
+    pub(super) children: Vec<ChildShard>,
+}
+
+/// What is done with a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its shard waits for its parents, or for a listing that shows it.
+    Waiting,
+    /// Its shard is read.
+    Reading,
+    /// It is given up when everything that was read is handled; somebody may have asked for it.
+    Draining { to: Option<String> },
+    /// It is being given up.
+    Leaving,
+    /// Its shard is done to its end; the row keeps its holder, as KCL expects of its own.
+    Ended,
+}
+
+impl Lease {
+    /// Whether this process has it as load.
+    pub(super) fn is_load(&self) -> bool {
+        self.stage != Stage::Ended
+    }
+}

@@ -1,0 +1,501 @@
+//! One process of a fleet: it turns what the table says into calls of the table, and into leases for its consumer.
+//!
+//! It makes no call and knows no clock. Whoever has it asks for the next call, makes it, and tells it the answer; several
+//! may do so at once.
+
+pub(crate) mod answers;
+pub(crate) mod commit;
+mod lease;
+mod requests;
+#[cfg(test)]
+mod tests;
+mod view;
+pub(crate) mod words;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::core::event::Word;
+use crate::core::fleet::held::{Change, Held, Moment};
+use crate::core::fleet::lease::audit::{self, Audit, Finding};
+use crate::core::fleet::lease::births::configured;
+use crate::core::fleet::lease::checkpoint::Checkpoint;
+use crate::core::fleet::lease::protocol::{Look, Protocol, Watch};
+use crate::core::fleet::lease::refused::Loss;
+use crate::core::fleet::lease::row::{Holder, Row};
+use crate::core::fleet::lease::writes::{Marks, Tenure, ask};
+use crate::core::fleet::share::pace::Pace;
+use crate::core::fleet::share::plan::{Move, plan};
+use crate::core::fleet::share::survey::Survey;
+use crate::core::fleet::steward::lease::{Lease, Stage};
+use crate::core::fleet::steward::requests::Requests;
+use crate::core::fleet::steward::view::{Scan, View};
+use crate::core::fleet::steward::words::{Act, Call, Job, News, Refusal};
+use crate::core::retry::Retry;
+use crate::model::position::IteratorType;
+use crate::model::write::Write;
+
+/// What a steward is told at its start.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The worker's id.
+    pub(crate) worker: String,
+    /// The nonce of the process: no other process has it, with the same id or another one.
+    pub(crate) process: String,
+    /// What rows of ours say of the fleet.
+    pub(crate) marks: Marks,
+    /// How many leases it holds at most.
+    pub(crate) max_leases: Option<usize>,
+    /// How long a worker that was asked for a lease may handle what it has read.
+    pub(crate) patience: Duration,
+    /// Read units in a second, of all workers together.
+    pub(crate) budget: f64,
+    /// Whether rows of shards that are done are deleted.
+    pub(crate) retires: bool,
+    /// Where the shards of a first start begin.
+    pub(crate) start: IteratorType,
+}
+
+/// One process of a fleet.
+#[derive(Debug)]
+pub(crate) struct Steward {
+    settings: Settings,
+    rng: fastrand::Rng,
+    phase: Phase,
+    survey: Survey,
+    pace: Pace,
+    protocol: Watch,
+    audit: Audit,
+    /// When the next survey begins.
+    survey_at: Duration,
+    scan: Option<Scan>,
+    view: View,
+    /// The leases that are held, by their shards.
+    leases: BTreeMap<String, Lease>,
+    requests: Requests,
+    jobs: VecDeque<Job>,
+    /// How many tenures there were.
+    tenures: u64,
+    /// How many leases it should hold.
+    target: usize,
+    /// Failures of calls in a row, and until when it asks for nothing that may wait.
+    trouble: Retry,
+    calm: Duration,
+    news: Vec<News>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// Nothing is taken any more; what is held is given up when it is handled.
+    Stopping,
+    /// All leases are given up.
+    Leaving,
+}
+
+impl Steward {
+    /// It surveys soon after `now`.
+    // long: one line for each field.
+    pub(crate) fn new(settings: Settings, now: Moment, mut rng: fastrand::Rng) -> Self {
+        let (failover, patience) = (settings.marks.failover, settings.patience);
+        let pace =
+            Pace { failover, budget: settings.budget, joined: now.monotonic, has_watch: false };
+        let survey_at = now.monotonic + pace.first(&mut rng);
+        Self {
+            survey: Survey::new(&settings.worker, failover, patience + failover),
+            settings,
+            rng,
+            phase: Phase::Running,
+            pace,
+            protocol: Watch::default(),
+            audit: Audit::default(),
+            survey_at,
+            scan: None,
+            view: View::default(),
+            leases: BTreeMap::new(),
+            requests: Requests::default(),
+            jobs: VecDeque::new(),
+            tenures: 0,
+            target: 0,
+            trouble: Retry::default(),
+            calm: Duration::ZERO,
+            news: Vec::new(),
+        }
+    }
+
+    /// What the consumer must know since the last call.
+    pub(crate) fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// The most urgent beat that is due.
+    pub(crate) fn next_beat(&mut self, now: Moment) -> Option<Call> {
+        self.watch_fences(now);
+        let due =
+            self.leases.values_mut().filter(|it| !it.is_beating && it.held.next(now).is_zero());
+        let lease = due.min_by_key(|it| it.held.left(now))?;
+        lease.is_beating = true;
+        let act = Act::Beat { epoch: lease.epoch };
+        Some(Call::Write(Box::new(Job::new(lease.tenure.beat(None), act, now))))
+    }
+
+    /// How long until a beat is due, or a fence falls; `None` if nothing is held.
+    pub(crate) fn until_beat(&self, now: Moment) -> Option<Duration> {
+        let wait = |lease: &Lease| {
+            let beat = if lease.is_beating { None } else { Some(lease.held.next(now)) };
+            let fence = Some(lease.held.left(now)).filter(|left| !left.is_zero());
+            beat.into_iter().chain(fence).min()
+        };
+        self.leases.values().filter_map(wait).min()
+    }
+
+    /// The next call besides beats.
+    pub(crate) fn next_call(&mut self, now: Moment) -> Option<Call> {
+        self.watch_fences(now);
+        if let Some(job) = self.next_job(now, Job::is_urgent) {
+            return Some(Call::Write(Box::new(job)));
+        }
+        if let Some(shard) = self.requests.next(now.monotonic) {
+            return Some(Call::Get { shard });
+        }
+        if self.phase != Phase::Running || now.monotonic < self.calm {
+            return None;
+        }
+        self.drop_old_plans(now);
+        if let Some(job) = self.next_job(now, |_| true) {
+            return Some(Call::Write(Box::new(job)));
+        }
+        if self.scan.is_none() && self.survey_at <= now.monotonic {
+            self.scan = Some(Scan::new(now));
+        }
+        self.scan.as_mut().and_then(Scan::next)
+    }
+
+    /// How long until there is a call besides beats; `None` if there is none as far as is known.
+    pub(crate) fn until_call(&self, now: Moment) -> Option<Duration> {
+        let is_running = self.phase == Phase::Running;
+        let of_jobs = self
+            .jobs
+            .iter()
+            .filter(|job| is_running || job.is_urgent())
+            .map(|job| if job.is_urgent() { job.due } else { job.due.max(self.calm) });
+        let survey = match &self.scan {
+            Some(scan) => scan.is_idle().then_some(self.calm),
+            None => Some(self.survey_at.max(self.calm)),
+        };
+        let at = of_jobs.chain(self.requests.due()).chain(survey.filter(|_| is_running)).min();
+        at.map(|at| at.saturating_sub(now.monotonic))
+    }
+
+    /// The consumer says something.
+    pub(crate) fn hears(&mut self, now: Moment, word: Word) {
+        match word {
+            Word::Listed(shards) => {
+                self.view.listed(now.monotonic, shards);
+                self.start_waiting();
+                self.complete();
+            }
+            Word::Drained { shard, epoch } => {
+                if self.lease(&shard, epoch).is_some_and(|it| it.stage != Stage::Ended) {
+                    self.leave(&shard, now);
+                }
+            }
+            // Its tenure was over before.
+            Word::GivenUp { .. } => {}
+            Word::Stopping => self.stop(now),
+        }
+    }
+
+    /// The consumer's run is over: what is still held is released.
+    pub(crate) fn end(&mut self, now: Moment) {
+        self.stop(now);
+        self.phase = Phase::Leaving;
+        let held: Vec<_> = self.leases.keys().cloned().collect();
+        held.iter().for_each(|shard| self.leave(shard, now));
+    }
+
+    /// Whether nothing is held, and nothing is on its way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.leases.is_empty() && self.jobs.is_empty()
+    }
+
+    /// How many leases are held.
+    pub(crate) fn held(&self) -> usize {
+        self.leases.values().filter(|lease| lease.is_load()).count()
+    }
+
+    /// How much longer batches of a tenure may be handed over; zero: none may, for now or for ever.
+    pub(crate) fn left(&self, shard: &str, epoch: u64, now: Moment) -> Duration {
+        self.lease(shard, epoch).map_or(Duration::ZERO, |lease| lease.held.left(now))
+    }
+
+    fn lease(&self, shard: &str, epoch: u64) -> Option<&Lease> {
+        self.leases.get(shard).filter(|lease| lease.epoch == epoch)
+    }
+
+    fn lease_mut(&mut self, shard: &str, epoch: u64) -> Option<&mut Lease> {
+        self.leases.get_mut(shard).filter(|lease| lease.epoch == epoch)
+    }
+
+    fn next_job(&mut self, now: Moment, may: impl Fn(&Job) -> bool) -> Option<Job> {
+        let at = self.jobs.iter().position(|job| job.due <= now.monotonic && may(job))?;
+        self.jobs.remove(at)
+    }
+
+    /// A plan is for the time when it was made.
+    fn drop_old_plans(&mut self, now: Moment) {
+        let (failover, requests) = (self.settings.marks.failover, &mut self.requests);
+        self.jobs.retain(|job| {
+            let is_valid = job.is_urgent() || now.since(job.made) <= failover;
+            if !is_valid {
+                requests.failed(job.write.key(), now.monotonic);
+            }
+            is_valid
+        });
+    }
+
+    fn plan_job(&mut self, now: Moment, write: Write, act: Act) {
+        self.jobs.push_back(Job::new(write, act, now));
+    }
+
+    /// A tenure that was never used before.
+    fn tenure(&mut self, shard: &str) -> Tenure {
+        self.tenures += 1;
+        Tenure {
+            shard: shard.to_owned(),
+            worker: self.settings.worker.clone(),
+            holder: Holder::new(&self.settings.process, self.tenures),
+        }
+    }
+
+    fn watch_fences(&mut self, now: Moment) {
+        for (shard, lease) in &mut self.leases {
+            let shard = || shard.clone();
+            match lease.held.change(now) {
+                Some(Change::Fenced) => self.news.push(News::Fenced { shard: shard() }),
+                Some(Change::Unfenced) => self.news.push(News::Unfenced { shard: shard() }),
+                None => {}
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Moment) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.phase = Phase::Stopping;
+        self.jobs.retain(Job::is_urgent);
+        self.requests = Requests::default();
+        self.scan = None;
+        let idle = |(_, it): &(&String, &Lease)| matches!(it.stage, Stage::Waiting | Stage::Ended);
+        let idle: Vec<_> = self.leases.iter().filter(idle).map(|(id, _)| id.clone()).collect();
+        idle.iter().for_each(|shard| self.leave(shard, now));
+    }
+
+    fn fail(&mut self, now: Moment, refusal: Refusal) {
+        if self.phase == Phase::Running {
+            self.stop(now);
+            self.news.push(News::Failed(refusal));
+        }
+    }
+
+    /// Gives up a lease of which everything that was read is handled.
+    fn leave(&mut self, shard: &str, now: Moment) {
+        let Some(lease) = self.leases.get_mut(shard) else { return };
+        let job = match std::mem::replace(&mut lease.stage, Stage::Leaving) {
+            Stage::Leaving => return,
+            Stage::Draining { to: Some(to) } => {
+                let act = Act::HandOver { epoch: lease.epoch, to };
+                let Act::HandOver { to, .. } = &act else { return };
+                (lease.tenure.hand_over(to), act)
+            }
+            _ => (lease.tenure.release(), Act::Release { epoch: lease.epoch }),
+        };
+        self.plan_job(now, job.0, job.1);
+    }
+
+    /// Somebody has asked for a lease.
+    fn recall(&mut self, shard: &str, by: String, now: Moment) {
+        let Some(lease) = self.leases.get_mut(shard) else { return };
+        match &lease.stage {
+            Stage::Waiting => {
+                lease.stage = Stage::Draining { to: Some(by) };
+                self.leave(shard, now);
+            }
+            Stage::Reading => {
+                lease.stage = Stage::Draining { to: Some(by.clone()) };
+                let (shard, epoch) = (shard.to_owned(), lease.epoch);
+                self.news.push(News::Asked { shard, epoch, by: Some(by) });
+            }
+            Stage::Draining { .. } => lease.stage = Stage::Draining { to: Some(by) },
+            Stage::Leaving | Stage::Ended => {}
+        }
+    }
+
+    fn lose(&mut self, shard: &str, why: Loss) {
+        if let Some(lease) = self.leases.remove(shard) {
+            self.news.push(News::Lost { shard: shard.to_owned(), epoch: lease.epoch, why });
+        }
+    }
+
+    /// A lease is held since a write that was sent at that moment.
+    fn gain(&mut self, tenure: Tenure, from: Option<String>, sent: Moment, row: Row) {
+        let epoch = tenure.holder.number();
+        let held = Held::new(self.settings.marks.failover, sent, &mut self.rng);
+        let stage = if row.checkpoint.is_end() { Stage::Ended } else { Stage::Waiting };
+        let shard = row.shard.clone();
+        self.requests.forget(&shard);
+        self.view.learn(row.clone());
+        let (is_beating, children) = (false, Vec::new());
+        let lease = Lease { tenure, epoch, held, row, stage, is_beating, children };
+        // A former tenure of this process, if it has one, is lost by the table's word.
+        self.lose(&shard, Loss::Taken { by: Some(self.settings.worker.clone()) });
+        self.leases.insert(shard.clone(), lease);
+        self.news.push(News::Gained { shard, from });
+    }
+
+    /// Starts what is held, listed, and waits for no parent.
+    fn start_waiting(&mut self) {
+        let waiting = self.leases.iter().filter(|(_, lease)| lease.stage == Stage::Waiting);
+        let waiting: Vec<_> = waiting.map(|(id, _)| id.as_str()).collect();
+        if waiting.is_empty() {
+            return;
+        }
+        let found = self.view.starts(&waiting, &self.settings.start);
+        if found.is_unlisted {
+            self.want_listing();
+        }
+        for (shard, at) in found.starts {
+            let Some(lease) = self.leases.get_mut(&shard) else { continue };
+            lease.stage = Stage::Reading;
+            self.news.push(News::Leased { shard, at, epoch: lease.epoch });
+        }
+    }
+
+    fn want_listing(&mut self) {
+        if !self.news.contains(&News::ListingWanted) {
+            self.news.push(News::ListingWanted);
+        }
+    }
+
+    /// Every shard may be done to its end, by a listing that was made after the rows said so.
+    fn complete(&mut self) {
+        match self.view.is_complete() {
+            Some(true) => self.news.push(News::Completed),
+            Some(false) => self.want_listing(),
+            None => {}
+        }
+    }
+
+    /// A scan of the whole table is over.
+    // long: what is refused, what is known, and what is planned.
+    fn surveyed(&mut self, scan: &Scan, now: Moment) {
+        self.trouble.succeeded(now.monotonic);
+        let rows = match scan.rows(&self.settings.marks.stream) {
+            Ok(rows) => rows,
+            Err(misread) => return self.fail(now, Refusal::Row(misread)),
+        };
+        match self.protocol.survey(&Look::leases(&scan.seen), &scan.coordinator) {
+            Protocol::TwoX => {}
+            // Nothing is written before it is known.
+            Protocol::Unknown => {
+                self.survey_at = now.monotonic + self.pause(now);
+                return;
+            }
+            Protocol::Refused(newer) | Protocol::Turned(newer) => {
+                return self.fail(now, Refusal::Protocol(newer));
+            }
+        }
+        if let Some(refusal) = self.view.conflict(&rows, &self.settings) {
+            return self.fail(now, refusal);
+        }
+        self.view.surveyed(rows, self.leases.values().map(|lease| &lease.row));
+        self.survey.scanned(
+            scan.begun.monotonic,
+            now.monotonic,
+            self.view.seen(&self.leases, &self.settings.worker),
+        );
+        self.start_waiting();
+        self.complete();
+        let plan = plan(&self.survey, self.settings.max_leases, &mut self.rng);
+        self.target = plan.target;
+        let is_urgent = plan.is_urgent();
+        self.audit(now);
+        plan.moves.into_iter().for_each(|it| self.plan_move(now, it));
+        self.adopt(now);
+        let workers = self.survey.live().count();
+        let wait = self.pace.next(now.monotonic, workers, scan.units, is_urgent, &mut self.rng);
+        self.survey_at = now.monotonic + wait;
+    }
+
+    /// Plans the rows that come and go.
+    fn audit(&mut self, now: Moment) {
+        let Some(listing) = self.view.listing() else { return self.want_listing() };
+        // `Fleet` refuses other starts.
+        let start = configured(&self.settings.start).unwrap_or_else(Checkpoint::trim_horizon);
+        match self.audit.survey(now.monotonic, listing, self.view.rows(), &start) {
+            Finding::Recreated(shards) => self.fail(now, Refusal::Recreated { shards }),
+            Finding::Plan(plan) => {
+                if plan.is_stale || !plan.unfilled.is_empty() {
+                    self.want_listing();
+                }
+                for change in plan.changes {
+                    let write = change.write(&self.settings.marks);
+                    let act = match change {
+                        audit::Change::Create(birth) => Act::Create(birth),
+                        audit::Change::Retire(_) if !self.settings.retires => continue,
+                        audit::Change::Retire(_) => Act::Retire,
+                    };
+                    self.plan_job(now, write, act);
+                }
+            }
+        }
+    }
+
+    fn plan_move(&mut self, now: Moment, it: Move) {
+        let (Move::Take { key, .. } | Move::Ask { key, .. }) = &it;
+        let is_busy = self.leases.contains_key(&**key) || self.requests.has(key);
+        let Some(row) = self.view.row(key).filter(|_| !is_busy).cloned() else { return };
+        let tenure = self.tenure(key);
+        let (write, act) = match it {
+            Move::Take { counter, .. } => {
+                let from = row.working_owner().map(str::to_owned);
+                let row = Row { counter, ..row };
+                (Some(tenure.take(&row, &self.settings.marks)), Act::Take { tenure, from })
+            }
+            Move::Ask { holder, .. } => {
+                let Settings { worker, process, .. } = &self.settings;
+                (ask(&row, worker, process), Act::Ask { of: holder.to_string() })
+            }
+        };
+        if let Some(write) = write {
+            self.plan_job(now, write, act);
+        }
+    }
+
+    /// Rows that name this worker, and of which it knows nothing: the reply to its request was lost.
+    fn adopt(&mut self, now: Moment) {
+        let Settings { worker, process, .. } = &self.settings;
+        for row in self.view.rows() {
+            let is_known = self.leases.contains_key(&row.shard) || self.requests.has(&row.shard);
+            // Who has the same name, and another nonce, may live.
+            let is_mine = row.holder.as_ref().is_none_or(|it| it.process() == process);
+            let is_asked = row.checkpoint_owner.is_some() || is_mine;
+            if row.owner.as_deref() == Some(worker)
+                && is_asked
+                && !is_known
+                && !row.checkpoint.is_end()
+            {
+                let of = row.checkpoint_owner.clone().unwrap_or_default();
+                self.requests.add(&row.shard, of, now.monotonic);
+            }
+        }
+    }
+
+    /// How long nothing is asked that may wait, after a failure.
+    fn pause(&mut self, now: Moment) -> Duration {
+        let wait = self.trouble.wait(now.monotonic, &mut self.rng, None).unwrap_or_default();
+        self.calm = now.monotonic + wait;
+        wait
+    }
+}

@@ -1,0 +1,104 @@
+//! The leases that a process has asked others for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::core::fleet::lease::row::Row;
+
+/// How often a row that was asked for is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What was asked for, and when it is looked at next.
+#[derive(Debug, Default)]
+pub(super) struct Requests(BTreeMap<String, Request>);
+
+#[derive(Debug)]
+struct Request {
+    /// Who has it.
+    of: String,
+    since: Duration,
+    /// The counter, and the end of the look that first showed it.
+    seen: Option<(u64, Duration)>,
+    /// When it is looked at; `None` during a look, or while it is taken.
+    due: Option<Duration>,
+}
+
+/// What a look at a row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It was handed over: to be accepted from this worker.
+    Ready { from: String },
+    /// Its holder does not hand it over, or is gone: to be taken.
+    Overdue { from: String },
+    /// It is looked at again.
+    Wait,
+    /// Somebody else has it.
+    Gone,
+}
+
+impl Requests {
+    pub(super) fn has(&self, shard: &str) -> bool {
+        self.0.contains_key(shard)
+    }
+
+    pub(super) fn add(&mut self, shard: &str, of: String, now: Duration) {
+        let request = Request { of, since: now, seen: None, due: Some(now + LOOK) };
+        self.0.insert(shard.to_owned(), request);
+    }
+
+    pub(super) fn forget(&mut self, shard: &str) {
+        self.0.remove(shard);
+    }
+
+    /// The next row to look at.
+    pub(super) fn next(&mut self, now: Duration) -> Option<String> {
+        let is_due = |it: &Request| it.due.is_some_and(|due| due <= now);
+        let (shard, request) = self.0.iter_mut().find(|(_, it)| is_due(it))?;
+        request.due = None;
+        Some(shard.clone())
+    }
+
+    /// When the next row is looked at.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.0.values().filter_map(|it| it.due).min()
+    }
+
+    /// A look, or what followed it, failed.
+    pub(super) fn failed(&mut self, shard: &str, now: Duration) {
+        if let Some(request) = self.0.get_mut(shard) {
+            request.due = Some(now + LOOK);
+        }
+    }
+
+    /// What is to be done about a row that was looked at between these times.
+    pub(super) fn looked(
+        &mut self,
+        shard: &str,
+        row: Option<&Row>,
+        worker: &str,
+        times: (Duration, Duration),
+        limits: (Duration, Duration),
+    ) -> Verdict {
+        let ((begun, ended), (failover, patience)) = (times, limits);
+        let Some(request) = self.0.get_mut(shard) else { return Verdict::Gone };
+        let Some(row) = row.filter(|row| row.owner.as_deref() == Some(worker)) else {
+            self.0.remove(shard);
+            return Verdict::Gone;
+        };
+        let Some(giver) = row.checkpoint_owner.clone() else {
+            return Verdict::Ready { from: std::mem::take(&mut request.of) };
+        };
+        request.of = giver.clone();
+        let since = match request.seen {
+            Some((counter, since)) if counter == row.counter => since,
+            _ => ended,
+        };
+        request.seen = Some((row.counter, since));
+        let stands_still = begun.saturating_sub(since) > failover;
+        if stands_still || begun.saturating_sub(request.since) > patience + failover {
+            return Verdict::Overdue { from: giver };
+        }
+        request.due = Some(ended + LOOK);
+        Verdict::Wait
+    }
+}

@@ -1,0 +1,275 @@
+//! What a process knows of the table and of the stream.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::core::event::StartAt;
+use crate::core::fleet::held::Moment;
+use crate::core::fleet::lease::ancestry::Ancestry;
+use crate::core::fleet::lease::audit::Listing;
+use crate::core::fleet::lease::births::{ChildrenUnknown, Heirs, heirs};
+use crate::core::fleet::lease::checkpoint::Start;
+use crate::core::fleet::lease::protocol::Look;
+use crate::core::fleet::lease::row::{Misread, Row, Seen as SeenItem, read};
+use crate::core::fleet::lease::writes::AtEnd;
+use crate::core::fleet::share::survey::Seen;
+use crate::core::fleet::steward::Settings;
+use crate::core::fleet::steward::lease::{Lease, Stage};
+use crate::core::fleet::steward::words::{Call, Refusal};
+use crate::model::item::Item;
+use crate::model::page::{Page, PageToken};
+use crate::model::position::IteratorType;
+use crate::model::shard::{ChildShard, Shard};
+
+/// One reading of the whole table, and of what the coordinator of KCL 3 says.
+#[derive(Debug)]
+pub(super) struct Scan {
+    pub(super) begun: Moment,
+    pub(super) coordinator: Look,
+    pub(super) seen: Vec<SeenItem>,
+    pub(super) misread: Option<Misread>,
+    pub(super) units: f64,
+    /// The next call; `None` while one is on its way.
+    next: Option<Call>,
+}
+
+/// The rows of the last survey, with what was written since, and the last listing.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// In the order of their shards.
+    rows: Vec<Row>,
+    listing: Vec<Shard>,
+    /// When it was complete; `None` before the first one.
+    listed: Option<Duration>,
+    listings: u64,
+    /// When all rows first said that their shards are done: how many listings there were.
+    all_done: Option<u64>,
+}
+
+/// What may start.
+#[derive(Debug, Default)]
+pub(super) struct Starts {
+    pub(super) starts: Vec<(String, StartAt)>,
+    /// The listing does not show all of them.
+    pub(super) is_unlisted: bool,
+}
+
+impl Scan {
+    pub(super) fn new(begun: Moment) -> Self {
+        Self {
+            begun,
+            coordinator: Look::Unread,
+            seen: Vec::new(),
+            misread: None,
+            units: 0.0,
+            next: Some(Call::Coordinator),
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Option<Call> {
+        self.next.take()
+    }
+
+    /// Whether no call of it is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.next.is_some()
+    }
+
+    pub(super) fn coordinator(&mut self, look: Look) {
+        self.coordinator = look;
+        self.next = Some(Call::Page { after: None });
+    }
+
+    /// Takes in a page. Returns whether it was the last one.
+    pub(super) fn page(&mut self, page: Page) -> bool {
+        self.units += page.units;
+        page.items.iter().for_each(|item| self.take_in(item));
+        self.next = page.next.map(|after| Call::Page { after: Some(after) });
+        self.next.is_none()
+    }
+
+    /// A page could not be read: it is read again.
+    pub(super) fn again(&mut self, after: Option<PageToken>) {
+        self.next = Some(Call::Page { after });
+    }
+
+    /// The leases, if all are understood and are about this stream.
+    pub(super) fn rows(&self, stream: &str) -> Result<Vec<Row>, Misread> {
+        if let Some(misread) = &self.misread {
+            return Err(misread.clone());
+        }
+        let leases = self.seen.iter().filter_map(|seen| match seen {
+            SeenItem::Lease(row) => Some((**row).clone()),
+            SeenItem::Protocol(_) | SeenItem::Other(_) => None,
+        });
+        let mut rows: Vec<_> = leases.collect();
+        rows.sort_by(|one, other| one.shard.cmp(&other.shard));
+        rows.iter().try_for_each(|row| row.check_stream(stream))?;
+        Ok(rows)
+    }
+
+    fn take_in(&mut self, item: &Item) {
+        match read(item) {
+            Ok(seen) => self.seen.push(seen),
+            Err(misread) => {
+                self.misread.get_or_insert(misread);
+            }
+        }
+    }
+}
+
+impl View {
+    pub(super) fn listed(&mut self, now: Duration, shards: Vec<Shard>) {
+        (self.listing, self.listed) = (shards, Some(now));
+        self.listings += 1;
+    }
+
+    pub(super) fn listing(&self) -> Option<Listing<'_>> {
+        self.listed.map(|made| Listing { shards: &self.listing, made })
+    }
+
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    pub(super) fn row(&self, shard: &str) -> Option<&Row> {
+        self.place(shard).ok().map(|at| &self.rows[at])
+    }
+
+    /// A row that was written, or read by itself.
+    pub(super) fn learn(&mut self, row: Row) {
+        match self.place(&row.shard) {
+            Ok(at) => self.rows[at] = row,
+            Err(at) => self.rows.insert(at, row),
+        }
+    }
+
+    pub(super) fn forget(&mut self, shard: &str) {
+        if let Ok(at) = self.place(shard) {
+            self.rows.remove(at);
+        }
+    }
+
+    /// Takes in the rows of a survey, which may be some seconds old; of what is `held` more is known.
+    pub(super) fn surveyed<'a>(&mut self, rows: Vec<Row>, held: impl Iterator<Item = &'a Row>) {
+        let earlier = std::mem::replace(&mut self.rows, rows);
+        // What is done stays done.
+        for old in earlier.into_iter().filter(|old| old.checkpoint.is_end()) {
+            if let Ok(at) = self.place(&old.shard) {
+                if !self.rows[at].checkpoint.is_end() {
+                    self.rows[at].checkpoint = old.checkpoint;
+                }
+            }
+        }
+        for row in held {
+            self.learn(row.clone());
+        }
+    }
+
+    /// The rows as the survey takes them.
+    pub(super) fn seen<'a>(
+        &'a self,
+        leases: &'a BTreeMap<String, Lease>,
+        worker: &'a str,
+    ) -> impl Iterator<Item = Seen<'a>> {
+        self.rows.iter().map(move |row| {
+            let lease = leases.get(&row.shard);
+            let is_given =
+                lease.is_none_or(|it| matches!(it.stage, Stage::Draining { .. } | Stage::Leaving));
+            Seen {
+                key: &row.shard,
+                owner: if is_given { row.owner.as_deref() } else { Some(worker) },
+                giver: if is_given { row.checkpoint_owner.as_deref() } else { None },
+                counter: row.counter,
+                limit: None,
+                is_end: row.checkpoint.is_end(),
+            }
+        })
+    }
+
+    /// Whether rows that move since the last survey belong to somebody that this process must not run beside.
+    pub(super) fn conflict(&self, rows: &[Row], settings: &Settings) -> Option<Refusal> {
+        let moves = |row: &&Row| self.row(&row.shard).is_some_and(|it| it.counter != row.counter);
+        let ours = settings.marks.failover;
+        rows.iter().filter(moves).find_map(|row| {
+            let owner = row.working_owner()?;
+            // KCL leaves what a former holder of ours has written.
+            let holder = row.holder.as_ref().filter(|it| it.is_of(owner))?;
+            if holder.process() == settings.process {
+                return None;
+            }
+            let worker = owner.to_owned();
+            if worker == settings.worker {
+                return Some(Refusal::WorkerIdInUse { worker });
+            }
+            let theirs = row.failover.filter(|theirs| *theirs != ours)?;
+            Some(Refusal::FailoverDiffers { worker, theirs, ours })
+        })
+    }
+
+    /// Which of the `waiting` shards may be read, and from where.
+    pub(super) fn starts(&self, waiting: &[&str], configured: &IteratorType) -> Starts {
+        let ancestry = Ancestry::new(&self.listing, &self.rows);
+        let mut found = Starts::default();
+        for id in waiting {
+            // Whoever lists a shard lists its parents, unless they have left the stream.
+            let (Some(shard), Some(row)) = (ancestry.shard(id), ancestry.row(id)) else {
+                found.is_unlisted = true;
+                continue;
+            };
+            if !ancestry.may_start(id) {
+                continue;
+            }
+            let at = match row.checkpoint.start(Some(shard.starting_sequence_number())) {
+                Ok(Start::Stored(position)) => StartAt::Stored(position),
+                Ok(Start::TrimHorizon) | Err(_) => StartAt::Fresh(IteratorType::TrimHorizon),
+                Ok(Start::Configured) => StartAt::Fresh(configured.clone()),
+            };
+            found.starts.push(((*id).to_owned(), at));
+        }
+        found
+    }
+
+    /// What is written of the children of a shard that ends.
+    pub(super) fn heirs(
+        &self,
+        shard: &str,
+        named: &[ChildShard],
+    ) -> Result<Heirs, ChildrenUnknown> {
+        heirs(&Ancestry::new(&self.listing, &self.rows), shard, named)
+    }
+
+    /// What becomes of the row of a shard that ends: a worker of KCL expects that it keeps its holder.
+    pub(super) fn at_end(&self) -> AtEnd {
+        let is_kcls = |row: &Row| {
+            let owner = row.working_owner();
+            owner.is_some_and(|owner| row.holder.as_ref().is_none_or(|it| !it.is_of(owner)))
+        };
+        if self.rows.iter().any(is_kcls) { AtEnd::Keep } else { AtEnd::Release }
+    }
+
+    /// Whether every shard is done to its end: `Some(false)` if a listing must show it, and `None` if not.
+    pub(super) fn is_complete(&mut self) -> Option<bool> {
+        let is_done = !self.rows.is_empty() && self.rows.iter().all(|it| it.checkpoint.is_end());
+        if !is_done {
+            self.all_done = None;
+            return None;
+        }
+        let listings = *self.all_done.get_or_insert(self.listings);
+        if listings == self.listings {
+            return Some(false);
+        }
+        let ancestry = Ancestry::new(&self.listing, &self.rows);
+        let is_over = |shard: &&Shard| ancestry.is_over(shard.id());
+        ancestry.shards().all(|shard| is_over(&shard)).then_some(true)
+    }
+
+    fn place(&self, shard: &str) -> Result<usize, usize> {
+        self.rows.binary_search_by(|row| row.shard.as_str().cmp(shard))
+    }
+}
+
+/// How long a process waits for a worker that was asked: its patience, and then the failover time.
+pub(super) fn limits(settings: &Settings) -> (Duration, Duration) {
+    (settings.marks.failover, settings.patience)
+}

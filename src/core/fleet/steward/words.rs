@@ -1,0 +1,150 @@
+//! What a steward says and hears.
+
+use crate::core::event::StartAt;
+use crate::core::fleet::held::Moment;
+use crate::core::fleet::lease::protocol::Newer;
+use crate::core::fleet::lease::refused::Loss;
+use crate::core::fleet::lease::row::Misread;
+use crate::core::fleet::lease::writes::{Birth, Tenure};
+use crate::error::lease_table::LeaseTableError;
+use crate::model::item::Item;
+use crate::model::page::{Page, PageToken};
+use crate::model::write::{Applied, Write};
+
+/// A call of the table that is to be made now; the steward wants its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Some rows.
+    Page { after: Option<PageToken> },
+    /// What the coordinator of KCL 3 has written, if there is one.
+    Coordinator,
+    /// One row, as it was last written.
+    Get { shard: String },
+    /// A conditional write.
+    Write(Box<Job>),
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// Of `Page`.
+    Page(Result<Page, LeaseTableError>),
+    /// Of `Coordinator` and of `Get`.
+    Item(Result<Option<Item>, LeaseTableError>),
+    /// Of `Write`.
+    Applied(Result<Applied, LeaseTableError>),
+}
+
+/// A write, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// The write.
+    pub(crate) write: Write,
+    /// What it is for.
+    pub(crate) act: Act,
+    /// When it was decided: later it may be wrong.
+    pub(super) made: Moment,
+    /// When it was sent first: an attempt without an answer may be the one that was done.
+    pub(super) sent: Option<Moment>,
+    /// Not before this time, after a failure.
+    pub(super) due: std::time::Duration,
+    /// How often it failed.
+    pub(super) failures: u32,
+}
+
+/// What a write is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Shows that this process lives.
+    Beat { epoch: u64 },
+    /// Takes a lease, which this worker had before.
+    Take { tenure: Tenure, from: Option<String> },
+    /// Begins to hold a lease that this worker handed over.
+    Accept { tenure: Tenure, from: String },
+    /// Asks this worker for a lease.
+    Ask { of: String },
+    /// Hands a lease over to the worker that has asked for it.
+    HandOver { epoch: u64, to: String },
+    /// Gives a lease up.
+    Release { epoch: u64 },
+    /// Creates a lease.
+    Create(Birth),
+    /// Deletes the lease of a shard that is done.
+    Retire,
+}
+
+/// What a steward tells the consumer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum News {
+    /// A lease is held: `from` had it before.
+    Gained { shard: String, from: Option<String> },
+    /// A shard whose lease is held may be read, from there.
+    Leased { shard: String, at: StartAt, epoch: u64 },
+    /// A lease is to be given up, after what was read is handled: to the worker that has asked for it, if one has.
+    Asked { shard: String, epoch: u64, by: Option<String> },
+    /// A lease is lost.
+    Lost { shard: String, epoch: u64, why: Loss },
+    /// A lease was handed over, or released.
+    Left { shard: String, to: Option<String> },
+    /// No batch of the shard may be handed over for now: somebody else may hold its lease.
+    Fenced { shard: String },
+    /// Batches may be handed over again: nobody took the lease.
+    Unfenced { shard: String },
+    /// The stream must be listed.
+    ListingWanted,
+    /// Every shard is done to its end.
+    Completed,
+    /// Nothing can go on.
+    Failed(Refusal),
+}
+
+/// Why a process cannot take part in a fleet.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// A protocol that is not understood.
+    #[error("{0}")]
+    Protocol(Newer),
+    /// Another process has the same name.
+    #[error(
+        "another process runs under the same worker id, {worker:?}: give each process an id of its own"
+    )]
+    WorkerIdInUse {
+        /// The worker.
+        worker: String,
+    },
+    /// Another worker waits for another time before it takes a lease.
+    #[error(
+        "the worker {worker:?} has a failover time of {} ms, and this one of {} ms: all workers of a fleet need the same",
+        theirs.as_millis(), ours.as_millis()
+    )]
+    FailoverDiffers {
+        /// The other worker.
+        worker: String,
+        /// Its time.
+        theirs: std::time::Duration,
+        /// This worker's.
+        ours: std::time::Duration,
+    },
+    /// A row that is not understood, or is about another stream.
+    #[error("{0}")]
+    Row(Misread),
+    /// Rows are about an earlier stream of the same name.
+    #[error(
+        "the leases of {} are about an earlier stream of the same name: use another table, or delete them",
+        shards.join(", ")
+    )]
+    Recreated {
+        /// The shards.
+        shards: Vec<String>,
+    },
+    /// The table cannot be used.
+    #[error("{0:#}")]
+    Table(LeaseTableError),
+}
+
+impl PartialEq for Refusal {
+    /// By what is said: errors are not compared otherwise.
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}

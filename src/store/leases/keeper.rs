@@ -1,0 +1,193 @@
+//! The leases of one run: the table, a clock, and the steward that decides. Whoever has a thread makes its calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::core::event::Word;
+use crate::core::fleet::held::Moment;
+use crate::core::fleet::steward::answers::Span;
+use crate::core::fleet::steward::commit::Commit;
+use crate::core::fleet::steward::words::{Answer, Call, News};
+use crate::core::fleet::steward::{Settings, Steward};
+use crate::core::shard::step::Write;
+use crate::error::store::StoreError;
+use crate::model::position::Position;
+use crate::model::shard::ChildShard;
+use crate::store::Store;
+use crate::store::leases::LeaseTable;
+use crate::sync::{self, Mutex};
+
+/// The two clocks of the machine.
+pub(crate) type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
+
+/// Keeps the leases of one run.
+pub(crate) struct Keeper {
+    table: Arc<dyn LeaseTable>,
+    clock: Clock,
+    /// Never held across a call.
+    steward: Mutex<Steward>,
+    /// There is something to do, or to tell.
+    changed: (Sender<()>, Receiver<()>),
+}
+
+/// A tenure's store: it writes one shard, as long as the tenure lasts.
+pub(crate) struct Tenant {
+    keeper: Arc<Keeper>,
+    shard: String,
+    epoch: u64,
+}
+
+impl Keeper {
+    /// The leases of a run that begins now.
+    pub(crate) fn new(
+        table: Arc<dyn LeaseTable>,
+        settings: Settings,
+        clock: Clock,
+        rng: fastrand::Rng,
+    ) -> Arc<Self> {
+        let steward = Mutex::new(Steward::new(settings, clock(), rng));
+        Arc::new(Self { table, clock, steward, changed: bounded(1) })
+    }
+
+    /// Makes the beats that are due. Returns how long until the next one, if there is one.
+    pub(crate) fn beat(&self) -> Option<Duration> {
+        loop {
+            let call = self.steward.lock().next_beat((self.clock)());
+            match call {
+                Some(call) => self.make(call),
+                None => return self.steward.lock().until_beat((self.clock)()),
+            };
+        }
+    }
+
+    /// Makes the next call besides beats. Returns how long until there is one if there is none now; `None` if none is
+    /// known.
+    pub(crate) fn call(&self) -> Option<Duration> {
+        let call = self.steward.lock().next_call((self.clock)());
+        match call {
+            Some(call) => {
+                self.make(call);
+                Some(Duration::ZERO)
+            }
+            None => self.steward.lock().until_call((self.clock)()),
+        }
+    }
+
+    /// Gives up all that is held; what fails once is left to its failover time.
+    pub(crate) fn end(&self) {
+        self.steward.lock().end((self.clock)());
+        loop {
+            let call = self.steward.lock().next_call((self.clock)());
+            let is_done = call.is_some_and(|call| self.make(call));
+            if !is_done {
+                return;
+            }
+        }
+    }
+
+    /// The consumer says something.
+    pub(crate) fn hears(&self, word: Word) {
+        self.steward.lock().hears((self.clock)(), word);
+        self.change();
+    }
+
+    /// What the consumer must know since the last call.
+    pub(crate) fn take_news(&self) -> Vec<News> {
+        self.steward.lock().take_news()
+    }
+
+    /// Gives a message when there may be something to do, or to tell.
+    pub(crate) fn changed(&self) -> &Receiver<()> {
+        &self.changed.1
+    }
+
+    /// The store of a tenure.
+    pub(crate) fn tenant(self: &Arc<Self>, shard: &str, epoch: u64) -> Arc<Tenant> {
+        Arc::new(Tenant { keeper: Arc::clone(self), shard: shard.to_owned(), epoch })
+    }
+
+    /// Makes a call, and tells the steward its answer. Whether it was answered.
+    fn make(&self, call: Call) -> bool {
+        let sent = (self.clock)();
+        let answer = match &call {
+            Call::Page { after } => Answer::Page(self.table.page(after.as_ref())),
+            Call::Coordinator => Answer::Item(self.table.coordinator()),
+            Call::Get { shard } => Answer::Item(self.table.get(shard)),
+            Call::Write(job) => Answer::Applied(self.table.apply(&job.write)),
+        };
+        let is_answered = !matches!(
+            &answer,
+            Answer::Page(Err(_)) | Answer::Item(Err(_)) | Answer::Applied(Err(_))
+        );
+        let at = Span { sent, now: (self.clock)() };
+        self.steward.lock().answered(at, call, answer);
+        self.change();
+        is_answered
+    }
+
+    fn change(&self) {
+        sync::point();
+        // One message is enough: whoever gets it looks at everything.
+        let _ = self.changed.0.try_send(());
+    }
+
+    fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {
+        let stored = loop {
+            let write = match self.steward.lock().next_write(&mut commit) {
+                Ok(Some(write)) => write,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            let sent = (self.clock)();
+            let outcome = self.table.apply(&write);
+            let at = Span { sent, now: (self.clock)() };
+            match self.steward.lock().committed(at, &mut commit, outcome) {
+                Ok(true) => break Ok(()),
+                Ok(false) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.change();
+        stored
+    }
+}
+
+impl Tenant {
+    /// How much longer batches may be handed over; zero: none may, for now or for ever.
+    pub(crate) fn left(&self) -> Duration {
+        let Self { keeper, shard, epoch } = self;
+        keeper.steward.lock().left(shard, *epoch, (keeper.clock)())
+    }
+
+    /// The children that the last answer of the shard has named.
+    pub(crate) fn ends_with(&self, children: &[ChildShard]) {
+        self.keeper.steward.lock().ends_with(&self.shard, self.epoch, children);
+    }
+}
+
+impl Store for Tenant {
+    fn update_shard_iterator(&self, _: &str, shard: &str, to: &Position) -> Result<(), StoreError> {
+        debug_assert_eq!(shard, self.shard, "a tenure has one shard");
+        self.keeper.commit(Commit::new(&self.shard, self.epoch, to, Write::Forward))
+    }
+
+    fn shard_iterators(&self, _: &str) -> Result<Vec<(String, Position)>, StoreError> {
+        Err(StoreError::fatal("a tenure writes positions and reads none"))
+    }
+
+    fn reset_shard_iterator(
+        &self,
+        _: &str,
+        _: &str,
+        to: Option<&Position>,
+    ) -> Result<(), StoreError> {
+        match to {
+            Some(to) => {
+                self.keeper.commit(Commit::new(&self.shard, self.epoch, to, Write::Overwrite))
+            }
+            None => Err(StoreError::fatal("a tenure forgets no position")),
+        }
+    }
+}
