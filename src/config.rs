@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::budget::Budget;
 use crate::core::settings::{ChildrenStart, OnGap, ShardSettings, StoreEvery, StreamSettings};
 use crate::delivery::on_error::OnError;
+#[cfg(test)]
+use crate::delivery::tenancy::Tenancies;
 use crate::error::Error;
 use crate::model::notice::Notice;
 use crate::model::position::IteratorType;
@@ -53,6 +55,9 @@ pub struct Config {
     pub(crate) deaggregation: Deaggregation,
     pub(crate) stall_after: Option<Duration>,
     pub(crate) audience: Audience,
+    /// So far only tests share shards.
+    #[cfg(test)]
+    pub(crate) tenancies: Option<Tenancies>,
 }
 
 impl Default for Config {
@@ -74,6 +79,8 @@ impl Default for Config {
             deaggregation: Deaggregation::default(),
             stall_after: Some(Duration::from_secs(5 * 60)),
             audience: Audience::default(),
+            #[cfg(test)]
+            tenancies: None,
         }
     }
 }

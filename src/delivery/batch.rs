@@ -129,12 +129,16 @@ impl Batch {
         self.gap.as_ref()
     }
 
-    /// Whether the shard is still this consumer's: `false` after the store has said that somebody else owns it, or a shard
-    /// that it descends from ([`Notice::Lost`](crate::Notice::Lost)). The owner reads these records too, and a commit fails.
+    /// Whether the shard is known to be this consumer's: `false` after the store has said that somebody else owns it, or a
+    /// shard that it descends from ([`Notice::Lost`](crate::Notice::Lost)). The owner reads these records too, and a commit
+    /// fails. It is `false` as well for as long as somebody else may own the shard and nobody knows; if nobody does, it
+    /// becomes `true` again. So it is no reason to drop a batch uncommitted: [`commit`](Self::commit) says whether the
+    /// shard is lost.
     ///
     /// `listen` and `spawn` hand over no such batch; a handler that takes long may check it in between.
     pub fn is_current(&self) -> bool {
-        !self.commit.commits.is_lost()
+        let commits = self.commits();
+        !commits.is_lost() && !commits.is_fenced()
     }
 
     /// The position that the batch's commit stores, unless an earlier batch of the shard is not committed.
@@ -152,8 +156,8 @@ impl Batch {
     ///
     /// # Errors
     /// [`Error::Store`] if the position could not be stored. The mark stays: the consumer retries the write
-    /// while it runs, and so does the next commit of the shard. Of kind [`Lost`](crate::StoreErrorKind::Lost) if the batch is
-    /// not [current](Self::is_current) any more: then nothing is retried.
+    /// while it runs, and so does the next commit of the shard. Of kind [`Lost`](crate::StoreErrorKind::Lost) if somebody
+    /// else owns the shard, so that the batch is not [current](Self::is_current) any more: then nothing is retried.
     pub fn commit(&self) -> Result<(), Error> {
         self.commit.commit()
     }
@@ -264,6 +268,7 @@ mod tests {
             stream: "orders".into(),
             store: Arc::clone(&store) as Arc<dyn Store>,
             events: unbounded().0,
+            tenancy: None,
             every: None,
             clock: Arc::new(|| Duration::ZERO),
         };

@@ -11,10 +11,12 @@ use crate::core::event::Event;
 use crate::core::settings::StoreEvery;
 use crate::core::shard::step::Write;
 use crate::core::shard::tracker::Tracker;
+use crate::delivery::tenancy::Tenancy;
 use crate::error::Error;
 use crate::error::store::{StoreError, StoreErrorKind};
 use crate::model::notice::ShardState;
 use crate::model::position::Position;
+use crate::model::shard::ChildShard;
 use crate::observe::metrics::Meter;
 use crate::observe::progress::ShardProgress;
 use crate::observe::status::Status;
@@ -41,6 +43,7 @@ pub(crate) struct ShardCommits {
     lost: OnceLock<StoreError>,
     /// Whether the coordinator knows that, and has given up the shard with its descendants.
     is_given_up: AtomicBool,
+    tenancy: Option<Arc<dyn Tenancy>>,
     every: Option<StoreEvery>,
     clock: Clock,
     warned: AtomicBool,
@@ -52,12 +55,14 @@ pub(crate) struct ShardCommits {
 /// The time since the consumer began.
 pub(crate) type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// All commits of one consumer share this.
+/// What the commits of a shard are made of; all but `tenancy` is the same for all shards.
 #[derive(Clone)]
 pub(crate) struct CommitContext {
     pub(crate) stream: Arc<str>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) events: Sender<Event>,
+    /// `None` for a consumer that shares its shards with nobody.
+    pub(crate) tenancy: Option<Arc<dyn Tenancy>>,
     pub(crate) every: Option<StoreEvery>,
     pub(crate) clock: Clock,
 }
@@ -69,7 +74,7 @@ impl ShardCommits {
         shard: &str,
         reading_stopped: Receiver<Infallible>,
     ) -> Self {
-        let CommitContext { stream, store, events, every, clock } = context;
+        let CommitContext { stream, store, events, tenancy, every, clock } = context;
         let (tracker, warned) = (Mutex::default(), AtomicBool::new(false));
         let (parents, is_awaited) = (Mutex::default(), AtomicBool::new(false));
         let status = Status::new(clock(), Meter::new(&stream, shard));
@@ -86,6 +91,7 @@ impl ShardCommits {
             reading_stopped,
             lost: OnceLock::new(),
             is_given_up: AtomicBool::new(false),
+            tenancy,
             every,
             clock,
             warned,
@@ -126,6 +132,18 @@ impl ShardCommits {
     pub(crate) fn is_lost(&self) -> bool {
         sync::point();
         self.lost.get().is_some()
+    }
+
+    /// Whether no batch of the shard may be handed over for now: somebody else may own it.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.tenancy.as_ref().is_some_and(|tenancy| tenancy.left().is_zero())
+    }
+
+    /// The batch that is sent next ends the shard.
+    pub(crate) fn ends_with(&self, children: &[ChildShard]) {
+        if let Some(tenancy) = &self.tenancy {
+            tenancy.ends_with(children);
+        }
     }
 
     fn lose(&self, why: StoreError) {

@@ -90,10 +90,19 @@ impl Dispatcher<'_> {
     }
 
     /// Calls the handler with a batch, and commits it if the handler or the dead-letter callback returned `Ok`.
-    /// Otherwise the batch is left in `parking`. A batch of a lost shard is dropped, with those that are parked.
+    /// Otherwise the batch is left in `parking`, also if the shard is fenced. A batch of a lost shard is dropped, with those
+    /// that are parked.
+    // long: each reason not to call the handler, and what it returned.
     pub(crate) fn attend(&mut self, batch: Batch) -> Result<(), Error> {
-        if !batch.is_current() {
+        if batch.commits().is_lost() {
             self.parking.forget((self.clock)().now, &batch);
+            return Ok(());
+        }
+        if let Some((error, attempts)) = self.parking.take_refusal(&batch) {
+            return self.give_up(batch, error, attempts);
+        }
+        if batch.commits().is_fenced() {
+            self.parking.fenced((self.clock)().now, batch, None);
             return Ok(());
         }
         batch.commits().handles(Some(ShardState::Handling));
@@ -120,6 +129,11 @@ impl Dispatcher<'_> {
             self.parking.keep(batch);
             return Err(Error::Handler { stream, shard, source: error });
         };
+        // The handler may have taken long. Whether the shard is lost is seen at the next look.
+        if !batch.is_current() {
+            self.parking.fenced((self.clock)().now, batch, Some(error));
+            return Ok(());
+        }
         match take(&DeadLetter { batch: &batch, error: &error, attempts }) {
             Ok(()) => {
                 self.parking.put_aside((self.clock)().now, &batch, &error, attempts);

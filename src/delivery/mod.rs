@@ -9,3 +9,4 @@ pub(crate) mod in_flight;
 pub(crate) mod on_error;
 pub(crate) mod parked;
 pub(crate) mod refusals;
+pub(crate) mod tenancy;

@@ -1,4 +1,4 @@
-//! Batches that wait for another attempt of the handler.
+//! Batches that wait: for another attempt of the handler, or until they may be handed over.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -11,6 +11,11 @@ use crate::error::BoxError;
 use crate::error::chain::Chain;
 use crate::model::notice::ShardState;
 
+/// A fenced shard is looked at again after this time, and then after twice the time before, up to the second one: mostly
+/// the next write of its lease lifts the fence.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
 /// The shards whose batches wait, with the batches that follow them.
 #[derive(Debug)]
 pub(crate) struct Parking {
@@ -21,7 +26,7 @@ pub(crate) struct Parking {
     stream: String,
 }
 
-/// A shard with a batch that failed.
+/// A shard with a batch that failed, or came while the shard was fenced.
 #[derive(Debug, Default)]
 struct Lane {
     /// In the order in which they must be handled.
@@ -30,6 +35,10 @@ struct Lane {
     due: Option<Duration>,
     attempts: u32,
     retry: Retry,
+    /// How long the first of them waits because the shard is fenced.
+    fenced: Duration,
+    /// What the handler said of the first of them at last, if only the dead-letter callback is still to get it.
+    refusal: Option<BoxError>,
 }
 
 /// The time, since any fixed moment and on the calendar.
@@ -75,7 +84,7 @@ impl Parking {
         lane.batches.pop_front()
     }
 
-    /// A batch that may be handled now; a batch after one that failed waits with it.
+    /// A batch that may be handled now; a batch after one that waits waits too.
     pub(crate) fn pass(&mut self, batch: Batch) -> Option<Batch> {
         match self.lanes.get_mut(batch.shard()) {
             Some(lane) => {
@@ -102,7 +111,7 @@ impl Parking {
         let limit = self.on_error.max_record_age.zip(age(&batch, time));
         let is_old = limit.is_some_and(|(limit, age)| age > limit);
         let lane = self.lanes.entry(batch.shard().to_owned()).or_default();
-        lane.attempts += 1;
+        (lane.attempts, lane.fenced) = (lane.attempts + 1, Duration::ZERO);
         if self.on_error.halve && batch.len() > 1 {
             let level = self.refusals.failed(time.now, batch.shard());
             let (stream, shard, records) = (batch.stream(), batch.shard(), batch.len());
@@ -129,6 +138,22 @@ impl Parking {
         lane.due = Some(time.now + wait);
         lane.batches.push_front(batch);
         Verdict::Parked
+    }
+
+    /// A batch must not be handed over now, since the shard is fenced. That is no failure, and no attempt. It comes with a
+    /// refusal if it was given up, and the dead-letter callback did not get it.
+    pub(crate) fn fenced(&mut self, now: Duration, batch: Batch, refusal: Option<BoxError>) {
+        batch.commits().handles(Some(ShardState::Parked));
+        let lane = self.lanes.entry(batch.shard().to_owned()).or_default();
+        lane.fenced = (lane.fenced * 2).clamp(FIRST_LOOK, LAST_LOOK);
+        (lane.due, lane.refusal) = (Some(now + lane.fenced), refusal);
+        lane.batches.push_front(batch);
+    }
+
+    /// Why a batch that was taken must not come to the handler again, and after how many attempts.
+    pub(crate) fn take_refusal(&mut self, batch: &Batch) -> Option<(BoxError, u32)> {
+        let lane = self.lanes.get_mut(batch.shard())?;
+        Some((lane.refusal.take()?, lane.attempts))
     }
 
     /// The handler took a batch: the batch after it is next.
@@ -187,6 +212,7 @@ impl Parking {
         let Some(lane) = self.lanes.get_mut(shard) else { return };
         lane.retry.succeeded(now);
         (lane.attempts, lane.due) = (0, Some(now));
+        (lane.fenced, lane.refusal) = (Duration::ZERO, None);
         if lane.batches.is_empty() {
             self.lanes.remove(shard);
         }
@@ -195,7 +221,7 @@ impl Parking {
     /// Drops the batches that wait with one of a lost shard.
     pub(crate) fn forget(&mut self, now: Duration, lost: &Batch) {
         if let Some(lane) = self.lanes.get_mut(lost.shard()) {
-            lane.batches.retain(Batch::is_current);
+            lane.batches.retain(|batch| !batch.commits().is_lost());
         }
         self.next(now, lost.shard());
     }

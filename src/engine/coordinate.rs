@@ -239,7 +239,8 @@ impl Loop<'_, '_, '_> {
         let fewest = self.workers.iter().min_by_key(|worker| Arc::strong_count(worker));
         let batches = Arc::clone(fewest.expect("no shard starts after `Close`"));
         let stop = &run.engine.shutdown;
-        let (commits, confirmed) = self.shards.start(&start.shard, &run.context, stop);
+        let context = run.context_of(start.shard.id());
+        let (commits, confirmed) = self.shards.start(&start.shard, context, stop);
         let shard = start.shard.id().to_owned();
         if let StartAt::Stored(position) = &start.at {
             commits.resumes(position);
@@ -297,12 +298,12 @@ impl Shards {
     fn start(
         &mut self,
         shard: &Shard,
-        context: &CommitContext,
+        context: CommitContext,
         consumer: &Shutdown,
     ) -> (Arc<ShardCommits>, Receiver<Proof>) {
         let ((confirmed, told), (_stop, stopped)) = (bounded(1), ShardStop::new(consumer));
         self.threads.insert(shard.id().to_owned(), ShardThread { confirmed, _stop });
-        let commits = Arc::new(ShardCommits::new(context.clone(), shard.id(), stopped));
+        let commits = Arc::new(ShardCommits::new(context, shard.id(), stopped));
         let parents = shard.parents().iter().filter_map(|parent| self.all_commits.get(parent));
         commits.descends_from(parents.cloned());
         self.all_commits.insert(shard.id().to_owned(), Arc::downgrade(&commits));

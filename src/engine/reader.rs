@@ -320,7 +320,11 @@ impl<'a> Reader<'a> {
     #[expect(clippy::boxed_local, reason = "unboxed, it would stand on the stack of `act`")]
     fn deliver(&self, delivery: Box<Delivery>) -> Option<Outcome> {
         let (records, bytes) = (delivery.records.len(), delivery.records.data_len());
-        let batch = Batch::new(&self.commits, *delivery, self.slots.take(self.reading_stopped())?);
+        let slot = self.slots.take(self.reading_stopped())?;
+        if delivery.through.is_end() {
+            self.commits.ends_with(self.poller.children());
+        }
+        let batch = Batch::new(&self.commits, *delivery, slot);
         select_biased! {
             recv(self.reading_stopped()) -> _ => None,
             send(self.batches, batch) -> sent => {

@@ -53,7 +53,7 @@ pub(crate) struct Run<'a> {
     events: Sender<Event>,
     /// The first panic of a thread; it continues in the caller when all threads have ended.
     panic: Mutex<Option<Panic>>,
-    pub(super) context: CommitContext,
+    context: CommitContext,
     pub(crate) door: Door,
     /// One for each channel that the user has.
     leftovers: Vec<Leftovers>,
@@ -96,6 +96,7 @@ impl<'a> Run<'a> {
             stream: Arc::clone(&engine.stream),
             store: Arc::clone(&engine.store),
             events: events.clone(),
+            tenancy: None,
             every: engine.config.store_every,
             clock: Arc::new(move || sync::since(started)),
         };
@@ -217,6 +218,18 @@ impl<'a> Run<'a> {
     pub(super) fn call(&self) -> Call {
         let call = Call::new(self.engine.shutdown.reading_stopped().clone());
         call.with_stream(Arc::clone(&self.engine.stream))
+    }
+
+    /// What the commits of this shard are made of.
+    #[cfg_attr(not(test), expect(unused_variables, reason = "so far only tests share shards"))]
+    pub(super) fn context_of(&self, shard: &str) -> CommitContext {
+        let context = self.context.clone();
+        #[cfg(test)]
+        let context = {
+            let tenancies = self.engine.config.tenancies.as_ref();
+            CommitContext { tenancy: tenancies.and_then(|it| it.of(shard)), ..context }
+        };
+        context
     }
 
     pub(crate) fn now(&self) -> Duration {

@@ -13,6 +13,7 @@ mod commits;
 mod doors;
 mod ends;
 mod faults;
+mod fenced;
 mod hooked;
 mod journal;
 mod listen;

@@ -195,7 +195,7 @@ fn a_dead_letter_that_was_not_taken_ends_the_run_and_comes_again() {
 }
 
 /// What tells a batch from its halves.
-fn key(batch: &Batch) -> (String, Position) {
+pub(super) fn key(batch: &Batch) -> (String, Position) {
     let first = batch.records().first().expect("it has records");
     (first.sequence_number().to_owned(), batch.position().clone())
 }

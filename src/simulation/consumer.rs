@@ -364,6 +364,7 @@ impl Consumer {
             stream: STREAM.into(),
             store: Arc::clone(&world.store) as Arc<dyn Store>,
             events: self.events.0.clone(),
+            tenancy: None,
             every: world.scenario.config.store_every,
             clock: Arc::new(move || Duration::from_nanos(time.load(Ordering::Relaxed))),
         };

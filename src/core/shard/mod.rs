@@ -30,7 +30,7 @@ use crate::error::client::ClientError;
 use crate::model::gap::Gap;
 use crate::model::position::{MAX_SKEW, Position};
 use crate::model::sequence::SequenceNumber;
-use crate::model::shard::Shard;
+use crate::model::shard::{ChildShard, Shard};
 use crate::model::token::{ShardIterator, Token};
 use crate::record::Records;
 use crate::record::answer::Answer;
@@ -185,6 +185,14 @@ impl Poller {
     /// What to tell, since the last call.
     pub(crate) fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
+    }
+
+    /// The children that the answer named which ended the shard; none before its last batch is delivered.
+    pub(crate) fn children(&self) -> &[ChildShard] {
+        match &self.ended {
+            Some(Ending::Read(children)) => children,
+            _ => &[],
+        }
     }
 
     /// How far the shard was read.

@@ -24,6 +24,7 @@ impl Shard {
             stream: "orders".into(),
             store: Arc::clone(&store) as Arc<dyn Store>,
             events: unbounded().0,
+            tenancy: None,
             every: None,
             clock: Arc::new(|| Duration::ZERO),
         };
@@ -154,5 +155,62 @@ fn halving_finds_the_one_record_and_commits_all_before_it() {
     assert_eq!(handled, ["10", "11", "12", "14", "15", "16", "17"]);
     assert_eq!((refused.len(), waits), (1, 1));
     assert_eq!(shard.stored().as_deref(), Some("17"));
+    assert!(parking.is_empty());
+}
+
+#[test]
+fn a_fenced_batch_is_looked_at_later_each_time_up_to_a_second_and_each_fence_begins_anew() {
+    let (shard, ms) = (Shard::new("a"), Duration::from_millis);
+    let mut parking = Parking::new(OnError::retry(3));
+    let mut now = at(0).now;
+    parking.fenced(now, shard.batch(1..3), None);
+    assert!(parking.pass(shard.batch(3..5)).is_none(), "the second overtook the first");
+    for wait in [50, 100, 200, 400, 800, 1_000, 1_000] {
+        assert_eq!(parking.due(), Some(now + ms(wait)));
+        now += ms(wait);
+        let batch = parking.take(now).unwrap();
+        assert_eq!(numbers(&batch), ["1", "2"]);
+        assert!(parking.take(now).is_none());
+        parking.fenced(now, batch, None);
+    }
+    let batch = parking.take(at(60).now).unwrap();
+    assert!(matches!(fail(&mut parking, at(60), batch), Verdict::Parked));
+    let batch = parking.take(at(80).now).unwrap();
+    parking.fenced(at(80).now, batch, None);
+    assert_eq!(parking.due(), Some(at(80).now + ms(50)), "it was handed over in between");
+    let batch = parking.take(at(90).now).unwrap();
+    assert!(matches!(fail(&mut parking, at(90), batch), Verdict::Parked));
+    let batch = parking.take(at(110).now).unwrap();
+    let verdict = fail(&mut parking, at(110), batch);
+    assert!(matches!(verdict, Verdict::GivenUp { attempts: 3, .. }), "{verdict:?}");
+}
+
+#[test]
+fn a_dead_letter_that_waits_keeps_its_error_and_attempts_and_a_lost_one_leaves_none() {
+    let (lost, held) = (Shard::new("a"), Shard::new("a"));
+    let mut parking = Parking::new(OnError::retry(2));
+    assert!(matches!(fail(&mut parking, at(0), lost.batch(1..3)), Verdict::Parked));
+    let batch = parking.take(at(20).now).unwrap();
+    let Verdict::GivenUp { mut batch, attempts: 2 } = fail(&mut parking, at(20), batch) else {
+        panic!("it is not given up")
+    };
+    for second in [30, 40] {
+        parking.fenced(at(second).now, *batch, Some("refused".into()));
+        *batch = parking.take(at(second + 5).now).unwrap();
+        let (error, attempts) = parking.take_refusal(&batch).unwrap();
+        assert_eq!((error.to_string().as_str(), attempts), ("refused", 2));
+        assert!(parking.take_refusal(&batch).is_none());
+    }
+    parking.fenced(at(50).now, *batch, Some("refused".into()));
+    // Somebody else had the shard, and it was taken again.
+    assert!(parking.pass(lost.batch(3..5)).is_none());
+    assert!(parking.pass(held.batch(3..5)).is_none());
+    lost.commits.give_up(crate::error::store::StoreError::lost("somebody else owns it"));
+    let batch = parking.take(at(60).now).unwrap();
+    parking.forget(at(60).now, &batch);
+    let next = parking.take(at(60).now).unwrap();
+    assert!(next.is_current() && numbers(&next) == ["3", "4"]);
+    assert!(parking.take_refusal(&next).is_none(), "it was another batch");
+    parking.done(at(60).now, &next);
     assert!(parking.is_empty());
 }
