@@ -39,8 +39,12 @@ pub(crate) fn dispatch(
     let mut rng = fastrand::Rng::new();
     let mut dispatcher =
         Dispatcher { handler, parking: &mut parking, rng: &mut rng, clock: &clock };
-    // Everything stops before the parked batches are dropped: so their drop gives no warning.
-    let result = dispatcher.run(batches, shutdown, started).inspect_err(|_| shutdown.now());
+    let result = dispatcher.run(batches, shutdown, started);
+    // Everything stops before the parked batches are dropped: so their drop gives no warning. A stop that ended this
+    // may still be in progress.
+    if result.is_err() || !dispatcher.parking.is_empty() {
+        shutdown.now();
+    }
     dispatcher.parking.say_rest();
     result
 }

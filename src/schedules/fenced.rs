@@ -282,6 +282,7 @@ fn a_stop_ends_while_the_fence_is_down_and_leaves_what_is_kept() {
         ended.unwrap();
         let took = world.since_stop();
         assert!(took < limit + SOON, "{took:?}, {limit:?}");
+        assert_eq!(logs::told(&["dropped uncommitted"]), [""; 0], "{:#?}", current().lines());
         if [FIRST, SECOND].iter().any(|shard| fences.of(shard).keeps()) {
             current().note(if is_drained { "left by a drain" } else { "left by a stop" });
         }
