@@ -57,6 +57,8 @@ pub(crate) const FROM: &str = "kcFrom";
 pub(crate) const END: &str = "kcEnd";
 /// Ours: after how many milliseconds without a beat the holder loses the lease.
 pub(crate) const FAILOVER: &str = "kcFailover";
+/// Ours: how many leases the holder wants at most.
+pub(crate) const LIMIT: &str = "kcLimit";
 /// Ours: the stream of the shard.
 pub(crate) const STREAM: &str = "kcStream";
 /// Ours: the format of the row.

@@ -57,6 +57,8 @@ pub(crate) struct Row {
     pub(crate) holder: Option<Holder>,
     /// The last failover time of ours.
     pub(crate) failover: Option<Duration>,
+    /// How many leases the last holder of ours wants at most, if it has said so.
+    pub(crate) limit: Option<u64>,
     /// The stream, where ours has said it.
     pub(crate) stream: Option<String>,
 }
@@ -110,7 +112,7 @@ pub(crate) enum Misread {
 }
 
 /// The most that a `long` of Java holds, less one: the counter grows before anybody reads it again.
-const MOST: u64 = i64::MAX as u64 - 1;
+pub(crate) const MOST: u64 = i64::MAX as u64 - 1;
 
 /// Reads a row.
 ///
@@ -227,6 +229,7 @@ impl<'a> Fields<'a> {
             hash_keys: self.hash_keys(),
             holder: self.text(names::HOLDER)?.map(|text| Holder(text.to_owned())),
             failover: self.count(names::FAILOVER, MOST)?.map(Duration::from_millis),
+            limit: self.count(names::LIMIT, MOST)?,
             stream: owned(self.text(names::STREAM)?),
         })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::core::fleet::lease::checkpoint::{Checkpoint, millis};
 use crate::core::fleet::lease::names;
-use crate::core::fleet::lease::row::{Holder, Row};
+use crate::core::fleet::lease::row::{Holder, MOST, Row};
 use crate::model::item::{Attribute, Item};
 use crate::model::sequence::SequenceNumber;
 use crate::model::shard::HashKeyRange;
@@ -25,11 +25,13 @@ pub(crate) struct Tenure {
     pub(crate) holder: Holder,
 }
 
-/// What a row of ours says of the fleet.
+/// What a row of ours says of the fleet, and of its holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Marks {
     /// After how long without a beat the holder loses the lease.
     pub(crate) failover: Duration,
+    /// How many leases the holder wants at most; `None`: as many as it gets.
+    pub(crate) limit: Option<usize>,
     /// The stream.
     pub(crate) stream: String,
 }
@@ -59,6 +61,7 @@ pub(crate) enum AtEnd {
 }
 
 /// Creates a lease, unless it exists.
+// long: one line for each attribute.
 pub(crate) fn create(birth: &Birth, marks: &Marks) -> Write {
     let mut row = Item::new();
     let mut set = |name: &str, value: Attribute| row.insert(name.to_owned(), value);
@@ -78,6 +81,9 @@ pub(crate) fn create(birth: &Birth, marks: &Marks) -> Write {
     if let Some(tenure) = &birth.tenure {
         set(names::OWNER, tenure.worker.as_str().into());
         set(names::HOLDER, tenure.holder.text().into());
+        if let Some(limit) = marks.limit() {
+            set(names::LIMIT, limit.into());
+        }
     }
     set(names::FAILOVER, marks.failover().into());
     set(names::STREAM, marks.stream.as_str().into());
@@ -178,7 +184,8 @@ impl Tenure {
             .and(Condition::equals(names::CHECKPOINT_OWNER, self.worker.as_str()))
             .and(Condition::equals(names::HOLDER, self.holder.text()));
         let update = grown().remove(names::CHECKPOINT_OWNER).remove(names::HOLDER);
-        Write::update(&self.shard, when, update)
+        // It is not that of the next holder.
+        Write::update(&self.shard, when, update.remove(names::LIMIT))
     }
 
     /// Gives the lease up, whoever may want it.
@@ -211,8 +218,17 @@ impl Marks {
         u64::try_from(self.failover.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// A larger one would not be read.
+    fn limit(&self) -> Option<u64> {
+        self.limit.map(|limit| u64::try_from(limit).unwrap_or(MOST).min(MOST))
+    }
+
     /// A row that KCL has created tells nothing of the fleet until one of ours holds it.
     fn on(&self, update: Update) -> Update {
+        let update = match self.limit() {
+            Some(limit) => update.set(names::LIMIT, limit),
+            None => update.remove(names::LIMIT),
+        };
         update
             .set(names::FAILOVER, self.failover())
             .set(names::STREAM, self.stream.as_str())
@@ -227,7 +243,8 @@ fn grown() -> Update {
 
 /// Nobody holds it. Without the tenure no late write of it is taken for the next one's.
 fn nobody(update: Update) -> Update {
-    update.remove(names::OWNER).remove(names::CHECKPOINT_OWNER).remove(names::HOLDER)
+    let update = update.remove(names::OWNER).remove(names::CHECKPOINT_OWNER);
+    update.remove(names::HOLDER).remove(names::LIMIT)
 }
 
 /// Holds while the checkpoint is the same, as it stands in the row: DynamoDB cannot compare numbers of 56 digits.

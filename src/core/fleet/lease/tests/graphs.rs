@@ -138,6 +138,7 @@ pub(super) fn unheld(graph: &[Line], number: u64, checkpoint: &Checkpoint) -> Ro
         hash_keys: Some(cells(*low, *high)),
         holder: None,
         failover: None,
+        limit: None,
         stream: None,
     }
 }

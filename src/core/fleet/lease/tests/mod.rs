@@ -28,7 +28,7 @@ const SHARD: &str = "shardId-000000000000";
 const PROCESS: &str = "a1b2c3";
 
 fn marks() -> Marks {
-    Marks { failover: Duration::from_secs(10), stream: "orders".into() }
+    Marks { failover: Duration::from_secs(10), limit: None, stream: "orders".into() }
 }
 
 /// Each worker is a process of its own.

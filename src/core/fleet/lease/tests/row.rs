@@ -27,7 +27,7 @@ fn n(text: &str) -> Attribute {
 fn the_least_row_of_a_lease_is_read() {
     let row = lease(&plain());
     assert_eq!((row.counter, row.switches, row.checkpoint.sub), (7, 0, None));
-    assert_eq!((row.owner, row.holder, row.failover), (None, None, None));
+    assert_eq!((row.owner, row.holder, row.failover, row.limit), (None, None, None, None));
 }
 
 #[test]
@@ -82,6 +82,8 @@ fn values_that_do_not_fit_are_refused_by_name() {
         (names::FROM, "5".into()),
         (names::END, "no number".into()),
         (names::FAILOVER, n("-5")),
+        (names::LIMIT, n("-1")),
+        (names::LIMIT, "5".into()),
         (names::STREAM, n("5")),
     ] {
         match read(&with(name, value.clone())) {

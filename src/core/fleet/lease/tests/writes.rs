@@ -72,6 +72,11 @@ fn birth() -> Birth {
     }
 }
 
+/// Those of a holder that wants this many leases at most.
+fn limited(limit: usize) -> Marks {
+    Marks { limit: Some(limit), ..marks() }
+}
+
 /// What KCL does when it takes a lease: its own attributes change, ours stay.
 fn stolen_by_java(table: &MemoryLeases) {
     let mut item = table.get(SHARD).unwrap().unwrap();
@@ -97,7 +102,7 @@ fn a_lease_is_created_as_kcl_creates_it_with_our_marks() {
     let latest = Checkpoint::since(time, &At::Latest);
     let parents = set(&["shardId-000000000003"]);
     let birth = Birth { parents, checkpoint: latest, tenure: Some(tenure("me", 3)), ..birth() };
-    done(&table, &create(&birth, &marks()));
+    done(&table, &create(&birth, &limited(12)));
     let wanted = json!({
         "leaseKey": {"S": SHARD},
         "leaseCounter": {"N": "0"},
@@ -111,6 +116,7 @@ fn a_lease_is_created_as_kcl_creates_it_with_our_marks() {
         "kcHolder": {"S": "a1b2c3#3"},
         "kcFrom": {"N": "1700000000123"},
         "kcFailover": {"N": "10000"},
+        "kcLimit": {"N": "12"},
         "kcStream": {"S": "orders"},
         "kcFormat": {"N": "1"},
     });
@@ -118,8 +124,8 @@ fn a_lease_is_created_as_kcl_creates_it_with_our_marks() {
     let row = row(&table);
     assert!(tenure("me", 3).holds(&row));
     assert_eq!(
-        (row.failover, row.stream.as_deref()),
-        (Some(Duration::from_secs(10)), Some("orders"))
+        (row.failover, row.limit, row.stream.as_deref()),
+        (Some(Duration::from_secs(10)), Some(12), Some("orders"))
     );
 }
 
@@ -139,6 +145,31 @@ fn a_lease_without_an_owner_or_parents_names_none() {
     for name in [names::OWNER, names::HOLDER, names::PARENTS, names::FROM, names::END] {
         assert!(!item.contains_key(name), "{name}");
     }
+}
+
+#[test]
+fn a_row_says_how_many_leases_its_holder_wants_while_it_holds_one() {
+    let (mine, table) = (tenure("me", 1), MemoryLeases::new());
+    assert_eq!(done(&table, &create(&birth(), &limited(5))).limit, None, "nobody holds it");
+    let taken = done(&table, &mine.take(&row(&table), &limited(5)));
+    assert_eq!(taken.limit, Some(5));
+    for write in [
+        mine.beat(None),
+        mine.commit(&taken.checkpoint, &number("8")),
+        mine.children(&set(&["a"])),
+        ask(&taken, "other", "other").unwrap(),
+    ] {
+        assert_eq!(done(&table, &write).limit, Some(5), "{write:?}");
+    }
+    assert_eq!(done(&table, &mine.hand_over("other")).limit, None, "the other has not said it");
+    let other = tenure("other", 1);
+    let accepted = done(&table, &other.accept(&row(&table), &limited(0)));
+    assert_eq!(accepted.limit, Some(0));
+    assert_eq!(done(&table, &mine.take(&accepted, &marks())).limit, None, "it has no limit");
+    done(&table, &tenure("me", 2).take(&row(&table), &limited(7)));
+    assert_eq!(done(&table, &tenure("me", 2).release()).limit, None);
+    let largest = done(&table, &mine.take(&row(&table), &limited(usize::MAX)));
+    assert!(largest.limit > Some(1 << 60), "{largest:?}");
 }
 
 #[test]
