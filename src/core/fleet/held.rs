@@ -255,6 +255,7 @@ mod tests {
             giver: None,
             counter,
             limit: None,
+            failover: None,
             is_end: false,
         };
         survey.scanned(begun, world.takers(), [row]);

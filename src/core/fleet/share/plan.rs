@@ -230,6 +230,7 @@ mod tests {
                 giver: None,
                 counter: at,
                 limit: None,
+                failover: None,
                 is_end: false,
             });
             let at = Duration::from_secs(at);

@@ -21,6 +21,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) counter: u64,
     /// How many rows its holder wants at most, if the row says so.
     pub(crate) limit: Option<usize>,
+    /// How long its holder's counter may stand still, if the row says so.
+    pub(crate) failover: Option<Duration>,
     /// Its shard is read to the end.
     pub(crate) is_end: bool,
 }
@@ -28,7 +30,7 @@ pub(crate) struct Seen<'a> {
 /// All scans of one worker.
 #[derive(Debug)]
 pub(crate) struct Survey {
-    /// How long a counter may stand still.
+    /// How long a counter may stand still, unless its row says a longer time.
     failover: Duration,
     /// How long a request counts for the worker that asks.
     patience: Duration,
@@ -263,8 +265,10 @@ impl Survey {
     fn holding(&self, row: &Row, seen: &Seen<'_>, scan: Scan) -> Holding {
         // The counter was read at some moment before the first scan's end, and again after this one's begin.
         let still = scan.begun.saturating_sub(row.since);
-        let is_left = still > self.failover * LEFT;
-        let stands_still = still > self.failover;
+        // A holder whose failover time is longer beats less often, and hands batches over for as long.
+        let failover = seen.failover.map_or(self.failover, |own| own.max(self.failover));
+        let is_left = still > failover.saturating_mul(LEFT);
+        let stands_still = still > failover;
         match (row.owner, row.giver) {
             _ if seen.is_end => Holding::Ended(row.giver.or(row.owner).filter(|_| !stands_still)),
             (None, _) => Holding::Free { is_left },

@@ -102,6 +102,7 @@ mod tests {
             giver: None,
             counter: 7,
             limit: None,
+            failover: None,
             is_end: false,
         };
         keys.iter().map(row).collect()

@@ -152,6 +152,7 @@ fn scan(survey: &mut Survey, at: u64, rows: &[Group], marks: &[char]) {
             giver: group.giver.as_deref(),
             counter: counter(group),
             limit: group.limit,
+            failover: None,
             is_end: group.marks.contains('.'),
         })
     });

@@ -11,7 +11,15 @@ fn survey() -> Survey {
 }
 
 fn row<'a>(key: &'a str, owner: &'a str, counter: u64) -> Seen<'a> {
-    Seen { key, owner: Some(owner), giver: None, counter, limit: None, is_end: false }
+    Seen {
+        key,
+        owner: Some(owner),
+        giver: None,
+        counter,
+        limit: None,
+        failover: None,
+        is_end: false,
+    }
 }
 
 /// A scan between these milliseconds.
@@ -39,6 +47,24 @@ fn a_row_stands_still_from_the_end_of_its_first_sight_to_the_begin_of_the_last()
     assert!(!is_free(&survey, "1"), "a scan that takes long adds nothing");
     scan(&mut survey, 3_001 + F, 90_000, &rows);
     assert!(is_free(&survey, "1"));
+}
+
+#[test]
+fn a_holder_with_a_longer_failover_time_keeps_its_row_for_that_time() {
+    for (own, wait) in [(None, F), (Some(F / 2), F), (Some(F), F), (Some(3 * F), 3 * F)] {
+        let failover = own.map(Duration::from_millis);
+        let (mut survey, rows) = (survey(), [Seen { failover, ..row("1", "a", 7) }]);
+        let holding = |survey: &Survey| survey.rows()[0].holding;
+        scan(&mut survey, 0, 0, &rows);
+        scan(&mut survey, wait, wait, &rows);
+        assert!(matches!(holding(&survey), Holding::Held(_)), "{own:?}");
+        scan(&mut survey, wait + 1, wait + 1, &rows);
+        assert_eq!(holding(&survey), Holding::Free { is_left: false }, "{own:?}");
+        scan(&mut survey, 6 * wait, 6 * wait, &rows);
+        assert_eq!(holding(&survey), Holding::Free { is_left: false }, "{own:?}");
+        scan(&mut survey, 6 * wait + 1, 6 * wait + 1, &rows);
+        assert_eq!(holding(&survey), Holding::Free { is_left: true }, "{own:?}");
+    }
 }
 
 #[test]

@@ -366,6 +366,7 @@ impl World {
                 giver: lease.giver.map(id),
                 counter: self.counter(row),
                 limit: self.limit(lease.giver.or(lease.owner)),
+                failover: None,
                 is_end: lease.is_end,
             }
         })
