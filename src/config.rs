@@ -224,6 +224,7 @@ impl Config {
             max_outage: self.max_outage,
             store_patience: self.store_patience,
             store_every: self.store_every,
+            is_fleet: false,
         }
     }
 

@@ -35,6 +35,22 @@ pub(crate) enum Event {
     Deferred,
     /// The positions that waited in the trackers were written, or a write failed.
     Flushed(Result<(), (String, StoreError)>),
+    /// This process holds the lease of a shard, and the table says that all of its parents are done.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the fleet's loops send it"))]
+    Leased { shard: String, at: StartAt, epoch: u64 },
+    /// The lease of a shard is wanted back, after what was sent is handled and stored.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the fleet's loops send it"))]
+    Asked { shard: String, epoch: u64 },
+    /// Somebody else holds the lease of a shard.
+    LeaseLost { shard: String, epoch: u64, why: StoreError },
+    /// A shard of which `StopShard` was said has no thread any more, and no batch that is not stored or dropped.
+    Drained { shard: String, epoch: u64 },
+    /// A complete listing is wanted.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the fleet's loops send it"))]
+    ListingWanted,
+    /// The table says that every shard is done.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the fleet's loops send it"))]
+    Completed,
     /// Something failed for good.
     Failed(Error),
     /// A thread panicked; the panic continues in the caller at the end of the run.
@@ -54,20 +70,38 @@ pub(crate) enum Action {
     List { page: Option<String> },
     /// Describe the stream: `Described`.
     Describe,
-    /// Read a shard, after a delay: `Ended` or `Failed`, then `Exited`.
-    Start { start: Start, delay: Duration },
+    /// Read a shard, after a delay: `Ended` or `Failed`, then `Exited`. A process of a fleet does it in a tenure.
+    Start { start: Start, delay: Duration, epoch: Option<u64> },
+    /// Stop reading a shard, and let what was sent be handled and stored: `Exited`, `Drained`.
+    StopShard { shard: String, epoch: u64 },
     /// Answer a shard's thread with what a listing proves that was made after its question.
     Confirm { shard: String, proof: Proof },
     /// Stop reading a shard, and hand over and store nothing more of it: `Exited`, if it has a thread.
     GiveUp { shard: String, why: StoreError },
     /// Write the positions that wait in the trackers: `Flushed`.
     Flush,
+    /// Tell the steward of the leases.
+    Lease(Word),
     /// No shard will start any more: when the running shards have ended, the batches end too.
     Close,
     /// Stop every shard and the dispatcher.
     Halt,
     /// The run ends.
     Finish(Result<(), Error>),
+}
+
+/// What a process of a fleet tells the steward of its leases.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the steward reads it"))]
+pub(crate) enum Word {
+    /// A complete listing.
+    Listed(Vec<Shard>),
+    /// Nothing of a tenure is left to do: its lease may be handed over, or released.
+    Drained { shard: String, epoch: u64 },
+    /// Nobody reads any more in a tenure that is lost.
+    GivenUp { shard: String, epoch: u64 },
+    /// The consumer is stopped: it starts no shard any more.
+    Stopping,
 }
 
 /// A shard that may be read now.
@@ -115,17 +149,4 @@ pub(crate) enum Proof {
     Open,
     /// There was no listing.
     Unknown,
-}
-
-/// What the coordinator of a fleet's consumer tells the steward.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Word {
-    /// A complete listing.
-    Listed(Vec<Shard>),
-    /// Everything that was read of a shard in this tenure is handled and stored, or was dropped; nothing is read any more.
-    Drained { shard: String, epoch: u64 },
-    /// The thread of a shard that was given up has ended.
-    GivenUp { shard: String, epoch: u64 },
-    /// The user stops the consumer: nothing more is taken.
-    Stopping,
 }

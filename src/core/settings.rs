@@ -91,6 +91,8 @@ pub(crate) struct StreamSettings {
     pub(crate) max_outage: Option<Duration>,
     pub(crate) store_patience: Duration,
     pub(crate) store_every: Option<StoreEvery>,
+    /// Whether a table of leases says which shards are read: other processes read the rest.
+    pub(crate) is_fleet: bool,
 }
 
 /// When the children of a shard may be read.

@@ -71,6 +71,7 @@ impl Batch {
 
     /// Splits off the second half, which must be handled after this one. There must be two records.
     pub(crate) fn split_half(&mut self) -> Self {
+        self.commit.commits.splits();
         let records = self.records.split_off(self.len() / 2);
         let last = self.records.last().expect("half of two records is one");
         let through = std::mem::replace(&mut self.commit.through, last.position());
@@ -138,7 +139,7 @@ impl Batch {
     /// `listen` and `spawn` hand over no such batch; a handler that takes long may check it in between.
     pub fn is_current(&self) -> bool {
         let commits = self.commits();
-        !commits.is_lost() && !commits.is_fenced()
+        !(commits.is_lost() || commits.is_drained() || commits.is_fenced())
     }
 
     /// The position that the batch's commit stores, unless an earlier batch of the shard is not committed.
@@ -217,9 +218,13 @@ impl Commit {
     /// # Errors
     /// [`Error::Store`] if the position could not be stored.
     pub fn commit(&self) -> Result<(), Error> {
-        self.is_done.store(true, Ordering::Relaxed);
+        let was_done = self.is_done.swap(true, Ordering::Relaxed);
         self.commits.status().done_until(self.arrival);
-        self.commits.commit(self.number, self.is_part.then_some(&self.through))
+        let committed = self.commits.commit(self.number, self.is_part.then_some(&self.through));
+        if !was_done {
+            self.commits.concludes();
+        }
+        committed
     }
 }
 

@@ -1,5 +1,7 @@
 //! One shard's commits: its tracker, and the writes to the store.
 
+mod draining;
+
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -11,6 +13,7 @@ use crate::core::event::Event;
 use crate::core::settings::StoreEvery;
 use crate::core::shard::step::Write;
 use crate::core::shard::tracker::Tracker;
+use crate::delivery::commits::draining::Tenure;
 use crate::delivery::tenancy::Tenancy;
 use crate::error::Error;
 use crate::error::store::{StoreError, StoreErrorKind};
@@ -49,6 +52,8 @@ pub(crate) struct ShardCommits {
     warned: AtomicBool,
     /// When the oldest uncommitted batch was read, in nanoseconds since the consumer began.
     open_since: AtomicU64,
+    /// In a fleet.
+    tenure: Option<Tenure>,
     status: Status,
 }
 
@@ -96,8 +101,20 @@ impl ShardCommits {
             clock,
             warned,
             open_since,
+            tenure: None,
             status,
         }
+    }
+
+    /// The same for a process of a fleet, which holds the shard in this tenure.
+    pub(crate) fn in_tenure(mut self, epoch: Option<u64>) -> Self {
+        self.tenure = epoch.map(Tenure::new);
+        self
+    }
+
+    /// The tenure, in a fleet.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.tenure.as_ref().map(|tenure| tenure.epoch)
     }
 
     /// Nothing is stored before the ends of these.
@@ -158,6 +175,12 @@ impl ShardCommits {
         self.is_given_up.store(true, Ordering::Relaxed);
     }
 
+    /// Why nothing may be committed, if so.
+    fn refusal(&self) -> Option<StoreError> {
+        let late = || StoreError::lost("the lease of the shard was given back");
+        self.lost.get().cloned().or_else(|| self.is_drained().then(late))
+    }
+
     /// What the shard's thread does from now on.
     pub(crate) fn reads(&self, state: ShardState) {
         self.status.reads((self.clock)(), state);
@@ -193,8 +216,12 @@ impl ShardCommits {
         now.saturating_sub(since.max(tracker.moved()))
     }
 
-    /// Whether the shard is finished: it was read to its end, and that is stored; or it is lost, and its thread has ended.
+    /// Whether the shard is finished: it was read to its end, and that is stored; or it is lost, and its thread has ended;
+    /// or its lease was given back.
     pub(crate) fn is_settled(&self) -> bool {
+        if self.is_drained() {
+            return true;
+        }
         if self.is_lost() {
             // Not earlier: the end of a parent that is gone counts as stored.
             return self.is_given_up.load(Ordering::Relaxed) && self.status.has_left();
@@ -210,6 +237,7 @@ impl ShardCommits {
 
     /// Numbers a batch that ends at this position.
     pub(crate) fn hand_out(&self, through: Position) -> u64 {
+        self.settle(|state| state.open += 1);
         let mut tracker = self.tracker.lock();
         if !tracker.is_open() {
             let now = u64::try_from((self.clock)().as_nanos()).unwrap_or(u64::MAX);
@@ -221,8 +249,8 @@ impl ShardCommits {
     /// Marks a batch, or its first part up to a position, and stores the end of the marks up to the first
     /// hole; later, if that may wait.
     pub(crate) fn commit(&self, number: u64, part: Option<&Position>) -> Result<(), Error> {
-        if let Some(lost) = self.lost.get() {
-            return Err(self.failed(lost.clone()));
+        if let Some(refusal) = self.refusal() {
+            return Err(self.failed(refusal));
         }
         let now = (self.clock)();
         self.status.committed(now);
@@ -232,7 +260,7 @@ impl ShardCommits {
                 None => tracker.mark(number, now),
                 Some(through) => tracker.mark_part(number, through.clone(), now),
             }
-            tracker.to_store().is_none() || tracker.is_due(self.every, now)
+            tracker.to_store().is_none() || self.is_draining() || tracker.is_due(self.every, now)
         };
         // After the consumer's end nobody would store it later.
         if !is_due && sync::send(&self.events, Event::Deferred).is_ok() {
@@ -252,7 +280,9 @@ impl ShardCommits {
 
     /// Stores commits that are not stored yet, if the parents' ends are stored.
     pub(crate) fn flush(&self) -> Result<(), StoreError> {
-        self.write().inspect_err(|error| self.unstored(error))
+        self.write().inspect_err(|error| self.unstored(error))?;
+        self.settle(|_| {});
+        Ok(())
     }
 
     /// The store failed. A lost shard is told of here, wherever the store says so.
@@ -265,7 +295,14 @@ impl ShardCommits {
     }
 
     fn tell_unstored(&self, error: &StoreError) {
-        let unstored = Event::Unstored { shard: self.shard.to_string(), error: error.clone() };
+        let (shard, error) = (self.shard.to_string(), error.clone());
+        let unstored = match self.epoch() {
+            // The process may hold the shard again, in a later tenure.
+            Some(epoch) if error.kind() == StoreErrorKind::Lost => {
+                Event::LeaseLost { shard, epoch, why: error }
+            }
+            _ => Event::Unstored { shard, error },
+        };
         // After the consumer's end only the caller learns of it, and may commit again.
         let _ = sync::send(&self.events, unstored);
     }
@@ -324,6 +361,7 @@ impl ShardCommits {
     /// A batch was dropped without a commit.
     pub(crate) fn dropped(&self, number: u64) {
         self.tracker.lock().give_up(number);
+        self.concludes();
         // A stop, and the loss of the shard, drop batches that were not handled: that is no mistake.
         let is_halted = self.reading_stopped.try_recv() == Err(TryRecvError::Disconnected);
         let is_stopping = is_halted || self.is_lost() || std::thread::panicking();
@@ -339,12 +377,17 @@ impl ShardCommits {
 }
 
 /// Stores what waits in each of them. Returns the first failure, with its shard; the others are
-/// stored all the same. A lost shard, of which the consumer is told anyway, is returned if nothing else failed.
+/// stored all the same. A lost shard, of which the consumer is told anyway, is returned if nothing else failed; in a
+/// fleet that is no failure.
 pub(crate) fn flush_all(all_commits: &[Arc<ShardCommits>]) -> Result<(), (String, StoreError)> {
     let (mut result, mut lost) = (Ok(()), Ok(()));
     for commits in all_commits {
         let Err(error) = commits.flush() else { continue };
-        let first = if error.kind() == StoreErrorKind::Lost { &mut lost } else { &mut result };
+        let is_lost = error.kind() == StoreErrorKind::Lost;
+        if is_lost && commits.epoch().is_some() {
+            continue;
+        }
+        let first = if is_lost { &mut lost } else { &mut result };
         if first.is_ok() {
             *first = Err((commits.shard().to_owned(), error));
         }

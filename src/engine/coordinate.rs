@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use crate::control::shard_stop::ShardStop;
 use crate::control::shutdown::{Shutdown, StopOnDrop};
-use crate::core::event::{Action, Event, Proof, Start, StartAt};
+use crate::core::event::{Action, Event, Proof, Start, StartAt, Word};
 use crate::core::shard::Poller;
 use crate::core::stream::Coordinator;
 use crate::core::stream::lineage::WaitingNews;
@@ -208,7 +208,9 @@ impl Loop<'_, '_, '_> {
     fn act(&mut self, action: Action) {
         let (run, scope) = (self.run, self.scope);
         match action {
-            Action::Start { start, delay } => self.start(start, delay),
+            Action::Start { start, delay, epoch } => self.start(start, delay, epoch),
+            Action::StopShard { shard, epoch } => self.stop(shard, epoch),
+            Action::Lease(word) => tell_steward(&word),
             Action::Confirm { shard, proof } => self.shards.confirm(&shard, proof),
             Action::GiveUp { shard, why } => {
                 self.shards.give_up(&shard, why);
@@ -233,28 +235,37 @@ impl Loop<'_, '_, '_> {
     }
 
     /// Starts a shard's thread.
-    fn start(&mut self, start: Start, delay: Duration) {
+    fn start(&mut self, start: Start, delay: Duration, epoch: Option<u64>) {
         let run = self.run;
         // To the worker with the fewest shards now.
         let fewest = self.workers.iter().min_by_key(|worker| Arc::strong_count(worker));
         let batches = Arc::clone(fewest.expect("no shard starts after `Close`"));
         let stop = &run.engine.shutdown;
         let context = run.context_of(start.shard.id());
-        let (commits, confirmed) = self.shards.start(&start.shard, context, stop);
+        let (commits, confirmed) = self.shards.start(&start.shard, epoch, context, stop);
         let shard = start.shard.id().to_owned();
         if let StartAt::Stored(position) = &start.at {
             commits.resumes(position);
         }
         run.engine.registry.starts(Arc::clone(&commits));
-        let (stream, settings) = (
-            Arc::clone(&run.engine.stream),
-            run.engine.config.shard_settings(run.door.has_workers()),
-        );
+        let stream = Arc::clone(&run.engine.stream);
+        let mut settings = run.engine.config.shard_settings(run.door.has_workers());
+        if epoch.is_some() {
+            // Whoever holds a lease waits for the table.
+            settings.store_patience = Duration::MAX;
+        }
         let poller = Poller::new(stream, start, settings, delay);
         let mut reader = Box::new(Reader::new(run, poller, commits, batches, confirmed));
         let is_spawned = run.spawn(self.scope, thread_name(&shard), move || reader.read());
         if !is_spawned {
             run.tell(Event::Exited { shard });
+        }
+    }
+
+    /// Stops the thread of a shard; `Drained` follows.
+    fn stop(&mut self, shard: String, epoch: u64) {
+        if !self.shards.stop(&shard, epoch) {
+            self.run.tell(Event::Drained { shard, epoch });
         }
     }
 
@@ -293,19 +304,29 @@ impl Loop<'_, '_, '_> {
     }
 }
 
+/// The place where the words for the steward leave the coordinator.
+fn tell_steward(word: &Word) {
+    unreachable!("the settings of no consumer say that it is one of a fleet: {word:?}")
+}
+
 impl Shards {
     /// The commits of a shard's thread, and the channel for its answers.
     fn start(
         &mut self,
         shard: &Shard,
+        epoch: Option<u64>,
         context: CommitContext,
         consumer: &Shutdown,
     ) -> (Arc<ShardCommits>, Receiver<Proof>) {
         let ((confirmed, told), (_stop, stopped)) = (bounded(1), ShardStop::new(consumer));
         self.threads.insert(shard.id().to_owned(), ShardThread { confirmed, _stop });
-        let commits = Arc::new(ShardCommits::new(context, shard.id(), stopped));
-        let parents = shard.parents().iter().filter_map(|parent| self.all_commits.get(parent));
-        commits.descends_from(parents.cloned());
+        let commits = ShardCommits::new(context, shard.id(), stopped).in_tenure(epoch);
+        let commits = Arc::new(commits);
+        // In a fleet the table holds the ends of all parents before a lease is given.
+        if epoch.is_none() {
+            let parents = shard.parents().iter().filter_map(|parent| self.all_commits.get(parent));
+            commits.descends_from(parents.cloned());
+        }
         self.all_commits.insert(shard.id().to_owned(), Arc::downgrade(&commits));
         (commits, told)
     }
@@ -313,6 +334,15 @@ impl Shards {
     fn confirm(&self, shard: &str, proof: Proof) {
         // It takes this answer before its next question; or it has exited.
         let _ = self.threads.get(shard).map(|thread| thread.confirmed.try_send(proof));
+    }
+
+    /// Stops the thread of a shard, if there is one. Returns whether its commits will tell when it has drained: if not,
+    /// its end is stored, and nothing is left of it.
+    fn stop(&mut self, shard: &str, epoch: u64) -> bool {
+        self.threads.remove(shard);
+        let commits = self.all_commits.get(shard).and_then(Weak::upgrade);
+        let commits = commits.filter(|commits| commits.epoch() == Some(epoch));
+        commits.inspect(|commits| commits.drains()).is_some()
     }
 
     /// Stops the thread of a shard, if there is one, and what its batches may still do.
@@ -331,5 +361,48 @@ impl Shards {
             Event::Listed(_) => self.all_commits.retain(|_, commits| commits.strong_count() > 0),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::TryRecvError::{Disconnected, Empty};
+    use crossbeam_channel::unbounded;
+
+    use super::*;
+    use crate::model::position::Position;
+    use crate::model::shard::HashKeyRange;
+    use crate::store::local::LocalStore;
+
+    #[test]
+    fn a_shard_that_is_stopped_reads_no_more_and_its_commits_tell_when_it_has_drained() {
+        let (sender, events) = unbounded();
+        let context = CommitContext {
+            stream: "orders".into(),
+            store: Arc::new(LocalStore::new()),
+            events: sender,
+            every: None,
+            clock: Arc::new(|| Duration::ZERO),
+        };
+        let [parent, child] = ["a", "b"]
+            .map(|id| Shard::new(id, HashKeyRange::ALL, "1".parse().expect("it is a number")));
+        let child = child.with_parents(vec!["a".into()]);
+        let (mut shards, consumer) = (Shards::default(), Shutdown::new());
+        let (of_parent, _told) = shards.start(&parent, Some(1), &context, &consumer);
+        let (commits, _told) = shards.start(&child, Some(2), &context, &consumer);
+        let batch = commits.hand_out(Position::after("7".parse().expect("it is a number")));
+        assert_eq!(commits.reading_stopped().try_recv(), Err(Empty));
+        assert!(shards.stop("b", 2));
+        assert_eq!(commits.reading_stopped().try_recv(), Err(Disconnected));
+        assert_eq!(of_parent.reading_stopped().try_recv(), Err(Empty));
+        // The parent's end need not be stored by this process.
+        commits.commit(batch, None).expect("the store takes it");
+        commits.concludes();
+        assert!(events.try_recv().is_err(), "its thread has not ended");
+        commits.leaves();
+        assert!(matches!(events.try_recv(), Ok(Event::Drained { epoch: 2, .. })));
+        assert!(!shards.stop("b", 3), "these are the commits of another tenure");
+        drop(of_parent);
+        assert!(!shards.stop("a", 1), "nothing is left of it");
     }
 }

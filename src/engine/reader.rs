@@ -91,8 +91,8 @@ impl<'a> Reader<'a> {
         // The last batch may have got its place just after the drop of the receiver.
         self.run.clear_leftovers();
         let now = self.run.now();
-        self.commits.status().leaves(now);
         self.run.journal.leaves(now, self.commits.shard());
+        self.commits.leaves();
     }
 
     /// The next step; its state is recorded.

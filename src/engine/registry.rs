@@ -55,6 +55,16 @@ impl Registry {
     /// A shard starts, perhaps again after it was given up.
     pub(crate) fn starts(&self, commits: Arc<ShardCommits>) {
         let mut state = self.0.lock();
+        if commits.epoch().is_some() {
+            // A former tenure of the shard is over, though it may not be retired yet.
+            state.all_commits.retain(|former| {
+                let is_former = former.shard() == commits.shard();
+                if is_former {
+                    former.status().ends();
+                }
+                !is_former
+            });
+        }
         state.ended.remove(commits.shard());
         state.all_commits.push(commits);
     }
@@ -80,7 +90,10 @@ impl Registry {
             let is_settled = commits.is_settled();
             if is_settled {
                 commits.status().ends();
-                ended.insert(commits.shard().to_owned(), (commits.progress(now), now));
+                // What was handed over is another process's to show.
+                if !commits.is_drained() {
+                    ended.insert(commits.shard().to_owned(), (commits.progress(now), now));
+                }
             }
             !is_settled
         });
@@ -179,6 +192,40 @@ mod tests {
         assert_eq!(states(), [ShardState::Idle]);
         assert!(former.commit(batch, None).is_err() && former.flush().is_ok());
         assert_eq!(former.progress(Duration::ZERO).stored, None, "a late commit writes nothing");
+    }
+
+    #[test]
+    fn a_shard_whose_lease_was_given_back_is_not_shown_any_more_until_it_is_leased_again() {
+        let registry = Registry::default();
+        registry.begins(Instant::now(), Budget::new(Budget::DEFAULT));
+        let leased = |epoch| {
+            let context = CommitContext {
+                stream: "orders".into(),
+                store: Arc::new(LocalStore::new()),
+                events: unbounded().0,
+                every: None,
+                clock: Arc::new(|| Duration::ZERO),
+            };
+            Arc::new(ShardCommits::new(context, "a", never()).in_tenure(Some(epoch)))
+        };
+        let former = leased(1);
+        registry.starts(Arc::clone(&former));
+        former.drains();
+        registry.retire(Duration::ZERO);
+        assert_eq!(registry.all_commits().len(), 1, "its thread has not ended");
+        former.leaves();
+        registry.retire(Duration::ZERO);
+        assert!(registry.all_commits().is_empty() && registry.progress().shards.is_empty());
+        let lost = leased(2);
+        registry.starts(Arc::clone(&lost));
+        assert_eq!(registry.progress().shards.len(), 1);
+        lost.give_up(StoreError::lost("another owner"));
+        lost.leaves();
+        // At once, before anything is retired.
+        registry.starts(leased(3));
+        registry.retire(Duration::ZERO);
+        let states = registry.progress().shards.iter().map(|it| it.state).collect::<Vec<_>>();
+        assert_eq!((states, registry.all_commits().len()), (vec![ShardState::Idle], 1));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod budget;
 mod closed;
 mod commits;
 mod doors;
+mod drained;
 mod ends;
 mod faults;
 mod fenced;

@@ -290,7 +290,7 @@ impl Consumer {
                 let time = world.scenario.flush_time.mul_f64(world.rng.f64());
                 return world.plan(time, Task::Tell(flushed));
             }
-            Action::Start { start, delay } => {
+            Action::Start { start, delay, .. } => {
                 self.has_started = true;
                 return world.plan(Duration::ZERO, Task::Begin(Box::new(start), delay));
             }
@@ -298,6 +298,7 @@ impl Consumer {
                 let outcome = Box::new(Outcome::Confirmed(proof));
                 return world.plan(Duration::ZERO, Task::Poll(shard, outcome));
             }
+            Action::StopShard { .. } | Action::Lease(_) => unreachable!("it reads alone"),
             Action::GiveUp { shard, why } => return self.give_up(world, &shard, &why),
             Action::Close => return,
             Action::Halt => {

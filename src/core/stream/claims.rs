@@ -16,6 +16,12 @@ impl Claims {
         self.new.insert(shard);
     }
 
+    /// The thread of a shard has exited, and hears no answer.
+    pub(crate) fn withdraw(&mut self, shard: &str) {
+        self.new.remove(shard);
+        self.asked.remove(shard);
+    }
+
     /// A listing begins: it is the first that can answer all claims until now.
     pub(crate) fn listing_begins(&mut self) {
         self.asked.append(&mut self.new);

@@ -10,18 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::event::{Proof, Start, StartAt};
-use crate::core::settings::{OnForeign, Plan};
+use crate::core::settings::Plan;
 use crate::core::stream::missing::{Look, Missing, Sought};
 use crate::core::stream::stalls::Waiting;
-use crate::core::stream::start::{Wishes, fresh_starts, misfit};
+use crate::core::stream::start::{Wishes, fresh_starts, resumed};
 use crate::core::stream::tree::{State, Tree};
 use crate::error::Error;
-use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::shard::{ChildShard, HashKeyRange, Shard};
 
 /// A shard that was read, and is missing from more listings in a row than this, will not come back.
-const FORGOTTEN_AFTER: u64 = 3;
+pub(super) const FORGOTTEN_AFTER: u64 = 3;
 
 /// The known shards of a stream, and how far they are read.
 #[derive(Debug)]
@@ -189,26 +188,9 @@ impl Lineage {
         self.tree.get(id).is_some_and(|node| node.state == State::Lost)
     }
 
-    /// What the last listing proves about a shard: its ending number or its children prove that it was closed; a
-    /// listing with everything but this shard proves that it is gone. A listing that lacks a part of the hash keys may
-    /// lack the shard as well.
+    /// What the last listing proves about a shard.
     pub(crate) fn proof(&self, id: &str) -> Proof {
-        let Some(node) = self.tree.get(id) else { return Proof::Open };
-        if node.listing != self.listings && self.is_whole {
-            return Proof::Gone;
-        }
-        // Children from an earlier listing may belong to an earlier stream with the same name.
-        let is_listed = |child: &Arc<str>| {
-            self.tree.get(child).is_some_and(|child| child.listing == self.listings)
-        };
-        let has_children = self.tree.children(id).iter().any(is_listed);
-        let is_shown = node.listing == self.listings;
-        match node.shard.is_closed() {
-            _ if has_children => Proof::Closed,
-            true if is_shown => Proof::Closed,
-            true => Proof::WasClosed,
-            false => Proof::Open,
-        }
+        self.tree.proof(id, self.listings, self.is_whole)
     }
 
     /// Whether the stream must be listed at once: a shard that must exist is not known yet, or the set of shards is in
@@ -314,7 +296,6 @@ impl Lineage {
     }
 
     /// Where the shard starts; `None` if it need not be read.
-    // long: one branch for each kind of stored position.
     fn start(&self, id: &str) -> Result<Option<Start>, Error> {
         let node = self.tree.get(id).expect("it waits");
         let shard = node.shard.clone();
@@ -328,29 +309,6 @@ impl Lineage {
             let start = Start { shard, at: StartAt::Fresh(at), gap: None };
             return Ok(Some(start).filter(|_| !skipped));
         };
-        if let Some(gap) = misfit(&shard, stored) {
-            let at = self.after_gap(&gap)?;
-            return Ok(Some(Start { shard, at: StartAt::Reset(at), gap: Some(gap) }));
-        }
-        let at = match stored {
-            Position::End { .. } if shard.is_closed() => return Ok(None),
-            // The position is of another stream, or ahead of the listing: reading from there shows which.
-            Position::End { sequence } if sequence > shard.starting_sequence_number() => {
-                StartAt::Reopened(Position::after(sequence.clone()))
-            }
-            Position::End { .. } => StartAt::Reset(IteratorType::TrimHorizon),
-            stored => StartAt::Stored(stored.clone()),
-        };
-        Ok(Some(Start { shard, at, gap: None }))
-    }
-
-    fn after_gap(&self, gap: &Gap) -> Result<IteratorType, Error> {
-        match self.plan.on_foreign {
-            OnForeign::Earliest => Ok(IteratorType::TrimHorizon),
-            OnForeign::Latest => Ok(IteratorType::Latest),
-            OnForeign::Fail => {
-                Err(Error::Gap { stream: self.plan.stream.clone(), gap: gap.clone() })
-            }
-        }
+        resumed(&self.plan, shard, stored)
     }
 }

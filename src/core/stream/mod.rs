@@ -1,13 +1,16 @@
 //! Decides what the consumer as a whole does next.
 
 pub(crate) mod claims;
+pub(crate) mod leasing;
 pub(crate) mod lineage;
 pub(crate) mod listing;
 pub(crate) mod missing;
 pub(crate) mod pages;
 mod rounds;
+pub(crate) mod shown;
 pub(crate) mod stalls;
 pub(crate) mod start;
+pub(crate) mod tenures;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tree;
@@ -21,6 +24,7 @@ use crate::core::outage::Outage;
 use crate::core::retry::Retry;
 use crate::core::settings::{Plan, StreamSettings};
 use crate::core::stream::claims::Claims;
+use crate::core::stream::leasing::Leasing;
 use crate::core::stream::lineage::{Lineage, WaitingNews};
 use crate::core::stream::listing::Listing;
 use crate::core::stream::stalls::Waiting;
@@ -35,14 +39,17 @@ const MAX_SPREAD: Duration = Duration::from_secs(10);
 /// How often the stream is listed for shards that many listings have not shown.
 const RARELY: Duration = Duration::from_secs(60);
 
-/// Starts shards in the order of their lineage, requests writes of positions, and decides when the run ends.
+/// Starts shards in the order of their lineage, or as their leases are given, requests writes of positions, and decides
+/// when the run ends.
 #[derive(Debug)]
 pub(crate) struct Coordinator {
     plan: Plan,
     interval: Duration,
     store_patience: Duration,
-    /// `None` until the store was read.
+    /// `None` until the store was read, and in a fleet.
     lineage: Option<Lineage>,
+    /// In a fleet.
+    leasing: Option<Leasing>,
     listing: Listing,
     /// A listing made before the start.
     listed: Option<Vec<Shard>>,
@@ -104,11 +111,13 @@ impl Coordinator {
     ) -> Self {
         let listing = Listing::new(&plan.stream, settings.start_patience, settings.max_outage);
         let writes = Writes::new(&plan.stream, settings);
+        let leasing = settings.is_fleet.then(|| Leasing::new(plan.clone()));
         Self {
             plan,
             interval: settings.interval,
             store_patience: settings.store_patience,
             lineage: None,
+            leasing,
             listing,
             listed,
             round: Round::Idle,
@@ -156,6 +165,7 @@ impl Coordinator {
     ) -> Vec<Action> {
         let mut turn = Turn { now, rng, actions: Vec::new() };
         match event {
+            Event::Begun if self.leasing.is_some() => self.begin_in_fleet(&mut turn),
             Event::Begun => turn.actions.push(Action::Load),
             Event::Loaded(outcome) => self.loaded(&mut turn, outcome),
             Event::Listed(outcome) => {
@@ -173,11 +183,18 @@ impl Coordinator {
             Event::Ended { shard, ending } => self.ended(&mut turn, &shard, &ending),
             Event::Exited { shard } => {
                 self.running.remove(&shard);
+                self.exited_in_fleet(&mut turn, &shard);
             }
             Event::Dispatched => self.is_dispatching = false,
             Event::Unstored { shard, error } => self.unstored(&mut turn, shard, error),
             Event::Deferred => self.writes.deferred(now),
             Event::Flushed(outcome) => self.flushed(&mut turn, outcome),
+            Event::Leased { .. }
+            | Event::Asked { .. }
+            | Event::LeaseLost { .. }
+            | Event::Drained { .. }
+            | Event::ListingWanted
+            | Event::Completed => self.on_lease(&mut turn, event),
             Event::Failed(error) => self.fail(&mut turn, error),
             Event::Panicked => self.halt(&mut turn),
             Event::Stopped => self.stop(&mut turn),
@@ -185,6 +202,11 @@ impl Coordinator {
         }
         self.finish_if_over(&mut turn);
         turn.actions
+    }
+
+    /// Whether listings can be taken in.
+    fn is_loaded(&self) -> bool {
+        self.lineage.is_some() || self.leasing.is_some()
     }
 
     // long: one branch for each outcome of the store.
@@ -237,6 +259,9 @@ impl Coordinator {
     }
 
     fn ended(&mut self, turn: &mut Turn, shard: &str, ending: &Ending) {
+        if self.leasing.is_some() {
+            return self.ended_in_fleet(turn, shard, ending);
+        }
         let (Some(lineage), Phase::Reading) = (&mut self.lineage, self.phase) else { return };
         match ending {
             Ending::Read(children) => lineage.ended(turn.now, shard, children),
@@ -269,13 +294,17 @@ impl Coordinator {
         let count = starts.len().max(1) as u32;
         for (place, start) in starts.into_iter().enumerate() {
             self.running.insert(start.shard.id().into());
-            turn.actions.push(Action::Start { start, delay: spread * place as u32 / count });
+            let delay = spread * place as u32 / count;
+            turn.actions.push(Action::Start { start, delay, epoch: None });
         }
     }
 
     fn unstored(&mut self, turn: &mut Turn, shard: String, error: StoreError) {
         if error.kind() == StoreErrorKind::Lost {
-            return self.lose(turn, &shard, &error);
+            return match self.leasing {
+                Some(_) => self.lose_in_fleet(turn, shard, error),
+                None => self.lose(turn, &shard, &error),
+            };
         }
         if let Err(error) = self.writes.unstored(turn.now, turn.rng, shard, error) {
             self.fail(turn, error);
@@ -337,6 +366,7 @@ impl Coordinator {
         if matches!(self.phase, Phase::Reading | Phase::Ended) {
             self.phase = Phase::Stopped;
             (self.load_at, self.round) = (None, Round::Idle);
+            self.stop_in_fleet(turn);
             turn.actions.push(Action::Close);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::core::event::{Action, Proof};
 use crate::core::retry::Retry;
+use crate::core::stream::leasing::Leasing;
 use crate::core::stream::lineage::Lineage;
 use crate::core::stream::listing::Next;
 use crate::core::stream::missing::Look;
@@ -26,6 +27,7 @@ impl Coordinator {
         if page.is_none() {
             self.claims.listing_begins();
             self.lineage.iter_mut().for_each(Lineage::listing_begins);
+            self.leasing.iter_mut().for_each(Leasing::listing_begins);
         }
         turn.actions.push(Action::List { page });
     }
@@ -38,11 +40,14 @@ impl Coordinator {
 
     /// A listing has ended, complete or not: answers the claims that were made before it began.
     pub(super) fn confirm(&mut self, turn: &mut Turn, is_complete: bool) {
-        let (Some(lineage), Phase::Reading) = (&self.lineage, self.phase) else { return };
+        if self.phase != Phase::Reading || !self.is_loaded() {
+            return;
+        }
         for shard in self.claims.take_asked() {
-            let proof = match is_complete {
-                true => lineage.proof(&shard),
-                false => Proof::Unknown,
+            let proof = match (is_complete, &self.lineage, &self.leasing) {
+                (true, Some(lineage), _) => lineage.proof(&shard),
+                (true, None, Some(leasing)) => leasing.proof(&shard),
+                _ => Proof::Unknown,
             };
             turn.actions.push(Action::Confirm { shard, proof });
         }
@@ -50,7 +55,7 @@ impl Coordinator {
     }
 
     pub(super) fn listing_went(&mut self, turn: &mut Turn, next: Next) {
-        if self.lineage.is_none() || self.phase != Phase::Reading {
+        if !self.is_loaded() || self.phase != Phase::Reading {
             return;
         }
         match next {
@@ -75,6 +80,9 @@ impl Coordinator {
     }
 
     pub(super) fn take_in(&mut self, turn: &mut Turn, shards: Vec<Shard>) {
+        if self.leasing.is_some() {
+            return self.listed_in_fleet(turn, shards);
+        }
         let Some(lineage) = &mut self.lineage else { return };
         if let Err(error) = lineage.listed(turn.now, shards) {
             return self.fail(turn, error);
@@ -86,7 +94,10 @@ impl Coordinator {
 
     /// A complete listing did not show all shards that must exist: list again later.
     pub(super) fn look_on(&mut self, turn: &mut Turn) {
-        let look = self.lineage.as_ref().and_then(Lineage::look);
+        let look = match &self.leasing {
+            Some(leasing) => leasing.look(turn.now),
+            None => self.lineage.as_ref().and_then(Lineage::look),
+        };
         if self.phase != Phase::Reading {
             return;
         }

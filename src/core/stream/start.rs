@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::core::event::{Start, StartAt};
+use crate::core::settings::{OnForeign, Plan};
 use crate::core::stream::tree::{Node, Tree};
+use crate::error::Error;
 use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
 use crate::model::shard::Shard;
@@ -139,6 +142,39 @@ fn above(node: &Node, wishes: &Wishes<'_>, legacies: &BTreeMap<&str, Legacy>) ->
         is_begun: one.is_begun || other.is_begun,
         own: one.own.and(&other.own, wishes.iterator_type),
     })
+}
+
+/// Where a shard with a stored position starts; `None` if it need not be read.
+///
+/// # Errors
+/// If the position is of another stream, and that is to stop the consumer.
+pub(crate) fn resumed(
+    plan: &Plan,
+    shard: Shard,
+    stored: &Position,
+) -> Result<Option<Start>, Error> {
+    if let Some(gap) = misfit(&shard, stored) {
+        let at = after_gap(plan, &gap)?;
+        return Ok(Some(Start { shard, at: StartAt::Reset(at), gap: Some(gap) }));
+    }
+    let at = match stored {
+        Position::End { .. } if shard.is_closed() => return Ok(None),
+        // The position is of another stream, or ahead of the listing: reading from there shows which.
+        Position::End { sequence } if sequence > shard.starting_sequence_number() => {
+            StartAt::Reopened(Position::after(sequence.clone()))
+        }
+        Position::End { .. } => StartAt::Reset(IteratorType::TrimHorizon),
+        stored => StartAt::Stored(stored.clone()),
+    };
+    Ok(Some(Start { shard, at, gap: None }))
+}
+
+fn after_gap(plan: &Plan, gap: &Gap) -> Result<IteratorType, Error> {
+    match plan.on_foreign {
+        OnForeign::Earliest => Ok(IteratorType::TrimHorizon),
+        OnForeign::Latest => Ok(IteratorType::Latest),
+        OnForeign::Fail => Err(Error::Gap { stream: plan.stream.clone(), gap: gap.clone() }),
+    }
 }
 
 /// The fault of a stored position, as far as the listing shows it.

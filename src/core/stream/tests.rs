@@ -101,7 +101,7 @@ fn busy() -> StoreError {
 
 fn started(actions: &[Action]) -> Vec<(&str, Duration)> {
     let start = |action| match action {
-        &Action::Start { ref start, delay } => Some((start.shard.id(), delay)),
+        &Action::Start { ref start, delay, .. } => Some((start.shard.id(), delay)),
         _ => None,
     };
     actions.iter().filter_map(start).collect()

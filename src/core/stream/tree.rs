@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::core::event::Proof;
 use crate::error::Error;
 use crate::model::gap::Gap;
 use crate::model::position::{IteratorType, Position};
@@ -116,6 +117,27 @@ impl Tree {
         if !node.is_covered {
             let hash_keys = family.hash_keys.iter().copied();
             node.is_covered = node.shard.hash_keys().is_covered_by(hash_keys);
+        }
+    }
+
+    /// What the last listing, of this number, proves about a shard: its ending number or its children prove that it was
+    /// closed; a listing with everything but this shard proves that it is gone. A listing that lacks a part of the hash
+    /// keys, and so is not whole, may lack the shard as well.
+    pub(crate) fn proof(&self, id: &str, listing: u64, is_whole: bool) -> Proof {
+        let Some(node) = self.get(id) else { return Proof::Open };
+        let is_shown = node.listing == listing;
+        if !is_shown && is_whole {
+            return Proof::Gone;
+        }
+        // Children from an earlier listing may belong to an earlier stream with the same name.
+        let is_listed =
+            |child: &Arc<str>| self.get(child).is_some_and(|child| child.listing == listing);
+        let has_children = self.children(id).iter().any(is_listed);
+        match node.shard.is_closed() {
+            _ if has_children => Proof::Closed,
+            true if is_shown => Proof::Closed,
+            true => Proof::WasClosed,
+            false => Proof::Open,
         }
     }
 

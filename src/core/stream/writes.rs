@@ -12,7 +12,8 @@ use crate::error::store::{StoreError, StoreErrorKind};
 #[derive(Debug)]
 pub(crate) struct Writes {
     stream: String,
-    patience: Duration,
+    /// `None` in a fleet: whoever holds a lease waits for the table.
+    patience: Option<Duration>,
     every: Option<StoreEvery>,
     retry: Retry,
     outage: Outage,
@@ -37,7 +38,7 @@ impl Writes {
     pub(crate) fn new(stream: &str, settings: &StreamSettings) -> Self {
         Self {
             stream: stream.into(),
-            patience: settings.store_patience,
+            patience: (!settings.is_fleet).then_some(settings.store_patience),
             every: settings.store_every,
             retry: Retry::default(),
             outage: Outage::default(),
@@ -93,7 +94,7 @@ impl Writes {
         if may_pass && self.retry_at.is_some() {
             return Ok(());
         }
-        let wait = may_pass.then(|| self.retry.wait(now, rng, Some(self.patience))).flatten();
+        let wait = may_pass.then(|| self.retry.wait(now, rng, self.patience)).flatten();
         let Some(wait) = wait else {
             return Err(Error::of_store(&self.stream, Some(&shard), error));
         };
@@ -134,6 +135,12 @@ impl Writes {
             (is_due(&mut self.retry_at), is_due(&mut self.deferred_until));
         // All other writes wait for a failed one: they are written with it.
         (is_retry || (is_deferred && self.retry_at.is_none())) && self.begin()
+    }
+
+    /// Positions that were left for later must be written now. Returns whether a round must begin.
+    pub(crate) fn hurry(&mut self) -> bool {
+        // As above, they are written with a failed one.
+        self.every.is_some() && self.retry_at.is_none() && self.begin()
     }
 
     /// Everything that waits must be written. Returns whether a round must begin; if one is in progress, another

@@ -287,8 +287,18 @@ impl Steward {
         self.jobs.retain(Job::is_urgent);
         self.requests = Requests::default();
         self.scan = None;
-        let idle = |(_, it): &(&String, &Lease)| matches!(it.stage, Stage::Waiting | Stage::Ended);
-        let idle: Vec<_> = self.leases.iter().filter(idle).map(|(id, _)| id.clone()).collect();
+        let mut idle = Vec::new();
+        for (shard, lease) in &mut self.leases {
+            match lease.stage {
+                Stage::Waiting | Stage::Ended => idle.push(shard.clone()),
+                Stage::Reading => {
+                    lease.stage = Stage::Draining { to: None };
+                    let (shard, epoch) = (shard.clone(), lease.epoch);
+                    self.news.push(News::Asked { shard, epoch, by: None });
+                }
+                Stage::Draining { .. } | Stage::Leaving => {}
+            }
+        }
         idle.iter().for_each(|shard| self.leave(shard, now));
     }
 

@@ -3,7 +3,9 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
+use crate::core::settings::OnForeign;
 use crate::core::stream::missing::PATIENCE;
+use crate::model::gap::Gap;
 
 const HALF: u128 = u128::MAX / 2;
 const NOW: Duration = Duration::from_secs(100);

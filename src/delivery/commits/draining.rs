@@ -1,0 +1,114 @@
+//! One tenure of a shard: what must be over before its lease is handed over or released.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::core::event::Event;
+use crate::delivery::commits::ShardCommits;
+use crate::sync::{self, Mutex};
+
+/// A process of a fleet holds a shard from one start until the tenure is lost or has drained.
+#[derive(Debug)]
+pub(crate) struct Tenure {
+    pub(crate) epoch: u64,
+    /// Held across the lock of the shard's tracker, never the other way round.
+    state: Mutex<State>,
+    is_draining: AtomicBool,
+    is_over: AtomicBool,
+}
+
+/// What holds the end up.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// The shard's thread has ended.
+    pub(crate) has_left: bool,
+    /// How many batches, or parts of one, are neither committed nor dropped.
+    pub(crate) open: u64,
+}
+
+impl Tenure {
+    pub(crate) fn new(epoch: u64) -> Self {
+        let (is_draining, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { epoch, state: Mutex::default(), is_draining, is_over }
+    }
+
+    /// Changes what holds the end up. Returns whether the tenure has drained now: once.
+    pub(crate) fn changes(
+        &self,
+        change: impl FnOnce(&mut State),
+        is_stored: impl FnOnce() -> bool,
+    ) -> bool {
+        let mut state = self.state.lock();
+        change(&mut state);
+        let is_due = self.is_draining() && state.has_left && state.open == 0 && !self.is_over();
+        let is_over = is_due && is_stored();
+        if is_over {
+            self.is_over.store(true, Ordering::Relaxed);
+        }
+        is_over
+    }
+
+    /// The shard was stopped, and its lease is to be given back. `changes` must follow.
+    pub(crate) fn drains(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether the tenure has drained: nothing may be stored any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+}
+
+impl ShardCommits {
+    /// The shard was stopped: `Drained` is said when its thread has ended, and no batch is open or unstored.
+    pub(crate) fn drains(&self) {
+        self.tenure.iter().for_each(Tenure::drains);
+        sync::point();
+        self.settle(|_| {});
+    }
+
+    /// The shard's thread ends.
+    pub(crate) fn leaves(&self) {
+        self.status.leaves((self.clock)());
+        sync::point();
+        self.settle(|state| state.has_left = true);
+    }
+
+    /// A batch has become two.
+    pub(crate) fn splits(&self) {
+        self.settle(|state| state.open += 1);
+    }
+
+    /// A batch, or a part of one, was committed or dropped.
+    pub(crate) fn concludes(&self) {
+        // Drops of batches run it, which must not panic.
+        self.settle(|state| state.open = state.open.saturating_sub(1));
+    }
+
+    /// Changes what holds the end of the tenure up, and tells if it has drained by that.
+    pub(super) fn settle(&self, change: impl FnOnce(&mut State)) {
+        let Some(tenure) = &self.tenure else { return };
+        let is_stored = || !self.is_lost() && self.tracker.lock().to_store().is_none();
+        if tenure.changes(change, is_stored) {
+            let drained = Event::Drained { shard: self.shard.to_string(), epoch: tenure.epoch };
+            // After the consumer's end all leases are released.
+            let _ = sync::send(&self.events, drained);
+        }
+    }
+
+    /// Whether the shard's lease was given back.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.tenure.as_ref().is_some_and(Tenure::is_over)
+    }
+
+    /// Whether no position may wait any more.
+    pub(super) fn is_draining(&self) -> bool {
+        self.tenure.as_ref().is_some_and(Tenure::is_draining)
+    }
+}
