@@ -48,7 +48,7 @@ pub(super) fn call<T>(
     act: impl FnOnce(&mut World) -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
     let is_hit = world.scenario.outage_of.is_none_or(|only| only == operation);
-    if world.is_chaotic && is_hit && world.outage.contains(&world.now) {
+    if world.is_chaotic && is_hit && world.outage.contains(&world.now()) {
         world.counts.fault("service out");
         return Err(ClientError::new(Transient, operation, "the service is out"));
     }

@@ -111,7 +111,10 @@ impl World {
         self.was_recreated = true;
         self.counts.fault("stream created again");
         // A consumer that knows no number of a shard may not notice: its user restarts it.
-        self.plan(Duration::from_secs(1200).max(self.scenario.config.interval * 20), Task::Crash);
+        let later = Duration::from_secs(1200).max(self.scenario.config.interval * 20);
+        for worker in 0..self.timeline.workers() {
+            self.timeline.plan_for(worker, later, Task::Crash);
+        }
     }
 
     /// The records that the service still holds.

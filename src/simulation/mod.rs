@@ -3,14 +3,17 @@
 //! `SIMULATION_SEEDS` is how many seeds are run, `SIMULATION_SEED` the first of them.
 
 mod aggregate;
+mod clock;
 mod consumer;
 mod counts;
 mod faults;
 mod happenings;
+mod machine;
 mod oddities;
 mod plan;
 mod shard_truth;
 mod store;
+mod timeline;
 mod truth;
 mod world;
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::machine::Machine;
 use super::plan::pick;
 use super::world::{STREAM, World};
 use crate::model::listed::ShardPage;
@@ -54,12 +55,12 @@ impl Oddities {
 const MAX_SKEW: Duration = Duration::from_secs(250);
 
 /// The time on the consumer's machine.
-pub(super) fn wall(world: &World) -> SystemTime {
-    let Oddities { has_date, skew, .. } = world.scenario.oddities;
-    let now = world.kinesis.now();
+pub(super) fn wall(machine: &Machine<'_>) -> SystemTime {
+    let Oddities { has_date, skew, is_behind, .. } = machine.world.scenario.oddities;
+    let now = machine.wall();
     // A service that does not send its clock checks signatures at least; otherwise the place of `Latest` is unknowable.
     let skew = if has_date { skew } else { skew.min(MAX_SKEW) };
-    if world.scenario.oddities.is_behind { now - skew } else { now + skew }
+    if is_behind { now - skew } else { now + skew }
 }
 
 /// An iterator as the service gives it.

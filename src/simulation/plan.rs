@@ -37,8 +37,8 @@ pub(super) struct Scenario {
     /// The mean time between crashes, and between orderly stops.
     pub(super) crashes: Duration,
     pub(super) stops: Duration,
-    /// 0: a dispatcher; otherwise this many workers on a receiver.
-    pub(super) workers: usize,
+    /// 0: a dispatcher; otherwise this many threads on a receiver.
+    pub(super) threads: usize,
     pub(super) page_size: usize,
     pub(super) lists_first: bool,
     pub(super) announces_children: bool,
@@ -108,7 +108,7 @@ impl Scenario {
             flush_time: Duration::from_millis(pick(rng, &[10, 3000, 9000])),
             crashes: chaos.mul_f64(pick(rng, &[0.1, 0.3, 1.0, 10.0])),
             stops: chaos.mul_f64(pick(rng, &[0.3, 1.0, 10.0])),
-            workers: pick(rng, &[0, 0, 1, 3]),
+            threads: pick(rng, &[0, 0, 1, 3]),
             // Both need a listed stream.
             lists_first: own_starts + chosen > 0 || pick(rng, &[false, false, true]),
             page_size: pick(rng, &[1, 3, 1000]),

@@ -1,17 +1,19 @@
 //! The stream, its producers and operators, and virtual time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
+use super::clock::Clock;
 use super::consumer::{Consumer, Task};
 use super::counts::Counts;
+use super::machine::Machine;
 use super::plan::{Scenario, pick};
 use super::store::{Faults, FaultyStore};
+use super::timeline::Timeline;
 use super::truth::Truth;
 use crate::client::memory::MemoryKinesis;
 use crate::core::settings::{OnForeign, OnGap};
@@ -23,18 +25,20 @@ use crate::model::position::IteratorType;
 use crate::store::Store;
 
 pub(super) const STREAM: &str = "orders";
-/// When virtual time begins, in seconds since 1970.
-const EPOCH_SECONDS: u64 = 1_700_000_000;
+/// When virtual time begins, since 1970.
+pub(super) const EPOCH: Duration = Duration::from_secs(1_700_000_000);
 /// How long, in virtual time, the consumer may take after the last fault.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 /// How long a refusal that may pass is retried at least.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(60);
+/// The worker of a world that has a single one.
+const ONLY: usize = 0;
 /// More tasks than this mean that time does not pass.
 const MAX_TASKS: u64 = 1_000_000;
 
 /// When virtual time begins.
 pub(super) fn epoch() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(EPOCH_SECONDS)
+    UNIX_EPOCH + EPOCH
 }
 
 /// One simulated world.
@@ -44,19 +48,13 @@ pub(super) struct World {
     pub(super) kinesis: MemoryKinesis,
     pub(super) store: Arc<FaultyStore>,
     pub(super) truth: Arc<Mutex<Truth>>,
-    pub(super) now: Duration,
-    /// The same in nanoseconds, for clocks.
-    pub(super) time: Arc<AtomicU64>,
+    pub(super) timeline: Timeline<Task>,
     /// Whether faults still happen.
     pub(super) is_chaotic: bool,
     /// When every call fails.
     pub(super) outage: Range<Duration>,
     pub(super) counts: Counts,
-    tasks: BTreeMap<(Duration, u64), (u64, Task)>,
-    made: u64,
-    /// The number of the running consumer; tasks of former ones are ignored.
-    pub(super) life: u64,
-    /// Whether the stream was deleted and created again in the present life.
+    /// Whether the stream was deleted and created again in the present life of the consumer.
     pub(super) was_recreated: bool,
     /// Whether nothing is put for a long time.
     is_quiet: bool,
@@ -91,14 +89,10 @@ impl World {
             kinesis,
             store: Arc::new(store),
             truth,
-            now: Duration::ZERO,
-            time: Arc::default(),
+            timeline: Timeline::new(vec![Clock::default()]),
             is_chaotic: true,
             outage: Duration::ZERO..Duration::ZERO,
             counts: Counts { seeds: 1, ..Counts::default() },
-            tasks: BTreeMap::new(),
-            made: 0,
-            life: 0,
             was_recreated: false,
             is_quiet: false,
             false_ends: BTreeSet::new(),
@@ -122,17 +116,17 @@ impl World {
             self.truth.lock().starts_at(time);
         }
         // The last consumer continues after the last fault.
-        let end = self.now + self.scenario.chaos;
+        let end = self.now() + self.scenario.chaos;
         let calm = end + self.scenario.config.interval * 5;
         let (from, length) = self.scenario.outage;
-        let from = self.now + self.scenario.chaos.mul_f64(from);
+        let from = self.now() + self.scenario.chaos.mul_f64(from);
         self.outage = from..from + length;
         for _ in 0..self.scenario.happenings {
-            let at = self.now + (calm - self.now).mul_f64(self.rng.f64());
-            self.plan_for(0, at, Task::Happening);
+            let at = self.now() + (calm - self.now()).mul_f64(self.rng.f64());
+            self.timeline.plan(at, Task::Happening);
         }
-        self.plan_for(0, calm, Task::Calm);
-        while self.now < end {
+        self.timeline.plan(calm, Task::Calm);
+        while self.now() < end {
             self.live(Some(end));
         }
         while self.is_chaotic || !self.is_complete() {
@@ -147,23 +141,23 @@ impl World {
 
     /// One consumer, until a task ends it, or until it has read everything.
     fn live(&mut self, end: Option<Duration>) {
-        self.life += 1;
+        self.timeline.begin_life(ONLY);
         self.was_recreated = false;
         self.truth.lock().begins();
         self.store.faults.lock().lost.clear();
         let began_in_chaos = self.is_chaotic;
-        let mut consumer = Consumer::new(self);
+        let mut consumer = Consumer::new(&self.machine(ONLY));
         let polls = self.scenario.config.interval * 1000;
-        let limit = end.unwrap_or(self.now + PATIENCE + polls);
+        let limit = end.unwrap_or(self.now() + PATIENCE + polls);
         if end.is_some() {
             let (crash, stop) =
                 (self.some_time(self.scenario.crashes), self.some_time(self.scenario.stops));
-            self.plan(crash, Task::Crash);
+            self.timeline.plan_for(ONLY, crash, Task::Crash);
             let drains = self.rng.u8(0..3) == 0;
-            self.plan(stop, if drains { Task::Drain } else { Task::Stop });
+            self.timeline.plan_for(ONLY, stop, if drains { Task::Drain } else { Task::Stop });
         }
-        consumer.begin(self);
-        let first = self.made;
+        consumer.begin(&mut self.machine(ONLY));
+        let first = self.timeline.made();
         while !consumer.is_over() {
             let is_calm = !self.is_chaotic && !consumer.is_stopping();
             if is_calm && self.is_complete() {
@@ -171,18 +165,23 @@ impl World {
                     Some(quiet) => self.be_quiet(quiet),
                     None if self.is_quiet => {}
                     None => {
-                        consumer.stop(self);
+                        consumer.stop(&mut self.machine(ONLY));
                         continue;
                     }
                 }
             }
-            let Some(((at, _), (life, task))) = self.tasks.pop_first() else {
+            let Some((at, whose, task)) = self.timeline.next() else {
                 panic!("nothing happens any more: {}", self.missing());
             };
             assert!(end.is_some() || at < limit, "no end: {}", self.missing());
-            assert!(self.made - first < MAX_TASKS, "no end in a million steps: {}", self.missing());
-            self.pass(at.saturating_sub(self.now));
+            assert!(
+                self.timeline.made() - first < MAX_TASKS,
+                "no end in a million steps: {}",
+                self.missing()
+            );
+            self.pass(at.saturating_sub(self.now()));
             match task {
+                _ if !self.timeline.is_alive(whose) => {}
                 Task::Happening => self.happen(),
                 Task::Retain => self.retain(),
                 Task::Wake => {
@@ -194,14 +193,13 @@ impl World {
                     let mut faults = self.store.faults.lock();
                     (faults.rate, faults.losing) = (0.0, 0.0);
                 }
-                Task::Crash if life == self.life => {
+                Task::Crash => {
                     self.counts.crashes += 1;
                     break;
                 }
-                task if life == self.life => consumer.does(self, task),
-                _ => {}
+                task => consumer.does(&mut self.machine(ONLY), task),
             }
-            if self.now > limit {
+            if self.now() > limit {
                 break;
             }
         }
@@ -231,9 +229,10 @@ impl World {
             self.truth.lock().is_quiet(&held.collect());
         }
         for hour in (6..=time.as_secs() / 3600).step_by(6) {
-            self.plan_for(0, self.now + Duration::from_secs(hour * 3600), Task::Retain);
+            let at = self.now() + Duration::from_secs(hour * 3600);
+            self.timeline.plan(at, Task::Retain);
         }
-        self.plan_for(0, self.now + time, Task::Wake);
+        self.timeline.plan(self.now() + time, Task::Wake);
     }
 
     /// The user's reaction to a gap that stopped the consumer: chooses where to resume, or forgets all positions.
@@ -297,19 +296,18 @@ impl World {
     }
 
     pub(super) fn pass(&mut self, time: Duration) {
-        self.now += time;
-        self.time.store(self.now.as_nanos() as u64, Ordering::Relaxed);
+        self.timeline.pass(time);
         self.kinesis.advance(time);
     }
 
-    /// A task of the present consumer after this time.
-    pub(super) fn plan(&mut self, after: Duration, task: Task) {
-        self.plan_for(self.life, self.now + after, task);
+    /// The true time.
+    pub(super) fn now(&self) -> Duration {
+        self.timeline.now()
     }
 
-    fn plan_for(&mut self, life: u64, at: Duration, task: Task) {
-        self.made += 1;
-        self.tasks.insert((at, self.made), (life, task));
+    /// The world as a worker sees it.
+    fn machine(&mut self, worker: usize) -> Machine<'_> {
+        Machine { world: self, worker }
     }
 
     fn some_time(&mut self, mean: Duration) -> Duration {
