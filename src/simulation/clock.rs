@@ -104,7 +104,7 @@ impl Clock {
     }
 
     fn rate(&self) -> u128 {
-        u128::from(MILLION.saturating_add_signed(self.drift.into()))
+        MILLION.saturating_add_signed(self.drift.into())
     }
 }
 

@@ -71,6 +71,20 @@ impl<T> Timeline<T> {
         self.insert(at, Whose::Worker { worker, life }, task);
     }
 
+    /// A task of that life at a true time, or, if its worker stands still then, when it continues.
+    pub(super) fn plan_at(&mut self, whose: Whose, at: Duration, task: T) {
+        let at = match whose {
+            Whose::World => at,
+            Whose::Worker { worker, .. } => self.workers[worker].clock.thawed(at),
+        };
+        self.insert(at, whose, task);
+    }
+
+    /// The present life of a worker.
+    pub(super) fn whose(&self, worker: usize) -> Whose {
+        Whose::Worker { worker, life: self.workers[worker].life }
+    }
+
     /// The next task, and when it is due.
     pub(super) fn next(&mut self) -> Option<(Duration, Whose, T)> {
         self.tasks.pop_first().map(|((at, _), (whose, task))| (at, whose, task))

@@ -1,0 +1,172 @@
+//! What a change of the table must leave as it is.
+
+use super::{Oracle, Rule, Tenure, covers};
+use crate::core::fleet::lease::names;
+use crate::core::fleet::lease::row::{Row, Seen, read};
+use crate::model::item::{Attribute, Item, KEY};
+
+/// Who has changed the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::simulation::fleet) enum Who {
+    /// A worker, whether it still lives or not.
+    Worker(usize),
+    /// Somebody with a tool, who may set or delete what he likes.
+    Operator,
+}
+
+/// A write that was done.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::simulation::fleet) struct Change<'a> {
+    pub(in crate::simulation::fleet) who: Who,
+    /// In which tenure it was made, if it is one of a holder. The first one of a tenure is its take.
+    pub(in crate::simulation::fleet) tenure: Option<&'a str>,
+    pub(in crate::simulation::fleet) before: Option<&'a Item>,
+    pub(in crate::simulation::fleet) after: Option<&'a Item>,
+    /// Whether it put a whole row.
+    pub(in crate::simulation::fleet) is_put: bool,
+}
+
+/// The attributes that workers write; all others are somebody else's.
+const WRITTEN: [&str; 18] = [
+    names::OWNER,
+    names::CHECKPOINT_OWNER,
+    names::COUNTER,
+    names::SWITCHES,
+    names::CHECKPOINT,
+    names::SUB,
+    names::PENDING,
+    names::PENDING_SUB,
+    names::PENDING_STATE,
+    names::CHILDREN,
+    names::THROUGHPUT,
+    names::HOLDER,
+    names::FROM,
+    names::END,
+    names::FAILOVER,
+    names::STREAM,
+    names::FORMAT,
+    names::PARENTS,
+];
+
+impl Oracle {
+    /// A write was done.
+    pub(in crate::simulation::fleet) fn changed(&mut self, change: &Change<'_>) {
+        let Some(key) = change.after.or(change.before).and_then(key_of) else {
+            return self
+                .breaks(Rule::WholeRows, format!("a row without a key: {:?}", change.after));
+        };
+        self.keeps_rows_whole(key, change);
+        let [before, after] = [change.before, change.after].map(|item| item.and_then(lease));
+        if !self.is_excused(change) {
+            self.is_of_present_tenure(key, change.tenure, before.as_ref(), after.as_ref());
+            self.covers_what_is_handled(key, before.as_ref(), after.as_ref());
+        }
+        match after {
+            Some(row) => {
+                if row.checkpoint.is_end() {
+                    self.ended.insert(key.to_owned());
+                }
+                self.leases.insert(key.to_owned(), row);
+            }
+            None => {
+                self.leases.remove(key);
+                self.orphaned.extend(self.current.remove(key));
+            }
+        }
+        self.guard(key);
+    }
+
+    /// Who has a tool may do what he likes. Amazon's library knows a lease by its counter alone: if a row is deleted and
+    /// created again, the counter may come by the one that the last holder remembers, and both believe to hold it.
+    fn is_excused(&self, change: &Change<'_>) -> bool {
+        let Who::Worker(worker) = change.who else { return true };
+        !self.ours.contains(&worker) && change.tenure.is_some_and(|it| self.orphaned.contains(it))
+    }
+
+    /// Nobody leaves a part of a row, puts one over another, or touches what is not his.
+    fn keeps_rows_whole(&mut self, key: &str, change: &Change<'_>) {
+        if change.is_put && change.before.is_some() && change.who != Who::Operator {
+            self.breaks(Rule::WholeRows, format!("{key} is put over another row"));
+        }
+        let Some(after) = change.after else { return };
+        if lease(after).is_none() {
+            self.breaks(Rule::WholeRows, format!("{key} is no whole lease: {after:?}"));
+        }
+        if change.who == Who::Operator {
+            return;
+        }
+        let foreign = |name: &&String| !WRITTEN.contains(&name.as_str());
+        let names = change.before.iter().flat_map(|before| before.keys());
+        let lost = names
+            .filter(foreign)
+            .find(|name| change.before.and_then(|before| before.get(*name)) != after.get(*name));
+        if let Some(lost) = lost {
+            self.breaks(Rule::WholeRows, format!("{key}: {lost} is not what it was"));
+        }
+    }
+
+    /// The position moves forward, over what was handled.
+    fn covers_what_is_handled(&mut self, key: &str, before: Option<&Row>, after: Option<&Row>) {
+        let Some(after) = after else { return };
+        let to = &after.checkpoint;
+        if before.is_some_and(|before| to.reach(&before.checkpoint).is_lt()) {
+            let how = format!("{key} moves back to {} from {before:?}", to.at.text());
+            self.breaks(Rule::Covered, how);
+        }
+        let Some(shard) = self.shards.get(key) else {
+            return self.breaks(Rule::Covered, format!("{key} is a row of no shard"));
+        };
+        let early = shard.records.iter().find(|it| !it.was_handled && covers(to, &it.position));
+        let early = early.map(|record| record.position.to_string());
+        let is_open_end = to.is_end() && !shard.is_closed;
+        if early.is_some() || is_open_end {
+            let how = format!("{key} is stored at {}, but {early:?} is open", to.at.text());
+            self.breaks(Rule::Covered, how);
+        }
+    }
+
+    /// Of each lease only one tenure writes: the last that has begun, until the row names its worker no more.
+    fn is_of_present_tenure(
+        &mut self,
+        key: &str,
+        tenure: Option<&str>,
+        before: Option<&Row>,
+        after: Option<&Row>,
+    ) {
+        let Some(text) = tenure else {
+            // An ask, a creation or a deletion.
+            if let (Some(before), Some(after)) = (before, after) {
+                if before.checkpoint != after.checkpoint {
+                    self.breaks(Rule::OldTenure, format!("{key} is moved in no tenure"));
+                }
+            }
+            return;
+        };
+        let is_current = self.current.get(key).is_some_and(|current| current == text);
+        if self.tenures.contains_key(text) && !is_current {
+            self.breaks(Rule::OldTenure, format!("{key} is written by {text}, which is over"));
+            return;
+        }
+        let Some(after) = after else { return };
+        let (owner, from) = (after.owner.clone(), after.checkpoint.clone());
+        let begun = || Tenure { shard: key.to_owned(), owner, from, last: None };
+        let tenure = self.tenures.entry(text.to_owned()).or_insert_with(begun);
+        let is_named = tenure.owner.is_some()
+            && (after.owner == tenure.owner || after.checkpoint_owner == tenure.owner);
+        match is_named {
+            true => drop(self.current.insert(key.to_owned(), text.to_owned())),
+            false => drop(self.current.remove(key)),
+        }
+    }
+}
+
+fn key_of(item: &Item) -> Option<&str> {
+    item.get(KEY).and_then(Attribute::text)
+}
+
+fn lease(item: &Item) -> Option<Row> {
+    match read(item) {
+        Ok(Seen::Lease(row)) => Some(*row),
+        _ => None,
+    }
+}

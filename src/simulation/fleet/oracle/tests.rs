@@ -1,0 +1,319 @@
+//! Made-up histories, each of which breaks a rule.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::core::fleet::lease::names;
+use crate::model::item::{Attribute, Item, KEY};
+
+const OURS: usize = 0;
+const JAVA: usize = 1;
+
+/// A parent with three records, its two children, and a table.
+struct History {
+    oracle: Oracle,
+    rows: BTreeMap<&'static str, Item>,
+}
+
+fn at(number: u64) -> Position {
+    Position::after(number.to_string().parse().unwrap())
+}
+
+impl History {
+    /// Ours holds the parent in its first tenure, and has handled the first record.
+    fn begun() -> Self {
+        let mut history = Self { oracle: Oracle::default(), rows: BTreeMap::new() };
+        history.oracle.is_ours(OURS);
+        history.oracle.born("parent", &[]);
+        (10..13).for_each(|number| history.oracle.put("parent", at(number)));
+        history.creates("parent");
+        history.takes("parent", "ours", "ours#1");
+        history.hands_over("ours#1", "parent", &[10]);
+        history.handles("parent", &[10]);
+        history
+    }
+
+    /// The parent is done to its end, and its children are there.
+    fn split() -> Self {
+        let mut history = Self::begun();
+        history.splits();
+        history.hands_over("ours#1", "parent", &[11, 12]);
+        history.handles("parent", &[11, 12]);
+        history.creates("low");
+        history.creates("high");
+        history.stores("parent", "ours#1", names::SHARD_END);
+        history
+    }
+
+    fn splits(&mut self) {
+        for child in ["low", "high"] {
+            self.oracle.born(child, &["parent".to_owned()]);
+        }
+        self.oracle.put("low", at(20));
+    }
+
+    fn writes(
+        &mut self,
+        who: Who,
+        tenure: Option<&str>,
+        key: &'static str,
+        change: impl FnOnce(&mut Item),
+    ) {
+        let before = self.rows.get(key).cloned();
+        let mut after = before.clone().unwrap_or_default();
+        change(&mut after);
+        let is_put = false;
+        let changed = Change { who, tenure, before: before.as_ref(), after: Some(&after), is_put };
+        self.oracle.changed(&changed);
+        self.rows.insert(key, after);
+    }
+
+    fn creates(&mut self, key: &'static str) {
+        self.writes(Who::Worker(OURS), None, key, |row| {
+            *row = Item::from([
+                (KEY.to_owned(), key.into()),
+                (names::COUNTER.to_owned(), 0_u64.into()),
+                (names::CHECKPOINT.to_owned(), names::TRIM_HORIZON.into()),
+                (names::SUB.to_owned(), 0_u64.into()),
+            ]);
+        });
+    }
+
+    fn takes(&mut self, key: &'static str, owner: &str, tenure: &str) {
+        self.writes(Who::Worker(OURS), Some(tenure), key, |row| {
+            row.insert(names::OWNER.to_owned(), owner.into());
+        });
+    }
+
+    fn stores(&mut self, key: &'static str, tenure: &str, to: &str) {
+        self.writes(Who::Worker(OURS), Some(tenure), key, |row| {
+            row.insert(names::CHECKPOINT.to_owned(), to.into());
+        });
+    }
+
+    fn deletes(&mut self, who: Who, key: &str) {
+        let before = self.rows.remove(key);
+        let changed =
+            Change { who, tenure: None, before: before.as_ref(), after: None, is_put: false };
+        self.oracle.changed(&changed);
+    }
+
+    fn hands_over(&mut self, tenure: &str, shard: &str, numbers: &[u64]) {
+        self.gives(OURS, tenure, shard, numbers);
+    }
+
+    fn gives(&mut self, worker: usize, tenure: &str, shard: &str, numbers: &[u64]) {
+        let records: Vec<_> = numbers.iter().copied().map(at).collect();
+        self.oracle.hands_over(&HandOver { worker, tenure, shard, records: &records });
+    }
+
+    fn handles(&mut self, shard: &str, numbers: &[u64]) {
+        let records: Vec<_> = numbers.iter().copied().map(at).collect();
+        self.oracle.handled(shard, &records);
+    }
+
+    /// The rules that were broken, each once.
+    fn broken(&self) -> Vec<Rule> {
+        let mut rules: Vec<_> = self.oracle.broken().iter().map(|broken| broken.rule).collect();
+        rules.dedup();
+        rules
+    }
+
+    fn ended(&mut self) -> Vec<Rule> {
+        self.oracle.ends();
+        self.broken()
+    }
+}
+
+#[test]
+fn a_history_without_a_fault_breaks_nothing() {
+    let mut history = History::split();
+    history.takes("low", "java", "java#1");
+    history.gives(JAVA, "java#1", "low", &[20]);
+    assert!(!history.oracle.is_complete());
+    history.handles("low", &[20]);
+    assert!(!history.oracle.is_complete(), "it is not stored yet");
+    assert_eq!(history.oracle.unstored("low"), 1);
+    history.stores("low", "java#1", "20");
+    assert!(history.oracle.is_complete());
+    assert_eq!(history.oracle.unstored("low"), 0);
+    // Somebody else begins where the row says, also if that was handled before.
+    history.deletes(Who::Operator, "low");
+    history.creates("low");
+    history.takes("low", "ours", "ours#2");
+    history.hands_over("ours#2", "low", &[20]);
+    assert_eq!(history.ended(), []);
+}
+
+#[test]
+fn a_record_that_nobody_handles_is_found() {
+    let mut history = History::begun();
+    history.hands_over("ours#1", "parent", &[11, 12]);
+    history.handles("parent", &[12]);
+    assert_eq!(history.oracle.missing(), Some(("parent", &at(11))));
+    assert_eq!(history.ended(), [Rule::EveryRecord]);
+}
+
+#[test]
+fn a_tenure_that_repeats_or_begins_elsewhere_than_its_take_is_found() {
+    for numbers in [&[11, 11][..], &[12, 11], &[10]] {
+        let mut history = History::begun();
+        history.hands_over("ours#1", "parent", numbers);
+        assert_eq!(history.broken(), [Rule::Order], "{numbers:?}");
+    }
+    for (first, broken) in [(10, true), (11, false), (12, true)] {
+        let mut history = History::begun();
+        history.stores("parent", "ours#1", "10");
+        history.takes("parent", "java", "java#1");
+        history.gives(JAVA, "java#1", "parent", &[first]);
+        assert_eq!(!history.broken().is_empty(), broken, "{first}");
+    }
+    let mut history = History::begun();
+    history.hands_over("ours#2", "parent", &[10]);
+    assert_eq!(history.broken(), [Rule::Order], "it has taken nothing");
+    let mut history = History::split();
+    history.hands_over("ours#1", "low", &[20]);
+    assert_eq!(history.broken(), [Rule::Order], "it has taken another shard");
+}
+
+#[test]
+fn a_position_that_covers_open_records_or_moves_back_is_found() {
+    for to in ["11", names::SHARD_END] {
+        let mut history = History::begun();
+        history.stores("parent", "ours#1", to);
+        assert_eq!(history.broken(), [Rule::Covered], "{to}");
+    }
+    let mut history = History::begun();
+    history.hands_over("ours#1", "parent", &[11, 12]);
+    history.handles("parent", &[11, 12]);
+    history.stores("parent", "ours#1", "12");
+    assert_eq!(history.broken(), []);
+    history.writes(Who::Operator, None, "parent", |row| {
+        row.insert(names::CHECKPOINT.to_owned(), names::TRIM_HORIZON.into());
+    });
+    assert_eq!(history.broken(), [], "somebody with a tool may do that");
+    history.stores("parent", "ours#1", "12");
+    history.stores("parent", "ours#1", "11");
+    assert_eq!(history.broken(), [Rule::Covered], "it moves back");
+    let mut history = History::split();
+    history.oracle.born("next", &[]);
+    history.creates("next");
+    history.takes("next", "ours", "ours#2");
+    history.stores("next", "ours#2", names::SHARD_END);
+    assert_eq!(history.broken(), [Rule::Covered], "an open shard has no end");
+}
+
+#[test]
+fn a_child_before_the_end_of_its_parent_is_found() {
+    let early = |worker, is_deleted| {
+        let mut history = History::begun();
+        history.splits();
+        if is_deleted {
+            history.deletes(Who::Operator, "parent");
+        }
+        history.creates("low");
+        history.takes("low", "anybody", "any#1");
+        history.gives(worker, "any#1", "low", &[20]);
+        history.broken()
+    };
+    assert_eq!(early(OURS, false), [Rule::ParentsFirst]);
+    assert_eq!(early(JAVA, false), [Rule::ParentsFirst]);
+    assert_eq!(early(OURS, true), [Rule::ParentsFirst], "ours waits for a row that is missing");
+    assert_eq!(early(JAVA, true), [], "Amazon's library does not");
+    let mut history = History::split();
+    history.deletes(Who::Worker(OURS), "parent");
+    history.takes("low", "ours", "ours#2");
+    history.hands_over("ours#2", "low", &[20]);
+    assert_eq!(history.broken(), [], "the parent was done before its row was deleted");
+}
+
+#[test]
+fn a_write_of_a_tenure_that_is_over_is_found() {
+    let beat = |row: &mut Item| drop(row.insert(names::COUNTER.to_owned(), 7_u64.into()));
+    // Another tenure has begun, of another worker, or of the same one.
+    for (owner, tenure) in [("java", "java#1"), ("ours", "ours#2")] {
+        let mut history = History::begun();
+        history.takes("parent", owner, tenure);
+        history.writes(Who::Worker(OURS), Some(tenure), "parent", beat);
+        assert_eq!(history.broken(), []);
+        history.writes(Who::Worker(OURS), Some("ours#1"), "parent", beat);
+        assert_eq!(history.broken(), [Rule::OldTenure], "{tenure}");
+    }
+    // It was released.
+    let mut history = History::begun();
+    history.writes(Who::Worker(OURS), Some("ours#1"), "parent", |row| {
+        row.remove(names::OWNER);
+    });
+    assert_eq!(history.broken(), []);
+    history.writes(Who::Worker(OURS), Some("ours#1"), "parent", beat);
+    assert_eq!(history.broken(), [Rule::OldTenure]);
+    // Its row was deleted, and created again. Amazon's library cannot tell in every case.
+    for (worker, broken) in [(OURS, &[Rule::OldTenure][..]), (JAVA, &[])] {
+        let mut history = History::begun();
+        history.deletes(Who::Operator, "parent");
+        history.creates("parent");
+        history.writes(Who::Worker(worker), Some("ours#1"), "parent", beat);
+        assert_eq!(history.broken(), broken);
+    }
+    // An ask leaves the tenure as it is, but moves no position.
+    let mut history = History::begun();
+    history.writes(Who::Worker(JAVA), None, "parent", |row| {
+        row.insert(names::CHECKPOINT_OWNER.to_owned(), "ours".into());
+        row.insert(names::OWNER.to_owned(), "java".into());
+    });
+    history.writes(Who::Worker(OURS), Some("ours#1"), "parent", beat);
+    assert_eq!(history.broken(), []);
+    history.writes(Who::Worker(JAVA), None, "parent", |row| {
+        row.insert(names::CHECKPOINT.to_owned(), "10".into());
+    });
+    assert_eq!(history.broken(), [Rule::OldTenure]);
+}
+
+#[test]
+fn a_row_that_is_no_longer_whole_is_found() {
+    type Spoil = fn(&mut Item);
+    let spoils: [Spoil; 4] = [
+        |row| drop(row.remove("note")),
+        |row| drop(row.insert("note".to_owned(), 2_u64.into())),
+        |row| row.retain(|name, _| name == KEY || name == names::CHECKPOINT || name == "note"),
+        |row| drop(row.insert(names::CHECKPOINT.to_owned(), Attribute::Null)),
+    ];
+    for (place, spoil) in spoils.into_iter().enumerate() {
+        let mut history = History::begun();
+        history.writes(Who::Operator, None, "parent", |row| {
+            row.insert("note".to_owned(), 1_u64.into());
+        });
+        assert_eq!(history.broken(), []);
+        history.writes(Who::Worker(OURS), Some("ours#1"), "parent", spoil);
+        assert_eq!(history.broken().first(), Some(&Rule::WholeRows), "{place}");
+    }
+    let mut history = History::begun();
+    let row = history.rows["parent"].clone();
+    let (before, after) = (Some(&row), Some(&row));
+    let who = Who::Worker(OURS);
+    history.oracle.changed(&Change { who, tenure: None, before, after, is_put: true });
+    assert_eq!(history.broken(), [Rule::WholeRows], "it is put over another");
+}
+
+#[test]
+fn a_shard_for_which_no_row_stands_is_found() {
+    // The row of the parent, which is not done, stands for its children.
+    let mut history = History::begun();
+    history.splits();
+    assert_eq!(history.ended(), [Rule::EveryRecord]);
+    let lacks = |gone: &[&'static str]| {
+        let mut history = History::split();
+        history.handles("low", &[20]);
+        gone.iter().for_each(|key| history.deletes(Who::Operator, key));
+        history.ended()
+    };
+    assert_eq!(lacks(&["parent"]), [], "those of its children stand for it");
+    assert_eq!(lacks(&["low"]), [Rule::EveryShard], "its parent is done");
+    assert_eq!(lacks(&["parent", "low", "high"]), [Rule::EveryShard]);
+    // The row of a child does not stand for a parent that is not done.
+    let mut history = History::begun();
+    history.splits();
+    history.deletes(Who::Operator, "parent");
+    history.creates("low");
+    assert_eq!(history.ended(), [Rule::EveryRecord, Rule::EveryShard]);
+}

@@ -1,0 +1,377 @@
+//! A stream, a table of leases, and the workers that share both, in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::java::{self, Java, Library};
+use super::machine::{Machine, Reply, Request, Worker};
+use super::oracle::Oracle;
+use super::table::{Faults, Table, Trip};
+use crate::client::memory::MemoryKinesis;
+use crate::core::fleet::lease::names;
+use crate::core::fleet::lease::row::{Row, Seen, read};
+use crate::model::item::Item;
+use crate::model::position::Position;
+use crate::model::shard::Shard;
+use crate::simulation::clock::Clock;
+use crate::simulation::counts::Counts;
+use crate::simulation::plan::pick;
+use crate::simulation::timeline::{Timeline, Whose};
+use crate::simulation::world::epoch;
+
+pub(super) const STREAM: &str = "orders";
+const MAX_OPEN_SHARDS: usize = 8;
+/// An attribute that somebody else has put on rows.
+const FOREIGN: &str = "note";
+/// In how many failover times all must be done after the last fault.
+const PATIENCE: u32 = 400;
+/// More tasks than this mean that time does not pass.
+const MAX_TASKS: u64 = 1_000_000;
+
+/// What plays in a world.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Player {
+    /// A worker of Amazon's library.
+    Java(Library),
+    /// Any other, which this makes anew for each life, with an id that no other life has.
+    Other(fn(String) -> Box<dyn Worker>),
+}
+
+/// The decisions of a seed before the run.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) players: Vec<Player>,
+    pub(super) shards: usize,
+    pub(super) failover: Duration,
+    /// How long faults happen.
+    pub(super) chaos: Duration,
+    pub(super) faults: Faults,
+    /// How many changes the stream and the table have meanwhile, and how many crashes there are.
+    pub(super) happenings: u32,
+    pub(super) crashes: u32,
+    /// How often a worker stands still, at most.
+    pub(super) freezes: u32,
+}
+
+/// One simulated fleet.
+pub(super) struct World {
+    pub(super) rng: fastrand::Rng,
+    pub(super) plan: Plan,
+    pub(super) timeline: Timeline<Task>,
+    pub(super) kinesis: MemoryKinesis,
+    pub(super) table: Table,
+    pub(super) oracle: Arc<Mutex<Oracle>>,
+    pub(super) counts: Counts,
+    /// `None` while a worker is dead, or acts.
+    workers: Vec<Option<Box<dyn Worker>>>,
+    is_chaotic: bool,
+    calls: u64,
+    lives: u64,
+}
+
+/// A task at some time.
+pub(super) enum Task {
+    /// Somebody changes the stream or the table.
+    Happening,
+    /// From now on there are no faults.
+    Calm,
+    /// A worker dies, or begins again.
+    Crash(usize),
+    Begin(usize),
+    /// A call reaches the table.
+    Arrive(Box<Sent>),
+    /// A call has an answer, for the worker that made it.
+    Reply(Box<Reply>),
+    /// A worker of Amazon's library continues.
+    Java(java::Task),
+    /// Any other worker continues, with what it knows by this number.
+    Own(u64),
+}
+
+/// A call on its way.
+pub(super) struct Sent {
+    number: u64,
+    worker: usize,
+    whose: Whose,
+    tenure: Option<String>,
+    request: Request,
+    back: Duration,
+}
+
+impl Plan {
+    /// That of one seed.
+    pub(super) fn new(rng: &mut fastrand::Rng, players: &[Player]) -> Self {
+        let failover = Duration::from_secs(pick(rng, &[1, 10, 10, 60]));
+        let chaos = failover * rng.u32(20..120);
+        Self {
+            players: (0..rng.usize(1..=4)).map(|_| pick(rng, players)).collect(),
+            shards: rng.usize(1..6),
+            failover,
+            chaos,
+            faults: Faults::drawn(rng, failover, chaos),
+            happenings: rng.u32(10..60),
+            crashes: pick(rng, &[0, 1, 5]),
+            freezes: pick(rng, &[0, 0, 2]),
+        }
+    }
+}
+
+impl World {
+    /// The world of a seed, in which some of these play.
+    pub(super) fn new(seed: u64, players: &[Player]) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let plan = Plan::new(&mut rng, players);
+        Self::with_plan(rng, plan)
+    }
+
+    pub(super) fn with_plan(mut rng: fastrand::Rng, plan: Plan) -> Self {
+        let clock = |_: &Player| {
+            let clock = Clock::drawn(&mut rng);
+            clock.with_freezes(&mut rng, plan.freezes, plan.chaos, plan.failover * 10)
+        };
+        let clocks: Vec<_> = plan.players.iter().map(clock).collect();
+        let oracle = Arc::new(Mutex::new(Oracle::default()));
+        let table = Table::new(Arc::clone(&oracle), plan.faults.clone(), rng.fork());
+        let kinesis = MemoryKinesis::with_manual_clock(epoch());
+        kinesis.create_stream(STREAM, plan.shards);
+        for shard in kinesis.shards(STREAM) {
+            oracle.lock().born(shard.id(), &[]);
+        }
+        Self {
+            workers: plan.players.iter().map(|_| None).collect(),
+            timeline: Timeline::new(clocks),
+            counts: Counts { seeds: 1, ..Counts::default() },
+            is_chaotic: true,
+            calls: 0,
+            lives: 0,
+            rng,
+            plan,
+            kinesis,
+            table,
+            oracle,
+        }
+    }
+
+    /// Runs until all is done, or panics.
+    pub(super) fn run(mut self) -> Counts {
+        self.prepare();
+        let end = self.plan.chaos + self.plan.failover * PATIENCE;
+        while self.is_chaotic || !self.oracle.lock().is_complete() {
+            self.step();
+            let missing = || format!("{:?} of {:?}", self.oracle.lock().missing(), self.plan);
+            assert!(self.now() < end, "no end: {}", missing());
+            assert!(self.timeline.made() < MAX_TASKS, "too many tasks: {}", missing());
+        }
+        self.oracle.lock().ends();
+        self.check();
+        self.counts += self.table.counts();
+        self.counts
+    }
+
+    /// Lets what is planned happen until a time.
+    pub(super) fn run_until(&mut self, end: Duration) {
+        while self.now() < end {
+            self.step();
+        }
+    }
+
+    /// The true time.
+    pub(super) fn now(&self) -> Duration {
+        self.timeline.now()
+    }
+
+    /// Draws what happens in the chaos.
+    pub(super) fn prepare(&mut self) {
+        let chaos = self.plan.chaos;
+        for worker in 0..self.workers.len() {
+            let at = self.plan.failover.mul_f64(2.0 * self.rng.f64());
+            self.timeline.plan(at, Task::Begin(worker));
+        }
+        for _ in 0..self.plan.happenings {
+            let at = chaos.mul_f64(self.rng.f64());
+            self.timeline.plan(at, Task::Happening);
+        }
+        for _ in 0..self.plan.crashes {
+            let (at, worker) =
+                (chaos.mul_f64(self.rng.f64()), self.rng.usize(0..self.workers.len()));
+            self.timeline.plan(at, Task::Crash(worker));
+        }
+        self.timeline.plan(chaos, Task::Calm);
+    }
+
+    /// A worker calls the table.
+    pub(super) fn send(&mut self, worker: usize, request: Request, tenure: Option<&str>) -> u64 {
+        self.calls += 1;
+        let (number, Trip { there, back }) = (self.calls, self.table.trip());
+        let (whose, tenure) = (self.timeline.whose(worker), tenure.map(str::to_owned));
+        let sent = Sent { number, worker, whose, tenure, request, back };
+        self.timeline.plan(self.now() + there, Task::Arrive(Box::new(sent)));
+        number
+    }
+
+    /// The next task.
+    pub(super) fn step(&mut self) {
+        let (at, whose, task) = self.timeline.next().expect("somebody always has a task");
+        let time = at.saturating_sub(self.now());
+        self.timeline.pass(time);
+        self.kinesis.advance(time);
+        self.table.passes(self.now());
+        match task {
+            _ if !self.timeline.is_alive(whose) => {}
+            Task::Happening => self.happen(),
+            Task::Calm => self.calm(),
+            Task::Crash(worker) => self.crash(worker),
+            Task::Begin(worker) => self.begin(worker),
+            Task::Arrive(sent) => self.arrive(*sent),
+            Task::Reply(_) | Task::Java(_) | Task::Own(_) => {
+                let Whose::Worker { worker, .. } = whose else { return };
+                self.with(worker, |worker, machine| worker.does(machine, task));
+            }
+        }
+        self.check();
+    }
+
+    fn check(&self) {
+        let oracle = self.oracle.lock();
+        assert!(oracle.broken().is_empty(), "{:#?} in {:?}", oracle.broken(), self.plan);
+    }
+
+    fn arrive(&mut self, sent: Sent) {
+        let table = self.table.of(sent.worker);
+        let table = match &sent.tenure {
+            Some(tenure) => table.in_tenure(tenure),
+            None => table,
+        };
+        let reply = Reply { number: sent.number, answer: sent.request.done_by(&table) };
+        let at = self.now() + sent.back;
+        self.timeline.plan_at(sent.whose, at, Task::Reply(Box::new(reply)));
+    }
+
+    fn with(&mut self, worker: usize, act: impl FnOnce(&mut dyn Worker, &mut Machine<'_>)) {
+        let Some(mut acting) = self.workers[worker].take() else { return };
+        act(&mut *acting, &mut Machine { world: self, worker });
+        self.workers[worker] = Some(acting);
+    }
+
+    fn begin(&mut self, worker: usize) {
+        self.lives += 1;
+        self.timeline.begin_life(worker);
+        let id = format!("worker-{worker}.{}", self.lives);
+        let failover = self.plan.failover;
+        self.workers[worker] = Some(match self.plan.players[worker] {
+            Player::Java(library) => Box::new(Java::new(id, library, failover)),
+            Player::Other(make) => make(id),
+        });
+        self.with(worker, |worker, machine| worker.begin(machine));
+    }
+
+    /// A worker dies, and later begins another life.
+    pub(super) fn crash(&mut self, worker: usize) {
+        // One that has not begun, or is dead already, does not die.
+        if self.workers[worker].take().is_some() {
+            self.counts.crashes += 1;
+            self.timeline.begin_life(worker);
+            let pause = self.plan.failover.mul_f64(4.0 * self.rng.f64());
+            self.timeline.plan(self.now() + pause, Task::Begin(worker));
+        }
+    }
+
+    /// A last record for each open shard lets also those be written again that were set back by hand.
+    fn calm(&mut self) {
+        self.is_chaotic = false;
+        self.table.calms();
+        for shard in self.open_shards() {
+            let put = self.kinesis.put_to(STREAM, shard.id(), "key", b"");
+            self.oracle.lock().put(&put.shard, Position::after(put.sequence));
+        }
+    }
+
+    /// Producers put, operators reshard, somebody changes rows by hand.
+    fn happen(&mut self) {
+        match self.rng.u8(0..20) {
+            0..10 => self.put(),
+            10..13 => self.split(),
+            13..15 => self.merge(),
+            15..17 => self.add_foreign(),
+            17..19 => self.set_back(),
+            _ => self.delete(),
+        }
+    }
+
+    pub(super) fn put(&mut self) {
+        for _ in 0..self.rng.u32(1..15) {
+            let put = self.kinesis.put(STREAM, &self.rng.u64(..).to_string(), b"");
+            self.oracle.lock().put(&put.shard, Position::after(put.sequence));
+            self.counts.records += 1;
+        }
+    }
+
+    fn split(&mut self) {
+        let open = self.open_shards();
+        let shard = open[self.rng.usize(0..open.len())].id();
+        if open.len() < MAX_OPEN_SHARDS {
+            for child in self.kinesis.split(STREAM, shard) {
+                self.oracle.lock().born(&child, &[shard.to_owned()]);
+            }
+            self.counts.splits += 1;
+        }
+    }
+
+    fn merge(&mut self) {
+        let mut open = self.open_shards();
+        open.sort_by_key(|shard| shard.hash_keys().start);
+        if open.len() > 1 {
+            let pair = &open[self.rng.usize(0..open.len() - 1)..][..2];
+            let parents = [pair[0].id().to_owned(), pair[1].id().to_owned()];
+            let child = self.kinesis.merge(STREAM, &parents[0], &parents[1]);
+            self.oracle.lock().born(&child, &parents);
+            self.counts.merges += 1;
+        }
+    }
+
+    fn open_shards(&self) -> Vec<Shard> {
+        self.kinesis.shards(STREAM).into_iter().filter(|shard| !shard.is_closed()).collect()
+    }
+
+    /// Another program marks a row.
+    fn add_foreign(&mut self) {
+        if let Some((mut row, _)) = self.some_row() {
+            row.insert(FOREIGN.to_owned(), self.rng.u64(..).into());
+            self.counts.fault("attribute of others");
+            self.table.put_by_hand(row);
+        }
+    }
+
+    /// Somebody sets a shard back, so that it is read again.
+    fn set_back(&mut self) {
+        if let Some((mut row, _)) = self.some_row().filter(|(_, row)| !row.checkpoint.is_end()) {
+            row.insert(names::CHECKPOINT.to_owned(), names::TRIM_HORIZON.into());
+            self.counts.fault("checkpoint set by hand");
+            self.table.put_by_hand(row);
+        }
+    }
+
+    /// Somebody deletes the row of an open shard. The row of one that is done would come again, and all its records.
+    fn delete(&mut self) {
+        let open = self.open_shards();
+        let is_open = |row: &Row| open.iter().any(|shard| shard.id() == row.shard);
+        if let Some((_, row)) = self.some_row().filter(|(_, row)| is_open(row)) {
+            self.counts.fault("row deleted");
+            self.table.delete_by_hand(&row.shard);
+        }
+    }
+
+    fn some_row(&mut self) -> Option<(Item, Row)> {
+        let mut rows = self.table.rows();
+        if rows.is_empty() {
+            return None;
+        }
+        let item = rows.swap_remove(self.rng.usize(0..rows.len()));
+        match read(&item) {
+            Ok(Seen::Lease(row)) => Some((item, *row)),
+            _ => None,
+        }
+    }
+}
