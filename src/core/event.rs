@@ -92,7 +92,6 @@ pub(crate) enum Action {
 
 /// What a process of a fleet tells the steward of its leases.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the steward reads it"))]
 pub(crate) enum Word {
     /// A complete listing.
     Listed(Vec<Shard>),

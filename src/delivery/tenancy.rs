@@ -17,6 +17,17 @@ pub(crate) trait Tenancy: Send + Sync {
     fn ends_with(&self, children: &[ChildShard]);
 }
 
+#[cfg(test)]
+impl Tenancy for crate::store::leases::keeper::Tenant {
+    fn left(&self) -> Duration {
+        self.left()
+    }
+
+    fn ends_with(&self, children: &[ChildShard]) {
+        self.ends_with(children);
+    }
+}
+
 /// The tenancy of each shard, by the shard's id.
 #[cfg(test)]
 #[derive(Clone)]

@@ -381,6 +381,7 @@ mod tests {
             stream: "orders".into(),
             store: Arc::new(LocalStore::new()),
             events: sender,
+            tenancy: None,
             every: None,
             clock: Arc::new(|| Duration::ZERO),
         };
@@ -388,8 +389,8 @@ mod tests {
             .map(|id| Shard::new(id, HashKeyRange::ALL, "1".parse().expect("it is a number")));
         let child = child.with_parents(vec!["a".into()]);
         let (mut shards, consumer) = (Shards::default(), Shutdown::new());
-        let (of_parent, _told) = shards.start(&parent, Some(1), &context, &consumer);
-        let (commits, _told) = shards.start(&child, Some(2), &context, &consumer);
+        let (of_parent, _told) = shards.start(&parent, Some(1), context.clone(), &consumer);
+        let (commits, _told) = shards.start(&child, Some(2), context, &consumer);
         let batch = commits.hand_out(Position::after("7".parse().expect("it is a number")));
         assert_eq!(commits.reading_stopped().try_recv(), Err(Empty));
         assert!(shards.stop("b", 2));

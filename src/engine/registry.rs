@@ -203,6 +203,7 @@ mod tests {
                 stream: "orders".into(),
                 store: Arc::new(LocalStore::new()),
                 events: unbounded().0,
+                tenancy: None,
                 every: None,
                 clock: Arc::new(|| Duration::ZERO),
             };

@@ -25,6 +25,7 @@ fn whoever_comes_last_tells_once_that_a_shard_has_drained_and_all_is_stored_befo
         let every = fastrand::bool().then_some(rarely);
         let (store, (sender, events)) = (Arc::new(LocalStore::new()), unbounded());
         let context = CommitContext {
+            tenancy: None,
             stream: "orders".into(),
             store: Arc::clone(&store) as Arc<dyn Store>,
             events: sender,

@@ -22,7 +22,7 @@ pub(crate) const ROOMS: &[Room] = &[
         &["model", "error", "control", "budget"],
     ),
     room("core", "what is decided; nothing is done", &["model", "error", "record"]),
-    room("store", "where positions are kept", &["sync", "model", "error"]),
+    room("store", "where positions are kept", &["sync", "model", "error", "core"]),
     room(
         "client",
         "the calls, to Kinesis or to one in memory",

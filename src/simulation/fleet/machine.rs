@@ -8,10 +8,11 @@ use super::world::{STREAM, Task, World};
 use crate::core::fleet::held::Moment;
 use crate::error::lease_table::LeaseTableError;
 use crate::model::item::Item;
+use crate::model::page::{Page, PageToken};
 use crate::model::position::Position;
 use crate::model::shard::Shard;
 use crate::model::write::{Applied, Write};
-use crate::store::leases::{LeaseTable, Page, PageToken};
+use crate::store::leases::LeaseTable;
 
 /// One life of a worker, from its start to its end or crash.
 ///

@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 use super::oracle::{Change, Oracle, Who};
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::model::item::{Attribute, Item, KEY};
+use crate::model::page::{Page, PageToken};
 use crate::model::write::{Act, Applied, Write};
 use crate::simulation::counts::Counts;
 use crate::simulation::plan::pick;
+use crate::store::leases::LeaseTable;
 use crate::store::leases::memory::MemoryLeases;
-use crate::store::leases::{LeaseTable, Page, PageToken};
 
 use LeaseTableErrorKind::{Throttled, Transient};
 
@@ -267,7 +268,7 @@ impl State {
         let rows: Vec<_> = rows.take(size).collect();
         let next = rows.last().filter(|_| rows.len() == size);
         let next = next.map(|(key, _)| PageToken((*key).clone()));
-        Page { items: rows.into_iter().map(|(_, row)| row).collect(), next }
+        Page { items: rows.into_iter().map(|(_, row)| row).collect(), next, units: 1.0 }
     }
 
     fn apply(
@@ -333,7 +334,7 @@ mod tests {
             checkpoint: configured(&IteratorType::TrimHorizon).unwrap(),
             tenure: None,
         };
-        create(&birth, &Marks { failover: F, stream: "orders".to_owned() })
+        create(&birth, &Marks { failover: F, stream: "orders".to_owned(), limit: None })
     }
 
     fn grown() -> Write {

@@ -181,7 +181,8 @@ impl View {
                 owner: if is_given { row.owner.as_deref() } else { Some(worker) },
                 giver: if is_given { row.checkpoint_owner.as_deref() } else { None },
                 counter: row.counter,
-                limit: None,
+                limit: limit(row),
+                failover: row.failover,
                 is_end: row.checkpoint.is_end(),
             }
         })
@@ -267,6 +268,13 @@ impl View {
     fn place(&self, shard: &str) -> Result<usize, usize> {
         self.rows.binary_search_by(|row| row.shard.as_str().cmp(shard))
     }
+}
+
+/// How many leases the row's holder wants at most, if the holder is one of ours: KCL leaves what the one before wrote.
+fn limit(row: &Row) -> Option<usize> {
+    let owner = row.working_owner()?;
+    row.holder.as_ref().filter(|it| it.is_of(owner))?;
+    usize::try_from(row.limit?).ok()
 }
 
 /// How long a process waits for a worker that was asked: its patience, and then the failover time.

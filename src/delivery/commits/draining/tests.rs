@@ -70,6 +70,7 @@ struct Trial {
 fn trial_of(epoch: Option<u64>, every: Option<StoreEvery>) -> Trial {
     let (store, (sender, events)) = (Arc::new(Moody::default()), unbounded());
     let context = CommitContext {
+        tenancy: None,
         stream: "orders".into(),
         store: Arc::clone(&store) as Arc<dyn Store>,
         events: sender,

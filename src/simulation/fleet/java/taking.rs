@@ -9,9 +9,9 @@ use crate::core::fleet::lease::names;
 use crate::core::fleet::lease::row::Row;
 use crate::error::lease_table::LeaseTableError;
 use crate::model::item::{Attribute, Item};
+use crate::model::page::Page;
 use crate::model::shard::Shard;
 use crate::model::write::{Condition, Update, Write};
-use crate::store::leases::Page;
 
 /// A lease of somebody else.
 #[derive(Clone, Copy, Debug)]

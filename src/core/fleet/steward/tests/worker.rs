@@ -57,7 +57,7 @@ impl Worker {
         let settings = Settings {
             worker: id.to_owned(),
             process: process.clone(),
-            marks: Marks { failover: F, stream: "orders".to_owned() },
+            marks: Marks { failover: F, stream: "orders".to_owned(), limit: max },
             max_leases: max,
             patience: F * 3,
             budget: 100.0,
