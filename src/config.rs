@@ -14,6 +14,8 @@ use crate::model::time::spoken;
 use crate::observe::audience::Audience;
 #[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
+#[cfg(test)]
+use crate::store::leases::keeper::Fleet;
 use crate::sync;
 
 /// The most records that Amazon gives in one answer.
@@ -58,6 +60,8 @@ pub struct Config {
     /// So far only tests share shards.
     #[cfg(test)]
     pub(crate) tenancies: Option<Tenancies>,
+    #[cfg(test)]
+    pub(crate) fleet: Option<Fleet>,
 }
 
 impl Default for Config {
@@ -81,6 +85,8 @@ impl Default for Config {
             audience: Audience::default(),
             #[cfg(test)]
             tenancies: None,
+            #[cfg(test)]
+            fleet: None,
         }
     }
 }
@@ -224,6 +230,9 @@ impl Config {
             max_outage: self.max_outage,
             store_patience: self.store_patience,
             store_every: self.store_every,
+            #[cfg(test)]
+            is_fleet: self.fleet.is_some(),
+            #[cfg(not(test))]
             is_fleet: false,
         }
     }

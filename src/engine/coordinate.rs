@@ -92,11 +92,18 @@ impl Run<'_> {
             stalls: engine.config.stall_after.map(Stalls::new),
             errands: self.keep_store(scope)?,
         };
+        #[cfg(test)]
+        let leases = self.keep_leases(scope)?;
         let result = acting.run(&events);
         // From here on a commit stores at once: there would be no later write.
         sync::point();
         drop(events);
         let (is_stopped, result) = (engine.shutdown.is_stopped(), result.and(self.flush_last()));
+        // After the last position is written.
+        #[cfg(test)]
+        if let Some(leases) = leases {
+            leases.end();
+        }
         self.journal.ends(result.as_ref().copied(), is_stopped);
         result
     }
@@ -133,6 +140,17 @@ impl Run<'_> {
             Errand::Load => self.load(),
             Errand::Flush => Event::Flushed(flush_all(&self.engine.registry.all_commits())),
         }
+    }
+
+    #[cfg(test)]
+    fn tell_steward(&self, word: Word) {
+        self.keeper.as_ref().expect("it is one of a fleet").hears(word);
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "so far only tests share shards")]
+    fn tell_steward(&self, word: Word) {
+        unreachable!("the settings of no consumer say that it is one of a fleet: {word:?}")
     }
 
     /// Reads the positions. None for an ARN, and some for its name, is an error: the user would not expect that all is
@@ -210,7 +228,7 @@ impl Loop<'_, '_, '_> {
         match action {
             Action::Start { start, delay, epoch } => self.start(start, delay, epoch),
             Action::StopShard { shard, epoch } => self.stop(shard, epoch),
-            Action::Lease(word) => tell_steward(&word),
+            Action::Lease(word) => run.tell_steward(word),
             Action::Confirm { shard, proof } => self.shards.confirm(&shard, proof),
             Action::GiveUp { shard, why } => {
                 self.shards.give_up(&shard, why);
@@ -235,13 +253,14 @@ impl Loop<'_, '_, '_> {
     }
 
     /// Starts a shard's thread.
+    // long: a thread, and all that it shares with others.
     fn start(&mut self, start: Start, delay: Duration, epoch: Option<u64>) {
         let run = self.run;
         // To the worker with the fewest shards now.
         let fewest = self.workers.iter().min_by_key(|worker| Arc::strong_count(worker));
         let batches = Arc::clone(fewest.expect("no shard starts after `Close`"));
         let stop = &run.engine.shutdown;
-        let context = run.context_of(start.shard.id());
+        let context = run.context_of(start.shard.id(), epoch);
         let (commits, confirmed) = self.shards.start(&start.shard, epoch, context, stop);
         let shard = start.shard.id().to_owned();
         if let StartAt::Stored(position) = &start.at {
@@ -302,11 +321,6 @@ impl Loop<'_, '_, '_> {
             self.run.notify(&notice);
         }
     }
-}
-
-/// The place where the words for the steward leave the coordinator.
-fn tell_steward(word: &Word) {
-    unreachable!("the settings of no consumer say that it is one of a fleet: {word:?}")
 }
 
 impl Shards {

@@ -15,6 +15,8 @@ use crate::control::call::Call;
 use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
 use crate::core::event::Event;
+#[cfg(test)]
+use crate::core::fleet::held::Moment;
 use crate::core::settings::Plan;
 use crate::delivery::batches::Leftovers;
 use crate::delivery::commits::CommitContext;
@@ -26,6 +28,8 @@ use crate::model::shard::Shard;
 use crate::model::time::spoken;
 use crate::observe::metrics::StreamMeter;
 use crate::store::Store;
+#[cfg(test)]
+use crate::store::leases::keeper::{Fleet, Keeper};
 use crate::sync::{self, Mutex, thread};
 
 /// One run of a consumer.
@@ -61,6 +65,9 @@ pub(crate) struct Run<'a> {
     pub(crate) budget: Budget,
     pub(crate) journal: Journal,
     pub(crate) meter: StreamMeter,
+    /// So far only tests share shards.
+    #[cfg(test)]
+    pub(super) keeper: Option<Arc<Keeper>>,
 }
 
 /// The receiver of the batches.
@@ -119,6 +126,8 @@ impl<'a> Run<'a> {
             budget,
             journal,
             meter,
+            #[cfg(test)]
+            keeper: engine.config.fleet.as_ref().map(|fleet| keeper(fleet, started)),
         };
         (run, incoming)
     }
@@ -220,15 +229,21 @@ impl<'a> Run<'a> {
         call.with_stream(Arc::clone(&self.engine.stream))
     }
 
-    /// What the commits of this shard are made of.
+    /// What the commits of this shard are made of, in a tenure if the shard is shared.
     #[cfg_attr(not(test), expect(unused_variables, reason = "so far only tests share shards"))]
-    pub(super) fn context_of(&self, shard: &str) -> CommitContext {
+    pub(super) fn context_of(&self, shard: &str, epoch: Option<u64>) -> CommitContext {
         let context = self.context.clone();
         #[cfg(test)]
         let context = {
             let tenancies = self.engine.config.tenancies.as_ref();
             CommitContext { tenancy: tenancies.and_then(|it| it.of(shard)), ..context }
         };
+        #[cfg(test)]
+        if let Some((keeper, epoch)) = self.keeper.as_ref().zip(epoch) {
+            let tenant = keeper.tenant(shard, epoch);
+            let (store, tenancy) = (Arc::clone(&tenant), tenant);
+            return CommitContext { store, tenancy: Some(tenancy), ..context };
+        }
         context
     }
 
@@ -272,6 +287,17 @@ impl Drop for ExitNotice<'_> {
             let _ = sync::send(self.0, event);
         }
     }
+}
+
+/// The leases of a run that begins now.
+#[cfg(test)]
+fn keeper(fleet: &Fleet, started: Instant) -> Arc<Keeper> {
+    let clock = move || {
+        let wall = sync::wall().duration_since(std::time::UNIX_EPOCH);
+        Moment { monotonic: sync::since(started), wall: wall.unwrap_or_default() }
+    };
+    let Fleet { table, settings } = fleet.clone();
+    Keeper::new(table, settings, Arc::new(clock), fastrand::Rng::new())
 }
 
 /// At most 15 bytes, which is what Linux shows: the twelve digits of a shard's id differ.

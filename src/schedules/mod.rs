@@ -15,6 +15,7 @@ mod drained;
 mod ends;
 mod faults;
 mod fenced;
+mod fleets;
 mod hooked;
 mod journal;
 mod listen;

@@ -188,7 +188,8 @@ impl World {
         assert_eq!(self.numbers(), (0..*self.put.lock()).collect(), "each record at least once");
     }
 
-    fn has_each(&self) -> bool {
+    /// Whether each record was read at least once.
+    pub(super) fn has_each(&self) -> bool {
         self.numbers().len() >= *self.put.lock() as usize
     }
 

@@ -28,8 +28,24 @@ pub(crate) struct Keeper {
     clock: Clock,
     /// Never held across a call.
     steward: Mutex<Steward>,
-    /// There is something to do, or to tell.
-    changed: (Sender<()>, Receiver<()>),
+    /// There is something to do, or to tell; for each of the two loops.
+    changed: Signal,
+    beaten: Signal,
+}
+
+type Signal = (Sender<()>, Receiver<()>);
+
+/// A table of leases, and what a process that shares a stream by it is told.
+#[derive(Clone)]
+pub(crate) struct Fleet {
+    pub(crate) table: Arc<dyn LeaseTable>,
+    pub(crate) settings: Settings,
+}
+
+impl std::fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fleet").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 /// A tenure's store: it writes one shard, as long as the tenure lasts.
@@ -48,7 +64,7 @@ impl Keeper {
         rng: fastrand::Rng,
     ) -> Arc<Self> {
         let steward = Mutex::new(Steward::new(settings, clock(), rng));
-        Arc::new(Self { table, clock, steward, changed: bounded(1) })
+        Arc::new(Self { table, clock, steward, changed: bounded(1), beaten: bounded(1) })
     }
 
     /// Makes the beats that are due. Returns how long until the next one, if there is one.
@@ -103,6 +119,11 @@ impl Keeper {
         &self.changed.1
     }
 
+    /// The same for whoever makes the beats.
+    pub(crate) fn beaten(&self) -> &Receiver<()> {
+        &self.beaten.1
+    }
+
     /// The store of a tenure.
     pub(crate) fn tenant(self: &Arc<Self>, shard: &str, epoch: u64) -> Arc<Tenant> {
         Arc::new(Tenant { keeper: Arc::clone(self), shard: shard.to_owned(), epoch })
@@ -131,6 +152,7 @@ impl Keeper {
         sync::point();
         // One message is enough: whoever gets it looks at everything.
         let _ = self.changed.0.try_send(());
+        let _ = self.beaten.0.try_send(());
     }
 
     fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {

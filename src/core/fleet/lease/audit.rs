@@ -69,6 +69,7 @@ const RETIRED_AFTER: Duration = Duration::from_secs(300);
 
 impl Audit {
     /// What is to be done after a survey. `configured` is where a first start begins.
+    // long: what refuses the rows, when rows are missing for long enough, and what follows.
     pub(crate) fn survey(
         &mut self,
         now: Duration,
