@@ -67,14 +67,16 @@ impl Keeper {
         Arc::new(Self { table, clock, steward, changed: bounded(1), beaten: bounded(1) })
     }
 
-    /// Makes the beats that are due. Returns how long until the next one, if there is one.
+    /// Makes the beat that is most urgent. Returns how long until one is due if there is none now; `None` if nothing is
+    /// held.
     pub(crate) fn beat(&self) -> Option<Duration> {
-        loop {
-            let call = self.steward.lock().next_beat((self.clock)());
-            match call {
-                Some(call) => self.make(call),
-                None => return self.steward.lock().until_beat((self.clock)()),
-            };
+        let call = self.steward.lock().next_beat((self.clock)());
+        match call {
+            Some(call) => {
+                self.make(call);
+                Some(Duration::ZERO)
+            }
+            None => self.steward.lock().until_beat((self.clock)()),
         }
     }
 

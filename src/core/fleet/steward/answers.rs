@@ -142,8 +142,11 @@ impl Steward {
         let shard = job.write.key().to_owned();
         match job.act {
             Act::Beat { epoch } => {
-                let Some(lease) = self.lease_mut(&shard, epoch) else { return };
+                let rng = &mut self.rng;
+                let lease = self.leases.get_mut(&shard).filter(|it| it.epoch == epoch);
+                let Some(lease) = lease else { return };
                 lease.is_beating = false;
+                lease.held.failed(at.now, rng);
                 // What is being given up may be given up already: the answer to that tells.
                 let why = lease.tenure.loss(found).filter(|_| lease.stage != Stage::Leaving);
                 if let Some(why) = why {
