@@ -101,12 +101,12 @@ impl Run<'_> {
                 );
             }
             News::Fenced { shard } => {
-                return log::warn!(
+                return log::info!(
                     "stream {stream:?}, shard {shard:?}: its lease could not be kept up, so its batches wait"
                 );
             }
             News::Unfenced { shard } => {
-                return log::warn!(
+                return log::info!(
                     "stream {stream:?}, shard {shard:?}: its lease is kept up again"
                 );
             }

@@ -103,11 +103,19 @@ fn what_checks_a_promise_is_there() {
     }
 }
 
+/// All files of a folder, and of those below it, one after the other.
+fn sources(folder: &Path) -> String {
+    let text = |path: PathBuf| match path.is_dir() {
+        true => sources(&path),
+        false => fs::read_to_string(path).unwrap(),
+    };
+    entries(folder).into_iter().map(text).collect()
+}
+
 #[test]
 fn what_the_simulation_is_said_to_draw_it_draws() {
     let (checked, simulation) = (checked(), tests().parent().unwrap().join("src/simulation"));
-    let sources =
-        entries(&simulation).iter().map(|it| fs::read_to_string(it).unwrap()).collect::<String>();
+    let sources = sources(&simulation);
     let said: Vec<_> = checked.split('"').skip(1).step_by(2).collect();
     let unknown: Vec<_> =
         said.iter().filter(|it| !sources.contains(&format!("fault(\"{it}\")"))).collect();
