@@ -91,8 +91,9 @@ impl Steward {
         };
         let row = item.as_ref().and_then(row);
         let times = (at.sent.monotonic, at.now.monotonic);
-        let (worker, limits) = (self.settings.worker.clone(), limits(&self.settings));
-        let verdict = self.requests.looked(shard, row.as_ref(), &worker, times, limits);
+        let (limits, me) =
+            (limits(&self.settings), (&*self.settings.worker, &*self.settings.process));
+        let verdict = self.requests.looked(shard, row.as_ref(), me, times, limits);
         let Some(row) = row else { return };
         let tenure = self.tenure(shard);
         match verdict {
@@ -119,7 +120,7 @@ impl Steward {
             }
             Err(error) => self.wrote_not(at, job, error),
         }
-        self.start_waiting();
+        self.start_waiting(at.now);
     }
 
     // long: one branch for each kind of write.
@@ -128,11 +129,12 @@ impl Steward {
         match job.act {
             Act::Beat { epoch } => self.beat(at, &shard, epoch, item),
             Act::Take { tenure, from } => self.took(at, tenure, from, Some(item)),
-            Act::Accept { tenure, from } => self.took(at, tenure, Some(from), Some(item)),
-            Act::Ask { of } => self.requests.add(&shard, of, at.now.monotonic),
+            Act::Accept { tenure, from } => self.took(at, tenure, from, Some(item)),
+            Act::Ask { of } => self.asked(&shard, of, at.now),
             Act::HandOver { epoch, to } => self.left_to(&shard, epoch, Some(to), row(item)),
             Act::Release { epoch } => self.left_to(&shard, epoch, None, row(item)),
             Act::Create(birth) => self.created(at, birth, Some(item)),
+            Act::Expire { epoch } => self.expired(at.now, &shard, epoch, Some(item)),
             Act::Retire => self.view.forget(&shard),
         }
     }
@@ -154,10 +156,10 @@ impl Steward {
                 }
             }
             Act::Take { tenure, from } => self.took(at, tenure, from, found),
-            Act::Accept { tenure, from } => self.took(at, tenure, Some(from), found),
+            Act::Accept { tenure, from } => self.took(at, tenure, from, found),
             Act::Ask { of } => {
                 if is_asked(&self.settings.worker, &of, found) {
-                    self.requests.add(&shard, of, at.now.monotonic);
+                    self.asked(&shard, of, at.now);
                 }
             }
             Act::HandOver { epoch, to } => self.not_handed_over(at, &shard, epoch, to, found),
@@ -169,6 +171,7 @@ impl Steward {
                 }
             }
             Act::Create(birth) => self.created(at, birth, found),
+            Act::Expire { epoch } => self.expired(at.now, &shard, epoch, found),
             // It was created again, or is gone.
             Act::Retire => {}
         }
@@ -189,6 +192,14 @@ impl Steward {
         let may_pass =
             matches!(error.kind(), LeaseTableErrorKind::Throttled | LeaseTableErrorKind::Transient);
         self.failed(at.now, error);
+        if let (
+            false,
+            Act::HandOver { epoch, .. } | Act::Release { epoch } | Act::Expire { epoch },
+        ) = (may_pass, &job.act)
+        {
+            // It cannot be written: without beats the lease is free after the failover time.
+            return self.left_to(job.write.key(), *epoch, None, None);
+        }
         if may_pass && (job.is_urgent() || job.failures + 1 < TRIES) {
             self.again(at.now, job);
         } else if may_pass {
@@ -202,7 +213,7 @@ impl Steward {
         let most = self.settings.marks.failover / 48 * 2_u32.pow(job.failures.min(4));
         job.due = now.monotonic + most.mul_f64(0.1 + 0.9 * self.rng.f64());
         let is_held = match job.act {
-            Act::HandOver { epoch, .. } | Act::Release { epoch } => {
+            Act::HandOver { epoch, .. } | Act::Release { epoch } | Act::Expire { epoch } => {
                 self.lease(job.write.key(), epoch).is_some()
             }
             _ => self.phase == super::Phase::Running,
@@ -218,27 +229,70 @@ impl Steward {
         let Some(lease) = self.leases.get_mut(shard).filter(|it| it.epoch == epoch) else { return };
         lease.is_beating = false;
         lease.held.shown(at.sent, rng);
-        self.saw(at.now, shard, item);
+        self.saw(at.now, shard, epoch, item);
     }
 
     /// A row of a lease that is held, as it is after a write of the holder.
-    pub(super) fn saw(&mut self, now: Moment, shard: &str, item: &Item) {
-        let (Some(row), Some(lease)) = (row(item), self.leases.get_mut(shard)) else { return };
+    pub(super) fn saw(&mut self, now: Moment, shard: &str, epoch: u64, item: &Item) {
+        let Some(row) = row(item) else { return };
+        let lease = self.leases.get_mut(shard).filter(|it| it.epoch == epoch);
         // Answers may come in another order than the writes.
-        if row.counter < lease.row.counter {
-            return;
+        let Some(lease) = lease.filter(|it| row.counter >= it.row.counter) else { return };
+        // The next beat tells that it is lost.
+        if !lease.tenure.holds(&row) {
+            return self.view.learn(row);
         }
+        let is_end = row.checkpoint.is_end();
         let by = row.owner.clone().filter(|owner| *owner != self.settings.worker);
         lease.row = row.clone();
         self.view.learn(row);
         if let Some(by) = by {
             self.recall(shard, by, now);
         }
+        if is_end {
+            self.keep_end(shard, now);
+        }
+    }
+
+    /// The row says that the shard is done, and keeps its holder.
+    pub(super) fn keep_end(&mut self, shard: &str, now: Moment) {
+        let Some(lease) = self.leases.get_mut(shard) else { return };
+        if lease.stage == Stage::Leaving {
+            return;
+        }
+        let to = lease.row.owner.clone().filter(|owner| *owner != self.settings.worker);
+        if to.is_none() {
+            lease.stage = Stage::Ended;
+            return;
+        }
+        lease.stage = Stage::Draining { to };
+        self.leave(shard, now);
+    }
+
+    fn asked(&mut self, shard: &str, of: String, now: Moment) {
+        // After a stop nothing is taken any more.
+        if self.phase == super::Phase::Running {
+            self.requests.add(shard, Some(of), now.monotonic);
+        }
+    }
+
+    /// It was written that the shard is done, which has left the stream; or somebody else has written the row.
+    fn expired(&mut self, now: Moment, shard: &str, epoch: u64, found: Option<&Item>) {
+        let Some(lease) = self.leases.get_mut(shard).filter(|it| it.epoch == epoch) else { return };
+        if let Some(why) = lease.tenure.loss(found) {
+            return self.lose(shard, why);
+        }
+        self.leave_again(now, shard, found.and_then(row));
+        found.and_then(row).into_iter().for_each(|row| self.view.learn(row));
     }
 
     /// A lease was taken, accepted or created, or another one was quicker.
     fn took(&mut self, at: Span, tenure: Tenure, from: Option<String>, found: Option<&Item>) {
         let shard = tenure.shard.clone();
+        // Answers may come in another order than the writes: tenures have their numbers in the order of these.
+        if self.leases.get(&shard).is_some_and(|it| it.epoch > tenure.holder.number()) {
+            return;
+        }
         let row = found.and_then(row);
         if let Some(row) = &row {
             self.view.learn(row.clone());
@@ -326,11 +380,19 @@ impl Job {
 
     /// Whether others wait for it: a lease that is handed over, given up or accepted is read by nobody meanwhile.
     pub(super) fn is_urgent(&self) -> bool {
-        matches!(self.act, Act::HandOver { .. } | Act::Release { .. } | Act::Accept { .. })
+        matches!(
+            self.act,
+            Act::HandOver { .. } | Act::Release { .. } | Act::Accept { .. } | Act::Expire { .. }
+        )
+    }
+
+    /// Whether a lease is held after it.
+    pub(super) fn gains(&self) -> bool {
+        matches!(self.act, Act::Take { .. } | Act::Accept { .. })
     }
 }
 
-fn row(item: &Item) -> Option<Row> {
+pub(super) fn row(item: &Item) -> Option<Row> {
     match read(item) {
         Ok(Seen::Lease(row)) => Some(*row),
         Ok(Seen::Protocol(_) | Seen::Other(_)) | Err(_) => None,

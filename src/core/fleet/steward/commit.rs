@@ -7,12 +7,13 @@ use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::checkpoint::{Checkpoint, Kind};
 use crate::core::fleet::lease::refused::{Loss, Verdict};
 use crate::core::fleet::lease::writes::{AtEnd, Birth, create};
-use crate::core::fleet::steward::answers::Span;
-use crate::core::fleet::steward::lease::{Lease, Stage};
+use crate::core::fleet::steward::answers::{Span, row};
+use crate::core::fleet::steward::lease::Lease;
 use crate::core::fleet::steward::{Phase, Steward};
 use crate::core::shard::step;
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::error::store::StoreError;
+use crate::model::item::Item;
 use crate::model::position::Position;
 use crate::model::shard::ChildShard;
 use crate::model::write::{Applied, Write};
@@ -117,7 +118,7 @@ impl Steward {
             Some(Before::Children(_)) => self.named_children(at, commit, &outcome),
             None => self.stored(at, commit, &outcome),
         };
-        self.start_waiting();
+        self.start_waiting(at.now);
         done
     }
 
@@ -129,6 +130,12 @@ impl Steward {
     ) -> Result<bool, StoreError> {
         match outcome {
             Applied::Done(item) => self.shown(at, commit, item),
+            // The end was written before, and its answer was lost.
+            Applied::Refused(Some(item)) if is_end(item) => {
+                self.saw(at.now, &commit.shard, commit.epoch, item);
+                self.ended(at.now, commit);
+                return Ok(true);
+            }
             Applied::Refused(found) => {
                 let lease = self.lease(&commit.shard, commit.epoch).ok_or_else(over)?;
                 if let Some(why) = lease.tenure.loss(found.as_ref()) {
@@ -171,7 +178,7 @@ impl Steward {
             // It is stored. If the tenure is over, the next beat tells.
             Verdict::Done { .. } | Verdict::Ahead { .. } => {
                 if let Some(item) = found {
-                    self.saw(at.now, &commit.shard, item);
+                    self.saw(at.now, &commit.shard, commit.epoch, item);
                 }
                 self.ended(at.now, commit);
                 Ok(true)
@@ -181,12 +188,13 @@ impl Steward {
     }
 
     /// A write of the holder was done: it is a beat as well.
-    fn shown(&mut self, at: Span, commit: &Commit, item: &crate::model::item::Item) {
+    fn shown(&mut self, at: Span, commit: &Commit, item: &Item) {
         let rng = &mut self.rng;
-        if let Some(lease) = self.leases.get_mut(&commit.shard) {
+        let lease = self.leases.get_mut(&commit.shard).filter(|it| it.epoch == commit.epoch);
+        if let Some(lease) = lease {
             lease.held.shown(at.sent, rng);
         }
-        self.saw(at.now, &commit.shard, item);
+        self.saw(at.now, &commit.shard, commit.epoch, item);
     }
 
     fn loses(&mut self, commit: &Commit, why: Loss) -> StoreError {
@@ -201,16 +209,10 @@ impl Steward {
             return;
         }
         match commit.then {
+            // A later tenure goes on.
+            _ if self.lease(&commit.shard, commit.epoch).is_none() => {}
             AtEnd::Release => drop(self.leases.remove(&commit.shard)),
-            AtEnd::Keep => {
-                let worker = self.settings.worker.clone();
-                let Some(lease) = self.lease_mut(&commit.shard, commit.epoch) else { return };
-                let to = lease.row.owner.clone().filter(|owner| *owner != worker);
-                lease.stage = if to.is_some() { Stage::Draining { to } } else { Stage::Ended };
-                if matches!(lease.stage, Stage::Draining { .. }) {
-                    self.leave(&commit.shard, now);
-                }
-            }
+            AtEnd::Keep => self.keep_end(&commit.shard, now),
         }
         self.complete();
     }
@@ -239,6 +241,10 @@ impl Steward {
         }
         Ok(before)
     }
+}
+
+fn is_end(item: &Item) -> bool {
+    row(item).is_some_and(|row| row.checkpoint.is_end())
 }
 
 /// A commit came after the end of its tenure.

@@ -22,6 +22,8 @@ pub(super) struct Lease {
     pub(super) is_beating: bool,
     /// The shard's children, as its last answer named them.
     pub(super) children: Vec<ChildShard>,
+    /// How many listings there were before it was held.
+    pub(super) listings: u64,
 }
 
 /// What is done with a lease.

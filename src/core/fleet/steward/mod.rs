@@ -19,11 +19,11 @@ use crate::core::event::Word;
 use crate::core::fleet::held::{Change, Held, Moment};
 use crate::core::fleet::lease::audit::{self, Audit, Finding};
 use crate::core::fleet::lease::births::configured;
-use crate::core::fleet::lease::checkpoint::Checkpoint;
+use crate::core::fleet::lease::checkpoint::{At, Checkpoint};
 use crate::core::fleet::lease::protocol::{Look, Protocol, Watch};
 use crate::core::fleet::lease::refused::Loss;
 use crate::core::fleet::lease::row::{Holder, Row};
-use crate::core::fleet::lease::writes::{Marks, Tenure, ask};
+use crate::core::fleet::lease::writes::{AtEnd, Marks, Tenure, ask};
 use crate::core::fleet::share::pace::Pace;
 use crate::core::fleet::share::plan::{Move, plan};
 use crate::core::fleet::share::survey::Survey;
@@ -192,16 +192,15 @@ impl Steward {
         match word {
             Word::Listed(shards) => {
                 self.view.listed(now.monotonic, shards);
-                self.start_waiting();
+                self.start_waiting(now);
                 self.complete();
             }
-            Word::Drained { shard, epoch } => {
+            // After a loss the lease is gone already; else the consumer cannot read its shard.
+            Word::Drained { shard, epoch } | Word::GivenUp { shard, epoch } => {
                 if self.lease(&shard, epoch).is_some_and(|it| it.stage != Stage::Ended) {
                     self.leave(&shard, now);
                 }
             }
-            // Its tenure was over before.
-            Word::GivenUp { .. } => {}
             Word::Stopping => self.stop(now),
         }
     }
@@ -343,7 +342,8 @@ impl Steward {
     }
 
     fn lose(&mut self, shard: &str, why: Loss) {
-        if let Some(lease) = self.leases.remove(shard) {
+        // Nobody reads what is done to its end.
+        if let Some(lease) = self.leases.remove(shard).filter(Lease::is_load) {
             self.news.push(News::Lost { shard: shard.to_owned(), epoch: lease.epoch, why });
         }
     }
@@ -355,9 +355,11 @@ impl Steward {
         let stage = if row.checkpoint.is_end() { Stage::Ended } else { Stage::Waiting };
         let shard = row.shard.clone();
         self.requests.forget(&shard);
+        // It would take the lease from this process itself.
+        self.jobs.retain(|job| !(job.gains() && job.write.key() == shard));
         self.view.learn(row.clone());
-        let (is_beating, children) = (false, Vec::new());
-        let lease = Lease { tenure, epoch, held, row, stage, is_beating, children };
+        let (is_beating, children, listings) = (false, Vec::new(), self.view.listings());
+        let lease = Lease { tenure, epoch, held, row, stage, is_beating, children, listings };
         // A former tenure of this process, if it has one, is lost by the table's word.
         self.lose(&shard, Loss::Taken { by: Some(self.settings.worker.clone()) });
         self.leases.insert(shard.clone(), lease);
@@ -365,21 +367,36 @@ impl Steward {
     }
 
     /// Starts what is held, listed, and waits for no parent.
-    fn start_waiting(&mut self) {
-        let waiting = self.leases.iter().filter(|(_, lease)| lease.stage == Stage::Waiting);
-        let waiting: Vec<_> = waiting.map(|(id, _)| id.as_str()).collect();
+    fn start_waiting(&mut self, now: Moment) {
+        let waiting = self.leases.values().filter(|lease| lease.stage == Stage::Waiting);
+        let waiting: Vec<_> = waiting.map(|lease| &lease.row).collect();
         if waiting.is_empty() {
             return;
         }
         let found = self.view.starts(&waiting, &self.settings.start);
-        if found.is_unlisted {
-            self.want_listing();
+        for shard in found.unlisted {
+            self.seek(now, &shard);
         }
         for (shard, at) in found.starts {
             let Some(lease) = self.leases.get_mut(&shard) else { continue };
             lease.stage = Stage::Reading;
             self.news.push(News::Leased { shard, at, epoch: lease.epoch });
         }
+    }
+
+    /// A shard that is held and not listed may be younger than the listing. If the second listing since then does not
+    /// show it either, it has left the stream with all its records: it is done, or else its children would wait for ever.
+    fn seek(&mut self, now: Moment, shard: &str) {
+        let listings = self.view.listings();
+        let Some(lease) = self.leases.get_mut(shard) else { return };
+        if listings < lease.listings + 2 {
+            return self.want_listing();
+        }
+        lease.stage = Stage::Leaving;
+        let end = Checkpoint { at: At::ShardEnd, from: None, ..Checkpoint::trim_horizon() };
+        let write = lease.tenure.commit(&lease.row.checkpoint, &end);
+        let act = Act::Expire { epoch: lease.epoch };
+        self.plan_job(now, write, act);
     }
 
     fn want_listing(&mut self) {
@@ -425,14 +442,19 @@ impl Steward {
             now.monotonic,
             self.view.seen(&self.leases, &self.settings.worker),
         );
-        self.start_waiting();
+        self.start_waiting(now);
         self.complete();
         let plan = plan(&self.survey, self.settings.max_leases, &mut self.rng);
         self.target = plan.target;
         let is_urgent = plan.is_urgent();
         self.audit(now);
+        // It may have refused the table.
+        if self.phase != Phase::Running {
+            return;
+        }
         plan.moves.into_iter().for_each(|it| self.plan_move(now, it));
         self.adopt(now);
+        self.leave_ends(now);
         let workers = self.survey.live().count();
         let wait = self.pace.next(now.monotonic, workers, scan.units, is_urgent, &mut self.rng);
         self.survey_at = now.monotonic + wait;
@@ -496,10 +518,20 @@ impl Steward {
                 && !is_known
                 && !row.checkpoint.is_end()
             {
-                let of = row.checkpoint_owner.clone().unwrap_or_default();
+                let of = row.checkpoint_owner.clone();
                 self.requests.add(&row.shard, of, now.monotonic);
             }
         }
+    }
+
+    /// Ends that were kept for workers of KCL are given up when none is left.
+    fn leave_ends(&mut self, now: Moment) {
+        if self.view.at_end() == AtEnd::Keep {
+            return;
+        }
+        let ended = self.leases.iter().filter(|(_, lease)| lease.stage == Stage::Ended);
+        let ended: Vec<_> = ended.map(|(shard, _)| shard.clone()).collect();
+        ended.iter().for_each(|shard| self.leave(shard, now));
     }
 
     /// How long nothing is asked that may wait, after a failure.

@@ -14,8 +14,8 @@ pub(super) struct Requests(BTreeMap<String, Request>);
 
 #[derive(Debug)]
 struct Request {
-    /// Who has it.
-    of: String,
+    /// Who has it, if that is known.
+    of: Option<String>,
     since: Duration,
     /// The counter, and the end of the look that first showed it.
     seen: Option<(u64, Duration)>,
@@ -27,7 +27,7 @@ struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It was handed over: to be accepted from this worker.
-    Ready { from: String },
+    Ready { from: Option<String> },
     /// Its holder does not hand it over, or is gone: to be taken.
     Overdue { from: String },
     /// It is looked at again.
@@ -41,7 +41,7 @@ impl Requests {
         self.0.contains_key(shard)
     }
 
-    pub(super) fn add(&mut self, shard: &str, of: String, now: Duration) {
+    pub(super) fn add(&mut self, shard: &str, of: Option<String>, now: Duration) {
         let request = Request { of, since: now, seen: None, due: Some(now + LOOK) };
         self.0.insert(shard.to_owned(), request);
     }
@@ -70,25 +70,31 @@ impl Requests {
         }
     }
 
-    /// What is to be done about a row that was looked at between these times.
+    /// What is to be done about a row that was looked at between these times. `me` is the worker, and its process.
+    // long: one step for each thing that the row may say.
     pub(super) fn looked(
         &mut self,
         shard: &str,
         row: Option<&Row>,
-        worker: &str,
+        me: (&str, &str),
         times: (Duration, Duration),
         limits: (Duration, Duration),
     ) -> Verdict {
-        let ((begun, ended), (failover, patience)) = (times, limits);
+        let ((begun, ended), (failover, patience), (worker, process)) = (times, limits, me);
         let Some(request) = self.0.get_mut(shard) else { return Verdict::Gone };
-        let Some(row) = row.filter(|row| row.owner.as_deref() == Some(worker)) else {
+        // Another process with the same id may have accepted it; if that process is dead, a survey tells.
+        let is_its = |row: &Row| {
+            let holder = row.holder.as_ref().filter(|_| row.checkpoint_owner.is_none());
+            holder.is_some_and(|it| it.is_of(worker) && it.process() != process)
+        };
+        let Some(row) = row.filter(|it| it.owner.as_deref() == Some(worker) && !is_its(it)) else {
             self.0.remove(shard);
             return Verdict::Gone;
         };
         let Some(giver) = row.checkpoint_owner.clone() else {
-            return Verdict::Ready { from: std::mem::take(&mut request.of) };
+            return Verdict::Ready { from: request.of.clone() };
         };
-        request.of = giver.clone();
+        request.of = Some(giver.clone());
         let since = match request.seen {
             Some((counter, since)) if counter == row.counter => since,
             _ => ended,

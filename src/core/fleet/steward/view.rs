@@ -50,8 +50,8 @@ pub(super) struct View {
 #[derive(Debug, Default)]
 pub(super) struct Starts {
     pub(super) starts: Vec<(String, StartAt)>,
-    /// The listing does not show all of them.
-    pub(super) is_unlisted: bool,
+    /// The listing does not show them.
+    pub(super) unlisted: Vec<String>,
 }
 
 impl Scan {
@@ -128,6 +128,11 @@ impl View {
         self.listed.map(|made| Listing { shards: &self.listing, made })
     }
 
+    /// How many listings there were.
+    pub(super) fn listings(&self) -> u64 {
+        self.listings
+    }
+
     pub(super) fn rows(&self) -> &[Row] {
         &self.rows
     }
@@ -156,8 +161,10 @@ impl View {
         // What is done stays done.
         for old in earlier.into_iter().filter(|old| old.checkpoint.is_end()) {
             if let Ok(at) = self.place(&old.shard) {
-                if !self.rows[at].checkpoint.is_end() {
-                    self.rows[at].checkpoint = old.checkpoint;
+                // Somebody may have taken the end back, by a write that is newer.
+                let row = &mut self.rows[at];
+                if row.counter < old.counter && !row.checkpoint.is_end() {
+                    row.checkpoint = old.checkpoint;
                 }
             }
         }
@@ -208,14 +215,15 @@ impl View {
         })
     }
 
-    /// Which of the `waiting` shards may be read, and from where.
-    pub(super) fn starts(&self, waiting: &[&str], configured: &IteratorType) -> Starts {
+    /// Which shards of the `waiting` rows may be read, and from where. These rows are as the last answer showed them.
+    pub(super) fn starts(&self, waiting: &[&Row], configured: &IteratorType) -> Starts {
         let ancestry = Ancestry::new(&self.listing, &self.rows);
         let mut found = Starts::default();
-        for id in waiting {
+        for row in waiting {
+            let id = row.shard.as_str();
             // Whoever lists a shard lists its parents, unless they have left the stream.
-            let (Some(shard), Some(row)) = (ancestry.shard(id), ancestry.row(id)) else {
-                found.is_unlisted = true;
+            let Some(shard) = ancestry.shard(id) else {
+                found.unlisted.push(id.to_owned());
                 continue;
             };
             if !ancestry.may_start(id) {
@@ -226,7 +234,7 @@ impl View {
                 Ok(Start::TrimHorizon) | Err(_) => StartAt::Fresh(IteratorType::TrimHorizon),
                 Ok(Start::Configured) => StartAt::Fresh(configured.clone()),
             };
-            found.starts.push(((*id).to_owned(), at));
+            found.starts.push((id.to_owned(), at));
         }
         found
     }

@@ -59,14 +59,16 @@ pub(crate) enum Act {
     Beat { epoch: u64 },
     /// Takes a lease, which this worker had before.
     Take { tenure: Tenure, from: Option<String> },
-    /// Begins to hold a lease that this worker handed over.
-    Accept { tenure: Tenure, from: String },
+    /// Begins to hold a lease that this worker handed over, if it is known who did.
+    Accept { tenure: Tenure, from: Option<String> },
     /// Asks this worker for a lease.
     Ask { of: String },
     /// Hands a lease over to the worker that has asked for it.
     HandOver { epoch: u64, to: String },
     /// Gives a lease up.
     Release { epoch: u64 },
+    /// Says that a shard is done which has left the stream.
+    Expire { epoch: u64 },
     /// Creates a lease.
     Create(Birth),
     /// Deletes the lease of a shard that is done.

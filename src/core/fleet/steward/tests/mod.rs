@@ -1,7 +1,15 @@
 //! Stewards over one table in memory, in virtual time; a seed picks all faults.
 
+mod beats;
+mod desk;
+mod ends;
 mod judge;
+mod leaving;
+mod refusals;
+mod requests;
 mod stream;
+mod surveys;
+mod takes;
 mod worker;
 mod world;
 

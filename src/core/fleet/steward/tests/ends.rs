@@ -1,0 +1,344 @@
+//! Shards that are done to their ends, and their children.
+
+use super::desk::{Desk, act, id, is_beat, leased, settings};
+use super::stream::Stream;
+use crate::core::event::Word;
+use crate::core::fleet::steward::commit::Commit;
+use crate::core::fleet::steward::lease::Stage;
+use crate::core::fleet::steward::words::{Act, News};
+use crate::core::shard::step::Write;
+use crate::error::store::StoreErrorKind;
+use crate::model::position::Position;
+
+/// A worker that reads a shard which has been split.
+fn split() -> (Desk, Stream, Position) {
+    let (mut desk, mut stream) = Desk::reading(1);
+    stream.split(&id(0));
+    desk.shards = Some(stream.listing());
+    desk.said();
+    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    (desk, stream, end)
+}
+
+fn named(desk: &mut Desk, stream: &Stream) {
+    let epoch = desk.epoch(&id(0));
+    desk.steward.ends_with(&id(0), epoch, &stream.children(&id(0)));
+}
+
+/// A worker of KCL beside this one, whose lease it does not hold.
+fn with_kcl(desk: &Desk) {
+    desk.edit(&id(1), |row| {
+        row.insert("leaseOwner".to_owned(), "java".into());
+        row.remove("kcHolder");
+    });
+}
+
+#[test]
+fn the_rows_of_children_come_before_the_end_of_their_parent() {
+    let (mut desk, stream, end) = split();
+    named(&mut desk, &stream);
+    let mut commit = Commit::new(&id(0), desk.epoch(&id(0)), &end, Write::Forward);
+    let keys = std::iter::from_fn(|| {
+        let write = desk.steward.next_write(&mut commit).unwrap()?;
+        let is_end = desk.row(&id(0)).checkpoint.is_end();
+        assert!(!is_end);
+        let outcome = crate::store::leases::LeaseTable::apply(&desk.table, &write);
+        let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
+        desk.steward.committed(at, &mut commit, outcome).unwrap();
+        Some(write.key().to_owned())
+    });
+    let keys: Vec<_> = keys.take(4).collect();
+    assert_eq!(keys, [id(1), id(2), id(0), id(0)]);
+    let row = desk.row(&id(0));
+    assert!(row.checkpoint.is_end());
+    assert_eq!(row.children.into_iter().collect::<Vec<_>>(), [id(1), id(2)]);
+}
+
+#[test]
+fn the_end_of_a_shard_gives_its_lease_up_among_workers_of_this_library() {
+    let (mut desk, stream, end) = split();
+    named(&mut desk, &stream);
+    desk.commit(&id(0), &end).unwrap();
+    assert_eq!(desk.stage(&id(0)), None);
+    assert_eq!(desk.row(&id(0)).owner, None);
+}
+
+#[test]
+fn a_child_is_held_from_its_birth_and_read_only_after_its_parents_end() {
+    let (mut desk, stream, end) = split();
+    named(&mut desk, &stream);
+    desk.list(&stream);
+    let mut commit = Commit::new(&id(0), desk.epoch(&id(0)), &end, Write::Forward);
+    while !desk.row(&id(0)).checkpoint.is_end() {
+        assert_eq!(leased(&desk.said(), &id(1)), None, "its parent is not done");
+        let write = desk.steward.next_write(&mut commit).unwrap().unwrap();
+        let outcome = crate::store::leases::LeaseTable::apply(&desk.table, &write);
+        let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
+        desk.steward.committed(at, &mut commit, outcome).unwrap();
+    }
+    assert!(leased(&desk.said(), &id(1)).is_some(), "it is read at once");
+}
+
+#[test]
+fn children_that_nobody_knows_are_listed_first() {
+    let (mut desk, mut stream) = Desk::reading(1);
+    stream.split(&id(0));
+    desk.said();
+    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    let error = desk.commit(&id(0), &end).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Retry);
+    assert!(desk.steward.take_news().contains(&News::ListingWanted));
+    desk.list(&stream);
+    desk.commit(&id(0), &end).unwrap();
+    assert!(desk.table.row(&id(2)).is_some());
+}
+
+#[test]
+fn a_merged_child_waits_for_both_parents() {
+    let (mut desk, mut stream) = Desk::reading(2);
+    stream.merge(&id(0));
+    desk.list(&stream);
+    desk.said();
+    for parent in [0, 1] {
+        assert_eq!(leased(&desk.said(), &id(2)), None);
+        let end = Position::End { sequence: stream.shards[&id(parent)].ending() };
+        desk.commit(&id(parent), &end).unwrap();
+        desk.live(20);
+    }
+    assert!(leased(&desk.said(), &id(2)).is_some());
+}
+
+#[test]
+fn beside_kcl_an_ended_lease_is_kept_and_is_no_load() {
+    let (mut desk, mut stream) = Desk::reading(2);
+    with_kcl(&desk);
+    desk.live(8);
+    stream.split(&id(0));
+    desk.list(&stream);
+    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    let before = desk.steward.held();
+    desk.commit(&id(0), &end).unwrap();
+    assert_eq!(desk.stage(&id(0)), Some(Stage::Ended));
+    assert_eq!(desk.row(&id(0)).owner.as_deref(), Some("me"));
+    assert!(desk.steward.held() <= before + 1);
+    let is_its = |call: &_| {
+        is_beat(call)
+            && matches!(call, crate::core::fleet::steward::words::Call::Write(job) if job.write.key() == id(0))
+    };
+    assert!(desk.would(5, is_its), "KCL expects beats");
+}
+
+/// An ended lease that is kept, beside a worker of KCL that has just gone.
+fn kept() -> (Desk, Stream) {
+    let (mut desk, mut stream) = Desk::reading(2);
+    with_kcl(&desk);
+    desk.live(8);
+    stream.split(&id(0));
+    desk.list(&stream);
+    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    desk.commit(&id(0), &end).unwrap();
+    assert_eq!(desk.stage(&id(0)), Some(Stage::Ended));
+    (desk, stream)
+}
+
+#[test]
+fn an_ended_lease_is_given_up_when_no_worker_of_kcl_is_left() {
+    let (mut desk, _) = kept();
+    desk.live(60);
+    assert_eq!(desk.row(&id(0)).owner, None);
+    assert_eq!(desk.stage(&id(0)), None);
+}
+
+#[test]
+fn the_row_of_an_ended_lease_that_is_deleted_is_no_loss() {
+    let (mut desk, _) = kept();
+    desk.said();
+    desk.table.delete(&id(0));
+    let call = desk.until(|call| {
+        matches!(call, crate::core::fleet::steward::words::Call::Write(job) if job.write.key() == id(0))
+    });
+    desk.answer(call);
+    assert_eq!(desk.stage(&id(0)), None);
+    assert!(!desk.said().iter().any(|it| matches!(it, News::Lost { .. })));
+}
+
+#[test]
+fn a_stop_releases_what_has_ended_without_asking_for_it() {
+    let (mut desk, _) = kept();
+    desk.said();
+    desk.hears(Word::Stopping);
+    let asked = |it: &News| matches!(it, News::Asked { shard, .. } if *shard == id(0));
+    assert!(!desk.said().iter().any(asked));
+    desk.work();
+    assert_eq!(desk.row(&id(0)).owner, None);
+}
+
+#[test]
+fn an_end_whose_answer_was_lost_and_which_a_beat_shows_is_an_end() {
+    let (mut desk, mut stream) = Desk::reading(2);
+    with_kcl(&desk);
+    desk.live(8);
+    stream.split(&id(0));
+    desk.list(&stream);
+    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    desk.commit_unheard(&id(0), &end);
+    let beat = desk.until(|call| {
+        is_beat(call)
+            && matches!(call, crate::core::fleet::steward::words::Call::Write(job) if job.write.key() == id(0))
+    });
+    desk.answer(beat);
+    desk.commit(&id(0), &end).unwrap();
+    assert_eq!(desk.stage(&id(0)), Some(Stage::Ended));
+}
+
+#[test]
+fn an_end_whose_answer_was_lost_is_done_at_the_next_try() {
+    let (mut desk, stream, end) = split();
+    named(&mut desk, &stream);
+    desk.commit_unheard(&id(0), &end);
+    desk.commit(&id(0), &end).unwrap();
+    assert_eq!(desk.stage(&id(0)), None);
+    assert!(!desk.said().iter().any(|it| matches!(it, News::Lost { .. })));
+}
+
+#[test]
+fn an_end_that_somebody_takes_back_by_hand_is_believed() {
+    let (mut desk, stream, end) = split();
+    named(&mut desk, &stream);
+    desk.commit(&id(0), &end).unwrap();
+    desk.live(10);
+    desk.edit(&id(0), |row| {
+        row.insert("checkpoint".to_owned(), "TRIM_HORIZON".into());
+        row.remove("kcEnd");
+    });
+    desk.said();
+    desk.live(60);
+    assert!(leased(&desk.said(), &id(0)).is_some(), "it is not read again");
+}
+
+#[test]
+fn a_shard_that_has_left_the_stream_is_over_and_its_children_are_read() {
+    let (mut desk, mut stream) = Desk::reading(1);
+    desk.commit(&id(0), &stream.shards[&id(0)].after(5)).unwrap();
+    desk.steward.end(desk.now);
+    desk.work();
+    stream.split(&id(0));
+    // Its records expire, and with them the shard, while nobody reads.
+    let mut listing = stream.listing();
+    listing.retain(|shard| shard.id() != id(0));
+    let mut next = Desk::new(settings("next"), &desk.table);
+    next.shards = Some(listing.clone());
+    next.hears(Word::Listed(listing));
+    next.live(240);
+    let said = next.said();
+    assert!(next.row(&id(0)).checkpoint.is_end(), "{:?}", next.stage(&id(0)));
+    assert_eq!(next.row(&id(0)).owner, None);
+    assert!(leased(&said, &id(1)).is_some() && leased(&said, &id(2)).is_some());
+}
+
+#[test]
+fn the_run_is_complete_after_a_listing_that_shows_no_further_shard() {
+    let (mut desk, mut stream) = Desk::reading(1);
+    stream.split(&id(0));
+    desk.list(&stream);
+    let end =
+        |stream: &Stream, shard| Position::End { sequence: stream.shards[&id(shard)].ending() };
+    desk.commit(&id(0), &end(&stream, 0)).unwrap();
+    desk.live(20);
+    // The children are merged, and their child is closed without any of its own.
+    stream.merge(&id(1));
+    desk.list(&stream);
+    for shard in [1, 2] {
+        desk.commit(&id(shard), &end(&stream, shard)).unwrap();
+    }
+    desk.live(20);
+    assert!(!desk.said().contains(&News::Completed), "a shard is read");
+    desk.shards = None;
+    desk.edit(&id(3), |row| {
+        row.insert("checkpoint".to_owned(), "SHARD_END".into());
+    });
+    desk.live(20);
+    assert!(!desk.said().contains(&News::Completed), "no listing has shown it");
+    desk.list(&stream);
+    assert!(desk.said().contains(&News::Completed));
+}
+
+#[test]
+fn a_commit_of_an_earlier_tenure_is_lost() {
+    let (mut desk, stream) = Desk::reading(1);
+    let epoch = desk.epoch(&id(0)) - 1;
+    let to = stream.shards[&id(0)].after(5);
+    let mut commit = Commit::new(&id(0), epoch, &to, Write::Forward);
+    let error = desk.write(&mut commit).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Lost);
+}
+
+#[test]
+fn the_answer_to_an_earlier_tenures_commit_says_nothing_of_a_later_one() {
+    let (mut desk, stream) = Desk::reading(1);
+    let to = stream.shards[&id(0)].after(5);
+    let mut commit = Commit::new(&id(0), desk.epoch(&id(0)), &to, Write::Forward);
+    let write = desk.steward.next_write(&mut commit).unwrap().unwrap();
+    let outcome = crate::store::leases::LeaseTable::apply(&desk.table, &write);
+    desk.table.delete(&id(0));
+    desk.steward.lose(&id(0), crate::core::fleet::lease::refused::Loss::Gone);
+    desk.live(150);
+    let before = desk.steward.leases[&id(0)].row.clone();
+    let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
+    drop(desk.steward.committed(at, &mut commit, outcome));
+    let lease = &desk.steward.leases[&id(0)];
+    assert_eq!(lease.row.checkpoint, before.checkpoint);
+}
+
+#[test]
+fn a_position_that_another_worker_has_covered_is_done_and_its_row_asks_for_nothing() {
+    let (mut desk, stream) = Desk::reading(1);
+    let nine = stream.shards[&id(0)].after(9);
+    let sequence = nine.sequence().unwrap().as_str().to_owned();
+    desk.steal(&id(0), "you");
+    desk.edit(&id(0), |row| {
+        row.insert("checkpoint".to_owned(), sequence.as_str().into());
+    });
+    desk.said();
+    desk.commit(&id(0), &stream.shards[&id(0)].after(5)).unwrap();
+    assert!(!desk.said().iter().any(|it| matches!(it, News::Asked { .. })));
+    desk.live(5);
+    assert!(desk.said().iter().any(|it| matches!(it, News::Lost { .. })));
+}
+
+#[test]
+fn a_position_that_stands_already_is_not_written_again() {
+    let (mut desk, stream) = Desk::reading(1);
+    let to = stream.shards[&id(0)].after(5);
+    desk.commit(&id(0), &to).unwrap();
+    let before = desk.row(&id(0));
+    desk.commit(&id(0), &to).unwrap();
+    desk.commit(&id(0), &stream.shards[&id(0)].after(4)).unwrap();
+    assert_eq!(desk.row(&id(0)), before);
+}
+
+#[test]
+fn a_commit_is_a_beat_as_well() {
+    let (mut desk, stream) = Desk::reading(1);
+    desk.pass(3.0);
+    desk.commit(&id(0), &stream.shards[&id(0)].after(5)).unwrap();
+    assert_eq!(desk.left(&id(0)), super::desk::F / 10 * 9);
+}
+
+#[test]
+fn rows_of_shards_that_are_done_are_retired_five_minutes_after_their_children_began() {
+    let (mut desk, mut stream) = Desk::reading(1);
+    stream.split(&id(0));
+    desk.list(&stream);
+    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    desk.commit(&id(0), &end).unwrap();
+    desk.live(10);
+    for child in [1, 2] {
+        desk.commit(&id(child), &stream.shards[&id(child)].after(1)).unwrap();
+    }
+    desk.live(280);
+    assert!(desk.table.row(&id(0)).is_some());
+    let retires = desk.until(|call| matches!(act(call), Some(Act::Retire)));
+    desk.answer(retires);
+    assert!(desk.table.row(&id(0)).is_none());
+}
