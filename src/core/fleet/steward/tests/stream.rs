@@ -16,6 +16,8 @@ pub(super) struct ShardTruth {
     pub(super) handled: BTreeSet<u64>,
     /// All up to this one are handled.
     prefix: u64,
+    /// All up to this one were handled, and stored, when the shard was drained: none of them comes again.
+    pub(super) drained: u64,
 }
 
 #[derive(Default)]
@@ -49,6 +51,7 @@ impl Stream {
             is_closed: false,
             handled: BTreeSet::new(),
             prefix: 0,
+            drained: 0,
         };
         self.shards.insert(id.clone(), truth);
         id

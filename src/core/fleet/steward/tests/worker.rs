@@ -11,7 +11,7 @@ use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::writes::Marks;
 use crate::core::fleet::steward::answers::Span;
 use crate::core::fleet::steward::commit::Commit;
-use crate::core::fleet::steward::words::News;
+use crate::core::fleet::steward::words::{News, Refusal};
 use crate::core::fleet::steward::{Settings, Steward};
 use crate::core::shard::step::Write;
 use crate::error::store::StoreErrorKind;
@@ -23,6 +23,9 @@ pub(super) struct Worker {
     clock: Clock,
     /// Nothing of it runs before this time.
     pub(super) frozen: Duration,
+    /// Whether its monotonic clock stands still until then.
+    is_suspended: bool,
+    pub(super) max: Option<usize>,
     pub(super) readers: BTreeMap<String, Reader>,
     pub(super) is_stopping: bool,
     pub(super) failed: Option<String>,
@@ -35,6 +38,9 @@ pub(super) struct Worker {
 struct Clock {
     offset: Duration,
     rate: f64,
+    /// How long the monotonic clock stood still, and how far the wall clock was set forward.
+    suspended: Duration,
+    ahead: Duration,
 }
 
 pub(super) struct Reader {
@@ -65,13 +71,16 @@ impl Worker {
             start: IteratorType::TrimHorizon,
         };
         let offset = Duration::from_secs(3600).mul_f64(rng.f64());
-        let clock = Clock { offset, rate: 0.95 + 0.1 * rng.f64() };
+        let rate = 0.95 + 0.1 * rng.f64();
+        let clock = Clock { offset, rate, suspended: Duration::ZERO, ahead: Duration::ZERO };
         let steward = Steward::new(settings, clock.at(now), rng.fork());
         Self {
             process,
             steward,
             clock,
             frozen: Duration::ZERO,
+            is_suspended: false,
+            max,
             readers: BTreeMap::new(),
             is_stopping: false,
             failed: None,
@@ -83,18 +92,36 @@ impl Worker {
         self.clock.at(now)
     }
 
+    /// It does nothing until then; its machine is suspended, or only slow.
+    pub(super) fn freeze(&mut self, now: Duration, until: Duration, is_suspended: bool) {
+        if self.frozen <= now {
+            (self.frozen, self.is_suspended) = (until, is_suspended);
+            self.clock.suspended += if is_suspended { until - now } else { Duration::ZERO };
+        }
+    }
+
+    pub(super) fn thaw(&mut self, now: Duration) {
+        let rest = self.frozen.saturating_sub(now);
+        self.clock.suspended -= if self.is_suspended { rest } else { Duration::ZERO };
+        self.frozen = self.frozen.min(now);
+    }
+
+    pub(super) fn set_forward(&mut self, by: Duration) {
+        self.clock.ahead += by;
+    }
+
+    /// Whether it was refused, or has stopped and given everything up.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_stopping && self.readers.is_empty() && self.steward.is_idle()
+    }
+
     /// By real time.
     pub(super) fn real(&self, wait: Duration) -> Duration {
         wait.div_f64(self.clock.rate)
     }
 
     /// Takes in what the steward says. Returns the shards that begin to be read.
-    pub(super) fn hears(
-        &mut self,
-        stream: &Stream,
-        now: Duration,
-        counts: &mut Counts,
-    ) -> Vec<String> {
+    pub(super) fn hears(&mut self, stream: &Stream, counts: &mut Counts) -> Vec<String> {
         let mut begun = Vec::new();
         for news in self.steward.take_news() {
             match news {
@@ -107,6 +134,11 @@ impl Worker {
                         other => panic!("{shard} starts at {other:?}"),
                     };
                     let committed = next - 1;
+                    let drained = stream.shards[&shard].drained;
+                    assert!(
+                        committed >= drained,
+                        "{shard} was drained up to {drained}, and starts at {next}"
+                    );
                     let reader = Reader { epoch, next, committed, is_draining: false };
                     self.readers.insert(shard.clone(), reader);
                     begun.push(shard);
@@ -132,10 +164,14 @@ impl Worker {
                 News::Unfenced { .. } => counts.count("unfenced"),
                 News::ListingWanted => self.wants_listing = true,
                 News::Completed => panic!("the stream has open shards"),
-                News::Failed(refusal) => self.failed = Some(refusal.to_string()),
+                News::Failed(refusal) => {
+                    let is_id = matches!(refusal, Refusal::WorkerIdInUse { .. });
+                    assert!(is_id, "{refusal}");
+                    counts.count("refused ids");
+                    (self.is_stopping, self.failed) = (true, Some(refusal.to_string()));
+                }
             }
         }
-        let _ = now;
         begun
     }
 
@@ -197,6 +233,9 @@ impl Worker {
         }
         if is_draining {
             self.readers.remove(shard);
+            counts.count("drained");
+            let truth = stream.shards.get_mut(shard).unwrap();
+            truth.drained = truth.drained.max(done);
             let word = Word::Drained { shard: shard.to_owned(), epoch };
             self.steward.hears(self.moment(now), word);
             return false;
@@ -267,7 +306,7 @@ impl Worker {
 
 impl Clock {
     fn at(self, now: Duration) -> Moment {
-        let time = self.offset + now.mul_f64(self.rate);
-        Moment { monotonic: time, wall: time }
+        let time = |now: Duration| self.offset + now.mul_f64(self.rate);
+        Moment { monotonic: time(now - self.suspended), wall: time(now) + self.ahead }
     }
 }

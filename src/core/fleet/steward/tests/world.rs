@@ -104,7 +104,7 @@ impl World {
         let workers = world.rng.usize(1..=6);
         for at in 0..workers {
             world.workers.push(None);
-            world.begin(at);
+            world.begin(at, at);
         }
         world
     }
@@ -121,6 +121,7 @@ impl World {
         while !self.is_done() {
             assert!(self.now < begun + F * 100, "no end: {}", self.missing());
             self.run_until(self.now + F);
+            self.revive();
         }
         // Whoever took last sees what others took at its next survey.
         self.run_until(self.now + F * 12);
@@ -142,11 +143,20 @@ impl World {
         self.latency = Duration::from_millis(20);
         for at in 0..self.workers.len() {
             if let Some(worker) = &mut self.workers[at] {
-                worker.frozen = worker.frozen.min(self.now);
+                worker.thaw(self.now);
             }
-            if self.workers[at].as_ref().is_none_or(|it| it.is_stopping) {
+        }
+        self.revive();
+    }
+
+    /// What has stopped, or has the id of another, gives its place to a new process.
+    fn revive(&mut self) {
+        for at in 0..self.workers.len() {
+            let prefix = format!("worker-{at}/");
+            let is_well = |it: &Worker| !it.is_stopping && it.process.starts_with(&prefix);
+            if !self.workers[at].as_ref().is_some_and(is_well) {
                 self.workers[at] = None;
-                self.begin(at);
+                self.begin(at, at);
             }
         }
     }
@@ -193,8 +203,10 @@ impl World {
         format!("shards {shards:?}, rows {rows:#?}, failed {failed:?}")
     }
 
+    /// How many leases each has that wants as many as it gets.
     fn held(&self) -> Vec<usize> {
-        self.workers.iter().flatten().map(|it| it.steward.held()).collect()
+        let open = self.workers.iter().flatten().filter(|it| it.max.is_none());
+        open.map(|it| it.steward.held()).collect()
     }
 
     fn run_until(&mut self, end: Duration) {
@@ -224,10 +236,14 @@ impl World {
         self.plan_at(self.now + after, worker, event);
     }
 
-    fn begin(&mut self, at: usize) {
+    /// A process begins at a place, with the id of that place or of another one.
+    fn begin(&mut self, at: usize, of: usize) {
         self.processes += 1;
-        let max = (self.rng.u8(0..12) == 0).then(|| self.rng.usize(1..4)).filter(|_| false);
-        let id = format!("worker-{at}");
+        let max = (at > 0 && self.rng.u8(0..6) == 0).then(|| self.rng.usize(1..4));
+        if max.is_some() {
+            self.counts.count("limited");
+        }
+        let id = format!("worker-{of}");
         let worker = Worker::new(&id, self.processes, &mut self.rng, self.now, max);
         self.workers[at] = Some(worker);
         self.counts.count("processes");
@@ -320,9 +336,8 @@ impl World {
     }
 
     fn hear(&mut self, at: usize, process: u64) {
-        let now = self.now;
         let Some(worker) = self.workers[at].as_mut() else { return };
-        let begun = worker.hears(&self.stream, now, &mut self.counts);
+        let begun = worker.hears(&self.stream, &mut self.counts);
         for shard in begun {
             let Some(worker) = self.workers[at].as_ref() else { return };
             let epoch = worker.readers[&shard].epoch;
@@ -363,20 +378,33 @@ impl World {
         let at = self.rng.usize(..self.workers.len());
         let open = self.stream.open_shards();
         let shard = open[self.rng.usize(..open.len())].clone();
-        match self.rng.u8(0..12) {
+        if self.workers[at].as_ref().is_some_and(Worker::is_over) {
+            self.workers[at] = None;
+        }
+        match self.rng.u8(0..17) {
             0 | 1 => {
                 if self.workers[at].take().is_some() {
                     self.counts.count("crashes");
                 }
             }
-            2 | 3 if self.workers[at].is_none() => self.begin(at),
-            4 => {
-                self.counts.count("freezes");
+            2 | 3 if self.workers[at].is_none() => self.begin(at, at),
+            kind @ (4 | 11) => {
+                self.counts.count(if kind == 4 { "freezes" } else { "suspensions" });
                 let until = self.now + F.mul_f64(10.0 * self.rng.f64());
                 if let Some(worker) = &mut self.workers[at] {
-                    worker.frozen = until;
+                    worker.freeze(self.now, until, kind == 11);
                 }
             }
+            12 => {
+                let by = F.mul_f64(3.0 * self.rng.f64());
+                if let Some(worker) = &mut self.workers[at] {
+                    self.counts.count("clocks set");
+                    worker.set_forward(by);
+                }
+            }
+            13 => self.stop(at),
+            14 => self.delete(),
+            15 => self.take_a_name(at),
             5 | 6 => {
                 self.counts.count("splits");
                 self.stream.split(&shard);
@@ -403,6 +431,40 @@ impl World {
                 }
             }
             _ => self.put(),
+        }
+    }
+
+    /// A process begins with the id of one that runs.
+    fn take_a_name(&mut self, at: usize) {
+        let others = (0..self.workers.len()).filter(|of| *of != at);
+        let others =
+            others.filter(|of| self.workers[*of].as_ref().is_some_and(|it| !it.is_stopping));
+        if let Some(of) = self.rng.choice(others.collect::<Vec<_>>()) {
+            self.counts.count("namesakes");
+            self.begin(at, of);
+        }
+    }
+
+    /// A process is told to stop, and drains what it reads.
+    fn stop(&mut self, at: usize) {
+        let (now, Some(process)) = (self.now, self.process(at)) else { return };
+        let Some(worker) = self.workers[at].as_mut().filter(|it| it.frozen <= now) else { return };
+        self.counts.count("stops");
+        worker.is_stopping = true;
+        let moment = worker.moment(now);
+        worker.steward.hears(moment, Word::Stopping);
+        self.hear(at, process);
+    }
+
+    /// A row is deleted by hand. The last one is not: an empty table is a first start.
+    fn delete(&mut self) {
+        let rows = rows(&self.table.leases);
+        let touched = rows.values().filter(|row| row.counter > 0).count();
+        let Some(shard) = self.rng.choice(rows.into_keys()).filter(|_| touched > 1) else { return };
+        self.counts.count("deleted rows");
+        self.table.leases.delete(&shard);
+        if let Some(truth) = self.stream.shards.get_mut(&shard) {
+            truth.drained = 0;
         }
     }
 
