@@ -1,7 +1,5 @@
 //! What follows from the answer to a call.
 
-use std::time::Duration;
-
 use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::protocol::Look;
 use crate::core::fleet::lease::refused::{Loss, is_asked};
@@ -15,7 +13,7 @@ use crate::core::fleet::steward::words::{Act, Answer, Call, Job, News, Refusal};
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::model::item::Item;
 use crate::model::page::PageToken;
-use crate::model::write::{Applied, Write};
+use crate::model::write::Applied;
 
 /// How often a write that may wait is tried.
 const TRIES: u32 = 3;
@@ -81,6 +79,7 @@ impl Steward {
     }
 
     /// A row that was asked for was read by itself.
+    // long: one step for each thing that a look may say.
     fn looked(&mut self, at: Span, shard: &str, outcome: Result<Option<Item>, LeaseTableError>) {
         let item = match outcome {
             Ok(item) => item,
@@ -123,7 +122,6 @@ impl Steward {
         self.start_waiting(at.now);
     }
 
-    // long: one branch for each kind of write.
     fn done(&mut self, at: Span, job: Job, item: &Item) {
         let shard = job.write.key().to_owned();
         match job.act {
@@ -178,6 +176,7 @@ impl Steward {
     }
 
     /// Nobody knows whether it was done, unless it was throttled.
+    // long: beats, what must be written, and what may wait.
     fn wrote_not(&mut self, at: Span, job: Job, error: LeaseTableError) {
         let shard = job.write.key();
         if let Act::Beat { epoch } = job.act {
@@ -370,25 +369,6 @@ impl Steward {
         if self.lease(shard, epoch).is_some() {
             self.lose(shard, why);
         }
-    }
-}
-
-impl Job {
-    pub(super) fn new(write: Write, act: Act, made: Moment) -> Self {
-        Self { write, act, made, sent: None, due: Duration::ZERO, failures: 0 }
-    }
-
-    /// Whether others wait for it: a lease that is handed over, given up or accepted is read by nobody meanwhile.
-    pub(super) fn is_urgent(&self) -> bool {
-        matches!(
-            self.act,
-            Act::HandOver { .. } | Act::Release { .. } | Act::Accept { .. } | Act::Expire { .. }
-        )
-    }
-
-    /// Whether a lease is held after it.
-    pub(super) fn gains(&self) -> bool {
-        matches!(self.act, Act::Take { .. } | Act::Accept { .. })
     }
 }
 

@@ -64,6 +64,7 @@ impl Steward {
     ///
     /// # Errors
     /// If the tenure is over, or, at the end of a shard, its children are not known yet.
+    // long: what comes before the position, and which write stores it.
     pub(crate) fn next_write(&mut self, commit: &mut Commit) -> Result<Option<Write>, StoreError> {
         let lease = self.lease(&commit.shard, commit.epoch).ok_or_else(over)?;
         let was = lease.row.checkpoint.clone();
@@ -146,6 +147,7 @@ impl Steward {
         Ok(false)
     }
 
+    // long: one branch for each meaning of the outcome.
     fn stored(
         &mut self,
         at: Span,

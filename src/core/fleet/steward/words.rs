@@ -144,6 +144,25 @@ pub(crate) enum Refusal {
     Table(LeaseTableError),
 }
 
+impl Job {
+    pub(super) fn new(write: Write, act: Act, made: Moment) -> Self {
+        Self { write, act, made, sent: None, due: std::time::Duration::ZERO, failures: 0 }
+    }
+
+    /// Whether others wait for it: a lease that is handed over, given up or accepted is read by nobody meanwhile.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(
+            self.act,
+            Act::HandOver { .. } | Act::Release { .. } | Act::Accept { .. } | Act::Expire { .. }
+        )
+    }
+
+    /// Whether a lease is held after it.
+    pub(super) fn gains(&self) -> bool {
+        matches!(self.act, Act::Take { .. } | Act::Accept { .. })
+    }
+}
+
 impl PartialEq for Refusal {
     /// By what is said: errors are not compared otherwise.
     fn eq(&self, other: &Self) -> bool {

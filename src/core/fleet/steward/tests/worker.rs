@@ -52,6 +52,7 @@ pub(super) struct Reader {
 }
 
 impl Worker {
+    // long: one line for each field.
     pub(super) fn new(
         id: &str,
         nonce: u64,
@@ -121,6 +122,7 @@ impl Worker {
     }
 
     /// Takes in what the steward says. Returns the shards that begin to be read.
+    // long: one branch for each kind of news.
     pub(super) fn hears(&mut self, stream: &Stream, counts: &mut Counts) -> Vec<String> {
         let mut begun = Vec::new();
         for news in self.steward.take_news() {
@@ -176,6 +178,7 @@ impl Worker {
     }
 
     /// The reader of a shard does something. Returns whether it goes on.
+    // long: what a reader does, in order.
     pub(super) fn read(
         &mut self,
         table: &mut Table,
@@ -262,6 +265,7 @@ impl Worker {
     }
 
     /// Stores a position; `None` if the lease is lost.
+    // long: one branch for each outcome.
     fn store(
         &mut self,
         table: &mut Table,

@@ -69,6 +69,7 @@ enum Kind {
 }
 
 impl World {
+    // long: one line for each field.
     pub(super) fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let page = rng.usize(1..50);
@@ -109,6 +110,7 @@ impl World {
         world
     }
 
+    // long: the whole life of a world, in order.
     pub(super) fn run(mut self) -> Counts {
         let chaos = Duration::from_secs(self.rng.u64(60..600));
         for _ in 0..self.rng.u64(0..40) {
@@ -272,6 +274,7 @@ impl World {
         }
     }
 
+    // long: one branch for each kind of event.
     fn on(&mut self, at: usize, event: Event) {
         match event {
             Event::Loop(kind, process) => self.look(at, kind, process),
@@ -306,6 +309,7 @@ impl World {
         }
     }
 
+    // long: the call, and when the loop looks again.
     fn look(&mut self, at: usize, kind: Kind, process: u64) {
         let now = self.now;
         let Some(worker) = self.worker(at, process) else { return };
