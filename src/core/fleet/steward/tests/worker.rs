@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::judge::{Counts, check_hand_over};
+use super::judge::{Counts, check_hand_over, row};
 use super::stream::Stream;
 use super::world::{F, Table};
 use crate::core::event::{StartAt, Word};
@@ -215,10 +215,8 @@ impl Worker {
         let (is_draining, is_behind) = (reader.is_draining, reader.committed < done);
         let truth = &stream.shards[shard];
         let is_end = truth.is_closed && reader.next > truth.last && !is_draining;
-        if is_behind {
-            if !self.commit(table, stream, shard, epoch, done, now, counts) {
-                return self.readers.contains_key(shard);
-            }
+        if is_behind && !self.commit(table, stream, shard, epoch, done, now, counts) {
+            return self.readers.contains_key(shard);
         }
         if is_end {
             let children = stream.children(shard);
@@ -238,7 +236,12 @@ impl Worker {
             self.readers.remove(shard);
             counts.count("drained");
             let truth = stream.shards.get_mut(shard).unwrap();
-            truth.drained = truth.drained.max(done);
+            // Somebody may have deleted the row since the last commit.
+            let holder = format!("{}#{epoch}", self.process);
+            let found = table.leases.row(shard).and_then(|item| row(&item).holder);
+            if found.is_some_and(|it| it.text() == holder) {
+                truth.drained = truth.drained.max(done);
+            }
             let word = Word::Drained { shard: shard.to_owned(), epoch };
             self.steward.hears(self.moment(now), word);
             return false;
@@ -246,6 +249,7 @@ impl Worker {
         true
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the world lends what it has, part by part")]
     fn commit(
         &mut self,
         table: &mut Table,
@@ -266,6 +270,7 @@ impl Worker {
 
     /// Stores a position; `None` if the lease is lost.
     // long: one branch for each outcome.
+    #[expect(clippy::too_many_arguments, reason = "the world lends what it has, part by part")]
     fn store(
         &mut self,
         table: &mut Table,
