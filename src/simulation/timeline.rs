@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::world::EPOCH;
 use crate::core::fleet::held::Moment;
 use crate::delivery::commits;
+use crate::store::leases::keeper;
 
 /// The tasks of the world and of its workers, in the order of true time.
 pub(super) struct Timeline<T> {
@@ -121,6 +122,12 @@ impl<T> Timeline<T> {
     /// What both clocks of a worker show.
     pub(super) fn moment(&self, worker: usize) -> Moment {
         self.workers[worker].clock.moment(self.now, EPOCH)
+    }
+
+    /// Both clocks of a worker, to look at from anywhere.
+    pub(super) fn moments(&self, worker: usize) -> keeper::Clock {
+        let (time, clock) = (Arc::clone(&self.time), Arc::clone(&self.workers[worker].clock));
+        Arc::new(move || clock.moment(Duration::from_nanos(time.load(Ordering::Relaxed)), EPOCH))
     }
 
     /// A worker's monotonic clock, to look at from anywhere.

@@ -6,6 +6,7 @@ use super::oracle::HandOver;
 use super::table::WorkersTable;
 use super::world::{STREAM, Task, World};
 use crate::core::fleet::held::Moment;
+use crate::error::Error;
 use crate::error::lease_table::LeaseTableError;
 use crate::model::item::Item;
 use crate::model::page::{Page, PageToken};
@@ -24,6 +25,21 @@ pub(super) trait Worker {
 
     /// Does a task that it has planned, or hears what became of a call.
     fn does(&mut self, machine: &mut Machine<'_>, task: Task);
+
+    /// Is asked to stop, and to handle what it has read for so long at most. Returns whether it knows how.
+    fn stop(&mut self, _: &mut Machine<'_>, _: Option<Duration>) -> bool {
+        false
+    }
+
+    /// Whether it has come to its end by itself.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// What it failed with.
+    fn result(&self) -> Option<&Error> {
+        None
+    }
 }
 
 /// The machine of one worker: the world, as that worker sees it.
@@ -162,6 +178,8 @@ mod tests {
             faults: Faults { slow: 1.0, ..Faults::none(F) },
             happenings: 0,
             crashes: 0,
+            stops: 0,
+            is_meddled_with: false,
             freezes: 0,
         };
         let mut world = World::with_plan(fastrand::Rng::with_seed(seed), plan);

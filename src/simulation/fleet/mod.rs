@@ -6,11 +6,12 @@
 mod java;
 mod machine;
 mod oracle;
+mod ours;
 mod table;
 mod world;
 
 use self::java::Library::{Kcl2, Kcl3};
-use self::world::Player::Java;
+use self::world::Player::{Java, Ours};
 use self::world::World;
 use super::runs::run;
 
@@ -21,6 +22,21 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 100 } else { 1_000 };
 fn workers_of_amazons_library_lose_nothing_whatever_the_seed() {
     let total = run(SEEDS, "simulation::fleet::workers", |seed| {
         World::new(seed, &[Java(Kcl2), Java(Kcl3)]).run()
+    });
+    println!("{total}: 0 lost, 0 rules broken");
+}
+
+#[test]
+fn workers_of_ours_lose_nothing_whatever_the_seed() {
+    let total =
+        run(SEEDS, "simulation::fleet::workers_of_ours", |seed| World::new(seed, &[Ours]).run());
+    println!("{total}: 0 lost, 0 rules broken");
+}
+
+#[test]
+fn workers_of_ours_and_of_amazons_library_lose_nothing_whatever_the_seed() {
+    let total = run(SEEDS, "simulation::fleet::workers_of_ours_and", |seed| {
+        World::new(seed, &[Ours, Java(Kcl2), Java(Kcl3)]).run()
     });
     println!("{total}: 0 lost, 0 rules broken");
 }

@@ -1,5 +1,6 @@
 //! A stream, a table of leases, and the workers that share both, in virtual time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use parking_lot::Mutex;
 use super::java::{self, Java, Library};
 use super::machine::{Machine, Reply, Request, Worker};
 use super::oracle::Oracle;
+use super::ours::{self, Ours};
 use super::table::{Faults, Table, Trip};
 use crate::client::memory::MemoryKinesis;
 use crate::core::fleet::lease::names;
@@ -35,6 +37,8 @@ const MAX_TASKS: u64 = 1_000_000;
 pub(super) enum Player {
     /// A worker of Amazon's library.
     Java(Library),
+    /// One of ours.
+    Ours,
     /// Any other, which this makes anew for each life, with an id that no other life has.
     Other(fn(String) -> Box<dyn Worker>),
 }
@@ -51,6 +55,10 @@ pub(super) struct Plan {
     /// How many changes the stream and the table have meanwhile, and how many crashes there are.
     pub(super) happenings: u32,
     pub(super) crashes: u32,
+    /// How many workers are asked to stop.
+    pub(super) stops: u32,
+    /// Whether somebody with a tool changes rows.
+    pub(super) is_meddled_with: bool,
     /// How often a worker stands still, at most.
     pub(super) freezes: u32,
 }
@@ -66,7 +74,9 @@ pub(super) struct World {
     pub(super) counts: Counts,
     /// `None` while a worker is dead, or acts.
     workers: Vec<Option<Box<dyn Worker>>>,
-    is_chaotic: bool,
+    /// The ids of their present lives.
+    ids: Vec<String>,
+    pub(super) is_chaotic: bool,
     calls: u64,
     lives: u64,
 }
@@ -77,8 +87,9 @@ pub(super) enum Task {
     Happening,
     /// From now on there are no faults.
     Calm,
-    /// A worker dies, or begins again.
+    /// A worker dies, is asked to stop, or begins again.
     Crash(usize),
+    Stop(usize),
     Begin(usize),
     /// A call reaches the table.
     Arrive(Box<Sent>),
@@ -86,6 +97,8 @@ pub(super) enum Task {
     Reply(Box<Reply>),
     /// A worker of Amazon's library continues.
     Java(java::Task),
+    /// One of ours continues.
+    Ours(ours::Task),
     /// Any other worker continues, with what it knows by this number.
     Own(u64),
 }
@@ -98,6 +111,12 @@ pub(super) struct Sent {
     tenure: Option<String>,
     request: Request,
     back: Duration,
+}
+
+impl Player {
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Ours)
+    }
 }
 
 impl Plan {
@@ -113,6 +132,8 @@ impl Plan {
             faults: Faults::drawn(rng, failover, chaos),
             happenings: rng.u32(10..60),
             crashes: pick(rng, &[0, 1, 5]),
+            stops: pick(rng, &[0, 1, 5]),
+            is_meddled_with: rng.bool(),
             freezes: pick(rng, &[0, 0, 2]),
         }
     }
@@ -139,8 +160,12 @@ impl World {
         for shard in kinesis.shards(STREAM) {
             oracle.lock().born(shard.id(), &[]);
         }
+        for (worker, _) in plan.players.iter().enumerate().filter(|it| it.1.is_ours()) {
+            oracle.lock().is_ours(worker);
+        }
         Self {
             workers: plan.players.iter().map(|_| None).collect(),
+            ids: vec![String::new(); plan.players.len()],
             timeline: Timeline::new(clocks),
             counts: Counts { seeds: 1, ..Counts::default() },
             is_chaotic: true,
@@ -166,6 +191,11 @@ impl World {
         }
         self.oracle.lock().ends();
         self.check();
+        if self.plan.players.iter().all(Player::is_ours) {
+            self.rest();
+        }
+        let duplicates = self.oracle.lock().duplicates();
+        self.counts.faults_of("record handled again", duplicates);
         self.counts += self.table.counts();
         self.counts
     }
@@ -198,6 +228,11 @@ impl World {
                 (chaos.mul_f64(self.rng.f64()), self.rng.usize(0..self.workers.len()));
             self.timeline.plan(at, Task::Crash(worker));
         }
+        for _ in 0..self.plan.stops {
+            let (at, worker) =
+                (chaos.mul_f64(self.rng.f64()), self.rng.usize(0..self.workers.len()));
+            self.timeline.plan(at, Task::Stop(worker));
+        }
         self.timeline.plan(chaos, Task::Calm);
     }
 
@@ -223,9 +258,10 @@ impl World {
             Task::Happening => self.happen(),
             Task::Calm => self.calm(),
             Task::Crash(worker) => self.crash(worker),
+            Task::Stop(worker) => self.stop(worker),
             Task::Begin(worker) => self.begin(worker),
             Task::Arrive(sent) => self.arrive(*sent),
-            Task::Reply(_) | Task::Java(_) | Task::Own(_) => {
+            Task::Reply(_) | Task::Java(_) | Task::Ours(_) | Task::Own(_) => {
                 let Whose::Worker { worker, .. } = whose else { return };
                 self.with(worker, |worker, machine| worker.does(machine, task));
             }
@@ -252,6 +288,10 @@ impl World {
     fn with(&mut self, worker: usize, act: impl FnOnce(&mut dyn Worker, &mut Machine<'_>)) {
         let Some(mut acting) = self.workers[worker].take() else { return };
         act(&mut *acting, &mut Machine { world: self, worker });
+        if acting.is_over() {
+            assert!(acting.result().is_none(), "{:?} in {:?}", acting.result(), self.plan);
+            return self.pause(worker);
+        }
         self.workers[worker] = Some(acting);
     }
 
@@ -260,7 +300,9 @@ impl World {
         self.timeline.begin_life(worker);
         let id = format!("worker-{worker}.{}", self.lives);
         let failover = self.plan.failover;
+        self.ids[worker].clone_from(&id);
         self.workers[worker] = Some(match self.plan.players[worker] {
+            Player::Ours => Box::new(Ours::new(id, failover, &mut Machine { world: self, worker })),
             Player::Java(library) => Box::new(Java::new(id, library, failover)),
             Player::Other(make) => make(id),
         });
@@ -272,10 +314,52 @@ impl World {
         // One that has not begun, or is dead already, does not die.
         if self.workers[worker].take().is_some() {
             self.counts.crashes += 1;
-            self.timeline.begin_life(worker);
-            let pause = self.plan.failover.mul_f64(4.0 * self.rng.f64());
-            self.timeline.plan(self.now() + pause, Task::Begin(worker));
+            self.pause(worker);
         }
+    }
+
+    /// A life is over, and another begins later.
+    fn pause(&mut self, worker: usize) {
+        self.timeline.begin_life(worker);
+        let pause = self.plan.failover.mul_f64(4.0 * self.rng.f64());
+        self.timeline.plan(self.now() + pause, Task::Begin(worker));
+    }
+
+    /// A worker is asked to stop, with a limit for what it has read, or at once.
+    fn stop(&mut self, worker: usize) {
+        let limit = self.rng.bool().then(|| self.plan.failover.mul_f64(3.0 * self.rng.f64()));
+        let mut knows = true;
+        self.with(worker, |worker, machine| knows = worker.stop(machine, limit));
+        if !knows {
+            self.crash(worker);
+        }
+    }
+
+    /// All leases are held, evenly, and then nothing moves any more.
+    fn rest(&mut self) {
+        self.run_until(self.now() + self.plan.failover * 30);
+        let (held, moves) = (self.held(), self.oracle.lock().moves());
+        let spread = held.values().max().unwrap_or(&0) - held.values().min().unwrap_or(&0);
+        let rows = self.table.rows();
+        assert!(spread <= 1, "{held:?}: {rows:#?} in {:?}", self.plan);
+        let open = self.open_shards().len();
+        assert_eq!(held.values().sum::<usize>(), open, "{held:?}: {rows:#?} in {:?}", self.plan);
+        self.run_until(self.now() + self.plan.failover * 20);
+        assert_eq!(self.oracle.lock().moves(), moves, "moves after all is even: {:?}", self.plan);
+        assert_eq!(self.held(), held);
+    }
+
+    /// How many leases each living worker has.
+    fn held(&self) -> BTreeMap<String, usize> {
+        let mut held: BTreeMap<_, _> = self.ids.iter().map(|id| (id.clone(), 0)).collect();
+        for item in self.table.rows() {
+            let Ok(Seen::Lease(row)) = read(&item) else { continue };
+            let owner = row.owner.filter(|_| !row.checkpoint.is_end());
+            if let Some(count) = owner.and_then(|owner| held.get_mut(&owner)) {
+                *count += 1;
+            }
+        }
+        held
     }
 
     /// A last record for each open shard lets also those be written again that were set back by hand.
@@ -294,6 +378,7 @@ impl World {
             0..10 => self.put(),
             10..13 => self.split(),
             13..15 => self.merge(),
+            15.. if !self.plan.is_meddled_with => self.put(),
             15..17 => self.add_foreign(),
             17..19 => self.set_back(),
             _ => self.delete(),

@@ -131,6 +131,12 @@ impl Keeper {
         Arc::new(Tenant { keeper: Arc::clone(self), shard: shard.to_owned(), epoch })
     }
 
+    /// For whoever makes the calls by itself, in virtual time.
+    #[cfg(test)]
+    pub(crate) fn steward(&self) -> &Mutex<Steward> {
+        &self.steward
+    }
+
     /// Makes a call, and tells the steward its answer. Whether it was answered.
     fn make(&self, call: Call) -> bool {
         let sent = (self.clock)();

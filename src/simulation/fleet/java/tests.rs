@@ -24,6 +24,8 @@ fn world(seed: u64, players: Vec<Player>, shards: usize) -> World {
         faults: Faults { page_age: Duration::ZERO, ..Faults::none(F) },
         happenings: 0,
         crashes: 0,
+        stops: 0,
+        is_meddled_with: false,
         freezes: 0,
     };
     let mut world = World::with_plan(fastrand::Rng::with_seed(seed), plan);

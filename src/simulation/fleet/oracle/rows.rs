@@ -27,7 +27,7 @@ pub(in crate::simulation::fleet) struct Change<'a> {
 }
 
 /// The attributes that workers write; all others are somebody else's.
-const WRITTEN: [&str; 18] = [
+const WRITTEN: [&str; 19] = [
     names::OWNER,
     names::CHECKPOINT_OWNER,
     names::COUNTER,
@@ -43,6 +43,7 @@ const WRITTEN: [&str; 18] = [
     names::FROM,
     names::END,
     names::FAILOVER,
+    names::LIMIT,
     names::STREAM,
     names::FORMAT,
     names::PARENTS,
@@ -57,6 +58,7 @@ impl Oracle {
         };
         self.keeps_rows_whole(key, change);
         let [before, after] = [change.before, change.after].map(|item| item.and_then(lease));
+        self.moves_on(key, change.who, before.as_ref(), after.as_ref());
         if !self.is_excused(change) {
             self.is_of_present_tenure(key, change.tenure, before.as_ref(), after.as_ref());
             self.covers_what_is_handled(key, before.as_ref(), after.as_ref());
@@ -74,6 +76,23 @@ impl Oracle {
             }
         }
         self.guard(key);
+    }
+
+    /// Notes who is excused for what comes next.
+    fn moves_on(&mut self, key: &str, who: Who, before: Option<&Row>, after: Option<&Row>) {
+        let (Some(before), Some(after)) = (before, after) else { return };
+        let is_same = |of: fn(&Row) -> Option<&String>| of(before) == of(after);
+        let is_moved =
+            !is_same(|row| row.owner.as_ref()) || !is_same(|row| row.checkpoint_owner.as_ref());
+        self.moves += u64::from(is_moved && !after.checkpoint.is_end());
+        let current = self.current.get(key).cloned();
+        if before.checkpoint_owner.is_some() && after.checkpoint_owner.is_none() {
+            self.overdue.extend(current.clone());
+        }
+        let tenure = current.and_then(|current| self.tenures.get_mut(&current));
+        if let Some(tenure) = tenure.filter(|it| who == Who::Operator && it.last.is_none()) {
+            tenure.moved = Some(after.checkpoint.clone());
+        }
     }
 
     /// Who has a tool may do what he likes. Amazon's library knows a lease by its counter alone: if a row is deleted and
@@ -149,7 +168,7 @@ impl Oracle {
         }
         let Some(after) = after else { return };
         let (owner, from) = (after.owner.clone(), after.checkpoint.clone());
-        let begun = || Tenure { shard: key.to_owned(), owner, from, last: None };
+        let begun = || Tenure { shard: key.to_owned(), owner, from, moved: None, last: None };
         let tenure = self.tenures.entry(text.to_owned()).or_insert_with(begun);
         let is_named = tenure.owner.is_some()
             && (after.owner == tenure.owner || after.checkpoint_owner == tenure.owner);
