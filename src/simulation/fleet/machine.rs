@@ -180,6 +180,7 @@ mod tests {
             crashes: 0,
             stops: 0,
             is_meddled_with: false,
+            is_rough: false,
             freezes: 0,
         };
         let mut world = World::with_plan(fastrand::Rng::with_seed(seed), plan);

@@ -11,8 +11,9 @@ mod table;
 mod world;
 
 use self::java::Library::{Kcl2, Kcl3};
+use self::table::Faults;
 use self::world::Player::{Java, Ours};
-use self::world::World;
+use self::world::{Plan, World};
 use super::runs::run;
 
 /// The default; a debug build takes ten times as long.
@@ -39,6 +40,30 @@ fn workers_of_ours_and_of_amazons_library_lose_nothing_whatever_the_seed() {
         World::new(seed, &[Ours, Java(Kcl2), Java(Kcl3)]).run()
     });
     println!("{total}: 0 lost, 0 rules broken");
+}
+
+/// Workers come and go in good order, shards are split and merged, and nothing goes wrong.
+#[test]
+fn no_record_is_handled_twice_if_workers_only_come_and_go() {
+    let total = run(SEEDS, "simulation::fleet::no_record", |seed| {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let plan = Plan::new(&mut rng, &[Ours]);
+        let failover = plan.failover;
+        let plan = Plan {
+            faults: Faults::none(failover),
+            crashes: 0,
+            freezes: 0,
+            stops: rng.u32(1..20),
+            is_meddled_with: false,
+            is_rough: false,
+            ..plan
+        };
+        let counts = World::with_plan(rng, plan).run();
+        assert_eq!(counts.faults.get("record handled again"), Some(&0));
+        assert_eq!(counts.faults.get("lease lost"), None);
+        counts
+    });
+    println!("{total}: 0 handled twice, 0 leases lost");
 }
 
 #[test]

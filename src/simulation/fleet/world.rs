@@ -61,6 +61,8 @@ pub(super) struct Plan {
     pub(super) stops: u32,
     /// Whether somebody with a tool changes rows.
     pub(super) is_meddled_with: bool,
+    /// Whether handlers fail or take long, and calls of the stream.
+    pub(super) is_rough: bool,
     /// How often a worker stands still, at most.
     pub(super) freezes: u32,
 }
@@ -78,7 +80,7 @@ pub(super) struct World {
     workers: Vec<Option<Box<dyn Worker>>>,
     /// The ids of their present lives.
     ids: Vec<String>,
-    pub(super) is_chaotic: bool,
+    is_chaotic: bool,
     calls: u64,
     lives: u64,
 }
@@ -136,6 +138,7 @@ impl Plan {
             crashes: pick(rng, &[0, 1, 5]),
             stops: pick(rng, &[0, 1, 5]),
             is_meddled_with: rng.bool(),
+            is_rough: rng.u8(0..4) > 0,
             freezes: pick(rng, &[0, 0, 2]),
         }
     }
@@ -300,7 +303,9 @@ impl World {
     /// A worker has come to its end, with this error: the last write may fail.
     fn judge(&self, error: Option<&Error>) {
         let is_excused = error.is_none_or(|error| match error {
-            Error::Store { source, .. } => self.is_chaotic && source.kind() == StoreErrorKind::Retry,
+            Error::Store { source, .. } => {
+                self.is_chaotic && source.kind() == StoreErrorKind::Retry
+            }
             _ => false,
         });
         assert!(is_excused, "no reason to fail: {error:?} in {:?}", self.plan);
@@ -334,6 +339,11 @@ impl World {
         self.timeline.begin_life(worker);
         let pause = self.plan.failover.mul_f64(4.0 * self.rng.f64());
         self.timeline.plan(self.now() + pause, Task::Begin(worker));
+    }
+
+    /// Whether handlers and calls of the stream go wrong now.
+    pub(super) fn is_rough(&self) -> bool {
+        self.is_chaotic && self.plan.is_rough
     }
 
     /// A worker is asked to stop, with a limit for what it has read, or at once.

@@ -26,6 +26,7 @@ fn world(seed: u64, players: Vec<Player>, shards: usize) -> World {
         crashes: 0,
         stops: 0,
         is_meddled_with: false,
+        is_rough: false,
         freezes: 0,
     };
     let mut world = World::with_plan(fastrand::Rng::with_seed(seed), plan);

@@ -139,7 +139,7 @@ pub(super) fn call<T>(
     operation: &'static str,
     act: impl FnOnce(&mut World) -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
-    if world.is_chaotic && world.rng.u8(0..50) == 0 {
+    if world.is_rough() && world.rng.u8(0..50) == 0 {
         world.counts.fault("stream call failed");
         return Err(ClientError::new(ErrorClass::Transient, operation, "picked by the seed"));
     }
@@ -148,7 +148,7 @@ pub(super) fn call<T>(
 
 /// How long such a call takes.
 pub(super) fn latency(world: &mut World) -> Duration {
-    let is_slow = world.is_chaotic && world.rng.u8(0..200) == 0;
+    let is_slow = world.is_rough() && world.rng.u8(0..200) == 0;
     let most = world.plan.failover.mul_f64(if is_slow { 3.0 } else { 0.02 });
     most.mul_f64(world.rng.f64())
 }

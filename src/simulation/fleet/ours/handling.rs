@@ -32,7 +32,7 @@ impl Ours {
     /// The handler of the batch before may take long.
     fn work_time(&self, machine: &mut Machine<'_>) -> Duration {
         let world = &mut *machine.world;
-        let is_slow = world.is_chaotic && world.rng.u8(0..60) == 0;
+        let is_slow = world.is_rough() && world.rng.u8(0..60) == 0;
         let most = self.failover.mul_f64(if is_slow { 3.0 } else { 0.02 });
         most.mul_f64(world.rng.f64())
     }
@@ -58,7 +58,7 @@ impl Ours {
     pub(super) fn work(&mut self, machine: &mut Machine<'_>) {
         let Some(batch) = self.batch.take() else { return };
         let world = &mut *machine.world;
-        let fails = world.is_chaotic && world.rng.u8(0..100) == 0;
+        let fails = world.is_rough() && world.rng.u8(0..100) == 0;
         let (oracle, worker) = (Arc::clone(&world.oracle), machine.worker);
         let tenure = self.tenure(batch.commits().epoch().expect("it is read in a tenure"));
         let told = &mut self.told;
