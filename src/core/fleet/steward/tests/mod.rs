@@ -2,6 +2,7 @@
 
 mod beats;
 mod desk;
+mod done;
 mod ends;
 mod judge;
 mod leaving;
