@@ -23,6 +23,17 @@ pub(crate) struct Tenure {
     pub(crate) worker: String,
     /// Which tenure it is.
     pub(crate) holder: Holder,
+    /// What the row has said of it; `None` before the first answer.
+    pub(crate) sight: Option<Sight>,
+}
+
+/// What tells a lease that is asked for from one that KCL has taken since: KCL 2 leaves who was asked, and our holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sight {
+    /// How often its owner has changed; a request leaves that.
+    switches: u64,
+    /// Who has asked for it.
+    asker: Option<String>,
 }
 
 /// What a row of ours says of the fleet, and of its holder.
@@ -193,10 +204,23 @@ impl Tenure {
         self.write(nobody(grown()))
     }
 
+    /// Learns from a row, if that is this tenure's.
+    pub(crate) fn sees(&mut self, row: &Row) {
+        if self.holds(row) {
+            let asker = row.owner.clone().filter(|owner| *owner != self.worker);
+            self.sight = Some(Sight { switches: row.switches, asker });
+        }
+    }
+
     /// Whether the row is this tenure's.
     pub(crate) fn holds(&self, row: &Row) -> bool {
         let worker = Some(self.worker.as_str());
-        let is_owner = row.owner.as_deref() == worker || row.checkpoint_owner.as_deref() == worker;
+        let is_asked = row.checkpoint_owner.as_deref() == worker
+            && self.sight.as_ref().is_none_or(|sight| match &sight.asker {
+                Some(asker) => row.owner.as_ref() == Some(asker),
+                None => row.switches == sight.switches,
+            });
+        let is_owner = row.owner.as_deref() == worker || is_asked;
         is_owner && row.holder.as_ref() == Some(&self.holder)
     }
 
@@ -204,8 +228,25 @@ impl Tenure {
     fn mine(&self) -> Condition {
         let worker = self.worker.as_str();
         Condition::equals(names::OWNER, worker)
-            .or(Condition::equals(names::CHECKPOINT_OWNER, worker))
+            .or(self.asked(Condition::equals(names::CHECKPOINT_OWNER, worker)))
             .and(Condition::equals(names::HOLDER, self.holder.text()))
+    }
+
+    /// Holds of a row that this worker was asked for, and that nobody has taken since.
+    fn asked(&self, of_us: Condition) -> Condition {
+        match &self.sight {
+            None => of_us,
+            Some(Sight { asker: Some(asker), .. }) => {
+                of_us.and(Condition::equals(names::OWNER, asker.as_str()))
+            }
+            Some(Sight { switches, .. }) => {
+                let unmoved = Condition::equals(names::SWITCHES, *switches);
+                of_us.and(match switches {
+                    0 => unmoved.or(Condition::Absent(names::SWITCHES)),
+                    _ => unmoved,
+                })
+            }
+        }
     }
 
     fn write(&self, update: Update) -> Write {

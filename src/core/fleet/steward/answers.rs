@@ -243,6 +243,7 @@ impl Steward {
         }
         let is_end = row.checkpoint.is_end();
         let by = row.owner.clone().filter(|owner| *owner != self.settings.worker);
+        lease.tenure.sees(&row);
         lease.row = row.clone();
         self.view.learn(row);
         if let Some(by) = by {

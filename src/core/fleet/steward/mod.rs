@@ -262,6 +262,7 @@ impl Steward {
             shard: shard.to_owned(),
             worker: self.settings.worker.clone(),
             holder: Holder::new(&self.settings.process, self.tenures),
+            sight: None,
         }
     }
 
@@ -347,11 +348,12 @@ impl Steward {
     }
 
     /// A lease is held since a write that was sent at that moment.
-    fn gain(&mut self, tenure: Tenure, from: Option<String>, sent: Moment, row: Row) {
+    fn gain(&mut self, mut tenure: Tenure, from: Option<String>, sent: Moment, row: Row) {
         let epoch = tenure.holder.number();
         let held = Held::new(self.settings.marks.failover, sent, &mut self.rng);
         let stage = if row.checkpoint.is_end() { Stage::Ended } else { Stage::Waiting };
         let shard = row.shard.clone();
+        tenure.sees(&row);
         self.requests.forget(&shard);
         // It would take the lease from this process itself.
         self.jobs.retain(|job| !(job.gains() && job.write.key() == shard));

@@ -188,6 +188,30 @@ fn a_lease_whose_handing_over_was_refused_is_given_kept_or_lost() {
     assert_eq!(me().is_handed_over("other", found.as_ref()), Err(taken_by("other")));
 }
 
+/// KCL 2 takes by the counter, and knows nothing of requests.
+#[test]
+fn a_lease_that_kcl_takes_after_a_request_is_lost_whether_the_holder_knows_of_the_request_or_not() {
+    for knows in [false, true] {
+        let (table, mut me) = (held(&me()), me());
+        me.sees(&row(&table));
+        table.apply(&ask(&row(&table), "asker", "asker").unwrap()).unwrap();
+        if knows {
+            me.sees(&done(&table, &me.beat(None)));
+        }
+        let mut item = table.get(SHARD).unwrap().unwrap();
+        item.insert(names::OWNER.to_owned(), "java".into());
+        item.insert(names::COUNTER.to_owned(), 9_u64.into());
+        let switches = if knows { 0_u64 } else { 1 };
+        item.insert(names::SWITCHES.to_owned(), switches.into());
+        table.put(item);
+        let found = refused(&table, &me.beat(None));
+        assert_eq!(me.loss(found.as_ref()), Some(taken_by("java")), "{knows}");
+        me.sees(&row(&table));
+        refused(&table, &me.commit(&Checkpoint::trim_horizon(), &number("8")));
+        refused(&table, &me.release());
+    }
+}
+
 #[test]
 fn a_beat_that_is_written_twice_harms_nobody() {
     let table = held(&me());

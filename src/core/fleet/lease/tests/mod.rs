@@ -34,7 +34,8 @@ fn marks() -> Marks {
 /// Each worker is a process of its own.
 fn tenure(worker: &str, number: u64) -> Tenure {
     let process = if worker == "me" { PROCESS } else { worker };
-    Tenure { shard: SHARD.into(), worker: worker.into(), holder: Holder::new(process, number) }
+    let (holder, worker) = (Holder::new(process, number), worker.into());
+    Tenure { shard: SHARD.into(), worker, holder, sight: None }
 }
 
 fn number(text: &str) -> Checkpoint {
