@@ -52,7 +52,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Creates the row, unless it exists.
-    Create(Birth),
+    Create(Box<Birth>),
     /// Deletes the row of this shard, if that is done to its end.
     Retire(String),
 }
@@ -94,7 +94,7 @@ impl Audit {
         let is_stale = is_due && !is_fresh && !found.is_first_start && !found.births.is_empty();
         let is_now = found.is_first_start || (is_due && is_fresh);
         let births = if is_now { found.births } else { Vec::new() };
-        let births = births.into_iter().map(Change::Create);
+        let births = births.into_iter().map(|birth| Change::Create(Box::new(birth)));
         let retired = self.retired(now, &ancestry).into_iter().map(Change::Retire);
         let changes = births.chain(retired).collect();
         Finding::Plan(Plan { changes, unfilled: unfilled(&ancestry), is_stale })

@@ -37,7 +37,7 @@ pub(crate) struct Commit {
 /// What is written of the children before the end of their parent.
 #[derive(Clone, Debug)]
 enum Before {
-    Birth(Birth),
+    Birth(Box<Birth>),
     Children(BTreeSet<String>),
 }
 
@@ -113,7 +113,7 @@ impl Steward {
                 let (Applied::Done(item) | Applied::Refused(Some(item))) = outcome else {
                     return Ok(false);
                 };
-                self.created(at, birth, Some(&item));
+                self.created(at, *birth, Some(&item));
                 Ok(false)
             }
             Some(Before::Children(_)) => self.named_children(at, commit, &outcome),
@@ -237,7 +237,8 @@ impl Steward {
         for birth in births.iter_mut().filter(|it| heirs.children.contains(&it.shard)).take(free) {
             birth.tenure = Some(self.tenure(&birth.shard));
         }
-        let mut before: VecDeque<_> = births.into_iter().map(Before::Birth).collect();
+        let mut before: VecDeque<_> =
+            births.into_iter().map(|birth| Before::Birth(Box::new(birth))).collect();
         if !heirs.children.is_empty() {
             before.push_back(Before::Children(heirs.children));
         }

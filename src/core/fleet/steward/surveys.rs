@@ -124,7 +124,7 @@ impl Steward {
                 for change in plan.changes {
                     let write = change.write(&self.settings.marks);
                     let act = match change {
-                        audit::Change::Create(birth) => Act::Create(birth),
+                        audit::Change::Create(birth) => Act::Create(*birth),
                         audit::Change::Retire(_) if !self.settings.retires => continue,
                         audit::Change::Retire(_) => Act::Retire,
                     };
