@@ -204,12 +204,10 @@ impl Tenure {
         self.write(nobody(grown()))
     }
 
-    /// Learns from a row, if that is this tenure's.
+    /// Learns from a row that is this tenure's, as it is after a write of the tenure.
     pub(crate) fn sees(&mut self, row: &Row) {
-        if self.holds(row) {
-            let asker = row.owner.clone().filter(|owner| *owner != self.worker);
-            self.sight = Some(Sight { switches: row.switches, asker });
-        }
+        let asker = row.owner.clone().filter(|owner| *owner != self.worker);
+        self.sight = Some(Sight { switches: row.switches, asker });
     }
 
     /// Whether the row is this tenure's.

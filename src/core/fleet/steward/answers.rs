@@ -231,16 +231,22 @@ impl Steward {
         self.saw(at.now, shard, epoch, item);
     }
 
+    /// A row that came with a refusal: of a lease that is held, or of one that the next beat tells to be lost.
+    pub(super) fn found(&mut self, now: Moment, shard: &str, epoch: u64, item: &Item) {
+        let Some(row) = row(item) else { return };
+        if self.lease(shard, epoch).is_some_and(|it| it.tenure.holds(&row)) {
+            self.saw(now, shard, epoch, item);
+        } else {
+            self.view.learn(row);
+        }
+    }
+
     /// A row of a lease that is held, as it is after a write of the holder.
     pub(super) fn saw(&mut self, now: Moment, shard: &str, epoch: u64, item: &Item) {
         let Some(row) = row(item) else { return };
         let lease = self.leases.get_mut(shard).filter(|it| it.epoch == epoch);
         // Answers may come in another order than the writes.
         let Some(lease) = lease.filter(|it| row.counter >= it.row.counter) else { return };
-        // The next beat tells that it is lost.
-        if !lease.tenure.holds(&row) {
-            return self.view.learn(row);
-        }
         let is_end = row.checkpoint.is_end();
         let by = row.owner.clone().filter(|owner| *owner != self.settings.worker);
         lease.tenure.sees(&row);

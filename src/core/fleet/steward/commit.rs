@@ -133,7 +133,7 @@ impl Steward {
             Applied::Done(item) => self.shown(at, commit, item),
             // The end was written before, and its answer was lost.
             Applied::Refused(Some(item)) if is_end(item) => {
-                self.saw(at.now, &commit.shard, commit.epoch, item);
+                self.found(at.now, &commit.shard, commit.epoch, item);
                 self.ended(at.now, commit);
                 return Ok(true);
             }
@@ -180,7 +180,7 @@ impl Steward {
             // It is stored. If the tenure is over, the next beat tells.
             Verdict::Done { .. } | Verdict::Ahead { .. } => {
                 if let Some(item) = found {
-                    self.saw(at.now, &commit.shard, commit.epoch, item);
+                    self.found(at.now, &commit.shard, commit.epoch, item);
                 }
                 self.ended(at.now, commit);
                 Ok(true)

@@ -206,7 +206,6 @@ fn a_lease_that_kcl_takes_after_a_request_is_lost_whether_the_holder_knows_of_th
         table.put(item);
         let found = refused(&table, &me.beat(None));
         assert_eq!(me.loss(found.as_ref()), Some(taken_by("java")), "{knows}");
-        me.sees(&row(&table));
         refused(&table, &me.commit(&Checkpoint::trim_horizon(), &number("8")));
         refused(&table, &me.release());
     }

@@ -181,3 +181,22 @@ fn a_refused_beat_of_a_lease_that_is_given_up_is_not_sent_again_at_once() {
     desk.answered(desk.now, release, answer);
     assert!(desk.steward.is_idle());
 }
+
+#[test]
+fn a_first_commit_that_is_done_while_somebody_asks_tells_of_that() {
+    let (mut desk, stream) = Desk::reading(1);
+    // The lease was taken from somebody; the first commit sets that back.
+    desk.edit(&id(0), |row| {
+        row.insert("ownerSwitchesSinceCheckpoint".to_owned(), 1_u64.into());
+    });
+    let call = desk.until(is_beat);
+    desk.answer(call);
+    desk.said();
+    desk.ask(&id(0), "other");
+    desk.commit(&id(0), &stream.shards[&id(0)].after(1)).unwrap();
+    let asked = |it: &News| matches!(it, News::Asked { by: Some(by), .. } if by == "other");
+    assert!(desk.said().iter().any(asked));
+    let call = desk.until(is_beat);
+    desk.answer(call);
+    assert!(desk.said().is_empty(), "it is held until it is handed over");
+}
