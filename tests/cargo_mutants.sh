@@ -27,7 +27,7 @@ readonly COSTS=the_work_is_in_proportion_to_the_number_of_shards
 # Folder, how many, and the tests that judge it as arguments of `cargo test`: quick ones; then, for what those let pass,
 # slower ones. The quick ones have few seeds and schedules, the slower ones many.
 readonly TABLE="
-core     all   --lib -- core:: simulation:: --skip $COSTS | --lib -- $COSTS simulation::
+core     all   --lib -- core:: simulation:: --skip $COSTS | --lib -- $COSTS simulation::nothing_is_lost
 budget   all   --lib -- budget:: schedules::budget        | --lib --test consumer -- schedules:: budget:: kpl::
 control  some  --lib -- --skip $COSTS                     | --test consumer --test stops
 delivery some  --lib -- --skip $COSTS                     | --test consumer
