@@ -293,6 +293,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_stays_until_its_last_user_has_gone() {
+        let mut pool = pool(400_000, 100_000);
+        pool.open();
+        assert!(pool.keep_arena(arena(10_000), NOW).is_empty());
+        assert!(pool.close().is_empty() && pool.kept() > 0, "another user is there");
+        assert_eq!((pool.close().len(), pool.kept()), (1, 0));
+    }
+
+    #[test]
     fn the_newest_is_used_and_the_oldest_goes() {
         let mut pool = pool(0, 50_000);
         for bytes in [20_000, 20_001, 20_002] {
