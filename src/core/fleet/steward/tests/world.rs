@@ -178,7 +178,9 @@ impl World {
         let idle = self.workers.iter().flatten().all(|it| it.steward.is_idle());
         assert!(idle, "not all leases are given back");
         for (shard, row) in rows(&self.table.leases) {
-            assert!(row.owner.is_none(), "{shard} is kept by {:?}", row.owner);
+            // An end may keep the name of a process that is gone: it is nobody's load.
+            let is_kept = row.owner.is_some() && !row.checkpoint.is_end();
+            assert!(!is_kept, "{shard} is kept: {row:?}");
         }
         assert_eq!(before.0.get("lost"), self.counts.0.get("lost"));
     }
