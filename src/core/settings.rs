@@ -124,6 +124,13 @@ pub(crate) struct ShardSettings {
     pub(crate) children_start: ChildrenStart,
 }
 
+impl ShardSettings {
+    /// In a fleet whoever holds a lease waits for the table.
+    pub(crate) fn in_fleet(self) -> Self {
+        Self { store_patience: Duration::MAX, ..self }
+    }
+}
+
 /// How often positions are stored: after a number of batches, or a time after the first of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoreEvery {

@@ -269,14 +269,7 @@ mod tests {
     #[test]
     fn the_last_record_is_the_whole_batch_where_that_ends_beyond_it() {
         let store = Arc::new(LocalStore::new());
-        let context = CommitContext {
-            stream: "orders".into(),
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            events: unbounded().0,
-            tenancy: None,
-            every: None,
-            clock: Arc::new(|| Duration::ZERO),
-        };
+        let context = CommitContext::of_test(Arc::clone(&store), unbounded().0);
         let commits = Arc::new(ShardCommits::new(context, "shard", never()));
         // As of aggregates whose last user records belong to another shard.
         let batch = |numbers: [u64; 2], through: u64| {

@@ -1,6 +1,8 @@
 //! One shard's commits: its tracker, and the writes to the store.
 
 mod draining;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -253,7 +253,6 @@ impl Loop<'_, '_, '_> {
     }
 
     /// Starts a shard's thread.
-    // long: a thread, and all that it shares with others.
     fn start(&mut self, start: Start, delay: Duration, epoch: Option<u64>) {
         let run = self.run;
         // To the worker with the fewest shards now.
@@ -268,11 +267,8 @@ impl Loop<'_, '_, '_> {
         }
         run.engine.registry.starts(Arc::clone(&commits));
         let stream = Arc::clone(&run.engine.stream);
-        let mut settings = run.engine.config.shard_settings(run.door.has_workers());
-        if epoch.is_some() {
-            // Whoever holds a lease waits for the table.
-            settings.store_patience = Duration::MAX;
-        }
+        let settings = run.engine.config.shard_settings(run.door.has_workers());
+        let settings = if epoch.is_some() { settings.in_fleet() } else { settings };
         let poller = Poller::new(stream, start, settings, delay);
         let mut reader = Box::new(Reader::new(run, poller, commits, batches, confirmed));
         let is_spawned = run.spawn(self.scope, thread_name(&shard), move || reader.read());
@@ -391,14 +387,7 @@ mod tests {
     #[test]
     fn a_shard_that_is_stopped_reads_no_more_and_its_commits_tell_when_it_has_drained() {
         let (sender, events) = unbounded();
-        let context = CommitContext {
-            stream: "orders".into(),
-            store: Arc::new(LocalStore::new()),
-            events: sender,
-            tenancy: None,
-            every: None,
-            clock: Arc::new(|| Duration::ZERO),
-        };
+        let context = CommitContext::of_test(Arc::new(LocalStore::new()), sender);
         let [parent, child] = ["a", "b"]
             .map(|id| Shard::new(id, HashKeyRange::ALL, "1".parse().expect("it is a number")));
         let child = child.with_parents(vec!["a".into()]);

@@ -124,14 +124,7 @@ mod tests {
     use crate::store::local::LocalStore;
 
     fn commits(id: &str) -> Arc<ShardCommits> {
-        let context = CommitContext {
-            stream: "orders".into(),
-            store: Arc::new(LocalStore::new()),
-            events: unbounded().0,
-            tenancy: None,
-            every: None,
-            clock: Arc::new(|| Duration::ZERO),
-        };
+        let context = CommitContext::of_test(Arc::new(LocalStore::new()), unbounded().0);
         Arc::new(ShardCommits::new(context, id, never()))
     }
 
@@ -199,14 +192,7 @@ mod tests {
         let registry = Registry::default();
         registry.begins(Instant::now(), Budget::new(Budget::DEFAULT));
         let leased = |epoch| {
-            let context = CommitContext {
-                stream: "orders".into(),
-                store: Arc::new(LocalStore::new()),
-                events: unbounded().0,
-                tenancy: None,
-                every: None,
-                clock: Arc::new(|| Duration::ZERO),
-            };
+            let context = CommitContext::of_test(Arc::new(LocalStore::new()), unbounded().0);
             Arc::new(ShardCommits::new(context, "a", never()).in_tenure(Some(epoch)))
         };
         let former = leased(1);

@@ -24,14 +24,7 @@ fn whoever_comes_last_tells_once_that_a_shard_has_drained_and_all_is_stored_befo
         let rarely = StoreEvery { batches: 100, time: Duration::from_secs(100) };
         let every = fastrand::bool().then_some(rarely);
         let (store, (sender, events)) = (Arc::new(LocalStore::new()), unbounded());
-        let context = CommitContext {
-            tenancy: None,
-            stream: "orders".into(),
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            events: sender,
-            every,
-            clock: Arc::new(|| Duration::ZERO),
-        };
+        let context = CommitContext { every, ..CommitContext::of_test(Arc::clone(&store), sender) };
         let commits = Arc::new(ShardCommits::new(context, "a", never()).in_tenure(Some(7)));
         let batches = [1, 2].map(|number| commits.hand_out(after(number)));
         let handles = |batch: u64| {

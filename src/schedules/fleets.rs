@@ -73,7 +73,6 @@ fn stream(world: &World, table: &Sight, worker: &str) -> Stream {
         worker: worker.to_owned(),
         process: format!("{worker}/{:x}", fastrand::u64(..)),
         marks: Marks { failover: F, stream: STREAM.to_owned(), limit: None },
-        max_leases: None,
         patience: F * 3,
         budget: 100.0,
         retires: true,
@@ -102,6 +101,14 @@ fn owners(table: &MemoryLeases) -> BTreeSet<String> {
     rows(table).into_iter().filter_map(|row| row.owner).collect()
 }
 
+/// Reads until the end.
+fn listen(world: &World, stream: Stream) -> Result<(), Error> {
+    stream.listen(|batch| {
+        world.take(batch);
+        Ok(())
+    })
+}
+
 /// Two consumers read, while something happens; then both stop. What each of them returned.
 fn two(
     world: &World,
@@ -111,19 +118,13 @@ fn two(
     let sights = [Sight::new(table), Sight::new(table)];
     let [one, two] = [0, 1].map(|at| stream(world, &sights[at], ["one", "two"][at]));
     let stops = [one.shutdown(), two.shutdown()];
-    let listen = |stream: Stream| {
-        stream.listen(|batch| {
-            world.take(batch);
-            Ok(())
-        })
-    };
     let stop = || {
         meanwhile(&sights);
         wait_until(|| world.has_each());
         stops.iter().for_each(|stop| stop.drain(Duration::from_secs(10)));
     };
     let first = Mutex::new(Ok(()));
-    let both = || with_thread(|| *first.lock() = listen(one), || listen(two));
+    let both = || with_thread(|| *first.lock() = listen(world, one), || listen(world, two));
     let second = with_thread(stop, both);
     [first.into_inner(), second]
 }
@@ -151,18 +152,12 @@ fn consumers_that_share_a_stream_read_each_record_once_and_give_back_all_leases(
         // Who comes next finds nothing that was handled.
         let next = stream(&world, &Sight::new(&table), "three");
         let stop = next.shutdown();
-        let listen = || {
-            next.listen(|batch| {
-                world.take(batch);
-                Ok(())
-            })
-        };
         let stops = || {
             wait_until(|| owners(&table).len() == 1);
             current().sleep_for(F);
             stop.now();
         };
-        with_thread(stops, listen).unwrap();
+        with_thread(stops, || listen(&world, next)).unwrap();
         world.check();
     });
 }
@@ -240,13 +235,7 @@ fn a_consumer_that_drains_leaves_its_shards_to_the_others_and_nothing_comes_twic
         let streams = ["one", "two"].map(|worker| stream(&world, &sight, worker));
         let stops = streams.each_ref().map(Stream::shutdown);
         let [one, two] = streams;
-        let listen = |stream: Stream| {
-            let ended = stream.listen(|batch| {
-                world.take(batch);
-                Ok(())
-            });
-            ended.unwrap();
-        };
+        let listen = |stream| listen(&world, stream).unwrap();
         let stop = || {
             a_while();
             current().sleep_for(F.mul_f64(2.0 * fastrand::f64()));
@@ -272,12 +261,6 @@ fn a_commit_after_the_loss_moves_no_position_back_and_ends_no_consumer() {
         sights[0].is_lost.store(true, Ordering::SeqCst);
         let other = stream(&world, &sights[1], "two");
         let stop = other.shutdown();
-        let listen = || {
-            other.listen(|batch| {
-                world.take(batch);
-                Ok(())
-            })
-        };
         let late = || {
             wait_until(|| owners(&table) == BTreeSet::from(["two".to_owned()]));
             assert!(!batch.is_current());
@@ -293,7 +276,7 @@ fn a_commit_after_the_loss_moves_no_position_back_and_ends_no_consumer() {
             assert!(rows(&table)[0].checkpoint.reach(&before).is_ge(), "it moves back");
             stop.now();
         };
-        with_thread(late, listen).unwrap();
+        with_thread(late, || listen(&world, other)).unwrap();
         drop(batches);
         // Nothing else was lost of its own.
         listener.join().unwrap();
@@ -310,11 +293,8 @@ fn of_two_processes_with_one_name_one_is_refused() {
         let stops = streams.each_ref().map(Stream::shutdown);
         let [one, two] = streams;
         let ended = Mutex::new(Vec::new());
-        let listen = |stream: Stream| {
-            let result = stream.listen(|batch| {
-                world.take(batch);
-                Ok(())
-            });
+        let listen = |stream| {
+            let result = listen(&world, stream);
             ended.lock().push(result);
         };
         let stop = || {

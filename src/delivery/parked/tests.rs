@@ -20,14 +20,7 @@ struct Shard {
 impl Shard {
     fn new(id: &str) -> Self {
         let store = Arc::new(LocalStore::new());
-        let context = CommitContext {
-            stream: "orders".into(),
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            events: unbounded().0,
-            tenancy: None,
-            every: None,
-            clock: Arc::new(|| Duration::ZERO),
-        };
+        let context = CommitContext::of_test(Arc::clone(&store), unbounded().0);
         Self { commits: Arc::new(ShardCommits::new(context, id, never())), store }
     }
 

@@ -5,11 +5,10 @@ use crate::core::fleet::lease::protocol::Look;
 use crate::core::fleet::lease::refused::{Loss, is_asked};
 use crate::core::fleet::lease::row::{Row, Seen, read};
 use crate::core::fleet::lease::writes::{Birth, Tenure};
-use crate::core::fleet::steward::Steward;
 use crate::core::fleet::steward::lease::Stage;
 use crate::core::fleet::steward::requests::Verdict;
-use crate::core::fleet::steward::view::limits;
 use crate::core::fleet::steward::words::{Act, Answer, Call, Job, News, Refusal};
+use crate::core::fleet::steward::{Phase, Settings, Steward};
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::model::item::Item;
 use crate::model::page::PageToken;
@@ -55,7 +54,7 @@ impl Steward {
     fn asked_coordinator(&mut self, at: Span, outcome: Result<Option<Item>, LeaseTableError>) {
         let look = match &outcome {
             Ok(item) => Look::coordinator(item.as_ref()),
-            // Its table may be none of this program's business; what is not known is asked again.
+            // Nothing is written before it is known.
             Err(_) => Look::Unread,
         };
         if let Some(scan) = &mut self.scan {
@@ -90,8 +89,8 @@ impl Steward {
         };
         let row = item.as_ref().and_then(row);
         let times = (at.sent.monotonic, at.now.monotonic);
-        let (limits, me) =
-            (limits(&self.settings), (&*self.settings.worker, &*self.settings.process));
+        let Settings { worker, process, marks, patience, .. } = &self.settings;
+        let (limits, me) = ((marks.failover, *patience), (&**worker, &**process));
         let verdict = self.requests.looked(shard, row.as_ref(), me, times, limits);
         let Some(row) = row else { return };
         let tenure = self.tenure(shard);
@@ -111,6 +110,7 @@ impl Steward {
 
     fn wrote(&mut self, at: Span, mut job: Job, outcome: Result<Applied, LeaseTableError>) {
         let first = *job.sent.get_or_insert(at.sent);
+        let is_beat = matches!(job.act, Act::Beat { .. });
         match outcome {
             Ok(Applied::Done(item)) => self.done(at, job, &item),
             Ok(Applied::Refused(found)) => {
@@ -119,7 +119,10 @@ impl Steward {
             }
             Err(error) => self.wrote_not(at, job, error),
         }
-        self.start_waiting(at.now);
+        // A beat lets no shard start, and there are many.
+        if !is_beat {
+            self.start_waiting(at.now);
+        }
     }
 
     fn done(&mut self, at: Span, job: Job, item: &Item) {
@@ -215,7 +218,7 @@ impl Steward {
             Act::HandOver { epoch, .. } | Act::Release { epoch } | Act::Expire { epoch } => {
                 self.lease(job.write.key(), epoch).is_some()
             }
-            _ => self.phase == super::Phase::Running,
+            _ => self.phase == Phase::Running,
         };
         if is_held {
             self.jobs.push_back(job);
@@ -277,7 +280,7 @@ impl Steward {
 
     fn asked(&mut self, shard: &str, of: String, now: Moment) {
         // After a stop nothing is taken any more.
-        if self.phase == super::Phase::Running {
+        if self.phase == Phase::Running {
             self.requests.add(shard, Some(of), now.monotonic);
         }
     }
@@ -311,7 +314,7 @@ impl Steward {
                 if let Some(by) = is_asked {
                     self.recall(&shard, by, at.now);
                 }
-                if self.phase != super::Phase::Running {
+                if self.phase != Phase::Running {
                     self.leave(&shard, at.now);
                 }
             }

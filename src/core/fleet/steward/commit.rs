@@ -97,6 +97,7 @@ impl Steward {
     ///
     /// # Errors
     /// If the tenure is over, or the outcome is unknown.
+    // long: the children's rows, their names, and then the position.
     pub(crate) fn committed(
         &mut self,
         at: Span,
@@ -119,7 +120,9 @@ impl Steward {
             Some(Before::Children(_)) => self.named_children(at, commit, &outcome),
             None => self.stored(at, commit, &outcome),
         };
-        self.start_waiting(at.now);
+        if commit.to.is_end() {
+            self.start_waiting(at.now);
+        }
         done
     }
 

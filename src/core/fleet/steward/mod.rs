@@ -40,10 +40,8 @@ pub(crate) struct Settings {
     pub(crate) worker: String,
     /// The nonce of the process: no other process has it, with the same id or another one.
     pub(crate) process: String,
-    /// What rows of ours say of the fleet.
+    /// What rows of ours say of the fleet, and how many leases it holds at most.
     pub(crate) marks: Marks,
-    /// How many leases it holds at most.
-    pub(crate) max_leases: Option<usize>,
     /// How long a worker that was asked for a lease may handle what it has read.
     pub(crate) patience: Duration,
     /// Read units in a second, of all workers together.
@@ -169,7 +167,7 @@ impl Steward {
         self.scan.as_mut().and_then(Scan::next)
     }
 
-    /// How long until there is a call besides beats; `None` if there is none as far as is known.
+    /// How long until the next call besides beats; `None` if none is planned.
     pub(crate) fn until_call(&self, now: Moment) -> Option<Duration> {
         let is_running = self.phase == Phase::Running;
         let of_jobs = self
@@ -310,16 +308,15 @@ impl Steward {
     /// Gives up a lease of which everything that was read is handled.
     fn leave(&mut self, shard: &str, now: Moment) {
         let Some(lease) = self.leases.get_mut(shard) else { return };
-        let job = match std::mem::replace(&mut lease.stage, Stage::Leaving) {
+        let epoch = lease.epoch;
+        let (write, act) = match std::mem::replace(&mut lease.stage, Stage::Leaving) {
             Stage::Leaving => return,
             Stage::Draining { to: Some(to) } => {
-                let act = Act::HandOver { epoch: lease.epoch, to };
-                let Act::HandOver { to, .. } = &act else { return };
-                (lease.tenure.hand_over(to), act)
+                (lease.tenure.hand_over(&to), Act::HandOver { epoch, to })
             }
-            _ => (lease.tenure.release(), Act::Release { epoch: lease.epoch }),
+            _ => (lease.tenure.release(), Act::Release { epoch }),
         };
-        self.plan_job(now, job.0, job.1);
+        self.plan_job(now, write, act);
     }
 
     /// Somebody has asked for a lease.

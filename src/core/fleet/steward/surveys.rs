@@ -94,7 +94,7 @@ impl Steward {
         );
         self.start_waiting(now);
         self.complete();
-        let plan = plan(&self.survey, self.settings.max_leases, &mut self.rng);
+        let plan = plan(&self.survey, self.settings.marks.limit, &mut self.rng);
         self.target = plan.target;
         let is_urgent = plan.is_urgent();
         self.audit(now);

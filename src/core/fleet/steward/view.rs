@@ -195,7 +195,7 @@ impl View {
         })
     }
 
-    /// Whether rows that move since the last survey belong to somebody that this process must not run beside.
+    /// The refusal, if rows that have moved since the last survey belong to a process that must not run beside this one.
     pub(super) fn conflict(&self, rows: &[Row], settings: &Settings) -> Option<Refusal> {
         let moves = |row: &&Row| self.row(&row.shard).is_some_and(|it| it.counter != row.counter);
         let ours = settings.marks.failover;
@@ -283,9 +283,4 @@ fn limit(row: &Row) -> Option<usize> {
     let owner = row.working_owner()?;
     row.holder.as_ref().filter(|it| it.is_of(owner))?;
     usize::try_from(row.limit?).ok()
-}
-
-/// How long a process waits for a worker that was asked: its patience, and then the failover time.
-pub(super) fn limits(settings: &Settings) -> (Duration, Duration) {
-    (settings.marks.failover, settings.patience)
 }

@@ -57,13 +57,13 @@ pub(crate) struct Job {
 pub(crate) enum Act {
     /// Shows that this process lives.
     Beat { epoch: u64 },
-    /// Takes a lease, which this worker had before.
+    /// Takes a lease; `from` had it before.
     Take { tenure: Tenure, from: Option<String> },
-    /// Begins to hold a lease that this worker handed over, if it is known who did.
+    /// Begins to hold a lease that was handed over; by `from`, if that is known.
     Accept { tenure: Tenure, from: Option<String> },
-    /// Asks this worker for a lease.
+    /// Asks the worker `of` for a lease.
     Ask { of: String },
-    /// Hands a lease over to the worker that has asked for it.
+    /// Hands a lease over to the worker `to`, which has asked for it.
     HandOver { epoch: u64, to: String },
     /// Gives a lease up.
     Release { epoch: u64 },

@@ -69,14 +69,7 @@ struct Trial {
 
 fn trial_of(epoch: Option<u64>, every: Option<StoreEvery>) -> Trial {
     let (store, (sender, events)) = (Arc::new(Moody::default()), unbounded());
-    let context = CommitContext {
-        tenancy: None,
-        stream: "orders".into(),
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        events: sender,
-        every,
-        clock: Arc::new(|| Duration::ZERO),
-    };
+    let context = CommitContext { every, ..CommitContext::of_test(Arc::clone(&store), sender) };
     let (_stop, stopped) = bounded(0);
     let commits = Arc::new(ShardCommits::new(context, "a", stopped).in_tenure(epoch));
     Trial { commits, store, events, _stop }

@@ -101,7 +101,6 @@ impl Ours {
             worker: id,
             process: process.clone(),
             marks: Marks { failover, stream: STREAM.to_owned(), limit: None },
-            max_leases: None,
             patience: failover * 3,
             budget: 100.0,
             retires: rng.bool(),

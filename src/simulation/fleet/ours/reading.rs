@@ -60,8 +60,7 @@ impl Ours {
             commits.resumes(position);
         }
         self.all_commits.push(Arc::clone(&commits));
-        let mut settings = self.config.shard_settings(false);
-        settings.store_patience = Duration::MAX;
+        let settings = self.config.shard_settings(false).in_fleet();
         let poller = Poller::new(STREAM.into(), start, settings, delay);
         let slots = Slots::new(true);
         let reader = Reader { epoch, commits, poller, slots, ending: None, is_stopped: false };

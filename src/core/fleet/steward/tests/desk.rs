@@ -40,7 +40,6 @@ pub(super) fn settings(worker: &str) -> Settings {
         worker: worker.to_owned(),
         process: format!("{worker}/1"),
         marks: Marks { failover: F, stream: "orders".to_owned(), limit: None },
-        max_leases: None,
         patience: F * 3,
         budget: 100.0,
         retires: true,

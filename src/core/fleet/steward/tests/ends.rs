@@ -25,7 +25,7 @@ fn named(desk: &mut Desk, stream: &Stream) {
     desk.steward.ends_with(&id(0), epoch, &stream.children(&id(0)));
 }
 
-/// A worker of KCL beside this one, whose lease it does not hold.
+/// A worker of KCL holds the lease of the second shard.
 fn with_kcl(desk: &Desk) {
     desk.edit(&id(1), |row| {
         row.insert("leaseOwner".to_owned(), "java".into());
@@ -128,7 +128,7 @@ fn beside_kcl_an_ended_lease_is_kept_and_is_no_load() {
     assert!(desk.would(5, is_its), "KCL expects beats");
 }
 
-/// An ended lease that is kept, beside a worker of KCL that has just gone.
+/// An ended lease that was kept for a worker of KCL, which is gone now.
 fn kept() -> (Desk, Stream) {
     let (mut desk, mut stream) = Desk::reading(2);
     with_kcl(&desk);

@@ -2,7 +2,6 @@
 
 mod beats;
 mod desk;
-mod done;
 mod ends;
 mod judge;
 mod leaving;

@@ -1,4 +1,4 @@
-//! What a process must not run beside.
+//! Processes and tables beside which a process refuses to run.
 
 use super::desk::{Desk, F, id, is_beat, settings};
 use crate::core::fleet::lease::writes::Marks;

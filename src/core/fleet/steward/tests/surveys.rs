@@ -3,7 +3,6 @@
 use super::desk::{Desk, id, is_beat, settings, transient};
 use super::stream::Stream;
 use crate::core::event::Word;
-use crate::core::fleet::steward::Settings;
 use crate::core::fleet::steward::words::{Answer, Call, News};
 use crate::model::write::Act as Kind;
 use crate::store::leases::memory::MemoryLeases;
@@ -12,7 +11,7 @@ fn is_page(call: &Call) -> bool {
     matches!(call, Call::Page { .. })
 }
 
-/// A worker that has just begun, with so many shards.
+/// A worker that begins on a stream of this many shards.
 fn new(shards: u64, table: MemoryLeases) -> (Desk, Stream) {
     let stream = Stream::new(shards);
     let mut desk = Desk::new(settings("me"), &table);
@@ -105,7 +104,7 @@ fn a_first_start_has_a_row_for_each_shard_and_no_owner_before_a_take() {
 #[test]
 fn no_more_leases_are_taken_than_a_worker_wants() {
     let stream = Stream::new(6);
-    let mut limited = Settings { max_leases: Some(2), ..settings("me") };
+    let mut limited = settings("me");
     limited.marks.limit = Some(2);
     let mut desk = Desk::new(limited, &MemoryLeases::new());
     desk.list(&stream);

@@ -65,7 +65,6 @@ impl Worker {
             worker: id.to_owned(),
             process: process.clone(),
             marks: Marks { failover: F, stream: "orders".to_owned(), limit: max },
-            max_leases: max,
             patience: F * 3,
             budget: 100.0,
             retires: true,
@@ -177,7 +176,7 @@ impl Worker {
         begun
     }
 
-    /// The reader of a shard does something. Returns whether it goes on.
+    /// The next step of a shard's reader. Returns whether there is another one.
     // long: what a reader does, in order.
     pub(super) fn read(
         &mut self,
