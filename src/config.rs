@@ -14,8 +14,6 @@ use crate::model::time::spoken;
 use crate::observe::audience::Audience;
 #[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
-#[cfg(test)]
-use crate::store::leases::keeper::Fleet;
 use crate::sync;
 
 /// The most records that Amazon gives in one answer.
@@ -57,11 +55,9 @@ pub struct Config {
     pub(crate) deaggregation: Deaggregation,
     pub(crate) stall_after: Option<Duration>,
     pub(crate) audience: Audience,
-    /// So far only tests share shards.
+    /// Tests decide by themselves when batches may be handed over.
     #[cfg(test)]
     pub(crate) tenancies: Option<Tenancies>,
-    #[cfg(test)]
-    pub(crate) fleet: Option<Fleet>,
 }
 
 impl Default for Config {
@@ -85,8 +81,6 @@ impl Default for Config {
             audience: Audience::default(),
             #[cfg(test)]
             tenancies: None,
-            #[cfg(test)]
-            fleet: None,
         }
     }
 }
@@ -222,6 +216,12 @@ impl Config {
         self
     }
 
+    /// How often positions are stored, if nobody has said it.
+    pub(crate) fn stored_by_default(mut self, every: Option<StoreEvery>) -> Self {
+        self.store_every = self.store_every.or(every);
+        self
+    }
+
     /// What the coordinator needs of it.
     pub(crate) fn stream_settings(&self) -> StreamSettings {
         StreamSettings {
@@ -230,9 +230,6 @@ impl Config {
             max_outage: self.max_outage,
             store_patience: self.store_patience,
             store_every: self.store_every,
-            #[cfg(test)]
-            is_fleet: self.fleet.is_some(),
-            #[cfg(not(test))]
             is_fleet: false,
         }
     }

@@ -53,7 +53,7 @@
 //!   [errors](manual::errors), [the log](manual::log)
 //! - **Running it**: [on AWS](manual::on_aws), [credentials](manual::credentials), [the
 //!   environment](manual::environment), [stopping, Kubernetes](manual::stopping), [progress, metrics,
-//!   alerts](manual::monitoring), [testing a handler](manual::testing), [other consumers](manual::sharing),
+//!   alerts](manual::monitoring), [testing a handler](manual::testing), [many consumers](manual::fleet), [other consumers](manual::sharing),
 //!   [costs](manual::costs), [in the terminal](manual::tail)
 //! - **Choosing it**: [limits](manual::limits), [performance](manual::performance),
 //!   [dependencies](manual::dependencies), [migrating](manual::migrating) from go-kcl, KCL or an SDK,
@@ -62,7 +62,7 @@
 //! # The types
 //!
 //! A [`Stream`] takes a [`Client`], which is [`KinesisClient`] or yours, the stream's name or ARN, a [`Store`] for the
-//! positions, which is [`LocalStore`], [`SqliteStore`] or yours, and a [`Config`]. It gives each [`Batch`] of
+//! positions, which is [`LocalStore`], [`SqliteStore`], yours, or a [`Fleet`] that shares the stream with other consumers, and a [`Config`]. It gives each [`Batch`] of
 //! [`Records`] to your closure or [`Handler`], or to your receiver ([`Batches`]). A [`Listener`] owns the threads, a
 //! [`Shutdown`] stops them, a [`Monitor`] watches them. What goes wrong is an [`Error`].
 //!
@@ -133,6 +133,7 @@ pub use crate::delivery::handler::Handler;
 pub use crate::delivery::on_error::{DeadLetter, OnError};
 pub use crate::engine::monitor::Monitor;
 pub use crate::error::client::{ClientError, ErrorClass};
+pub use crate::error::fleet::FleetErrorKind;
 pub use crate::error::store::{StoreError, StoreErrorKind};
 pub use crate::error::{BoxError, Error};
 pub use crate::listener::Listener;
@@ -153,6 +154,7 @@ pub use crate::record::{Record, RecordIter, Records};
 pub use crate::store::Store;
 pub use crate::store::export::error::ImportError;
 pub use crate::store::export::{Import, export_positions, import_positions};
+pub use crate::store::leases::fleet::{Fleet, Leases};
 pub use crate::store::local::LocalStore;
 #[cfg(feature = "sqlite")]
 pub use crate::store::sqlite::SqliteStore;
@@ -162,7 +164,17 @@ pub use crate::stream::Stream;
 pub use bytes;
 pub use crossbeam_channel;
 
-/// For tests: a Kinesis in memory, and the contracts of every [`Store`] and [`Client`]; with feature `testing`.
+/// The table of leases that the consumers of a [`Fleet`] share: what a table of your own implements.
+pub mod leases {
+    pub use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
+    pub use crate::model::item::{Attribute, Item, KEY};
+    pub use crate::model::page::{Page, PageToken};
+    pub use crate::model::write::{Act, Applied, Change, Condition, Update, Write};
+    pub use crate::store::leases::LeaseTable;
+}
+
+/// For tests: a Kinesis and a table of leases in memory, and the contracts of every [`Store`], [`Client`] and
+/// [`LeaseTable`](leases::LeaseTable); with feature `testing`.
 #[cfg(any(test, feature = "testing"))]
 pub mod testing {
     pub use crate::client::contract::client_contract;
@@ -171,6 +183,8 @@ pub mod testing {
     pub use crate::client::memory::shard::HeldRecord;
     pub use crate::client::memory::{MemoryKinesis, Put};
     pub use crate::store::contract::store_contract;
+    pub use crate::store::leases::contract::lease_table_contract;
+    pub use crate::store::leases::memory::{MemoryLeases, TableFault};
 }
 
 #[cfg(doctest)]

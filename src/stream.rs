@@ -88,8 +88,7 @@ impl Stream {
         let invalid = |reason| Error::InvalidSetting { setting: "name", reason };
         let id = StreamId::new(name).map_err(|error| invalid(error.to_string()))?;
         client.check_stream(&id).map_err(invalid)?;
-        config.validate()?;
-        Ok(Self {
+        Self {
             id,
             client: Arc::new(client),
             session: OnceLock::new(),
@@ -101,7 +100,8 @@ impl Stream {
             shutdown: Shutdown::new(),
             registry: Registry::default(),
             pauses: Pauses::new(),
-        })
+        }
+        .checked()
     }
 
     /// The stream's name, or its ARN, as [`new`](Self::new) was given it.
@@ -151,6 +151,7 @@ impl Stream {
     /// # Errors
     /// [`Error::InvalidSetting`] unless it is 1 to 255 visible ASCII characters, as names and ARNs are.
     pub fn store_key(&mut self, key: impl Into<String>) -> Result<&mut Self, Error> {
+        self.alone("store_key")?;
         let key = key.into();
         if !(1..=MAX_KEY).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             let reason = format!(
@@ -172,6 +173,7 @@ impl Stream {
         &mut self,
         shards: impl IntoIterator<Item = &'a str>,
     ) -> Result<&mut Self, Error> {
+        self.alone("choose")?;
         let mut chosen = BTreeSet::new();
         for shard in shards {
             chosen.insert(self.listed_shard(shard)?.id().to_owned());
@@ -191,6 +193,7 @@ impl Stream {
     /// [`Error::InvalidSetting`] for a timestamp more than five minutes ahead of this machine's clock,
     /// [`Error::UnknownShard`], and those of [`shards`](Self::shards).
     pub fn start_at(&mut self, shard: &str, at: IteratorType) -> Result<&mut Self, Error> {
+        self.alone("start_at")?;
         at.check(sync::wall())
             .map_err(|reason| Error::InvalidSetting { setting: "start_at", reason })?;
         self.listed_shard(shard)?.start_at = Some(at);

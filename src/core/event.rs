@@ -36,20 +36,16 @@ pub(crate) enum Event {
     /// The positions that waited in the trackers were written, or a write failed.
     Flushed(Result<(), (String, StoreError)>),
     /// This process holds the lease of a shard, and the table says that all of its parents are done.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the fleet's loops send it"))]
     Leased { shard: String, at: StartAt, epoch: u64 },
     /// The lease of a shard is wanted back, after what was sent is handled and stored.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the fleet's loops send it"))]
     Asked { shard: String, epoch: u64 },
     /// Somebody else holds the lease of a shard.
     LeaseLost { shard: String, epoch: u64, why: StoreError },
     /// A shard of which `StopShard` was said has no thread any more, and no batch that is not stored or dropped.
     Drained { shard: String, epoch: u64 },
     /// A complete listing is wanted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the fleet's loops send it"))]
     ListingWanted,
     /// The table says that every shard is done.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the fleet's loops send it"))]
     Completed,
     /// Something failed for good.
     Failed(Error),

@@ -2,8 +2,6 @@
 //! no clock, no call. The same events give the same actions, so that a seed replays a run.
 
 pub(crate) mod event;
-// No program shares shards yet.
-#[cfg(test)]
 pub(crate) mod fleet;
 pub(crate) mod outage;
 pub(crate) mod quota;

@@ -124,6 +124,13 @@ pub(crate) struct ShardSettings {
     pub(crate) children_start: ChildrenStart,
 }
 
+impl StreamSettings {
+    /// In a fleet leases say which shards are read.
+    pub(crate) fn in_fleet(self) -> Self {
+        Self { is_fleet: true, ..self }
+    }
+}
+
 impl ShardSettings {
     /// In a fleet whoever holds a lease waits for the table.
     pub(crate) fn in_fleet(self) -> Self {

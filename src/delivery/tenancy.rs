@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::shard::ChildShard;
+use crate::store::leases::keeper::Tenant;
 
 /// A shard that this consumer holds for a time. One that reads alone has none.
 pub(crate) trait Tenancy: Send + Sync {
@@ -17,8 +18,7 @@ pub(crate) trait Tenancy: Send + Sync {
     fn ends_with(&self, children: &[ChildShard]);
 }
 
-#[cfg(test)]
-impl Tenancy for crate::store::leases::keeper::Tenant {
+impl Tenancy for Tenant {
     fn left(&self) -> Duration {
         self.left()
     }

@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never};
 use crate::control::shard_stop::ShardStop;
 use crate::control::shutdown::{Shutdown, StopOnDrop};
 use crate::core::event::{Action, Event, Proof, Start, StartAt, Word};
+use crate::core::settings::StreamSettings;
 use crate::core::shard::Poller;
 use crate::core::stream::Coordinator;
 use crate::core::stream::lineage::WaitingNews;
@@ -82,7 +83,7 @@ impl Run<'_> {
             scope,
             coordinator: Coordinator::new(
                 engine.plan.clone(),
-                &engine.config.stream_settings(),
+                &self.stream_settings(),
                 engine.listed.clone(),
                 self.door.is_dispatching(),
             ),
@@ -92,7 +93,6 @@ impl Run<'_> {
             stalls: engine.config.stall_after.map(Stalls::new),
             errands: self.keep_store(scope)?,
         };
-        #[cfg(test)]
         let leases = self.keep_leases(scope)?;
         let result = acting.run(&events);
         // From here on a commit stores at once: there would be no later write.
@@ -100,12 +100,16 @@ impl Run<'_> {
         drop(events);
         let (is_stopped, result) = (engine.shutdown.is_stopped(), result.and(self.flush_last()));
         // After the last position is written.
-        #[cfg(test)]
         if let Some(leases) = leases {
             leases.end();
         }
         self.journal.ends(result.as_ref().copied(), is_stopped);
         result
+    }
+
+    fn stream_settings(&self) -> StreamSettings {
+        let settings = self.engine.config.stream_settings();
+        if self.keeper.is_some() { settings.in_fleet() } else { settings }
     }
 
     /// Starts the thread that calls the store for the coordinator, until the sender is dropped.
@@ -142,15 +146,8 @@ impl Run<'_> {
         }
     }
 
-    #[cfg(test)]
     fn tell_steward(&self, word: Word) {
-        self.keeper.as_ref().expect("it is one of a fleet").hears(word);
-    }
-
-    #[cfg(not(test))]
-    #[expect(clippy::unused_self, reason = "so far only tests share shards")]
-    fn tell_steward(&self, word: Word) {
-        unreachable!("the settings of no consumer say that it is one of a fleet: {word:?}")
+        self.keeper.as_ref().expect("only a fleet has words for it").hears(word);
     }
 
     /// Reads the positions. None for an ARN, and some for its name, is an error: the user would not expect that all is

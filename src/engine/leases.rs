@@ -13,7 +13,6 @@ use crate::core::fleet::steward::commit::lost;
 use crate::core::fleet::steward::words::News;
 use crate::engine::run::Run;
 use crate::error::Error;
-use crate::error::store::StoreError;
 use crate::store::leases::keeper::Keeper;
 use crate::sync::{self, at, select_biased};
 
@@ -85,8 +84,7 @@ impl Run<'_> {
             News::ListingWanted => Event::ListingWanted,
             News::Completed => Event::Completed,
             News::Failed(refusal) => {
-                let refusal = StoreError::fatal(refusal.to_string());
-                Event::Failed(Error::of_store(stream, None, refusal))
+                Event::Failed(Error::Fleet { stream: stream.to_string(), kind: refusal.into() })
             }
             News::Gained { shard, from } => {
                 let from = from.unwrap_or_else(|| "nobody".to_owned());

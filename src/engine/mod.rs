@@ -2,7 +2,6 @@
 
 pub(crate) mod coordinate;
 pub(crate) mod journal;
-#[cfg(test)]
 pub(crate) mod leases;
 pub(crate) mod list;
 pub(crate) mod monitor;

@@ -15,7 +15,6 @@ use crate::control::call::Call;
 use crate::control::pause::Pauses;
 use crate::control::shutdown::Shutdown;
 use crate::core::event::Event;
-#[cfg(test)]
 use crate::core::fleet::held::Moment;
 use crate::core::settings::Plan;
 use crate::delivery::batches::Leftovers;
@@ -28,13 +27,15 @@ use crate::model::shard::Shard;
 use crate::model::time::spoken;
 use crate::observe::metrics::StreamMeter;
 use crate::store::Store;
-#[cfg(test)]
-use crate::store::leases::keeper::{Fleet, Keeper};
+use crate::store::leases::fleet::Leases;
+use crate::store::leases::keeper::Keeper;
 use crate::sync::{self, Mutex, thread};
 
 /// One run of a consumer.
 pub(crate) struct Engine {
     pub(crate) stream: Arc<str>,
+    /// The name of the stream, also if it was given by its ARN.
+    pub(crate) name: String,
     /// Its session with the client: see [`session`].
     pub(crate) client: Arc<dyn Client>,
     pub(crate) store: Arc<dyn Store>,
@@ -65,8 +66,7 @@ pub(crate) struct Run<'a> {
     pub(crate) budget: Budget,
     pub(crate) journal: Journal,
     pub(crate) meter: StreamMeter,
-    /// So far only tests share shards.
-    #[cfg(test)]
+    /// The leases, where consumers share the stream.
     pub(super) keeper: Option<Arc<Keeper>>,
 }
 
@@ -126,8 +126,7 @@ impl<'a> Run<'a> {
             budget,
             journal,
             meter,
-            #[cfg(test)]
-            keeper: engine.config.fleet.as_ref().map(|fleet| keeper(fleet, started)),
+            keeper: engine.store.leases().map(|leases| keeper(engine, leases, started)),
         };
         (run, incoming)
     }
@@ -230,7 +229,6 @@ impl<'a> Run<'a> {
     }
 
     /// What the commits of this shard are made of, in a tenure if the shard is shared.
-    #[cfg_attr(not(test), expect(unused_variables, reason = "so far only tests share shards"))]
     pub(super) fn context_of(&self, shard: &str, epoch: Option<u64>) -> CommitContext {
         let context = self.context.clone();
         #[cfg(test)]
@@ -238,7 +236,6 @@ impl<'a> Run<'a> {
             let tenancies = self.engine.config.tenancies.as_ref();
             CommitContext { tenancy: tenancies.and_then(|it| it.of(shard)), ..context }
         };
-        #[cfg(test)]
         if let Some((keeper, epoch)) = self.keeper.as_ref().zip(epoch) {
             let tenant = keeper.tenant(shard, epoch);
             let (store, tenancy) = (Arc::clone(&tenant), tenant);
@@ -290,14 +287,13 @@ impl Drop for ExitNotice<'_> {
 }
 
 /// The leases of a run that begins now.
-#[cfg(test)]
-fn keeper(fleet: &Fleet, started: Instant) -> Arc<Keeper> {
+fn keeper(engine: &Engine, leases: &Leases, started: Instant) -> Arc<Keeper> {
     let clock = move || {
         let wall = sync::wall().duration_since(std::time::UNIX_EPOCH);
         Moment { monotonic: sync::since(started), wall: wall.unwrap_or_default() }
     };
-    let Fleet { table, settings } = fleet.clone();
-    Keeper::new(table, settings, Arc::new(clock), fastrand::Rng::new())
+    let settings = leases.settings(&engine.name, engine.plan.iterator_type.clone());
+    Keeper::new(Arc::clone(&leases.table), settings, Arc::new(clock), fastrand::Rng::new())
 }
 
 /// At most 15 bytes, which is what Linux shows: the twelve digits of a shard's id differ.

@@ -8,7 +8,7 @@ use crate::error::{BoxError, chain};
 
 /// A table of leases that could not be read or written. A clone shares its cause, which `{error:#}` shows too.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) struct LeaseTableError {
+pub struct LeaseTableError {
     kind: LeaseTableErrorKind,
     message: String,
     #[source]
@@ -17,7 +17,8 @@ pub(crate) struct LeaseTableError {
 
 /// What a worker does about a [`LeaseTableError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum LeaseTableErrorKind {
+#[non_exhaustive]
+pub enum LeaseTableErrorKind {
     /// The table is asked too much: less is asked of it, later. Nothing was written.
     Throttled,
     /// It may work later. A write may have been done all the same.
@@ -30,19 +31,19 @@ pub(crate) enum LeaseTableErrorKind {
 
 impl LeaseTableError {
     /// One of this kind; the message says which call failed, and how.
-    pub(crate) fn new(kind: LeaseTableErrorKind, message: impl Into<String>) -> Self {
+    pub fn new(kind: LeaseTableErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None }
     }
 
     /// The same with its cause.
     #[must_use]
-    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
     }
 
     /// What a worker does about it.
-    pub(crate) fn kind(&self) -> LeaseTableErrorKind {
+    pub fn kind(&self) -> LeaseTableErrorKind {
         self.kind
     }
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod client;
-#[cfg(test)]
+pub(crate) mod fleet;
 pub(crate) mod lease_table;
 pub(crate) mod store;
 mod text;
@@ -10,6 +10,7 @@ mod text;
 use std::time::Duration;
 
 use crate::error::client::ClientError;
+use crate::error::fleet::FleetErrorKind;
 use crate::error::store::{StoreError, StoreErrorKind};
 use crate::model::gap::Gap;
 
@@ -127,6 +128,16 @@ pub enum Error {
         source: StoreError,
     },
 
+    /// The consumer cannot share the stream with the others of its [fleet](crate::Fleet), or not any more.
+    #[non_exhaustive]
+    Fleet {
+        /// The stream.
+        stream: String,
+        /// Why.
+        #[source]
+        kind: FleetErrorKind,
+    },
+
     /// The store holds positions under the name of the stream, and none under its ARN, by which it was opened:
     /// [`store_key`](crate::Stream::store_key) says which to use.
     #[non_exhaustive]
@@ -203,6 +214,7 @@ impl Error {
             | Self::Client { stream, .. }
             | Self::Gap { stream, .. }
             | Self::Store { stream, .. }
+            | Self::Fleet { stream, .. }
             | Self::StoredUnderName { stream, .. }
             | Self::Handler { stream, .. }
             | Self::DeadLetter { stream, .. }
@@ -281,6 +293,10 @@ mod tests {
             },
             Error::Gap { stream: stream(), gap: Gap::Foreign { shard: shard(), wanted } },
             stored(StoreError::fatal("read-only")),
+            Error::Fleet {
+                stream: stream(),
+                kind: FleetErrorKind::WorkerIdInUse { worker: "one".into() },
+            },
             Error::StoredUnderName { stream: stream(), name: "name".into() },
             Error::Handler { stream: stream(), shard: shard(), source: "no price".into() },
             Error::DeadLetter {

@@ -85,6 +85,9 @@ impl Error {
                  position will be delivered again",
                 of_shard(shard)
             ),
+            Self::Fleet { stream, .. } => {
+                write!(f, "stream {stream:?} cannot be shared through the table of leases")
+            }
             Self::Handler { stream, shard, .. } => write!(
                 f,
                 "the handler failed on a batch of stream {stream:?}, shard {shard:?}; the batch comes again at \

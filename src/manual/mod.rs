@@ -50,6 +50,11 @@ chapter! {
     failures
 }
 chapter! {
+    /// Consumers that divide the shards of a stream among themselves, through a table of leases.
+    #[doc(alias = "lease", alias = "failover", alias = "rebalance", alias = "kcl")]
+    fleet
+}
+chapter! {
     /// What it does not do, why, and what to do instead.
     #[doc(alias = "fan-out", alias = "lease")]
     limits

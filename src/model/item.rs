@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A row: the names of its attributes, and their values.
-pub(crate) type Item = BTreeMap<String, Attribute>;
+/// A row of a table of leases: the names of its attributes, and their values.
+pub type Item = BTreeMap<String, Attribute>;
 
-/// The attribute that is the key of a table of leases.
-pub(crate) const KEY: &str = "leaseKey";
+/// The attribute that is the key of a table of leases: `leaseKey`, a text.
+pub const KEY: &str = "leaseKey";
 
 /// A value, with one of DynamoDB's ten types.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Attribute {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "the service has these types")]
+pub enum Attribute {
     /// Text.
     S(String),
     /// A number, as its decimal text, which no type of Rust can hold in every case.
@@ -35,7 +36,7 @@ pub(crate) enum Attribute {
 
 impl Attribute {
     /// The text, if it is one.
-    pub(crate) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match self {
             Self::S(text) => Some(text),
             _ => None,
@@ -43,7 +44,7 @@ impl Attribute {
     }
 
     /// The decimal text of the number, if it is one.
-    pub(crate) fn number(&self) -> Option<&str> {
+    pub fn number(&self) -> Option<&str> {
         match self {
             Self::N(number) => Some(number),
             _ => None,
@@ -51,7 +52,7 @@ impl Attribute {
     }
 
     /// The texts of the set, if it is one of texts.
-    pub(crate) fn texts(&self) -> Option<&BTreeSet<String>> {
+    pub fn texts(&self) -> Option<&BTreeSet<String>> {
         match self {
             Self::Ss(texts) => Some(texts),
             _ => None,

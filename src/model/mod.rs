@@ -2,11 +2,9 @@
 //! behaviour.
 
 pub(crate) mod gap;
-#[cfg(test)]
 pub(crate) mod item;
 pub(crate) mod listed;
 pub(crate) mod notice;
-#[cfg(test)]
 pub(crate) mod page;
 pub(crate) mod position;
 pub(crate) mod sequence;
@@ -16,5 +14,4 @@ pub(crate) mod shard;
 pub(crate) mod stream_id;
 pub(crate) mod time;
 pub(crate) mod token;
-#[cfg(test)]
 pub(crate) mod write;

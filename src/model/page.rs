@@ -2,17 +2,37 @@
 
 use crate::model::item::Item;
 
-/// Some rows of a table.
+/// Some rows of a table, as [`LeaseTable::page`](crate::leases::LeaseTable::page) gives them.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Page {
+#[non_exhaustive]
+pub struct Page {
     /// The rows.
-    pub(crate) items: Vec<Item>,
+    pub items: Vec<Item>,
     /// Where the next page begins; `None` after the last one.
-    pub(crate) next: Option<PageToken>,
+    pub next: Option<PageToken>,
     /// What the page cost, in read units: one for 8 KiB that may be some seconds old.
-    pub(crate) units: f64,
+    pub units: f64,
 }
 
-/// The place after a page: the key of its last row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PageToken(pub(crate) String);
+/// The place after a page: the key of a row, in the order of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PageToken(String);
+
+impl Page {
+    /// A page of these rows.
+    pub fn new(items: Vec<Item>, next: Option<PageToken>, units: f64) -> Self {
+        Self { items, next, units }
+    }
+}
+
+impl PageToken {
+    /// The place after the row of this key.
+    pub fn after(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    /// The key of the row.
+    pub fn key(&self) -> &str {
+        &self.0
+    }
+}

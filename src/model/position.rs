@@ -80,6 +80,11 @@ impl IteratorType {
             _ => Ok(()),
         }
     }
+
+    /// Whether it names a record, which belongs to one shard.
+    pub(crate) fn is_of_one_shard(&self) -> bool {
+        matches!(self, Self::AtSequenceNumber(_) | Self::AfterSequenceNumber(_))
+    }
 }
 
 impl Position {

@@ -4,21 +4,22 @@ use std::collections::BTreeMap;
 
 use crate::model::item::{Attribute, Item, KEY};
 
-/// One write: done if its condition holds, and otherwise not at all.
+/// A conditional write of one row: done if its condition holds, and otherwise not at all.
 ///
 /// Only [`create`](Self::create) makes a row. Every other write requires the row by the condition that it carries, whatever
 /// its caller asks for: DynamoDB makes a row of a write that finds none, and one row without its attributes stops a
 /// whole fleet of Amazon's consumers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Write {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Write {
     key: String,
     condition: Condition,
     act: Act,
 }
 
 /// What a write does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Act {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a table must do each of them")]
+pub enum Act {
     /// Puts the whole row.
     Put(Item),
     /// Changes attributes of the row, and leaves the others.
@@ -28,8 +29,9 @@ pub(crate) enum Act {
 }
 
 /// What must hold of the row, just before it is written. A row that is not there has no attributes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Condition {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a table must do each of them")]
+pub enum Condition {
     /// The attribute is there.
     Exists(&'static str),
     /// The attribute is not there.
@@ -43,12 +45,13 @@ pub(crate) enum Condition {
 }
 
 /// Changes of attributes, at most one of each, as the service requires. Without any, the row stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Update(BTreeMap<&'static str, Change>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Update(BTreeMap<&'static str, Change>);
 
 /// The change of one attribute.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a table must do each of them")]
+pub enum Change {
     /// It gets this value, whether it is there or not.
     Set(Attribute),
     /// The number grows by this much; one that is not there counts as zero.
@@ -58,8 +61,9 @@ pub(crate) enum Change {
 }
 
 /// What became of a write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Applied {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a write has no other outcome")]
+pub enum Applied {
     /// It is done, and this is the row after it; a deleted row as it was last.
     Done(Item),
     /// The condition did not hold, and this is the row as it is; `None` if there is no such row.
@@ -68,18 +72,18 @@ pub(crate) enum Applied {
 
 impl Write {
     /// Puts a row that is not there yet. The row gets its key.
-    pub(crate) fn create(key: &str, mut item: Item) -> Self {
+    pub fn create(key: &str, mut item: Item) -> Self {
         item.insert(KEY.to_owned(), key.into());
         Self { key: key.to_owned(), condition: Condition::Absent(KEY), act: Act::Put(item) }
     }
 
     /// Changes a row that is there, if the condition holds too.
-    pub(crate) fn update(key: &str, when: Condition, update: Update) -> Self {
+    pub fn update(key: &str, when: Condition, update: Update) -> Self {
         Self::of_a_row(key, when, Act::Update(update))
     }
 
     /// Deletes a row that is there, if the condition holds too.
-    pub(crate) fn delete(key: &str, when: Condition) -> Self {
+    pub fn delete(key: &str, when: Condition) -> Self {
         Self::of_a_row(key, when, Act::Delete)
     }
 
@@ -88,68 +92,71 @@ impl Write {
     }
 
     /// The key of the row.
-    pub(crate) fn key(&self) -> &str {
+    pub fn key(&self) -> &str {
         &self.key
     }
 
     /// All that must hold, the row's presence or absence included.
-    pub(crate) fn condition(&self) -> &Condition {
+    pub fn condition(&self) -> &Condition {
         &self.condition
     }
 
     /// What it does.
-    pub(crate) fn act(&self) -> &Act {
+    pub fn act(&self) -> &Act {
         &self.act
     }
 }
 
 impl Condition {
     /// The attribute has this value.
-    pub(crate) fn equals(name: &'static str, value: impl Into<Attribute>) -> Self {
+    pub fn equals(name: &'static str, value: impl Into<Attribute>) -> Self {
         Self::Equals(name, value.into())
     }
 
     /// Both hold.
-    pub(crate) fn and(self, other: Self) -> Self {
+    pub fn and(self, other: Self) -> Self {
         Self::All(Box::new([self, other]))
     }
 
     /// One of the two holds, or both.
-    pub(crate) fn or(self, other: Self) -> Self {
+    pub fn or(self, other: Self) -> Self {
         Self::Any(Box::new([self, other]))
     }
 }
 
 impl Update {
     /// No change yet.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::default()
     }
 
     /// Gives the attribute this value.
-    pub(crate) fn set(self, name: &'static str, value: impl Into<Attribute>) -> Self {
+    ///
+    /// # Panics
+    /// If the attribute is the [key](crate::leases::KEY), or is changed already; so do the other two.
+    pub fn set(self, name: &'static str, value: impl Into<Attribute>) -> Self {
         self.change(name, Change::Set(value.into()))
     }
 
     /// Lets the number grow.
-    pub(crate) fn add(self, name: &'static str, number: u64) -> Self {
+    pub fn add(self, name: &'static str, number: u64) -> Self {
         self.change(name, Change::Add(number))
     }
 
     /// Removes the attribute.
-    pub(crate) fn remove(self, name: &'static str) -> Self {
+    pub fn remove(self, name: &'static str) -> Self {
         self.change(name, Change::Remove)
     }
 
     /// The changes, by the names of their attributes.
-    pub(crate) fn changes(&self) -> &BTreeMap<&'static str, Change> {
+    pub fn changes(&self) -> &BTreeMap<&'static str, Change> {
         &self.0
     }
 
     fn change(mut self, name: &'static str, change: Change) -> Self {
-        debug_assert!(name != KEY, "the key of a row never changes");
+        assert!(name != KEY, "the key of a row never changes");
         let earlier = self.0.insert(name, change);
-        debug_assert!(earlier.is_none(), "{name} is changed twice");
+        assert!(earlier.is_none(), "{name} is changed twice");
         self
     }
 }

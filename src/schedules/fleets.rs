@@ -7,21 +7,17 @@ use std::time::Duration;
 
 use super::try_all;
 use super::world::{STREAM, World, a_while, current, with_thread};
-use crate::config::Config;
 use crate::core::fleet::lease::row::{Row, Seen, read};
-use crate::core::fleet::lease::writes::Marks;
-use crate::core::fleet::steward::Settings;
 use crate::delivery::batch::Batch;
 use crate::error::Error;
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::error::store::StoreErrorKind;
 use crate::model::item::Item;
 use crate::model::page::{Page, PageToken};
-use crate::model::position::IteratorType;
 use crate::model::write::{Applied, Write};
 use crate::store::leases::LeaseTable;
-use crate::store::leases::keeper::Fleet;
-use crate::store::leases::memory::{Fault, MemoryLeases};
+use crate::store::leases::fleet::Fleet;
+use crate::store::leases::memory::{MemoryLeases, TableFault};
 use crate::stream::Stream;
 use crate::sync::Mutex;
 
@@ -69,23 +65,14 @@ impl LeaseTable for Sight {
 
 /// A consumer of this name.
 fn stream(world: &World, table: &Sight, worker: &str) -> Stream {
-    let settings = Settings {
-        worker: worker.to_owned(),
-        process: format!("{worker}/{:x}", fastrand::u64(..)),
-        marks: Marks { failover: F, stream: STREAM.to_owned(), limit: None },
-        patience: F * 3,
-        budget: 100.0,
-        retires: true,
-        start: IteratorType::TrimHorizon,
-    };
-    let fleet = Fleet { table: Arc::new(table.clone()), settings };
+    let fleet = Fleet::new(table.clone()).worker_id(worker).failover(F).handoff_patience(F * 3);
     let config = World::config().interval(Duration::from_millis(500));
     // Positions are written at once, or when their shard is left.
     let config = match fastrand::bool() {
         true => config,
         false => config.store_every(100, Duration::from_secs(60)),
     };
-    world.stream(Config { fleet: Some(fleet), ..config })
+    Stream::new(world.kinesis.clone(), STREAM, fleet, config).unwrap()
 }
 
 fn rows(table: &MemoryLeases) -> Vec<Row> {
@@ -190,8 +177,8 @@ fn a_table_that_refuses_or_loses_replies_loses_no_record() {
         let ended = two(&world, &table, |_| {
             for _ in 0..fastrand::u32(1..6) {
                 a_while();
-                let refused = Fault::Refused(LeaseTableErrorKind::Throttled);
-                let fault = if fastrand::bool() { Fault::ReplyLost } else { refused };
+                let refused = TableFault::Refused(LeaseTableErrorKind::Throttled);
+                let fault = if fastrand::bool() { TableFault::ReplyLost } else { refused };
                 table.fail_next(fastrand::usize(1..8), fault);
                 world.put_to_each();
                 current().sleep_for(F.mul_f64(fastrand::f64()));

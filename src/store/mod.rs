@@ -4,7 +4,6 @@
 pub(crate) mod contract;
 pub(crate) mod export;
 pub(crate) mod keyed;
-#[cfg(test)]
 pub(crate) mod leases;
 pub(crate) mod local;
 #[cfg(feature = "sqlite")]
@@ -15,6 +14,7 @@ use std::sync::Arc;
 use crate::error::store::StoreError;
 use crate::model::position::Position;
 use crate::store::export::Import;
+use crate::store::leases::fleet::Leases;
 
 /// Remembers how far each shard has been processed.
 ///
@@ -91,6 +91,12 @@ pub trait Store: Send + Sync {
             Import::Overwrite => self.reset_shard_iterator(stream, shard, Some(to)),
         })
     }
+
+    /// The leases by which several consumers share the stream: those of a [`Fleet`](crate::Fleet), and by default none.
+    /// What wraps a store hands this call on too.
+    fn leases(&self) -> Option<&Leases> {
+        None
+    }
 }
 
 /// Hands every call on to what is pointed to. It makes the methods, not the whole `impl`, which a reader and the
@@ -134,6 +140,10 @@ macro_rules! forward {
             import: Import,
         ) -> Result<(), StoreError> {
             (**self).import_shard_iterators(stream, positions, import)
+        }
+
+        fn leases(&self) -> Option<&Leases> {
+            (**self).leases()
         }
     };
 }

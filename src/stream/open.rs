@@ -14,6 +14,7 @@ use crate::listener::{Listener, Parting};
 use crate::model::shard::Shard;
 use crate::store::Store;
 use crate::store::keyed::KeyedStore;
+use crate::store::leases::fleet::Leases;
 use crate::stream::Stream;
 use crate::sync::thread;
 
@@ -63,20 +64,22 @@ impl Stream {
 
     pub(super) fn engine(self) -> Engine {
         let client = self.session();
+        let config = self.config.stored_by_default(self.store.leases().map(Leases::store_every));
         let plan = Plan {
             stream: self.id.to_string(),
-            iterator_type: self.config.iterator_type.clone(),
+            iterator_type: config.iterator_type.clone(),
             chosen: self.chosen,
-            on_foreign: self.config.on_gap.foreign,
+            on_foreign: config.on_gap.foreign,
         };
         let former_key = self.id.is_arn() && self.store_key.is_none();
         let former_key = former_key.then(|| self.id.name().to_owned());
         Engine {
             stream: Arc::clone(self.id.shared()),
+            name: self.id.name().to_owned(),
             client,
             store: under(self.store, self.store_key),
             former_key,
-            config: self.config,
+            config,
             plan,
             listed: self.listed,
             shutdown: self.shutdown,
@@ -88,6 +91,31 @@ impl Stream {
     pub(super) fn session(&self) -> Arc<dyn Client> {
         let session = || session(&self.client, &self.shutdown);
         Arc::clone(self.session.get_or_init(session))
+    }
+
+    /// The stream, if all settings can be had together.
+    pub(super) fn checked(self) -> Result<Self, Error> {
+        self.config.validate()?;
+        if let Some(leases) = self.store.leases() {
+            leases.validate()?;
+            if self.config.iterator_type.is_of_one_shard() {
+                self.alone("iterator_type")?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Of a setting that leases leave no room for, by its name.
+    pub(super) fn alone(&self, setting: &'static str) -> Result<(), Error> {
+        match self.store.leases() {
+            None => Ok(()),
+            Some(_) => {
+                let reason = "it has no meaning in a fleet, where the table of leases says which shards are read, and \
+                              from where: leave it out, or read alone"
+                    .into();
+                Err(Error::InvalidSetting { setting, reason })
+            }
+        }
     }
 
     pub(super) fn check_workers(&self, workers: usize) -> Result<(), Error> {

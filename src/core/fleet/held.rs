@@ -60,11 +60,6 @@ impl Held {
         self.wait.saturating_sub(now.since(self.last))
     }
 
-    /// How long one attempt of a beat may take.
-    pub(crate) fn patience(&self) -> Duration {
-        self.failover / 6
-    }
-
     /// A write of the holder was done, which was sent at this moment. A commit is a beat as well.
     pub(crate) fn shown(&mut self, sent: Moment, rng: &mut fastrand::Rng) {
         // Replies may come in another order than the writes.
@@ -160,7 +155,6 @@ mod tests {
                 assert!(next > most * 0.09 && next <= most, "{next} of {most}");
             }
         }
-        assert_eq!(held.patience(), F / 6);
     }
 
     /// A holder and a taker, each with clocks of its own, over one row. Times are in nanoseconds of real time.

@@ -258,7 +258,7 @@ impl State {
         // Most reads of a real table show what was just written.
         let age = self.faults.page_age.mul_f64(self.rng.f64()) * u32::from(self.rng.bool());
         let (at, size) = (self.now.saturating_sub(age), self.faults.page_rows);
-        let after = after.map_or(Unbounded, |after| Excluded(&*after.0));
+        let after = after.map_or(Unbounded, |after| Excluded(after.key()));
         let then = |versions: &[(Duration, Option<Item>)]| {
             let version = versions.iter().rev().find(|(since, _)| *since <= at);
             version.and_then(|(_, row)| row.clone())
@@ -267,7 +267,7 @@ impl State {
         let rows = rows.filter_map(|(key, versions)| Some((key, then(versions)?)));
         let rows: Vec<_> = rows.take(size).collect();
         let next = rows.last().filter(|_| rows.len() == size);
-        let next = next.map(|(key, _)| PageToken((*key).clone()));
+        let next = next.map(|(key, _)| PageToken::after(*key));
         Page { items: rows.into_iter().map(|(_, row)| row).collect(), next, units: 1.0 }
     }
 

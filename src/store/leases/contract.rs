@@ -26,7 +26,7 @@ const LISTINGS: usize = 200;
 ///
 /// # Panics
 /// If the table breaks a rule; the message names the rule.
-pub(crate) fn lease_table_contract<T: LeaseTable>(make: impl Fn(&str) -> T) {
+pub fn lease_table_contract<T: LeaseTable>(make: impl Fn(&str) -> T) {
     empty_at_first(&make("empty_at_first"));
     no_row_by_accident(&make("no_row_by_accident"));
     created_once(&make("created_once"));

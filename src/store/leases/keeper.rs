@@ -35,19 +35,6 @@ pub(crate) struct Keeper {
 
 type Signal = (Sender<()>, Receiver<()>);
 
-/// A table of leases, and what a process that shares a stream by it is told.
-#[derive(Clone)]
-pub(crate) struct Fleet {
-    pub(crate) table: Arc<dyn LeaseTable>,
-    pub(crate) settings: Settings,
-}
-
-impl std::fmt::Debug for Fleet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fleet").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
 /// A tenure's store: it writes one shard, as long as the tenure lasts.
 pub(crate) struct Tenant {
     keeper: Arc<Keeper>,

@@ -12,16 +12,18 @@ use crate::model::page::{Page, PageToken};
 use crate::model::write::{Act, Applied, Change, Condition, Update, Write};
 use crate::sync::Mutex;
 
-/// Keeps leases in memory; a clone is the same table.
+/// A table of leases in memory, which does what a table of DynamoDB does: for tests, and for consumers of one process. A clone
+/// is the same table.
 #[derive(Clone, Debug)]
-pub(crate) struct MemoryLeases {
+pub struct MemoryLeases {
     table: Arc<Mutex<Table>>,
     page_size: usize,
 }
 
-/// How a call fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+/// How a call of [`MemoryLeases`] fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TableFault {
     /// It fails with this kind of error, and does nothing.
     Refused(LeaseTableErrorKind),
     /// It does all that it should, and then fails: its reply is lost.
@@ -31,7 +33,7 @@ pub(crate) enum Fault {
 #[derive(Debug, Default)]
 struct Table {
     rows: BTreeMap<String, Item>,
-    faults: VecDeque<Fault>,
+    faults: VecDeque<TableFault>,
     calls: u64,
 }
 
@@ -43,22 +45,22 @@ const LARGE_PAGE: usize = 1_000_000;
 
 impl MemoryLeases {
     /// An empty table.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self { table: Arc::default(), page_size: LARGE_PAGE }
     }
 
     /// The same table, whose pages have at most this many rows, and at least one.
-    pub(crate) fn with_pages_of(self, rows: usize) -> Self {
+    pub fn with_pages_of(self, rows: usize) -> Self {
         Self { page_size: rows.max(1), ..self }
     }
 
     /// Lets this many calls fail, after those failures that were requested before.
-    pub(crate) fn fail_next(&self, times: usize, fault: Fault) {
+    pub fn fail_next(&self, times: usize, fault: TableFault) {
         self.table.lock().faults.extend((0..times).map(|_| fault));
     }
 
     /// How many calls were made, including those that failed.
-    pub(crate) fn calls(&self) -> u64 {
+    pub fn calls(&self) -> u64 {
         self.table.lock().calls
     }
 
@@ -66,24 +68,24 @@ impl MemoryLeases {
     ///
     /// # Panics
     /// If it has no key, or a value that DynamoDB does not keep.
-    pub(crate) fn put(&self, row: Item) {
+    pub fn put(&self, row: Item) {
         let row = kept(row).expect("a row that DynamoDB would keep");
         let key = row.get(KEY).and_then(Attribute::text).expect("a row with a key").to_owned();
         self.table.lock().rows.insert(key, row);
     }
 
-    /// Deletes a row, as another program may.
-    pub(crate) fn delete(&self, key: &str) -> Option<Item> {
+    /// Deletes a row, as another program may, and returns it.
+    pub fn delete(&self, key: &str) -> Option<Item> {
         self.table.lock().rows.remove(key)
     }
 
     /// Every row, in the order of the keys, whatever faults there are.
-    pub(crate) fn rows(&self) -> Vec<Item> {
+    pub fn rows(&self) -> Vec<Item> {
         self.table.lock().rows.values().cloned().collect()
     }
 
     /// One row, whatever faults there are.
-    pub(crate) fn row(&self, key: &str) -> Option<Item> {
+    pub fn row(&self, key: &str) -> Option<Item> {
         self.table.lock().rows.get(key).cloned()
     }
 
@@ -95,8 +97,10 @@ impl MemoryLeases {
         let mut table = self.table.lock();
         table.calls += 1;
         match table.faults.pop_front() {
-            Some(Fault::Refused(kind)) => Err(LeaseTableError::new(kind, "a requested failure")),
-            Some(Fault::ReplyLost) => {
+            Some(TableFault::Refused(kind)) => {
+                Err(LeaseTableError::new(kind, "a requested failure"))
+            }
+            Some(TableFault::ReplyLost) => {
                 act(&mut table)?;
                 Err(LeaseTableError::new(LeaseTableErrorKind::Transient, "a lost reply"))
             }
@@ -105,15 +109,21 @@ impl MemoryLeases {
     }
 }
 
+impl Default for MemoryLeases {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl LeaseTable for MemoryLeases {
     /// As DynamoDB does, it says that there may be more whenever the page is full.
     fn page(&self, after: Option<&PageToken>) -> Result<Page, LeaseTableError> {
         self.call(|table| {
-            let after = after.map_or(Unbounded, |after| Excluded(&*after.0));
+            let after = after.map_or(Unbounded, |after| Excluded(after.key()));
             let rows = table.rows.range::<str, _>((after, Unbounded));
             let rows: Vec<_> = rows.take(self.page_size).collect();
             let is_full = rows.len() == self.page_size;
-            let next = rows.last().filter(|_| is_full).map(|(key, _)| PageToken((*key).clone()));
+            let next = rows.last().filter(|_| is_full).map(|(key, _)| PageToken::after(*key));
             let units = rows.len() as f64 * ROW_UNITS;
             Ok(Page { items: rows.into_iter().map(|(_, row)| row.clone()).collect(), next, units })
         })

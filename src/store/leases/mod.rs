@@ -1,27 +1,41 @@
 //! The table of leases: whole rows, read page by page and written one by one, each write under a condition.
 
+#[cfg(any(test, feature = "testing"))]
 pub(crate) mod contract;
+pub(crate) mod fleet;
 pub(crate) mod keeper;
+#[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
+#[cfg(any(test, feature = "testing"))]
 mod number;
+
+use std::sync::Arc;
 
 use crate::error::lease_table::LeaseTableError;
 use crate::model::item::Item;
 use crate::model::page::{Page, PageToken};
 use crate::model::write::{Applied, Write};
 
-/// A table of leases, which a fleet of workers shares.
+/// A table of leases, which the consumers of a [`Fleet`](crate::Fleet) share: what to implement for a table of your own.
+/// Every implementation should pass [`lease_table_contract`](crate::testing::lease_table_contract).
 ///
-/// Several threads call it at once. Each call gives up by itself after a while.
-pub(crate) trait LeaseTable: Send + Sync {
-    /// The rows after this place, or from the first one on, in any order. They may be some seconds old. A page may be
-    /// empty and not the last.
+/// A row is an [`Item`], by the name of its key, [`KEY`](crate::leases::KEY). Other programs, for example Amazon's, may keep
+/// rows in the same table, and may change and delete any row at any time.
+///
+/// Several threads call it at once, and never while they hold a lock of the consumer. Each call must give up by itself
+/// after a while, better within a sixth of [`Fleet::failover`](crate::Fleet::failover): nothing interrupts it, a stop waits
+/// for it, and a late sign of life may come too late.
+pub trait LeaseTable: Send + Sync {
+    /// The rows after this place, or from the first one on, in any order that stays the same. They may be some seconds old.
+    /// A page may be empty and not the last. A row that is there all the time is on one of the pages.
     ///
     /// # Errors
     /// If the table cannot be read.
     fn page(&self, after: Option<&PageToken>) -> Result<Page, LeaseTableError>;
 
-    /// What the coordinator of KCL 3 has written in a table of its own; `None` if there is none.
+    /// What the coordinator of KCL 3 has written into a table of its own, under the key `Migration3.0`; `None` if there is
+    /// no such row or table. That table has the name of the table of leases with `-CoordinatorState` after it, unless KCL is
+    /// configured otherwise. By default there is none.
     ///
     /// # Errors
     /// If that table cannot be read.
@@ -35,9 +49,39 @@ pub(crate) trait LeaseTable: Send + Sync {
     /// If the table cannot be read.
     fn get(&self, key: &str) -> Result<Option<Item>, LeaseTableError>;
 
-    /// Writes a row if the condition holds, in one step that no other write divides.
+    /// Writes a row if the condition holds, in one step that no other write divides. A condition that does not hold is no
+    /// error: it is [`Applied::Refused`], with the row that refused it.
     ///
     /// # Errors
     /// If it was not written, or if the outcome is unknown: the error's kind says which.
     fn apply(&self, write: &Write) -> Result<Applied, LeaseTableError>;
+}
+
+/// Hands every call on to what is pointed to.
+macro_rules! forward {
+    () => {
+        fn page(&self, after: Option<&PageToken>) -> Result<Page, LeaseTableError> {
+            (**self).page(after)
+        }
+
+        fn coordinator(&self) -> Result<Option<Item>, LeaseTableError> {
+            (**self).coordinator()
+        }
+
+        fn get(&self, key: &str) -> Result<Option<Item>, LeaseTableError> {
+            (**self).get(key)
+        }
+
+        fn apply(&self, write: &Write) -> Result<Applied, LeaseTableError> {
+            (**self).apply(write)
+        }
+    };
+}
+
+impl<T: LeaseTable + ?Sized> LeaseTable for Arc<T> {
+    forward!();
+}
+
+impl<T: LeaseTable + ?Sized> LeaseTable for Box<T> {
+    forward!();
 }

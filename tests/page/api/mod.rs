@@ -43,7 +43,11 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     #[cfg(feature = "rusoto")]
     is_shared::<kc::RusotoProvider<rusoto_credential::StaticProvider>>();
     is_shared::<kc::testing::MemoryKinesis>();
+    is_shared::<kc::testing::MemoryLeases>();
     is_shared::<kc::LocalStore>();
+    is_shared::<kc::Fleet>();
+    is_shared::<kc::Leases>();
+    is_shared::<kc::leases::Page>();
     is_shared::<kc::SqliteStore>();
     is_shared::<kc::SqliteStoreBuilder>();
     is_shared::<kc::testing::HeldRecord>();
@@ -53,6 +57,7 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_sent::<Box<dyn kc::Client>>();
     is_sent::<Box<dyn kc::testing::Service<Client = kc::KinesisClient> + Send>>();
     is_sent::<Box<dyn kc::Store>>();
+    is_sent::<Box<dyn kc::leases::LeaseTable>>();
     is_sent::<Box<dyn kc::CredentialsProvider>>();
 }
 
@@ -78,7 +83,17 @@ fn what_is_compared_and_kept_is_a_value() {
     is_value::<kc::StoreErrorKind>();
     is_value::<kc::Durability>();
     is_value::<kc::Import>();
+    is_value::<kc::leases::Attribute>();
+    is_value::<kc::leases::Write>();
+    is_value::<kc::leases::Act>();
+    is_value::<kc::leases::Condition>();
+    is_value::<kc::leases::Update>();
+    is_value::<kc::leases::Change>();
+    is_value::<kc::leases::Applied>();
+    is_value::<kc::leases::PageToken>();
+    is_value::<kc::leases::LeaseTableErrorKind>();
     is_value::<kc::testing::Operation>();
+    is_value::<kc::testing::TableFault>();
 }
 
 #[test]
@@ -86,6 +101,8 @@ fn every_error_fits_into_a_box_that_is_sent() {
     is_error::<kc::Error>();
     is_error::<kc::ClientError>();
     is_error::<kc::StoreError>();
+    is_error::<kc::FleetErrorKind>();
+    is_error::<kc::leases::LeaseTableError>();
     is_error::<kc::ImportError>();
     is_error::<kc::InvalidPositionKey>();
     is_error::<kc::InvalidSequenceNumber>();

@@ -201,6 +201,9 @@ fn describe(name: &str, item: &Item) -> (String, Vec<String>) {
             let parameters = parameters(&item.generics);
             (format!("type {name}{parameters} = {}", text(&item.ty)), Vec::new())
         }
+        Item::Const(item) => {
+            (format!("const {name}: {} = {}", text(&item.ty), text(&*item.expr)), Vec::new())
+        }
         other => panic!("an item of a kind that this test does not know: {}", text(other)),
     }
 }

@@ -3,20 +3,9 @@
 //! KCL 3 writes it down, in the words of its own, in the table of leases or in a table of its own. A worker of KCL 3 that
 //! finds nothing there may switch the application over at any time, so it is looked up at every survey.
 
-use std::fmt;
-
 use crate::core::fleet::lease::names;
 use crate::core::fleet::lease::row::Seen;
 use crate::model::item::{Attribute, Item};
-
-/// A table that may say which protocol is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The table of leases.
-    Leases,
-    /// The application's table of [this name](coordinator_table).
-    Coordinator,
-}
 
 /// What was found in one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,15 +33,10 @@ pub(crate) enum Protocol {
 }
 
 /// A protocol that is not understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the table {place} says {cv:?}: the application is run by a newer version of Amazon's library, or by an unknown one"
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Newer {
     /// What the table says.
     pub(crate) cv: String,
-    /// Which table it is.
-    pub(crate) place: Place,
 }
 
 /// What the surveys of one process have found so far.
@@ -63,19 +47,9 @@ pub(crate) struct Watch {
     refused: Option<Newer>,
 }
 
-/// The key of the item, in either table.
-pub(crate) const MIGRATION_KEY: &str = "Migration3.0";
-/// The attribute that is the key of the coordinator's table.
-pub(crate) const COORDINATOR_KEY: &str = "key";
-
 /// What the protocol of KCL 2 is called in every stage before the switch.
 const TWO_X: [&str; 3] =
     ["CLIENT_VERSION_INIT", "CLIENT_VERSION_UPGRADE_FROM_2X", "CLIENT_VERSION_2X"];
-
-/// The name of the table that KCL 3 keeps for its coordinator, unless it is configured otherwise.
-pub(crate) fn coordinator_table(application: &str) -> String {
-    format!("{application}-CoordinatorState")
-}
 
 impl Look {
     /// By the rows of the table of leases.
@@ -94,11 +68,9 @@ impl Look {
         Self::Says(cv.unwrap_or_default().to_owned())
     }
 
-    fn newer(&self, place: Place) -> Option<Newer> {
+    fn newer(&self) -> Option<Newer> {
         match self {
-            Self::Says(cv) if !TWO_X.contains(&cv.as_str()) => {
-                Some(Newer { cv: cv.clone(), place })
-            }
+            Self::Says(cv) if !TWO_X.contains(&cv.as_str()) => Some(Newer { cv: cv.clone() }),
             Self::Says(_) | Self::Silent | Self::Unread => None,
         }
     }
@@ -110,23 +82,14 @@ impl Watch {
         if let Some(newer) = &self.refused {
             return Protocol::Refused(newer.clone());
         }
-        let looks = [(Place::Leases, leases), (Place::Coordinator, coordinator)];
-        let newer = looks.iter().find_map(|(place, look)| look.newer(*place));
+        let looks = [leases, coordinator];
+        let newer = looks.iter().find_map(|look| look.newer());
         if let Some(newer) = newer {
             self.refused = Some(newer.clone());
             return if self.runs { Protocol::Turned(newer) } else { Protocol::Refused(newer) };
         }
         // Once it is known, it holds until a table says otherwise.
-        self.runs |= looks.iter().all(|(_, look)| **look != Look::Unread);
+        self.runs |= looks.iter().all(|look| **look != Look::Unread);
         if self.runs { Protocol::TwoX } else { Protocol::Unknown }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Leases => "of leases",
-            Self::Coordinator => "of the coordinator",
-        })
     }
 }

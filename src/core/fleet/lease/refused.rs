@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use crate::core::fleet::lease::checkpoint::Checkpoint;
 use crate::core::fleet::lease::row::{Misread, Row, Seen, read};
 use crate::core::fleet::lease::writes::Tenure;
+use crate::error::fleet::FleetErrorKind;
 use crate::model::item::Item;
 
 /// What a refused commit, reset or end means.
@@ -41,7 +42,7 @@ pub(crate) enum Loss {
         by: Option<String>,
     },
     /// The row is not understood any more.
-    #[error("{0}")]
+    #[error("{}", FleetErrorKind::from(.0.clone()))]
     Misread(Misread),
 }
 
@@ -63,20 +64,14 @@ impl Tenure {
         })
     }
 
-    /// Why the lease is lost, after the refusal of a beat, of the children's names or of a release; `None` if the row is
-    /// this tenure's all the same.
+    /// Why the lease is lost, after the refusal of a write; `None` if the row is this tenure's all the same: the reply to
+    /// a take, an acceptance or a creation was lost before.
     pub(crate) fn loss(&self, found: Option<&Item>) -> Option<Loss> {
         match leased(found) {
             Ok(row) if self.holds(&row) => None,
             Ok(row) => Some(taken(&row)),
             Err(loss) => Some(loss),
         }
-    }
-
-    /// Whether the lease is this tenure's after all, when a take, an acceptance or a creation was refused: its reply was
-    /// lost before.
-    pub(crate) fn is_held(&self, found: Option<&Item>) -> bool {
-        self.loss(found).is_none()
     }
 
     /// Whether the lease was handed over after all, when that was refused. If not, it is still held: the worker has

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::core::fleet::lease::checkpoint::{At, Checkpoint, at_millis};
 use crate::core::fleet::lease::names;
+use crate::error::fleet::FleetErrorKind;
 use crate::model::item::{Attribute, Item, KEY};
 use crate::model::shard::HashKeyRange;
 
@@ -69,20 +70,14 @@ pub(crate) struct Row {
 pub(crate) struct Holder(String);
 
 /// A row that must not be read on, nor written.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Misread {
     /// The application reads several streams.
-    #[error(
-        "the lease {key:?} belongs to an application that reads several streams; use a table of its own for each stream"
-    )]
     SeveralStreams {
         /// The row's key.
         key: String,
     },
     /// A later version has written it.
-    #[error(
-        "the lease {key:?} was written by a later version, in format {format:?}: update this program"
-    )]
     NewerFormat {
         /// The row's key.
         key: String,
@@ -90,9 +85,6 @@ pub(crate) enum Misread {
         format: String,
     },
     /// It is about another stream.
-    #[error(
-        "the lease {key:?} is about the stream {found:?}: use a table of its own for each stream"
-    )]
     OtherStream {
         /// The row's key.
         key: String,
@@ -100,7 +92,6 @@ pub(crate) enum Misread {
         found: String,
     },
     /// A value is not what it should be.
-    #[error("the lease {key:?} has no valid value of {name}: {reason}")]
     Invalid {
         /// The row's key.
         key: String,
@@ -177,6 +168,23 @@ impl Holder {
     /// The nonce of the process.
     pub(crate) fn process(&self) -> &str {
         self.0.rsplit_once('#').map_or(&self.0, |(process, _)| process)
+    }
+}
+
+impl From<Misread> for FleetErrorKind {
+    fn from(misread: Misread) -> Self {
+        match misread {
+            Misread::SeveralStreams { key } => {
+                let reason = "it belongs to an application that reads several streams; use a table of its own for each";
+                Self::NotALeaseTable { lease: key, reason: reason.to_owned() }
+            }
+            Misread::Invalid { key, name, reason } => {
+                let reason = format!("it has no valid value of {name}: {reason}");
+                Self::NotALeaseTable { lease: key, reason }
+            }
+            Misread::NewerFormat { key, format } => Self::NewerFormat { lease: key, format },
+            Misread::OtherStream { key, found } => Self::OtherStream { lease: key, stream: found },
+        }
     }
 }
 

@@ -7,4 +7,6 @@ pub(crate) mod survey;
 mod targets;
 #[cfg(test)]
 mod tests;
+// A table whose pages have segments is needed for it.
+#[cfg(test)]
 pub(crate) mod watch;

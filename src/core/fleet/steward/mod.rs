@@ -210,11 +210,13 @@ impl Steward {
     }
 
     /// Whether nothing is held, and nothing is on its way.
+    #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.leases.is_empty() && self.jobs.is_empty()
     }
 
     /// How many leases are held.
+    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.leases.values().filter(|lease| lease.is_load()).count()
     }

@@ -6,7 +6,8 @@ use crate::core::fleet::lease::protocol::Newer;
 use crate::core::fleet::lease::refused::Loss;
 use crate::core::fleet::lease::row::Misread;
 use crate::core::fleet::lease::writes::{Birth, Tenure};
-use crate::error::lease_table::LeaseTableError;
+use crate::error::fleet::FleetErrorKind;
+use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::model::item::Item;
 use crate::model::page::{Page, PageToken};
 use crate::model::write::{Applied, Write};
@@ -101,24 +102,16 @@ pub(crate) enum News {
 }
 
 /// Why a process cannot take part in a fleet.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 pub(crate) enum Refusal {
     /// A protocol that is not understood.
-    #[error("{0}")]
     Protocol(Newer),
     /// Another process has the same name.
-    #[error(
-        "another process runs under the same worker id, {worker:?}: give each process an id of its own"
-    )]
     WorkerIdInUse {
         /// The worker.
         worker: String,
     },
     /// Another worker waits for another time before it takes a lease.
-    #[error(
-        "the worker {worker:?} has a failover time of {} ms, and this one of {} ms: all workers of a fleet need the same",
-        theirs.as_millis(), ours.as_millis()
-    )]
     FailoverDiffers {
         /// The other worker.
         worker: String,
@@ -128,19 +121,13 @@ pub(crate) enum Refusal {
         ours: std::time::Duration,
     },
     /// A row that is not understood, or is about another stream.
-    #[error("{0}")]
     Row(Misread),
     /// Rows are about an earlier stream of the same name.
-    #[error(
-        "the leases of {} are about an earlier stream of the same name: use another table, or delete them",
-        shards.join(", ")
-    )]
     Recreated {
         /// The shards.
         shards: Vec<String>,
     },
     /// The table cannot be used.
-    #[error("{0:#}")]
     Table(LeaseTableError),
 }
 
@@ -164,8 +151,26 @@ impl Job {
 }
 
 impl PartialEq for Refusal {
-    /// By what is said: errors are not compared otherwise.
+    /// By all that it has: errors are not compared otherwise.
     fn eq(&self, other: &Self) -> bool {
-        self.to_string() == other.to_string()
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
+impl From<Refusal> for FleetErrorKind {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Protocol(newer) => Self::NewerProtocol { version: newer.cv },
+            Refusal::WorkerIdInUse { worker } => Self::WorkerIdInUse { worker },
+            Refusal::FailoverDiffers { worker, theirs, ours } => {
+                Self::FailoverDiffers { worker, theirs, ours }
+            }
+            Refusal::Row(misread) => misread.into(),
+            Refusal::Recreated { shards } => Self::Recreated { shards },
+            Refusal::Table(source) if source.kind() == LeaseTableErrorKind::NoTable => {
+                Self::NoTable { source }
+            }
+            Refusal::Table(source) => Self::Table { source },
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::config::Config;
-use crate::core::settings::{OnForeign, StreamSettings};
+use crate::core::settings::OnForeign;
 use crate::error::client::{ClientError, ErrorClass};
 use crate::model::listed::ShardPage;
 use crate::model::position::{IteratorType, Position};
@@ -54,7 +54,7 @@ fn trial_with(config: &Config, on_foreign: OnForeign, is_dispatching: bool) -> T
         chosen: None,
         on_foreign,
     };
-    let settings = StreamSettings { is_fleet: true, ..config.stream_settings() };
+    let settings = config.stream_settings().in_fleet();
     let coordinator = Coordinator::new(plan, &settings, None, is_dispatching);
     Trial { coordinator, rng: fastrand::Rng::with_seed(5), now: Duration::ZERO }
 }
@@ -168,7 +168,7 @@ fn the_stream_is_listed_at_once_and_shown_to_the_steward_and_nothing_starts_with
 #[test]
 fn a_listing_from_before_the_start_is_made_again_and_its_stream_is_waited_for_longer() {
     let (mut trial, patient) = (trial(), Config::new().start_patience(SECOND));
-    let settings = StreamSettings { is_fleet: true, ..patient.stream_settings() };
+    let settings = patient.stream_settings().in_fleet();
     let plan = trial.coordinator.plan.clone();
     trial.coordinator = Coordinator::new(plan, &settings, Some(vec![open("a")]), true);
     assert_eq!(trial.on(Event::Begun), ["list"]);

@@ -118,8 +118,7 @@ impl Ours {
             News::ListingWanted => Event::ListingWanted,
             News::Completed => Event::Completed,
             News::Failed(refusal) => {
-                let why = crate::error::store::StoreError::fatal(refusal.to_string());
-                Event::Failed(Error::of_store(STREAM, None, why))
+                Event::Failed(Error::Fleet { stream: STREAM.to_owned(), kind: refusal.into() })
             }
             News::Gained { .. } => return machine.world.counts.fault("lease gained"),
             News::Left { to, .. } => {

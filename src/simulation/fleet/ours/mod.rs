@@ -23,7 +23,7 @@ use crate::core::event::Event;
 use crate::core::fleet::lease::row::Holder;
 use crate::core::fleet::lease::writes::Marks;
 use crate::core::fleet::steward::Settings;
-use crate::core::settings::{OnForeign, Plan, StreamSettings};
+use crate::core::settings::{OnForeign, Plan};
 use crate::core::shard::step::{Delivery, Outcome};
 use crate::core::stream::Coordinator;
 use crate::delivery::batch::Batch;
@@ -116,7 +116,7 @@ impl Ours {
             chosen: None,
             on_foreign: OnForeign::Fail,
         };
-        let in_fleet = StreamSettings { is_fleet: true, ..config.stream_settings() };
+        let in_fleet = config.stream_settings().in_fleet();
         Self {
             process,
             failover,

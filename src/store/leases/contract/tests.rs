@@ -6,7 +6,7 @@ use super::*;
 use crate::error::lease_table::LeaseTableErrorKind;
 use crate::model::page::Page;
 use crate::model::write::{Act, Change};
-use crate::store::leases::memory::{Fault as Failure, MemoryLeases};
+use crate::store::leases::memory::{MemoryLeases, TableFault as Failure};
 
 #[test]
 fn a_table_in_memory_keeps_the_contract_whatever_the_size_of_its_pages() {
@@ -129,7 +129,7 @@ fn a_clone_is_the_same_table_and_others_write_to_it() {
     assert_eq!(table.rows(), std::slice::from_ref(&kept));
     // A full page tells of a next one, which may be empty.
     let page = clone.page(None).unwrap();
-    let next = Some(PageToken("key".into()));
+    let next = Some(PageToken::after("key"));
     assert_eq!((&page.items, &page.next), (&vec![kept.clone()], &next));
     let last = clone.page(next.as_ref()).unwrap();
     assert_eq!((last.items, last.next, last.units), (vec![], None, 0.0));

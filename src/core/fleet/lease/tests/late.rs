@@ -7,7 +7,7 @@ use super::super::writes::{AtEnd, ask, create};
 use super::writes::held;
 use super::*;
 use crate::error::lease_table::LeaseTableErrorKind;
-use crate::store::leases::memory::Fault;
+use crate::store::leases::memory::TableFault;
 
 fn me() -> Tenure {
     tenure("me", 1)
@@ -16,7 +16,7 @@ fn me() -> Tenure {
 /// The row that comes with the refusal of a write that was done before, and whose reply was lost.
 #[track_caller]
 fn again(table: &MemoryLeases, write: &Write) -> Option<Item> {
-    table.fail_next(1, Fault::ReplyLost);
+    table.fail_next(1, TableFault::ReplyLost);
     let lost = table.apply(write).unwrap_err();
     assert_eq!(lost.kind(), LeaseTableErrorKind::Transient);
     refused(table, write)
@@ -135,13 +135,13 @@ fn a_take_an_acceptance_or_a_creation_whose_reply_was_lost_is_known_by_its_tenur
     let twin = Tenure { holder: Holder::new("another process", 1), ..me() };
     let table = held(&tenure("other", 1));
     let found = again(&table, &me().take(&row(&table), &marks()));
-    assert!(me().is_held(found.as_ref()) && !twin.is_held(found.as_ref()));
+    assert!(me().loss(found.as_ref()).is_none() && twin.loss(found.as_ref()).is_some());
 
     let table = held(&tenure("other", 1));
     done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
     done(&table, &tenure("other", 1).hand_over("me"));
     let found = again(&table, &me().accept(&row(&table), &marks()));
-    assert!(me().is_held(found.as_ref()) && !twin.is_held(found.as_ref()));
+    assert!(me().loss(found.as_ref()).is_none() && twin.loss(found.as_ref()).is_some());
 
     let table = held(&me());
     let birth = super::super::writes::Birth {
@@ -152,7 +152,7 @@ fn a_take_an_acceptance_or_a_creation_whose_reply_was_lost_is_known_by_its_tenur
         tenure: Some(me()),
     };
     let found = again(&table, &create(&birth, &marks()));
-    assert!(me().is_held(found.as_ref()) && !twin.is_held(found.as_ref()));
+    assert!(me().loss(found.as_ref()).is_none() && twin.loss(found.as_ref()).is_some());
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_lease_that_kcl_takes_after_a_request_is_lost_whether_the_holder_knows_of_th
 #[test]
 fn a_beat_that_is_written_twice_harms_nobody() {
     let table = held(&me());
-    table.fail_next(1, Fault::ReplyLost);
+    table.fail_next(1, TableFault::ReplyLost);
     assert!(table.apply(&me().beat(None)).is_err());
     let after = done(&table, &me().beat(None));
     assert!(me().holds(&after) && after.counter == 2);
@@ -229,7 +229,7 @@ fn a_call_that_is_refused_by_the_table_writes_nothing() {
         LeaseTableErrorKind::NoTable,
         LeaseTableErrorKind::Fatal,
     ] {
-        table.fail_next(1, Fault::Refused(kind));
+        table.fail_next(1, TableFault::Refused(kind));
         assert_eq!(table.apply(&me().beat(None)).unwrap_err().kind(), kind);
     }
     assert_eq!(row(&table).counter, 0);

@@ -1,8 +1,6 @@
 //! Which protocol is spoken.
 
-use super::super::protocol::{
-    COORDINATOR_KEY, Look, MIGRATION_KEY, Newer, Place, Protocol, Watch, coordinator_table,
-};
+use super::super::protocol::{Look, Newer, Protocol, Watch};
 use super::super::row::Other;
 use super::json::item;
 use super::*;
@@ -11,8 +9,8 @@ fn says(cv: &str) -> Look {
     Look::Says(cv.to_owned())
 }
 
-fn newer(cv: &str, place: Place) -> Newer {
-    Newer { cv: cv.to_owned(), place }
+fn newer(cv: &str) -> Newer {
+    Newer { cv: cv.to_owned() }
 }
 
 #[test]
@@ -27,14 +25,10 @@ fn every_stage_before_the_switch_is_understood_and_nothing_else() {
         ("2X", false),
         ("", false),
     ] {
-        for place in [Place::Leases, Place::Coordinator] {
-            let (leases, coordinator) = match place {
-                Place::Leases => (says(cv), Look::Silent),
-                Place::Coordinator => (Look::Silent, says(cv)),
-            };
-            let found = Watch::default().survey(&leases, &coordinator);
-            let refused = Protocol::Refused(newer(cv, place));
-            assert_eq!(found, if goes_on { Protocol::TwoX } else { refused }, "{cv:?} {place}");
+        for looks in [[says(cv), Look::Silent], [Look::Silent, says(cv)]] {
+            let found = Watch::default().survey(&looks[0], &looks[1]);
+            let refused = Protocol::Refused(newer(cv));
+            assert_eq!(found, if goes_on { Protocol::TwoX } else { refused }, "{looks:?}");
         }
     }
     assert_eq!(Watch::default().survey(&Look::Silent, &Look::Silent), Protocol::TwoX);
@@ -43,13 +37,10 @@ fn every_stage_before_the_switch_is_understood_and_nothing_else() {
 #[test]
 fn one_table_that_is_not_understood_is_enough() {
     let (old, new) = (says("CLIENT_VERSION_2X"), says("CLIENT_VERSION_3X"));
-    for (leases, coordinator, place) in [
-        (&old, &new, Place::Coordinator),
-        (&new, &old, Place::Leases),
-        (&new, &Look::Unread, Place::Leases),
-        (&Look::Unread, &new, Place::Coordinator),
-    ] {
-        let refused = Protocol::Refused(newer("CLIENT_VERSION_3X", place));
+    for (leases, coordinator) in
+        [(&old, &new), (&new, &old), (&new, &Look::Unread), (&Look::Unread, &new)]
+    {
+        let refused = Protocol::Refused(newer("CLIENT_VERSION_3X"));
         assert_eq!(Watch::default().survey(leases, coordinator), refused);
     }
 }
@@ -58,7 +49,7 @@ fn one_table_that_is_not_understood_is_enough() {
 fn a_switch_is_told_once_and_is_final() {
     let mut watch = Watch::default();
     assert_eq!(watch.survey(&Look::Silent, &says("CLIENT_VERSION_2X")), Protocol::TwoX);
-    let switched = newer("CLIENT_VERSION_3X_WITH_ROLLBACK", Place::Coordinator);
+    let switched = newer("CLIENT_VERSION_3X_WITH_ROLLBACK");
     let look = says("CLIENT_VERSION_3X_WITH_ROLLBACK");
     assert_eq!(watch.survey(&Look::Silent, &look), Protocol::Turned(switched.clone()));
     for back in [look, says("CLIENT_VERSION_2X"), Look::Unread] {
@@ -77,20 +68,20 @@ fn nothing_is_known_until_both_tables_were_read_and_then_it_holds() {
     ] {
         assert_eq!(watch.survey(&leases, &coordinator), found);
     }
-    let turned = Protocol::Turned(newer("CLIENT_VERSION_3X", Place::Leases));
+    let turned = Protocol::Turned(newer("CLIENT_VERSION_3X"));
     assert_eq!(watch.survey(&says("CLIENT_VERSION_3X"), &Look::Unread), turned);
 }
 
 #[test]
 fn the_version_is_found_in_the_rows_and_in_the_coordinators_item() {
     let row = item(include_str!("../../../../../tests/golden/leases/N1.json"));
-    assert_eq!(key(&row), MIGRATION_KEY);
+    assert_eq!(key(&row), "Migration3.0");
     let rows = [Seen::Other(Other::NoCounter), read(&row).unwrap()];
     assert_eq!(Look::leases(&rows), says("CLIENT_VERSION_3X"));
     assert_eq!(Look::leases(&rows[..1]), Look::Silent);
 
     let mut own = item(include_str!("../../../../../tests/golden/leases/N1-own-table.json"));
-    assert_eq!(own[COORDINATOR_KEY].text(), Some(MIGRATION_KEY));
+    assert_eq!(own["key"].text(), Some("Migration3.0"));
     assert_eq!(Look::coordinator(Some(&own)), says("CLIENT_VERSION_2X"));
     // Early versions of KCL 3 do not say what it is.
     own.remove("entityType");
@@ -98,11 +89,4 @@ fn the_version_is_found_in_the_rows_and_in_the_coordinators_item() {
     own.remove("cv");
     assert_eq!(Look::coordinator(Some(&own)), says(""));
     assert_eq!(Look::coordinator(None), Look::Silent);
-    assert_eq!(coordinator_table("orders-app"), "orders-app-CoordinatorState");
-}
-
-#[test]
-fn a_refusal_says_what_the_table_says() {
-    let text = newer("CLIENT_VERSION_3X", Place::Coordinator).to_string();
-    assert!(text.starts_with(r#"the table of the coordinator says "CLIENT_VERSION_3X""#), "{text}");
 }

@@ -167,9 +167,9 @@ impl Worker {
                 News::Completed => panic!("the stream has open shards"),
                 News::Failed(refusal) => {
                     let is_id = matches!(refusal, Refusal::WorkerIdInUse { .. });
-                    assert!(is_id, "{refusal}");
+                    assert!(is_id, "{refusal:?}");
                     counts.count("refused ids");
-                    (self.is_stopping, self.failed) = (true, Some(refusal.to_string()));
+                    (self.is_stopping, self.failed) = (true, Some(format!("{refusal:?}")));
                 }
             }
         }
