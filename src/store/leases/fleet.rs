@@ -132,7 +132,7 @@ impl Fleet {
     }
 
     /// How many read units a second all consumers together spend on looking at the table, at least 1: a unit reads 8 KiB,
-    /// which are about 20 leases. A large fleet on a large table looks less often, and so finds dead workers later.
+    /// which are about 20 leases. A large fleet on a large table looks less often, but at least once in two failover times.
     /// Defaults to 100.
     pub fn read_budget(mut self, units: u32) -> Self {
         self.leases.read_budget = units;
