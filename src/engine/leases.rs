@@ -38,7 +38,7 @@ impl Run<'_> {
         let Some(keeper) = &self.keeper else { return Ok(None) };
         let (over, is_over) = bounded(0);
         let heart_over = is_over.clone();
-        let heart = move || self.keep(keeper, keeper.beaten(), &heart_over, || keeper.beat());
+        let heart = move || self.beat(scope, keeper, &heart_over);
         let survey = move || self.keep(keeper, keeper.changed(), &is_over, || keeper.call());
         self.try_spawn(scope, "kc-heart", heart)
             .map_err(|source| self.no_thread("kc-heart", source))?;
@@ -47,13 +47,38 @@ impl Run<'_> {
         Ok(Some(Loops { keeper: Arc::clone(keeper), _over: over }))
     }
 
+    /// Makes beats until the run is over, and finds more threads to do so if this one would be too slow.
+    fn beat<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        keeper: &'scope Keeper,
+        over: &Receiver<Infallible>,
+    ) {
+        let mut others = 1..;
+        self.keep(keeper, keeper.beaten(), over, || {
+            let wait = keeper.beat();
+            while others.start < keeper.hearts() {
+                let (name, over) = (format!("kc-heart-{}", others.start), over.clone());
+                let heart = move || self.keep(keeper, keeper.beaten(), &over, || keeper.beat());
+                if let Err(error) = self.try_spawn(scope, &name, heart) {
+                    let stream = &self.engine.stream;
+                    log::warn!(
+                        "stream {stream:?}: there is no thread {name:?} to keep leases up while the table is slow: {error}"
+                    );
+                }
+                others.next();
+            }
+            wait
+        });
+    }
+
     /// Makes calls until the run is over. `make` says how long to wait at most until the next one.
     fn keep(
         &self,
         keeper: &Keeper,
         changed: &Receiver<()>,
         over: &Receiver<Infallible>,
-        make: impl Fn() -> Option<Duration>,
+        mut make: impl FnMut() -> Option<Duration>,
     ) {
         loop {
             let wait = make();

@@ -29,11 +29,13 @@ const F: Duration = Duration::from_secs(3);
 struct Sight {
     table: MemoryLeases,
     is_lost: Arc<AtomicBool>,
+    /// The longest time that a call takes, in milliseconds.
+    slowest: u64,
 }
 
 impl Sight {
     fn new(table: &MemoryLeases) -> Self {
-        Self { table: table.clone(), is_lost: Arc::default() }
+        Self { table: table.clone(), is_lost: Arc::default(), slowest: 20 }
     }
 
     fn see<T>(
@@ -41,7 +43,7 @@ impl Sight {
         act: impl FnOnce() -> Result<T, LeaseTableError>,
     ) -> Result<T, LeaseTableError> {
         // A call takes time, and a failed one too.
-        current().sleep_for(Duration::from_millis(fastrand::u64(..20)));
+        current().sleep_for(Duration::from_millis(fastrand::u64(..self.slowest)));
         if self.is_lost.load(Ordering::SeqCst) {
             return Err(LeaseTableError::new(LeaseTableErrorKind::Transient, "out of sight"));
         }
@@ -211,6 +213,25 @@ fn who_loses_sight_of_the_table_loses_its_shards_to_the_other_and_gets_some_agai
         });
         ended.into_iter().for_each(Result::unwrap);
         world.check_that_nothing_is_lost();
+    });
+}
+
+#[test]
+fn a_slow_table_has_its_leases_kept_up_by_several_threads() {
+    try_all(|| {
+        let (world, table) = (World::new(6), MemoryLeases::new());
+        let sight = Sight { slowest: 800, ..Sight::new(&table) };
+        let stream = stream(&world, &sight, "one");
+        let stop = stream.shutdown();
+        let stops = || {
+            wait_until(|| world.has_each());
+            world.put_to_each();
+            wait_until(|| world.has_each());
+            stop.drain(Duration::from_secs(60));
+        };
+        with_thread(stops, || listen(&world, stream)).unwrap();
+        assert!(owners(&table).is_empty(), "{:?}", rows(&table));
+        world.check();
     });
 }
 

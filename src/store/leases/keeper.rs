@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::core::event::Word;
+use crate::core::fleet::hearts::Hearts;
 use crate::core::fleet::held::Moment;
 use crate::core::fleet::steward::answers::Span;
 use crate::core::fleet::steward::commit::Commit;
@@ -28,6 +29,7 @@ pub(crate) struct Keeper {
     clock: Clock,
     /// Never held across a call.
     steward: Mutex<Steward>,
+    hearts: Mutex<Hearts>,
     /// There is something to do, or to tell; for each of the two loops.
     changed: Signal,
     beaten: Signal,
@@ -50,21 +52,32 @@ impl Keeper {
         clock: Clock,
         rng: fastrand::Rng,
     ) -> Arc<Self> {
+        let hearts = Mutex::new(Hearts::new(settings.marks.failover));
         let steward = Mutex::new(Steward::new(settings, clock(), rng));
-        Arc::new(Self { table, clock, steward, changed: bounded(1), beaten: bounded(1) })
+        Arc::new(Self { table, clock, steward, hearts, changed: bounded(1), beaten: bounded(1) })
     }
 
     /// Makes the beat that is most urgent. Returns how long until one is due if there is none now; `None` if nothing is
-    /// held.
+    /// held. Several threads may do so.
     pub(crate) fn beat(&self) -> Option<Duration> {
         let call = self.steward.lock().next_beat((self.clock)());
         match call {
             Some(call) => {
+                // Whoever else makes beats looks for the next one meanwhile.
+                let _ = self.beaten.0.try_send(());
+                let begun = (self.clock)();
                 self.make(call);
+                self.hearts.lock().took((self.clock)().since(begun));
                 Some(Duration::ZERO)
             }
             None => self.steward.lock().until_beat((self.clock)()),
         }
+    }
+
+    /// How many threads should make beats.
+    pub(crate) fn hearts(&self) -> usize {
+        let leases = self.steward.lock().leases();
+        self.hearts.lock().wanted(leases)
     }
 
     /// Makes the next call besides beats. Returns how long until there is one if there is none now; `None` if none is

@@ -215,6 +215,11 @@ impl Steward {
         self.leases.is_empty() && self.jobs.is_empty()
     }
 
+    /// How many leases are beaten for.
+    pub(crate) fn leases(&self) -> usize {
+        self.leases.len()
+    }
+
     /// How many leases are held.
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
