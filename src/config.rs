@@ -110,9 +110,9 @@ impl Config {
         self
     }
 
-    /// Where a shard starts if neither it nor an ancestor has a stored position. A sequence
-    /// number is accepted only if one shard is read, and a timestamp more than five minutes ahead of this
-    /// machine's clock is refused. Defaults to [`IteratorType::TrimHorizon`].
+    /// Where a shard starts if neither it nor an ancestor has a stored position. A sequence number is accepted only if one
+    /// shard is read, and not in a [`Fleet`](crate::Fleet). A timestamp more than five minutes ahead of this machine's
+    /// clock is refused. Defaults to [`IteratorType::TrimHorizon`].
     pub fn iterator_type(mut self, iterator_type: IteratorType) -> Self {
         self.iterator_type = iterator_type;
         self
@@ -156,7 +156,8 @@ impl Config {
         self
     }
 
-    /// How long the store may fail before that is an error. Defaults to 60 seconds.
+    /// How long the store may fail before that is an error. Defaults to 60 seconds. It has no effect in a
+    /// [`Fleet`](crate::Fleet), which waits for its table.
     pub fn store_patience(mut self, patience: Duration) -> Self {
         self.store_patience = patience;
         self
@@ -168,7 +169,7 @@ impl Config {
     /// Fewer writes reach the store, and after a crash up to `batches` batches of each shard, or the batches of that
     /// `time`, come again. A shutdown and an error store all commits at once, a shard's end
     /// those of that shard.
-    /// Defaults to storing at every commit.
+    /// Defaults to storing at every commit; in a [`Fleet`](crate::Fleet) to 1,000 batches or a fifth of the failover time.
     pub fn store_every(mut self, batches: u32, time: Duration) -> Self {
         self.store_every = Some(StoreEvery { batches, time });
         self

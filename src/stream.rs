@@ -78,7 +78,8 @@ impl Stream {
     /// To share a client or a store, pass an [`Arc`] of it; if its type is not known, pass a [`Box`].
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] if the name, the ARN or a setting is out of range, or the client cannot read that ARN.
+    /// [`Error::InvalidSetting`] if the name, the ARN or a setting, also of a [`Fleet`](crate::Fleet), is out of range, or
+    /// the client cannot read that ARN.
     pub fn new(
         client: impl Client + 'static,
         name: &str,
@@ -149,7 +150,8 @@ impl Stream {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] unless it is 1 to 255 visible ASCII characters, as names and ARNs are.
+    /// [`Error::InvalidSetting`] unless it is 1 to 255 visible ASCII characters, as names and ARNs are; and in a
+    /// [`Fleet`](crate::Fleet), whose table belongs to one stream.
     pub fn store_key(&mut self, key: impl Into<String>) -> Result<&mut Self, Error> {
         self.alone("store_key")?;
         let key = key.into();
@@ -167,7 +169,7 @@ impl Stream {
     /// Reads only these shards, and all their descendants. Defaults to all shards.
     ///
     /// # Errors
-    /// [`Error::UnknownShard`], [`Error::InvalidSetting`] for an empty list, and those of
+    /// [`Error::UnknownShard`], [`Error::InvalidSetting`] for an empty list and in a [`Fleet`](crate::Fleet), and those of
     /// [`shards`](Self::shards).
     pub fn choose<'a>(
         &mut self,
@@ -190,8 +192,8 @@ impl Stream {
     /// Defaults to [`Config::iterator_type`].
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] for a timestamp more than five minutes ahead of this machine's clock,
-    /// [`Error::UnknownShard`], and those of [`shards`](Self::shards).
+    /// [`Error::InvalidSetting`] for a timestamp more than five minutes ahead of this machine's clock and in a
+    /// [`Fleet`](crate::Fleet), [`Error::UnknownShard`], and those of [`shards`](Self::shards).
     pub fn start_at(&mut self, shard: &str, at: IteratorType) -> Result<&mut Self, Error> {
         self.alone("start_at")?;
         at.check(sync::wall())
