@@ -208,8 +208,8 @@ impl Config {
         self
     }
 
-    /// Called for events that do not stop the consumer: skipped gaps, stalled shards, and
-    /// user records that are left out of aggregates. It runs on
+    /// Called for events that do not stop the consumer: skipped gaps, stalled and lost shards, user records that are left
+    /// out of aggregates, and, in a fleet, what becomes of leases. It runs on
     /// threads of the consumer and must not block. A panic in it stops the consumer and reaches the caller
     /// of `listen` or `join`. Defaults to none; each event is logged too.
     pub fn on_notice(mut self, tell: impl Fn(&Notice) + Send + Sync + 'static) -> Self {

@@ -138,13 +138,15 @@ pub use crate::error::store::{StoreError, StoreErrorKind};
 pub use crate::error::{BoxError, Error};
 pub use crate::listener::Listener;
 pub use crate::model::gap::Gap;
+pub use crate::model::lease_call::LeaseCall;
 pub use crate::model::listed::{ShardPage, StreamStatus};
-pub use crate::model::notice::{Notice, ShardState};
+pub use crate::model::notice::{LossReason, Notice, ShardState};
 pub use crate::model::position::{InvalidPositionKey, IteratorType, Position};
 pub use crate::model::sequence::{InvalidSequenceNumber, SequenceNumber};
 pub use crate::model::shard::{ChildShard, HashKeyRange, Shard};
 pub use crate::model::stream_id::{InvalidStreamId, StreamId};
 pub use crate::model::token::{ShardIterator, Token};
+pub use crate::observe::fleet::FleetProgress;
 pub use crate::observe::progress::{Progress, ShardProgress};
 #[cfg(feature = "kpl")]
 pub use crate::record::aggregate::Deaggregation;

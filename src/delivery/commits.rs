@@ -137,11 +137,6 @@ impl ShardCommits {
         &self.status
     }
 
-    /// What the shard does now.
-    pub(crate) fn state(&self) -> ShardState {
-        if self.is_lost() { ShardState::Lost } else { self.status.state() }
-    }
-
     /// Disconnected when the shard, or the whole consumer, is to stop reading. Carries nothing.
     pub(crate) fn reading_stopped(&self) -> &Receiver<Infallible> {
         &self.reading_stopped

@@ -143,7 +143,7 @@ impl Parking {
     /// A batch must not be handed over now, since the shard is fenced. That is no failure, and no attempt. It comes with a
     /// refusal if it was given up, and the dead-letter callback did not get it.
     pub(crate) fn fenced(&mut self, now: Duration, batch: Batch, refusal: Option<BoxError>) {
-        batch.commits().handles(Some(ShardState::Parked));
+        batch.commits().handles(Some(ShardState::Fenced));
         let lane = self.lanes.entry(batch.shard().to_owned()).or_default();
         lane.fenced = (lane.fenced * 2).clamp(FIRST_LOOK, LAST_LOOK);
         (lane.due, lane.refusal) = (Some(now + lane.fenced), refusal);

@@ -18,12 +18,11 @@ use crate::core::stream::stalls::{Running, Stalls};
 use crate::delivery::batch::Batch;
 use crate::delivery::commits::{CommitContext, ShardCommits, flush_all};
 use crate::engine::reader::Reader;
-use crate::engine::run::{Engine, Run, thread_name};
+use crate::engine::run::{Run, thread_name};
 use crate::error::Error;
 use crate::error::store::StoreError;
-use crate::model::notice::Notice;
+use crate::model::notice::{LossReason, Notice};
 use crate::model::shard::Shard;
-use crate::store::Store;
 use crate::sync::{self, at, select_biased, tick};
 
 /// A job for the thread of the store, which reports with an event.
@@ -137,6 +136,9 @@ impl Run<'_> {
         self.engine.registry.retire(now);
         self.meter.shards(&self.engine.registry.refresh(now));
         self.meter.budget(self.budget.used());
+        if let Some((meter, fleet)) = self.meter.fleet.as_ref().zip(self.engine.registry.fleet()) {
+            meter.refresh(&fleet);
+        }
     }
 
     fn run_errand(&self, errand: Errand) -> Event {
@@ -149,34 +151,6 @@ impl Run<'_> {
     fn tell_steward(&self, word: Word) {
         self.keeper.as_ref().expect("only a fleet has words for it").hears(word);
     }
-
-    /// Reads the positions. None for an ARN, and some for its name, is an error: the user would not expect that all is
-    /// read again, or, from `Latest`, that records are missing.
-    fn load(&self) -> Event {
-        let Engine { store, stream, former_key, .. } = self.engine;
-        let positions = |key: &str| {
-            store.shard_iterators(key).inspect_err(|_| self.meter.store_failures.increment(1))
-        };
-        let loaded = positions(stream);
-        let is_new = loaded.as_ref().is_ok_and(Vec::is_empty);
-        let Some(name) = former_key.as_ref().filter(|_| is_new) else {
-            return Event::Loaded(loaded);
-        };
-        match positions(name) {
-            Ok(former) if former.is_empty() => Event::Loaded(loaded),
-            Ok(_) => Event::Failed(Error::StoredUnderName {
-                stream: stream.to_string(),
-                name: name.clone(),
-            }),
-            Err(error) => Event::Loaded(Err(error)),
-        }
-    }
-
-    /// The last attempt at the writes that failed before.
-    fn flush_last(&self) -> Result<(), Error> {
-        flush_all(&self.engine.registry.all_commits())
-            .map_err(|(shard, source)| Error::of_store(&self.engine.stream, Some(&shard), source))
-    }
 }
 
 impl Loop<'_, '_, '_> {
@@ -187,18 +161,12 @@ impl Loop<'_, '_, '_> {
         let mut reading_stopped = engine.shutdown.reading_stopped().clone();
         let look = engine.config.stall_after.map_or_else(never, |after| tick(after / LOOKS));
         let refresh = tick(REFRESH);
+        let news = self.run.news();
         let mut event = Event::Begun;
         loop {
-            self.shards.see(&event);
-            let actions = self.coordinator.on(self.run.now(), &mut self.rng, event);
-            self.announce(&actions);
-            for action in actions {
-                if let Action::Finish(result) = action {
-                    return result;
-                }
-                self.act(action);
+            if let Some(result) = self.hear(event) {
+                return result;
             }
-            self.tell_who_waits();
             let due = self.coordinator.wake().and_then(|wake| self.run.started.checked_add(wake));
             let timer = due.map_or_else(never, at);
             event = select_biased! {
@@ -206,11 +174,15 @@ impl Loop<'_, '_, '_> {
                     reading_stopped = never();
                     Event::Stopped
                 }
+                recv(news) -> _ => match self.hear_news() {
+                    Some(result) => return result,
+                    None => Event::Tick, // which may come early
+                },
                 recv(events) -> event => event.expect("`run` keeps a sender"),
                 recv(timer) -> _ => Event::Tick,
                 recv(look) -> _ => {
                     self.look_for_stalls();
-                    Event::Tick // which may come early
+                    Event::Tick // as above
                 }
                 recv(refresh) -> _ => {
                     self.run.refresh();
@@ -220,6 +192,34 @@ impl Loop<'_, '_, '_> {
         }
     }
 
+    /// Does what follows from an event. Returns the result of the run when it is over.
+    fn hear(&mut self, event: Event) -> Option<Result<(), Error>> {
+        self.shards.see(&event);
+        let actions = self.coordinator.on(self.run.now(), &mut self.rng, event);
+        self.announce(&actions);
+        for action in actions {
+            if let Action::Finish(result) = action {
+                return Some(result);
+            }
+            self.act(action);
+        }
+        self.tell_who_waits();
+        None
+    }
+
+    /// The same with the steward's news, in their order; and tells the user.
+    fn hear_news(&mut self) -> Option<Result<(), Error>> {
+        let mut result = None;
+        for (event, notice) in self.run.take_news() {
+            if result.is_none() {
+                result = event.and_then(|event| self.hear(event));
+            }
+            notice.iter().for_each(|notice| self.run.notify(notice));
+        }
+        result
+    }
+
+    // long: one branch for each action.
     fn act(&mut self, action: Action) {
         let (run, scope) = (self.run, self.scope);
         match action {
@@ -228,8 +228,11 @@ impl Loop<'_, '_, '_> {
             Action::Lease(word) => run.tell_steward(word),
             Action::Confirm { shard, proof } => self.shards.confirm(&shard, proof),
             Action::GiveUp { shard, why } => {
-                self.shards.give_up(&shard, why);
-                run.notify(&Notice::Lost { shard });
+                let why = self.shards.give_up(&shard, why);
+                // In a fleet the steward knows more.
+                if !run.engine.config.stream_settings().is_fleet {
+                    run.notify(&Notice::Lost { shard, why });
+                }
             }
             Action::Close => self.workers.clear(),
             Action::Halt => run.engine.shutdown.now(),
@@ -352,12 +355,14 @@ impl Shards {
         commits.inspect(|commits| commits.drains()).is_some()
     }
 
-    /// Stops the thread of a shard, if there is one, and what its batches may still do.
-    fn give_up(&mut self, shard: &str, why: StoreError) {
-        if let Some(commits) = self.all_commits.get(shard).and_then(Weak::upgrade) {
-            commits.give_up(why);
-        }
+    /// Stops the thread of a shard, if there is one, and what its batches may still do. Returns of what the store has
+    /// spoken, where no fleet is.
+    fn give_up(&mut self, shard: &str, why: StoreError) -> LossReason {
+        let commits = self.all_commits.get(shard).and_then(Weak::upgrade);
+        let is_refused = commits.as_ref().is_some_and(|commits| commits.is_lost());
+        commits.iter().for_each(|commits| commits.give_up(why.clone()));
         self.threads.remove(shard);
+        if is_refused { LossReason::Store } else { LossReason::Ancestor }
     }
 
     /// Forgets threads that have exited.

@@ -11,6 +11,7 @@ use crate::core::outage::{Outage, Tally, Trouble};
 use crate::core::quota::Quota;
 use crate::error::Error;
 use crate::error::client::ErrorClass;
+use crate::model::notice::Notice;
 use crate::model::position::IteratorType;
 use crate::model::shard::ChildShard;
 use crate::model::time;
@@ -34,6 +35,10 @@ struct Said {
     writes: Outage,
     starts: Quota,
     ends: Quota,
+    /// In a fleet, of leases that move, and of those that cannot be kept up.
+    gains: Quota,
+    releases: Quota,
+    fences: Outage,
     has_started: bool,
 }
 
@@ -45,6 +50,9 @@ impl Journal {
             writes: Outage::default(),
             starts: quota(),
             ends: quota(),
+            gains: quota(),
+            releases: quota(),
+            fences: Outage::default(),
             has_started: false,
         };
         Self { stream, said: Mutex::new(said) }
@@ -61,7 +69,7 @@ impl Journal {
         let stream = &self.stream;
         for start in starts {
             let is_shown = self.said.lock().starts.shows(now);
-            let level = if is_shown { Level::Info } else { Level::Debug };
+            let level = level(is_shown);
             let (shard, at) = (start.shard.id(), place_of(&start.at));
             log::log!(level, "stream {stream:?}, shard {shard:?}: starts {at}");
         }
@@ -88,10 +96,20 @@ impl Journal {
         }
     }
 
+    fn more_move(&self, gains: Option<u64>, releases: Option<u64>) {
+        let stream = &self.stream;
+        if let Some(more) = gains {
+            log::info!("stream {stream:?}: {more} more leases are held from now on");
+        }
+        if let Some(more) = releases {
+            log::info!("stream {stream:?}: {more} more leases were given up");
+        }
+    }
+
     /// A shard was read to its end.
     pub(crate) fn ended(&self, now: Duration, shard: &str, ending: &Ending) {
         let is_shown = self.said.lock().ends.shows(now);
-        let level = if is_shown { Level::Info } else { Level::Debug };
+        let level = level(is_shown);
         let how = match ending {
             Ending::Read(children) => format!("was read to its end{}", heirs(shard, children)),
             Ending::Vanished => "has aged out of the stream".into(),
@@ -141,13 +159,83 @@ impl Journal {
         }
     }
 
+    /// What has become of a lease, or of its table. Hundreds of leases may move, or fall to their fences, at once.
+    // long: one text for each notice.
+    pub(crate) fn lease(&self, now: Duration, notice: &Notice) {
+        let stream = &self.stream;
+        match notice {
+            Notice::Gained { shard, from } => {
+                let level = level(self.said.lock().gains.shows(now));
+                let from = worker(from);
+                log::log!(
+                    level,
+                    "stream {stream:?}, shard {shard:?}: its lease is held from now on, and was held by {from}"
+                );
+            }
+            Notice::Released { shard, to } => {
+                let level = level(self.said.lock().releases.shows(now));
+                let to = worker(to);
+                log::log!(
+                    level,
+                    "stream {stream:?}, shard {shard:?}: its lease was given up, and left to {to}"
+                );
+                self.fence_is_over(now, shard);
+            }
+            Notice::Fenced { shard } => {
+                let level = self.said.lock().fences.failed(now, shard, ());
+                log::log!(
+                    level,
+                    "stream {stream:?}, shard {shard:?}: its lease could not be kept up, so its batches wait"
+                );
+            }
+            // The core logs a loss with its reason.
+            Notice::Unfenced { shard } | Notice::Lost { shard, .. } => {
+                self.fence_is_over(now, shard);
+            }
+            Notice::TableRecovered { lasted } => {
+                let lasted = spoken(*lasted);
+                log::warn!("stream {stream:?}: the table of leases answers again after {lasted}");
+            }
+            Notice::Protocol { version } => log::warn!(
+                "stream {stream:?}: the table of leases says {version:?}: the application's version of Amazon's \
+                 library has changed"
+            ),
+            _ => {}
+        }
+    }
+
+    fn fence_is_over(&self, now: Duration, shard: &str) {
+        let tally = self.said.lock().fences.recovered(now, shard);
+        if let Some(tally) = tally {
+            log::warn!("stream {:?}: no shard is fenced any more, after {tally}", self.stream);
+        }
+    }
+
+    /// All calls of the table of leases have failed for this time.
+    pub(crate) fn table_fails(&self, lasted: Duration, why: &str) {
+        let (stream, lasted) = (&self.stream, spoken(lasted));
+        log::warn!(
+            "stream {stream:?}: all calls of the table of leases have failed for {lasted}: {why}"
+        );
+    }
+
     /// Time has passed.
     pub(crate) fn tick(&self, now: Duration) {
-        let (spread, starts, ends) = {
-            let mut said = self.said.lock();
-            (said.reads.spread(now), said.starts.summary(now), said.ends.summary(now))
+        let (spread, fences, starts, ends, gains, releases) = {
+            let said = &mut *self.said.lock();
+            let spread = (said.reads.spread(now), said.fences.spread(now));
+            let quotas = [&mut said.starts, &mut said.ends, &mut said.gains, &mut said.releases];
+            let [starts, ends, gains, releases] = quotas.map(|quota| quota.summary(now));
+            (spread.0, spread.1, starts, ends, gains, releases)
         };
         let stream = &self.stream;
+        if let Some(Tally { lasted, shards }) = fences {
+            let lasted = spoken(lasted);
+            log::warn!(
+                "stream {stream:?}: batches of {shards} shards wait, the first for {lasted}, since their leases could not be kept up"
+            );
+        }
+        self.more_move(gains, releases);
         if let Some(Tally { lasted, shards }) = spread {
             let lasted = spoken(lasted);
             log::warn!("stream {stream:?}: calls fail for {shards} shards, the first for {lasted}");
@@ -159,10 +247,12 @@ impl Journal {
     /// The run has ended.
     pub(crate) fn ends(&self, result: Result<(), &Error>, is_stopped: bool) {
         let stream = &self.stream;
-        let (starts, ends) = {
-            let mut said = self.said.lock();
-            (said.starts.rest(), said.ends.rest())
+        let [starts, ends, gains, releases] = {
+            let said = &mut *self.said.lock();
+            let quotas = [&mut said.starts, &mut said.ends, &mut said.gains, &mut said.releases];
+            quotas.map(Quota::rest)
         };
+        self.more_move(gains, releases);
         self.more_start(starts);
         self.more_end(ends);
         match result {
@@ -173,6 +263,15 @@ impl Journal {
             Ok(()) => log::info!("stream {stream:?}: the consumer ends: all was read"),
         }
     }
+}
+
+/// Of a line among many.
+fn level(is_shown: bool) -> Level {
+    if is_shown { Level::Info } else { Level::Debug }
+}
+
+fn worker(id: &Option<String>) -> String {
+    id.as_ref().map_or_else(|| "nobody".to_owned(), |id| format!("the worker {id:?}"))
 }
 
 /// The one shard that an outage was about.

@@ -9,23 +9,31 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use crate::core::event::Event;
+use crate::core::fleet::lease::refused::Loss;
 use crate::core::fleet::steward::commit::lost;
 use crate::core::fleet::steward::words::News;
 use crate::engine::run::Run;
 use crate::error::Error;
+use crate::model::notice::{LossReason, Notice};
+use crate::observe::fleet::FleetProgress;
 use crate::store::leases::keeper::Keeper;
 use crate::sync::{self, at, select_biased};
 
 /// The loops of a run, which end when this is dropped.
-pub(super) struct Loops {
+pub(super) struct Loops<'a> {
+    run: &'a Run<'a>,
     keeper: Arc<Keeper>,
     _over: Sender<Infallible>,
 }
 
-impl Loops {
+/// What follows from news: first the event, then the notice.
+pub(super) type Told = (Option<Event>, Option<Notice>);
+
+impl Loops<'_> {
     /// Gives up all leases that are still held, when nothing is read, handled or stored any more.
     pub(super) fn end(self) {
         self.keeper.end();
+        self.run.tell_last();
     }
 }
 
@@ -34,17 +42,19 @@ impl Run<'_> {
     pub(super) fn keep_leases<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-    ) -> Result<Option<Loops>, Error> {
+    ) -> Result<Option<Loops<'scope>>, Error> {
         let Some(keeper) = &self.keeper else { return Ok(None) };
+        let watched = Arc::clone(keeper);
+        self.engine.registry.joins(move || progress(&watched));
         let (over, is_over) = bounded(0);
         let heart_over = is_over.clone();
         let heart = move || self.beat(scope, keeper, &heart_over);
-        let survey = move || self.keep(keeper, keeper.changed(), &is_over, || keeper.call());
+        let survey = move || keep(keeper.changed(), &is_over, || keeper.call());
         self.try_spawn(scope, "kc-heart", heart)
             .map_err(|source| self.no_thread("kc-heart", source))?;
         self.try_spawn(scope, "kc-survey", survey)
             .map_err(|source| self.no_thread("kc-survey", source))?;
-        Ok(Some(Loops { keeper: Arc::clone(keeper), _over: over }))
+        Ok(Some(Loops { run: self, keeper: Arc::clone(keeper), _over: over }))
     }
 
     /// Makes beats until the run is over, and finds more threads to do so if this one would be too slow.
@@ -55,11 +65,11 @@ impl Run<'_> {
         over: &Receiver<Infallible>,
     ) {
         let mut others = 1..;
-        self.keep(keeper, keeper.beaten(), over, || {
+        keep(keeper.beaten(), over, || {
             let wait = keeper.beat();
             while others.start < keeper.hearts() {
                 let (name, over) = (format!("kc-heart-{}", others.start), over.clone());
-                let heart = move || self.keep(keeper, keeper.beaten(), &over, || keeper.beat());
+                let heart = move || keep(keeper.beaten(), &over, || keeper.beat());
                 if let Err(error) = self.try_spawn(scope, &name, heart) {
                     let stream = &self.engine.stream;
                     log::warn!(
@@ -72,68 +82,94 @@ impl Run<'_> {
         });
     }
 
-    /// Makes calls until the run is over. `make` says how long to wait at most until the next one.
-    fn keep(
-        &self,
-        keeper: &Keeper,
-        changed: &Receiver<()>,
-        over: &Receiver<Infallible>,
-        mut make: impl FnMut() -> Option<Duration>,
-    ) {
-        loop {
-            let wait = make();
-            self.tell_news(keeper);
-            let due = wait.and_then(|wait| sync::now().checked_add(wait));
-            let timer = due.map_or_else(never, at);
-            select_biased! {
-                recv(over) -> _ => return,
-                recv(changed) -> _ => {}
-                recv(timer) -> _ => {}
-            }
-        }
+    /// Gives a message when the steward has news. The coordinator alone takes them: so they keep their order, and no
+    /// callback of the user delays a beat.
+    pub(super) fn news(&self) -> Receiver<()> {
+        self.keeper.as_ref().map_or_else(never, |keeper| keeper.told().clone())
     }
 
-    fn tell_news(&self, keeper: &Keeper) {
-        for news in keeper.take_news() {
-            self.tell_of_lease(news);
-        }
+    /// Tells the user what is left to tell; the coordinator has ended.
+    pub(super) fn tell_last(&self) {
+        let notices = self.take_news().into_iter().filter_map(|(_, notice)| notice);
+        notices.for_each(|notice| self.notify(&notice));
+    }
+
+    /// What the steward has said since the last call.
+    pub(super) fn take_news(&self) -> Vec<Told> {
+        let news = self.keeper.iter().flat_map(|keeper| keeper.take_news());
+        news.map(|news| self.told(news)).collect()
     }
 
     // long: one branch for each kind of news.
-    fn tell_of_lease(&self, news: News) {
+    fn told(&self, news: News) -> Told {
         let stream = &self.engine.stream;
-        let event = match news {
-            News::Leased { shard, at, epoch } => Event::Leased { shard, at, epoch },
-            News::Asked { shard, epoch, .. } => Event::Asked { shard, epoch },
-            News::Lost { shard, epoch, why } => Event::LeaseLost { shard, epoch, why: lost(&why) },
-            News::ListingWanted => Event::ListingWanted,
-            News::Completed => Event::Completed,
+        let (event, notice) = match news {
+            News::Leased { shard, at, epoch } => (Event::Leased { shard, at, epoch }, None),
+            News::Asked { shard, epoch, .. } => (Event::Asked { shard, epoch }, None),
+            News::Lost { shard, epoch, why } => {
+                let notice = Notice::Lost { shard: shard.clone(), why: reason(&why) };
+                (Event::LeaseLost { shard, epoch, why: lost(&why) }, Some(notice))
+            }
+            News::ListingWanted => (Event::ListingWanted, None),
+            News::Completed => (Event::Completed, None),
             News::Failed(refusal) => {
-                Event::Failed(Error::Fleet { stream: stream.to_string(), kind: refusal.into() })
+                let (stream, kind) = (stream.to_string(), refusal.into_kind());
+                (Event::Failed(Error::Fleet { stream, kind }), None)
             }
-            News::Gained { shard, from } => {
-                let from = from.unwrap_or_else(|| "nobody".to_owned());
-                return log::info!(
-                    "stream {stream:?}, shard {shard:?}: its lease was taken from {from}"
-                );
+            News::Gained { shard, from } => return (None, Some(Notice::Gained { shard, from })),
+            News::Left { shard, to } => return (None, Some(Notice::Released { shard, to })),
+            News::Fenced { shard } => return (None, Some(Notice::Fenced { shard })),
+            News::Unfenced { shard } => return (None, Some(Notice::Unfenced { shard })),
+            News::Outage { lasted, why } => {
+                self.journal.table_fails(lasted, &why);
+                return (None, Some(Notice::TableOutage { since: lasted }));
             }
-            News::Left { shard, to } => {
-                let to = to.unwrap_or_else(|| "nobody".to_owned());
-                return log::info!(
-                    "stream {stream:?}, shard {shard:?}: its lease was left to {to}"
-                );
-            }
-            News::Fenced { shard } => {
-                return log::info!(
-                    "stream {stream:?}, shard {shard:?}: its lease could not be kept up, so its batches wait"
-                );
-            }
-            News::Unfenced { shard } => {
-                return log::info!(
-                    "stream {stream:?}, shard {shard:?}: its lease is kept up again"
-                );
-            }
+            News::Answers { lasted } => return (None, Some(Notice::TableRecovered { lasted })),
+            News::Protocol { version } => return (None, Some(Notice::Protocol { version })),
         };
-        self.tell(event);
+        (Some(event), notice)
+    }
+}
+
+/// Makes calls until the run is over. `make` says how long to wait at most until the next one.
+fn keep(
+    changed: &Receiver<()>,
+    over: &Receiver<Infallible>,
+    mut make: impl FnMut() -> Option<Duration>,
+) {
+    loop {
+        let wait = make();
+        let due = wait.and_then(|wait| sync::now().checked_add(wait));
+        let timer = due.map_or_else(never, at);
+        select_biased! {
+            recv(over) -> _ => return,
+            recv(changed) -> _ => {}
+            recv(timer) -> _ => {}
+        }
+    }
+}
+
+fn reason(loss: &Loss) -> LossReason {
+    match loss {
+        Loss::Taken { by } => LossReason::Taken { by: by.clone() },
+        Loss::Gone => LossReason::RowGone,
+        Loss::Misread(_) => LossReason::RowUnreadable,
+    }
+}
+
+/// What is known of the fleet now.
+fn progress(keeper: &Keeper) -> FleetProgress {
+    let (known, counts) = (keeper.outline(), keeper.counts());
+    FleetProgress {
+        worker: known.worker,
+        held: known.held,
+        target: known.target,
+        workers: known.workers,
+        unowned: known.unowned,
+        oldest_beat: known.oldest_beat,
+        surveyed: known.surveyed,
+        calls: counts.calls(),
+        refused: counts.refused(),
+        errors: counts.errors(),
     }
 }

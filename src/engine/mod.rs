@@ -8,6 +8,7 @@ pub(crate) mod monitor;
 pub(crate) mod reader;
 pub(crate) mod registry;
 pub(crate) mod run;
+mod stored;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;

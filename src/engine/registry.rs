@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::budget::Budget;
 use crate::delivery::commits::ShardCommits;
 use crate::model::notice::ShardState;
+use crate::observe::fleet::FleetProgress;
 use crate::observe::progress::{Progress, ShardProgress};
 use crate::sync::{self, Mutex};
 
@@ -24,7 +25,20 @@ struct State {
     ended: BTreeMap<String, (ShardProgress, Duration)>,
     /// The shards that wait for their parents.
     waiting: BTreeSet<String>,
+    fleet: Fleet,
 }
+
+/// What is known of the consumer's fleet, if it is in one.
+#[derive(Clone, Default)]
+enum Fleet {
+    #[default]
+    None,
+    Running(Arc<Look>),
+    /// At this time, as it was last known.
+    Ended(FleetProgress, Duration),
+}
+
+type Look = dyn Fn() -> FleetProgress + Send + Sync;
 
 impl Registry {
     /// How far the consumer has come: empty before a run, and its last state after one.
@@ -34,7 +48,7 @@ impl Registry {
         let ended = state.ended.values().map(|(last, seen)| last.after(now.saturating_sub(*seen)));
         let mut shards: Vec<_> = ended.collect();
         let (all_commits, waiting) = (state.all_commits.clone(), state.waiting.clone());
-        let budget = state.budget.clone();
+        let (budget, fleet) = (state.budget.clone(), state.fleet.clone());
         drop(state);
         let waiting =
             waiting.iter().map(|id| ShardProgress::new(id, ShardState::WaitingForParents));
@@ -43,7 +57,28 @@ impl Registry {
         shards.sort_by(|one, other| one.shard.cmp(&other.shard));
         // A shard may have been started in the meantime.
         shards.dedup_by(|one, other| one.shard == other.shard);
-        Progress { shards, budget_used: budget.map_or(0, |budget| budget.used()) }
+        let budget_used = budget.map_or(0, |budget| budget.used());
+        Progress { shards, budget_used, fleet: fleet.progress(now) }
+    }
+
+    /// What is known of the consumer's fleet, if it is in one.
+    pub(crate) fn fleet(&self) -> Option<FleetProgress> {
+        let state = self.0.lock();
+        let (started, fleet) = (state.started, state.fleet.clone());
+        drop(state);
+        fleet.progress(started.map(sync::since).unwrap_or_default())
+    }
+
+    /// The consumer is one of a fleet, of which `look` tells.
+    pub(crate) fn joins(&self, look: impl Fn() -> FleetProgress + Send + Sync + 'static) {
+        self.0.lock().fleet = Fleet::Running(Arc::new(look));
+    }
+
+    /// The run is over: only what was last known of the fleet is kept. Returns that.
+    pub(crate) fn leaves_fleet(&self, now: Duration) -> Option<FleetProgress> {
+        let last = self.fleet()?;
+        self.0.lock().fleet = Fleet::Ended(last.clone(), now);
+        Some(last)
     }
 
     /// A run begins.
@@ -110,6 +145,16 @@ impl Registry {
         counts[ShardState::WaitingForParents as usize] += state.waiting.len() as u32;
         state.ended.values().for_each(|(last, _)| counts[last.state as usize] += 1);
         counts
+    }
+}
+
+impl Fleet {
+    fn progress(&self, now: Duration) -> Option<FleetProgress> {
+        match self {
+            Self::None => None,
+            Self::Running(look) => Some(look()),
+            Self::Ended(last, at) => Some(last.after(now.saturating_sub(*at))),
+        }
     }
 }
 
@@ -229,6 +274,29 @@ mod tests {
         assert_eq!(commits.uncommitted(seconds(3_600)), Duration::ZERO);
         commits.dropped(commits.hand_out(after("3")));
         assert_eq!(commits.uncommitted(seconds(60)), seconds(60), "nobody will commit it");
+    }
+
+    #[test]
+    fn what_is_known_of_a_fleet_is_looked_up_while_the_run_lasts_and_grows_older_after_it() {
+        let registry = Registry::default();
+        registry.begins(Instant::now() - Duration::from_secs(60), Budget::new(Budget::DEFAULT));
+        assert_eq!(registry.progress().fleet, None);
+        assert_eq!(registry.leaves_fleet(Duration::from_secs(60)), None);
+        let held = Arc::new(std::sync::atomic::AtomicUsize::new(1));
+        let now = Arc::clone(&held);
+        registry.joins(move || FleetProgress {
+            held: now.load(std::sync::atomic::Ordering::Relaxed),
+            surveyed: Some(Duration::from_secs(7)),
+            ..FleetProgress::default()
+        });
+        let held_now = || registry.progress().fleet.map(|fleet| fleet.held);
+        assert_eq!(held_now(), Some(1));
+        held.store(2, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(held_now(), Some(2));
+        let last = registry.leaves_fleet(Duration::from_secs(20)).unwrap();
+        assert_eq!((last.held, Arc::strong_count(&held)), (2, 1), "nobody is asked any more");
+        let later = registry.fleet().unwrap();
+        assert!(later.surveyed >= Some(Duration::from_secs(47)), "{later:?}");
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         engine.registry.begins(started, budget.clone());
         let journal = Journal::new(Arc::clone(&engine.stream));
         journal.begins(client.place().as_deref());
-        let meter = StreamMeter::new(&engine.stream);
+        let meter = StreamMeter::new(&engine.stream, engine.config.stream_settings().is_fleet);
         let run = Self {
             engine,
             client,
@@ -134,17 +134,20 @@ impl<'a> Run<'a> {
     /// Every thread has ended: continues the panic of a thread, if there was one.
     pub(super) fn conclude(self, result: Result<(), Error>) -> Result<(), Error> {
         self.clear_leftovers();
+        // A loop may have been in its last call.
+        self.tell_last();
         match self.panic.lock().take() {
             Some(panic) => resume_unwind(panic),
             None => result,
         }
     }
 
+    // long: one branch for each notice.
     pub(crate) fn notify(&self, notice: &Notice) {
         let stream = &self.engine.stream;
         match notice {
             Notice::Gap(gap) => self.meter.gap(gap), // the poller logs it where it is noticed
-            Notice::Lost { .. } => {}                // the core logs it with its reason
+            Notice::TableOutage { .. } => {}         // logged with the last failure
             Notice::Stalled { shard, state, age } => {
                 self.meter.stalls.increment(1);
                 let age = spoken(*age);
@@ -160,7 +163,15 @@ impl<'a> Run<'a> {
             Notice::Resumed { shard } => {
                 log::warn!("stream {stream:?}, shard {shard:?}: makes progress again");
             }
+            Notice::Lost { .. }
+            | Notice::Gained { .. }
+            | Notice::Released { .. }
+            | Notice::Fenced { .. }
+            | Notice::Unfenced { .. }
+            | Notice::TableRecovered { .. }
+            | Notice::Protocol { .. } => self.journal.lease(self.now(), notice),
         }
+        self.meter.fleet.iter().for_each(|meter| meter.notice(notice));
         self.engine.config.audience.tell(notice);
     }
 
@@ -257,6 +268,10 @@ impl Drop for Run<'_> {
         }
         self.meter.shards(&Default::default());
         self.meter.budget(0);
+        let last = self.engine.registry.leaves_fleet(self.now());
+        if let Some((meter, last)) = self.meter.fleet.as_ref().zip(last) {
+            meter.ends(&last);
+        }
     }
 }
 

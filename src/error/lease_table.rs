@@ -29,6 +29,12 @@ pub enum LeaseTableErrorKind {
     Fatal,
 }
 
+impl LeaseTableErrorKind {
+    /// Every kind, in the order of their numbers.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Throttled, Self::Transient, Self::NoTable, Self::Fatal];
+}
+
 impl LeaseTableError {
     /// One of this kind; the message says which call failed, and how.
     pub fn new(kind: LeaseTableErrorKind, message: impl Into<String>) -> Self {
@@ -65,5 +71,12 @@ mod tests {
         assert_eq!(error.kind(), LeaseTableErrorKind::Transient);
         assert_eq!(error.to_string(), "reading a row failed");
         assert!(format!("{error:#}").ends_with("connection reset"));
+    }
+
+    #[test]
+    fn kinds_stand_at_their_numbers() {
+        for (number, kind) in LeaseTableErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+        }
     }
 }

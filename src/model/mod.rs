@@ -3,6 +3,7 @@
 
 pub(crate) mod gap;
 pub(crate) mod item;
+pub(crate) mod lease_call;
 pub(crate) mod listed;
 pub(crate) mod notice;
 pub(crate) mod page;

@@ -7,7 +7,7 @@ use crate::model::gap::Gap;
 
 /// An event that does not stop the consumer, and that you should know.
 ///
-/// Each is logged as a warning too. See [`Config::on_notice`](crate::Config::on_notice).
+/// Each is logged too: what comes with every move of a lease as information, all else as a warning. See [`Config::on_notice`](crate::Config::on_notice).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Notice {
@@ -45,14 +45,95 @@ pub enum Notice {
         /// The shard.
         shard: String,
     },
-    /// Somebody else owns the shard: the store said so, with [`StoreErrorKind::Lost`](crate::StoreErrorKind::Lost), of
-    /// this shard or of one that it descends from. It is not read any more, its batches in the queue are not handled, and
-    /// its children are left to the owner. All other shards continue.
+    /// Somebody else owns the shard. It is not read any more, its batches in the queue are not handled, and its children
+    /// are left to the owner. All other shards continue.
+    ///
+    /// A batch that the handler has at this moment is handled to its end, and its commit fails.
     #[non_exhaustive]
     Lost {
         /// The shard.
         shard: String,
+        /// How that is known.
+        why: LossReason,
     },
+    /// In a fleet, the consumer holds the lease of the shard from now on, and nobody else reads it. No batch of it comes
+    /// before this notice. It is read when its parents are read to their ends, whoever reads them.
+    ///
+    /// The lease is held until a `Lost` or a `Released` of the shard, or until the shard is read to its end, which no notice
+    /// tells.
+    #[non_exhaustive]
+    Gained {
+        /// The shard.
+        shard: String,
+        /// The worker that held the lease before, if there was one.
+        from: Option<String>,
+    },
+    /// In a fleet, the lease of the shard was given up in good order, for another worker or at a stop: everything that was
+    /// read is committed, or was dropped.
+    #[non_exhaustive]
+    Released {
+        /// The shard.
+        shard: String,
+        /// The worker that has asked for the lease; without one, whoever comes first takes it.
+        to: Option<String>,
+    },
+    /// In a fleet, no write of the lease was done in time, so that another worker may have taken it: no batch of the shard is
+    /// handed to the handler. `Unfenced`, `Lost` or `Released` follows.
+    ///
+    /// A receiver of yours gets its batches all the same: ask [`Batch::is_current`](crate::Batch::is_current).
+    #[non_exhaustive]
+    Fenced {
+        /// The shard.
+        shard: String,
+    },
+    /// In a fleet, nobody has taken the lease of a fenced shard: its batches are handed over again, and none was lost or
+    /// repeated.
+    #[non_exhaustive]
+    Unfenced {
+        /// The shard.
+        shard: String,
+    },
+    /// In a fleet, all calls of the table of leases have failed for longer than a third of the failover time. Told once for
+    /// each outage. Shards are fenced soon if it lasts.
+    #[non_exhaustive]
+    TableOutage {
+        /// For how long.
+        since: Duration,
+    },
+    /// In a fleet, the table of leases answers again.
+    #[non_exhaustive]
+    TableRecovered {
+        /// How long it did not.
+        lasted: Duration,
+    },
+    /// In a fleet, Amazon's library says in the table that the application's version has changed, to one beside which this
+    /// consumer may run. It may change again, to one that ends this consumer.
+    #[non_exhaustive]
+    Protocol {
+        /// The version in the words of Amazon's library, such as `CLIENT_VERSION_UPGRADE_FROM_2X`.
+        version: String,
+    },
+}
+
+/// How it is known that somebody else owns a shard.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// The store said so of this shard, with [`StoreErrorKind::Lost`](crate::StoreErrorKind::Lost).
+    Store,
+    /// The store said so of a shard that this one descends from.
+    Ancestor,
+    /// In a fleet, the row of its lease is another worker's. That worker saw no write of this consumer for the failover
+    /// time, or it takes leases without asking, as KCL 2 does.
+    #[non_exhaustive]
+    Taken {
+        /// The worker that holds it, which may be this one, by a later write; `None` if nobody does.
+        by: Option<String>,
+    },
+    /// In a fleet, somebody has deleted the row of its lease.
+    RowGone,
+    /// In a fleet, somebody has written something into the row of its lease that is not understood.
+    RowUnreadable,
 }
 
 /// What a shard does, or waits for.
@@ -81,6 +162,10 @@ pub enum ShardState {
     Paused,
     /// An answer said that the shard has ended, but named no children: the stream is listed to confirm the end.
     ConfirmingEnd,
+    /// In a fleet, its lease could not be kept up, so that its batches wait: see [`Notice::Fenced`].
+    Fenced,
+    /// In a fleet, its lease is given up when everything that was read is handled: nothing more is read.
+    Draining,
     /// It was read to its end.
     Ended,
     /// Somebody else owns it: see [`Notice::Lost`].
@@ -89,7 +174,7 @@ pub enum ShardState {
 
 impl ShardState {
     /// Every state, in the order of their numbers.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::WaitingForParents,
         Self::Idle,
         Self::WaitingForBudget,
@@ -101,6 +186,8 @@ impl ShardState {
         Self::Parked,
         Self::Paused,
         Self::ConfirmingEnd,
+        Self::Fenced,
+        Self::Draining,
         Self::Ended,
         Self::Lost,
     ];
@@ -119,6 +206,8 @@ impl ShardState {
             Self::Parked => "parked",
             Self::Paused => "paused",
             Self::ConfirmingEnd => "confirming_end",
+            Self::Fenced => "fenced",
+            Self::Draining => "draining",
             Self::Ended => "ended",
             Self::Lost => "lost",
         }
@@ -139,8 +228,27 @@ impl fmt::Display for ShardState {
             Self::Parked => "parked for another attempt",
             Self::Paused => "paused",
             Self::ConfirmingEnd => "confirming its end",
+            Self::Fenced => "fenced, since its lease could not be kept up",
+            Self::Draining => "draining, since its lease is given up",
             Self::Ended => "ended",
             Self::Lost => "owned by somebody else",
         })
+    }
+}
+
+impl LossReason {
+    /// The values of the label `why`, in the order of `index`.
+    pub(crate) const LABELS: [&str; 5] =
+        ["store", "ancestor", "taken", "row_gone", "row_unreadable"];
+
+    /// Its place in `LABELS`.
+    pub(crate) fn index(&self) -> usize {
+        match self {
+            Self::Store => 0,
+            Self::Ancestor => 1,
+            Self::Taken { .. } => 2,
+            Self::RowGone => 3,
+            Self::RowUnreadable => 4,
+        }
     }
 }

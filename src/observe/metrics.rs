@@ -7,6 +7,7 @@ use crate::error::client::ErrorClass;
 use crate::model::gap::Gap;
 use crate::model::notice::ShardState;
 use crate::model::time::since_epoch;
+use crate::observe::fleet_metrics::FleetMeter;
 use crate::observe::instruments::Kind::{Bytes, Count, CountOfBytes, Number, Seconds, Times};
 use crate::observe::instruments::{Counter, Gauge, Histogram, Kind, Labels, describe};
 use crate::sync;
@@ -41,6 +42,8 @@ pub(crate) struct StreamMeter {
     gaps: [Counter; GAPS.len()],
     shards: [Gauge; ShardState::ALL.len()],
     budget: Gauge,
+    /// In a fleet.
+    pub(crate) fleet: Option<FleetMeter>,
 }
 
 const STORE_FAILURES: &str = "kinesis_store_failures_total";
@@ -139,7 +142,7 @@ impl Meter {
 }
 
 impl StreamMeter {
-    pub(crate) fn new(stream: &str) -> Self {
+    pub(crate) fn new(stream: &str, is_fleet: bool) -> Self {
         NAMES.iter().for_each(|(name, kind, what)| describe(name, *kind, what));
         let labels = Labels::new(stream);
         Self {
@@ -150,6 +153,7 @@ impl StreamMeter {
             shards: ShardState::ALL
                 .map(|state| labels.and("state", state.label()).gauge("kinesis_shards")),
             budget: labels.gauge("kinesis_budget_used_bytes"),
+            fleet: is_fleet.then(|| FleetMeter::new(stream)),
         }
     }
 

@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime};
 use crate::error::client::ErrorClass;
 use crate::model::notice::ShardState;
 use crate::model::position::Position;
+use crate::observe::fleet::FleetProgress;
 
 /// How far a consumer has come, shard by shard; see [`Monitor::progress`](crate::Monitor::progress).
 ///
 /// Not an atomic snapshot: shards are read one after another.
 ///
 /// With feature `serde` it is written field by field: a [`Duration`] as seconds, a time as RFC 3339 text in UTC, a
-/// position as its [key](Position::key), a state and an error class as in the labels of the metrics.
+/// position as its [key](Position::key), and a state, an error class, a call and a kind of error as in the labels of the metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -21,6 +22,8 @@ pub struct Progress {
     pub shards: Vec<ShardProgress>,
     /// How much of the [`Budget`](crate::Budget) is in use, in bytes, including other streams that share it.
     pub budget_used: usize,
+    /// How the consumer fares in its fleet; `None` for one that shares its shards with nobody.
+    pub fleet: Option<FleetProgress>,
 }
 
 /// How far one shard has come since the consumer began.

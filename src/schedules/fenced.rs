@@ -228,10 +228,10 @@ fn the_other_shards_continue_and_the_fenced_one_follows_soon() {
             assert!(world.count() > before, "the other shard waits too");
             assert!(!world.has_read(FIRST) && fence.keeps());
             let states = monitor.progress().shards.into_iter();
-            let parked = states.filter(|shard| shard.state == ShardState::Parked);
-            let parked: Vec<_> =
-                parked.map(|shard| (shard.shard, shard.handler_failures)).collect();
-            assert_eq!(parked, [(FIRST.to_owned(), 0)]);
+            let fenced = states.filter(|shard| shard.state == ShardState::Fenced);
+            let fenced: Vec<_> =
+                fenced.map(|shard| (shard.shard, shard.handler_failures)).collect();
+            assert_eq!(fenced, [(FIRST.to_owned(), 0)]);
             *risen.lock() = Some(sync::now());
             fence.rises();
         };

@@ -1,20 +1,25 @@
 //! Several consumers that share a stream through a table of leases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::try_all;
 use super::world::{STREAM, World, a_while, current, with_thread};
+use crate::config::Config;
 use crate::core::fleet::lease::row::{Row, Seen, read};
 use crate::delivery::batch::Batch;
+use crate::engine::monitor::Monitor;
 use crate::error::Error;
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::error::store::StoreErrorKind;
 use crate::model::item::Item;
+use crate::model::lease_call::LeaseCall;
+use crate::model::notice::{LossReason, Notice};
 use crate::model::page::{Page, PageToken};
 use crate::model::write::{Applied, Write};
+use crate::observe::fleet::FleetProgress;
 use crate::store::leases::LeaseTable;
 use crate::store::leases::fleet::Fleet;
 use crate::store::leases::memory::{MemoryLeases, TableFault};
@@ -67,6 +72,11 @@ impl LeaseTable for Sight {
 
 /// A consumer of this name.
 fn stream(world: &World, table: &Sight, worker: &str) -> Stream {
+    told(world, table, worker, &Diary::default())
+}
+
+/// The same with a diary.
+fn told(world: &World, table: &Sight, worker: &str, diary: &Diary) -> Stream {
     let fleet = Fleet::new(table.clone()).worker_id(worker).failover(F).handoff_patience(F * 3);
     let config = World::config().interval(Duration::from_millis(500));
     // Positions are written at once, or when their shard is left.
@@ -74,7 +84,111 @@ fn stream(world: &World, table: &Sight, worker: &str) -> Stream {
         true => config,
         false => config.store_every(100, Duration::from_secs(60)),
     };
-    Stream::new(world.kinesis.clone(), STREAM, fleet, config).unwrap()
+    Stream::new(world.kinesis.clone(), STREAM, fleet, diary.listens(config)).unwrap()
+}
+
+/// What a consumer is told, and the batches that it gets, in one order.
+#[derive(Clone, Default)]
+struct Diary(Arc<Mutex<Vec<Entry>>>);
+
+#[derive(Debug)]
+enum Entry {
+    Notice(Notice),
+    Batch { shard: String, is_current: bool },
+}
+
+/// What the last notices say of a lease.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    is_held: bool,
+    is_fenced: bool,
+}
+
+impl Diary {
+    fn listens(&self, config: Config) -> Config {
+        let diary = self.clone();
+        config.on_notice(move |notice| diary.0.lock().push(Entry::Notice(notice.clone())))
+    }
+
+    fn gets(&self, batch: &Batch) {
+        let (shard, is_current) = (batch.shard().to_owned(), batch.is_current());
+        self.0.lock().push(Entry::Batch { shard, is_current });
+    }
+
+    /// Each notice comes once, and in its place. What happened is noted.
+    // long: one branch for each notice.
+    fn check(&self) {
+        let entries = self.0.lock();
+        let (mut leases, mut is_out) = (BTreeMap::<String, Told>::new(), false);
+        for (place, entry) in entries.iter().enumerate() {
+            let wrong = || format!("at {place} of {entries:#?}");
+            let notice = match entry {
+                Entry::Notice(notice) => notice,
+                Entry::Batch { shard, is_current } => {
+                    let told = leases.get(shard).copied().unwrap_or_default();
+                    // It may be on its way to the handler when the lease is lost.
+                    assert!(told.is_held || !is_current, "{}", wrong());
+                    continue;
+                }
+            };
+            let (shard, before, after, note) = match notice {
+                Notice::Gained { shard, .. } => (shard, (false, None), (true, false), "gained"),
+                Notice::Fenced { shard } => (shard, (true, Some(false)), (true, true), "fenced"),
+                Notice::Unfenced { shard } => {
+                    (shard, (true, Some(true)), (true, false), "unfenced")
+                }
+                Notice::Released { shard, .. } => (shard, (true, None), (false, false), "released"),
+                Notice::Lost { shard, why } => {
+                    assert!(matches!(why, LossReason::Taken { by: Some(_), .. }), "{}", wrong());
+                    (shard, (true, None), (false, false), "lost")
+                }
+                Notice::TableOutage { since } => {
+                    assert!(*since > F / 3 && !std::mem::replace(&mut is_out, true), "{}", wrong());
+                    current().note("outage");
+                    continue;
+                }
+                Notice::TableRecovered { lasted } => {
+                    assert!(*lasted > F / 3 && std::mem::take(&mut is_out), "{}", wrong());
+                    continue;
+                }
+                other => panic!("{other:?}"),
+            };
+            let told = leases.entry(shard.clone()).or_default();
+            let (is_held, is_fenced) = before;
+            assert_eq!(told.is_held, is_held, "{}", wrong());
+            assert!(is_fenced.is_none_or(|it| it == told.is_fenced), "{}", wrong());
+            (told.is_held, told.is_fenced) = after;
+            current().note(note);
+        }
+        assert!(!is_out, "the end of an outage is not told: {entries:#?}");
+        assert!(leases.values().all(|told| !told.is_held), "a lease is kept: {entries:#?}");
+    }
+}
+
+/// Runs a consumer on this thread. What its metrics are after that, if they are compiled.
+fn measured(run: impl FnOnce()) -> Option<String> {
+    #[cfg(feature = "metrics")]
+    {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, run);
+        Some(recorder.handle().render())
+    }
+    #[cfg(not(feature = "metrics"))]
+    {
+        run();
+        None
+    }
+}
+
+/// After a run the counters of its leases have their last values, and the gauges none.
+fn check_metrics(seen: &str, known: &FleetProgress) {
+    let beats = known.calls[&LeaseCall::Beat];
+    let line = format!("kinesis_lease_calls_total{{stream=\"{STREAM}\",call=\"beat\"}} {beats}\n");
+    assert!(seen.contains(&line), "{line}{seen}");
+    let of_leases = seen.lines().filter(|line| line.starts_with("kinesis_lease"));
+    let gauges = of_leases.filter(|line| !line.contains("_total"));
+    let values: Vec<_> = gauges.map(|line| line.rsplit(' ').next()).collect();
+    assert_eq!(values, [Some("0"); 6], "{seen}");
 }
 
 fn rows(table: &MemoryLeases) -> Vec<Row> {
@@ -315,5 +429,103 @@ fn of_two_processes_with_one_name_one_is_refused() {
         let refused = ended.into_inner().into_iter().filter_map(Result::err);
         let refused: Vec<_> = refused.map(|error| format!("{error:#}")).collect();
         assert!(refused.iter().any(|it| it.contains("same worker id")), "{refused:?}");
+    });
+}
+
+#[test]
+fn what_becomes_of_each_lease_is_told_once_and_in_order() {
+    let outcomes = try_all(|| {
+        let (world, table) = (World::new(2), MemoryLeases::new());
+        let sights = [Sight::new(&table), Sight::new(&table)];
+        let diaries = [Diary::default(), Diary::default()];
+        let [one, two] =
+            [0, 1].map(|at| told(&world, &sights[at], ["one", "two"][at], &diaries[at]));
+        let (stops, monitors) = ([one.shutdown(), two.shutdown()], [one.monitor(), two.monitor()]);
+        let fleet = |at: usize| {
+            let monitor: &Monitor = &monitors[at];
+            monitor.progress().fleet.expect("it is in a fleet")
+        };
+        let listen = |stream: Stream, diary: &Diary| {
+            let monitor = stream.monitor();
+            let handle = |batch: &Batch| {
+                diary.gets(batch);
+                world.take(batch);
+                Ok(())
+            };
+            let seen = measured(|| stream.listen(handle).unwrap());
+            let known = monitor.progress().fleet.expect("it was in a fleet");
+            seen.iter().for_each(|seen| check_metrics(seen, &known));
+        };
+        let stop = || {
+            wait_until(|| owners(&table).len() == 2);
+            wait_until(|| [0, 1].iter().all(|at| fleet(*at).workers == 2));
+            assert_eq!((fleet(0).worker.as_str(), fleet(1).worker.as_str()), ("one", "two"));
+            for _ in 0..fastrand::u32(..3) {
+                sights[0].is_lost.store(true, Ordering::SeqCst);
+                world.put_to_each();
+                current().sleep_for(F.mul_f64(3.0 * fastrand::f64()));
+                sights[0].is_lost.store(false, Ordering::SeqCst);
+                current().sleep_for(F.mul_f64(3.0 * fastrand::f64()));
+                world.put_to_each();
+            }
+            // Nothing that was on its way fails any more.
+            current().sleep_for(F);
+            wait_until(|| world.has_each());
+            stops.iter().for_each(|stop| stop.drain(Duration::from_secs(60)));
+        };
+        let [of_one, of_two] = &diaries;
+        let both = || with_thread(|| listen(one, of_one), || listen(two, of_two));
+        with_thread(stop, both);
+        diaries.iter().for_each(Diary::check);
+        for at in [0, 1] {
+            let known = fleet(at);
+            assert_eq!((known.held, known.target), (0, 0), "{known:?}");
+            assert!(known.calls.contains_key(&LeaseCall::Beat), "{known:?}");
+        }
+        world.check_that_nothing_is_lost();
+    });
+    outcomes.each_occurs(&["gained", "fenced", "unfenced", "lost", "released", "outage"]);
+}
+
+#[test]
+fn a_shard_that_was_read_to_its_end_is_neither_lost_nor_released() {
+    try_all(|| {
+        let (world, table, diary) = (World::new(1), MemoryLeases::new(), Diary::default());
+        let stream = told(&world, &Sight::new(&table), "one", &diary);
+        let stop = stream.shutdown();
+        let shards = || world.kinesis.shards(STREAM).into_iter().map(|it| it.id().to_owned());
+        let parent = shards().next().unwrap();
+        let splits = || {
+            wait_until(|| world.has_each());
+            world.kinesis.split(STREAM, &parent);
+            world.put(4);
+            wait_until(|| rows(&table).iter().any(|row| row.checkpoint.is_end()));
+            wait_until(|| world.has_each());
+            stop.drain(Duration::from_secs(60));
+        };
+        let listen = || {
+            stream.listen(|batch| {
+                diary.gets(batch);
+                world.take(batch);
+                Ok(())
+            })
+        };
+        with_thread(splits, listen).unwrap();
+        let told = diary.0.lock();
+        for shard in shards() {
+            let of_it = told.iter().filter_map(|entry| match entry {
+                Entry::Notice(Notice::Gained { shard: of, .. }) if *of == shard => Some("gained"),
+                Entry::Notice(Notice::Released { shard: of, .. }) if *of == shard => {
+                    Some("released")
+                }
+                Entry::Notice(Notice::Lost { shard: of, .. }) if *of == shard => Some("lost"),
+                _ => None,
+            });
+            let is_done = shard == parent;
+            let expected = if is_done { &["gained"][..] } else { &["gained", "released"] };
+            assert_eq!(of_it.collect::<Vec<_>>(), expected, "{shard}: {told:#?}");
+        }
+        drop(told);
+        world.check();
     });
 }

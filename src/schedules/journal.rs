@@ -11,6 +11,7 @@ use crate::client::memory::fault::Operation;
 use crate::core::outage::Trouble;
 use crate::engine::journal::Journal;
 use crate::error::client::{ClientError, ErrorClass};
+use crate::model::notice::{LossReason, Notice};
 
 const WAIT: Duration = Duration::from_millis(10);
 
@@ -63,6 +64,60 @@ fn a_shard_that_leaves_while_it_fails_does_not_hold_up_the_recovery_of_the_other
         journal.told(WAIT, "stays", Trouble::Recovered);
         // Perhaps there were two outages, the first of which ended as its shard left: that is no recovery.
         assert_eq!(logs::told(&["recovered"]).len(), 1, "{:#?}", current().lines());
+    });
+}
+
+#[test]
+fn fences_of_many_shards_are_one_warning_a_count_and_an_end() {
+    const LINES: [&str; 3] = [
+        ": its lease could not be kept up, so its batches wait",
+        ": batches of 200 shards wait, the first for 10 s",
+        ": no shard is fenced any more, after 20 s, 200 shards",
+    ];
+    try_all(|| {
+        logs::keep();
+        let journal = Journal::new(STREAM.into());
+        let seconds = Duration::from_secs;
+        let shards: Vec<_> = (0..200).map(|number| format!("shard-{number}")).collect();
+        for shard in &shards {
+            journal.lease(seconds(0), &Notice::Fenced { shard: shard.clone() });
+        }
+        (0..20).for_each(|second| journal.tick(seconds(second).max(seconds(10))));
+        for (place, shard) in shards.iter().enumerate() {
+            let shard = shard.clone();
+            // Whatever becomes of them.
+            let notice = match place % 3 {
+                0 => Notice::Unfenced { shard },
+                1 => Notice::Released { shard, to: None },
+                _ => Notice::Lost { shard, why: LossReason::RowGone },
+            };
+            journal.lease(seconds(20), &notice);
+        }
+        assert_eq!(logs::told(&LINES), LINES, "{:#?}", current().lines());
+    });
+}
+
+#[test]
+fn leases_that_move_together_are_twenty_lines_and_a_count() {
+    try_all(|| {
+        logs::keep();
+        let journal = Journal::new(STREAM.into());
+        for number in 0..50 {
+            let (shard, from) = (format!("shard-{number}"), Some("two".to_owned()));
+            journal.lease(WAIT, &Notice::Gained { shard, from });
+        }
+        for number in 0..30 {
+            let shard = format!("shard-{number}");
+            journal.lease(WAIT, &Notice::Released { shard, to: None });
+        }
+        journal.ends(Ok(()), true);
+        let held = ": its lease is held from now on, and was held by the worker \"two\"";
+        let more = ": 30 more leases are held from now on";
+        let left = ": its lease was given up, and left to nobody";
+        let more_left = ": 10 more leases were given up";
+        let told = logs::told(&[held, more, left, more_left]);
+        let expected = [&[held; 20][..], &[left; 20], &[more, more_left]].concat();
+        assert_eq!(told, expected, "{:#?}", current().lines());
     });
 }
 

@@ -13,7 +13,7 @@ use crate::delivery::batch::Batch;
 use crate::delivery::on_error::OnError;
 use crate::error::Error;
 use crate::error::store::{StoreError, StoreErrorKind};
-use crate::model::notice::{Notice, ShardState};
+use crate::model::notice::{LossReason, Notice, ShardState};
 use crate::model::position::Position;
 use crate::store::Store;
 use crate::stream::Stream;
@@ -40,7 +40,10 @@ impl Loss {
         let (loss, told) = (Arc::clone(self), Arc::clone(self));
         let refuses = move |shard: &str| (shard == LOST).then(|| loss.refuses()).flatten();
         let config = config.on_notice(move |notice| {
-            if let Notice::Lost { shard } = notice {
+            if let Notice::Lost { shard, why } = notice {
+                let is_its = shard == LOST;
+                let reason = if is_its { LossReason::Store } else { LossReason::Ancestor };
+                assert_eq!(*why, reason, "{shard}");
                 told.notices.lock().push(shard.clone());
             }
         });

@@ -136,7 +136,7 @@ fn the_table_is_what_is_exported_before_anything_has_happened() {
     assert_eq!(series("kinesis_errors_total"), [0.0; 22], "two shards, eleven classes");
     assert_eq!(series("kinesis_gaps_total"), [0.0; 3]);
     assert_eq!(series("kinesis_call_seconds_count"), [0.0; 2]);
-    assert_eq!(series("kinesis_shards").len(), 13);
+    assert_eq!(series("kinesis_shards").len(), 15);
     let text = include_str!("../../src/manual/monitoring.md");
     for line in seen.lines().filter(|line| line.starts_with("kinesis_shards{")) {
         let state = line.split("state=\"").nth(1).unwrap().split('"').next().unwrap();

@@ -83,6 +83,16 @@ impl Held {
         (self.failover / 10 * 9).saturating_sub(now.since(self.shown))
     }
 
+    /// How long ago the last write was sent that is known to be done.
+    pub(crate) fn age(&self, now: Moment) -> Duration {
+        now.since(self.shown)
+    }
+
+    /// There is nothing more to hand over. Returns whether the consumer was told of a fence that has not risen.
+    pub(crate) fn lifts(&mut self) -> bool {
+        std::mem::take(&mut self.is_fenced)
+    }
+
     /// What has changed since it was asked last.
     pub(crate) fn change(&mut self, now: Moment) -> Option<Change> {
         let is_fenced = self.left(now).is_zero();
@@ -130,6 +140,16 @@ mod tests {
         assert_eq!(held.change(at(10.0)), Some(Change::Unfenced));
         held.shown(at(5.0), &mut rng);
         assert_eq!(held.left(at(10.0)), SECOND * 7, "a reply that came late changes nothing");
+    }
+
+    #[test]
+    fn a_fence_that_is_lifted_is_not_told_to_rise() {
+        let (mut held, mut rng) = held();
+        assert!(!held.lifts());
+        assert_eq!((held.change(at(9.0)), held.age(at(9.0))), (Some(Change::Fenced), SECOND * 9));
+        assert!(held.lifts() && !held.lifts());
+        held.shown(at(9.0), &mut rng);
+        assert_eq!((held.change(at(10.0)), held.age(at(10.0))), (None, SECOND));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::core::event::Event;
 use crate::delivery::commits::ShardCommits;
+use crate::model::notice::ShardState;
 use crate::sync::{self, Mutex};
 
 /// A process of a fleet holds a shard from one start until the tenure is lost or has drained.
@@ -99,6 +100,20 @@ impl ShardCommits {
             let drained = Event::Drained { shard: self.shard.to_string(), epoch: tenure.epoch };
             // After the consumer's end all leases are released.
             let _ = sync::send(&self.events, drained);
+        }
+    }
+
+    /// What the shard does now.
+    pub(crate) fn state(&self) -> ShardState {
+        match self.status.state() {
+            _ if self.is_lost() => ShardState::Lost,
+            // What the handler has is handled, whatever becomes of the lease.
+            state @ (ShardState::Handling | ShardState::Ended) => state,
+            // The tenure may be over, which is no fence.
+            _ if self.is_drained() => ShardState::Draining,
+            _ if self.is_fenced() => ShardState::Fenced,
+            _ if self.is_draining() => ShardState::Draining,
+            state => state,
         }
     }
 

@@ -10,7 +10,6 @@ use crate::core::fleet::lease::writes::Marks;
 use crate::core::fleet::steward::Settings;
 use crate::core::settings::StoreEvery;
 use crate::error::Error;
-use crate::error::fleet::FleetErrorKind;
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::error::store::StoreError;
 use crate::model::item::Item;
@@ -263,7 +262,7 @@ fn default_worker() -> String {
 /// The position of a lease; none of a row that is no lease, or of a shard of which nothing is done.
 fn position(item: &Item) -> Result<Option<(String, Position)>, StoreError> {
     let seen = read(item).map_err(|misread| {
-        StoreError::fatal("reading a position failed").with_source(FleetErrorKind::from(misread))
+        StoreError::fatal("reading a position failed").with_source(misread.into_kind())
     })?;
     let Seen::Lease(row) = seen else { return Ok(None) };
     let start = row.checkpoint.start(None);

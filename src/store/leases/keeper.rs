@@ -10,14 +10,17 @@ use crate::core::fleet::hearts::Hearts;
 use crate::core::fleet::held::Moment;
 use crate::core::fleet::steward::answers::Span;
 use crate::core::fleet::steward::commit::Commit;
+use crate::core::fleet::steward::outline::Outline;
 use crate::core::fleet::steward::words::{Answer, Call, News};
 use crate::core::fleet::steward::{Settings, Steward};
 use crate::core::shard::step::Write;
 use crate::error::store::StoreError;
+use crate::model::lease_call::LeaseCall;
 use crate::model::position::Position;
 use crate::model::shard::ChildShard;
 use crate::store::Store;
 use crate::store::leases::LeaseTable;
+use crate::store::leases::counts::{Counts, kind};
 use crate::sync::{self, Mutex};
 
 /// The two clocks of the machine.
@@ -30,9 +33,12 @@ pub(crate) struct Keeper {
     /// Never held across a call.
     steward: Mutex<Steward>,
     hearts: Mutex<Hearts>,
-    /// There is something to do, or to tell; for each of the two loops.
+    /// There is something to do; for each of the two loops.
     changed: Signal,
     beaten: Signal,
+    /// There is something to tell.
+    told: Signal,
+    counts: Counts,
 }
 
 type Signal = (Sender<()>, Receiver<()>);
@@ -54,13 +60,15 @@ impl Keeper {
     ) -> Arc<Self> {
         let hearts = Mutex::new(Hearts::new(settings.marks.failover));
         let steward = Mutex::new(Steward::new(settings, clock(), rng));
-        Arc::new(Self { table, clock, steward, hearts, changed: bounded(1), beaten: bounded(1) })
+        let [changed, beaten, told] = [0, 1, 2].map(|_| bounded(1));
+        let counts = Counts::default();
+        Arc::new(Self { table, clock, steward, hearts, changed, beaten, told, counts })
     }
 
     /// Makes the beat that is most urgent. Returns how long until one is due if there is none now; `None` if nothing is
     /// held. Several threads may do so.
     pub(crate) fn beat(&self) -> Option<Duration> {
-        let call = self.steward.lock().next_beat((self.clock)());
+        let call = self.next(Steward::next_beat);
         match call {
             Some(call) => {
                 // Whoever else makes beats looks for the next one meanwhile.
@@ -83,7 +91,7 @@ impl Keeper {
     /// Makes the next call besides beats. Returns how long until there is one if there is none now; `None` if none is
     /// known.
     pub(crate) fn call(&self) -> Option<Duration> {
-        let call = self.steward.lock().next_call((self.clock)());
+        let call = self.next(Steward::next_call);
         match call {
             Some(call) => {
                 self.make(call);
@@ -116,7 +124,22 @@ impl Keeper {
         self.steward.lock().take_news()
     }
 
-    /// Gives a message when there may be something to do, or to tell.
+    /// Gives a message when there is news.
+    pub(crate) fn told(&self) -> &Receiver<()> {
+        &self.told.1
+    }
+
+    /// What the steward knows of its fleet.
+    pub(crate) fn outline(&self) -> Outline {
+        self.steward.lock().outline((self.clock)())
+    }
+
+    /// What the calls of the table have come to.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Gives a message when there may be something to do.
     pub(crate) fn changed(&self) -> &Receiver<()> {
         &self.changed.1
     }
@@ -137,8 +160,19 @@ impl Keeper {
         &self.steward
     }
 
+    /// What is to be done next. Looking may make news: a fence falls with time.
+    fn next(&self, of: impl FnOnce(&mut Steward, Moment) -> Option<Call>) -> Option<Call> {
+        let (call, has_news) = {
+            let mut steward = self.steward.lock();
+            (of(&mut steward, (self.clock)()), steward.has_news())
+        };
+        self.tell(has_news);
+        call
+    }
+
     /// Makes a call, and tells the steward its answer. Whether it was answered.
     fn make(&self, call: Call) -> bool {
+        self.counts.called(kind(&call));
         let sent = (self.clock)();
         let answer = match &call {
             Call::Page { after } => Answer::Page(self.table.page(after.as_ref())),
@@ -146,10 +180,11 @@ impl Keeper {
             Call::Get { shard } => Answer::Item(self.table.get(shard)),
             Call::Write(job) => Answer::Applied(self.table.apply(&job.write)),
         };
-        let is_answered = !matches!(
-            &answer,
-            Answer::Page(Err(_)) | Answer::Item(Err(_)) | Answer::Applied(Err(_))
-        );
+        let is_answered = answer.failure().is_none();
+        match &answer {
+            Answer::Applied(outcome) => self.counts.applied(outcome),
+            answer => self.counts.failed(answer.failure()),
+        }
         let at = Span { sent, now: (self.clock)() };
         self.steward.lock().answered(at, call, answer);
         self.change();
@@ -161,6 +196,15 @@ impl Keeper {
         // One message is enough: whoever gets it looks at everything.
         let _ = self.changed.0.try_send(());
         let _ = self.beaten.0.try_send(());
+        let has_news = self.steward.lock().has_news();
+        self.tell(has_news);
+    }
+
+    fn tell(&self, has_news: bool) {
+        if has_news {
+            // As above.
+            let _ = self.told.0.try_send(());
+        }
     }
 
     fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {
@@ -171,7 +215,9 @@ impl Keeper {
                 Err(error) => break Err(error),
             };
             let sent = (self.clock)();
+            self.counts.called(LeaseCall::Commit);
             let outcome = self.table.apply(&write);
+            self.counts.applied(&outcome);
             let at = Span { sent, now: (self.clock)() };
             match self.steward.lock().committed(at, &mut commit, outcome) {
                 Ok(true) => break Ok(()),

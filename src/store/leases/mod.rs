@@ -2,6 +2,7 @@
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod contract;
+pub(crate) mod counts;
 pub(crate) mod fleet;
 pub(crate) mod keeper;
 #[cfg(any(test, feature = "testing"))]

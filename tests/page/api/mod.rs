@@ -54,6 +54,7 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::testing::Put>();
     is_shared::<kc::Progress>();
     is_shared::<kc::ShardProgress>();
+    is_shared::<kc::FleetProgress>();
     is_sent::<Box<dyn kc::Client>>();
     is_sent::<Box<dyn kc::testing::Service<Client = kc::KinesisClient> + Send>>();
     is_sent::<Box<dyn kc::Store>>();
@@ -77,10 +78,12 @@ fn what_is_compared_and_kept_is_a_value() {
     is_value::<kc::OnForeign>();
     is_value::<kc::Deaggregation>();
     is_value::<kc::Notice>();
+    is_value::<kc::LossReason>();
     is_value::<kc::ShardState>();
     is_value::<kc::ErrorClass>();
     is_value::<kc::StreamStatus>();
     is_value::<kc::StoreErrorKind>();
+    is_value::<kc::LeaseCall>();
     is_value::<kc::Durability>();
     is_value::<kc::Import>();
     is_value::<kc::leases::Attribute>();

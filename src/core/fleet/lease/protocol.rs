@@ -24,7 +24,10 @@ pub(crate) enum Protocol {
     /// It is not known yet: nothing may be written before it is.
     Unknown,
     /// The protocol of KCL 2, which is understood.
-    TwoX,
+    TwoX {
+        /// What KCL says now, if that is another version than at an earlier survey.
+        changed: Option<String>,
+    },
     /// A newer one, as was found before anything was written.
     Refused(Newer),
     /// A newer one, while this worker has leases: it handles what it has read, releases its leases, and ends with a
@@ -44,6 +47,8 @@ pub(crate) struct Newer {
 pub(crate) struct Watch {
     /// Whether it was told to go on.
     runs: bool,
+    /// What was said last.
+    version: Option<String>,
     refused: Option<Newer>,
 }
 
@@ -68,6 +73,13 @@ impl Look {
         Self::Says(cv.unwrap_or_default().to_owned())
     }
 
+    fn said(&self) -> Option<&str> {
+        match self {
+            Self::Says(cv) => Some(cv),
+            Self::Silent | Self::Unread => None,
+        }
+    }
+
     fn newer(&self) -> Option<Newer> {
         match self {
             Self::Says(cv) if !TWO_X.contains(&cv.as_str()) => Some(Newer { cv: cv.clone() }),
@@ -89,7 +101,14 @@ impl Watch {
             return if self.runs { Protocol::Turned(newer) } else { Protocol::Refused(newer) };
         }
         // Once it is known, it holds until a table says otherwise.
+        let did_run = self.runs;
         self.runs |= looks.iter().all(|look| **look != Look::Unread);
-        if self.runs { Protocol::TwoX } else { Protocol::Unknown }
+        if !self.runs {
+            return Protocol::Unknown;
+        }
+        let said = looks.iter().find_map(|look| look.said());
+        let changed = said.filter(|said| self.version.as_deref() != Some(*said)).map(str::to_owned);
+        self.version = changed.clone().or(self.version.take());
+        Protocol::TwoX { changed: changed.filter(|_| did_run) }
     }
 }

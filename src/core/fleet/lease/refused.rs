@@ -7,7 +7,6 @@ use std::cmp::Ordering;
 use crate::core::fleet::lease::checkpoint::Checkpoint;
 use crate::core::fleet::lease::row::{Misread, Row, Seen, read};
 use crate::core::fleet::lease::writes::Tenure;
-use crate::error::fleet::FleetErrorKind;
 use crate::model::item::Item;
 
 /// What a refused commit, reset or end means.
@@ -42,7 +41,7 @@ pub(crate) enum Loss {
         by: Option<String>,
     },
     /// The row is not understood any more.
-    #[error("{}", FleetErrorKind::from(.0.clone()))]
+    #[error("{}", .0.clone().into_kind())]
     Misread(Misread),
 }
 

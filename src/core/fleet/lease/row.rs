@@ -171,19 +171,23 @@ impl Holder {
     }
 }
 
-impl From<Misread> for FleetErrorKind {
-    fn from(misread: Misread) -> Self {
-        match misread {
-            Misread::SeveralStreams { key } => {
+impl Misread {
+    /// What the user is told.
+    pub(crate) fn into_kind(self) -> FleetErrorKind {
+        use FleetErrorKind::NotALeaseTable;
+        match self {
+            Self::SeveralStreams { key } => {
                 let reason = "it belongs to an application that reads several streams; use a table of its own for each";
-                Self::NotALeaseTable { lease: key, reason: reason.to_owned() }
+                NotALeaseTable { lease: key, reason: reason.to_owned() }
             }
-            Misread::Invalid { key, name, reason } => {
+            Self::Invalid { key, name, reason } => {
                 let reason = format!("it has no valid value of {name}: {reason}");
-                Self::NotALeaseTable { lease: key, reason }
+                NotALeaseTable { lease: key, reason }
             }
-            Misread::NewerFormat { key, format } => Self::NewerFormat { lease: key, format },
-            Misread::OtherStream { key, found } => Self::OtherStream { lease: key, stream: found },
+            Self::NewerFormat { key, format } => FleetErrorKind::NewerFormat { lease: key, format },
+            Self::OtherStream { key, found } => {
+                FleetErrorKind::OtherStream { lease: key, stream: found }
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Span {
 impl Steward {
     /// Takes in the answer to a call.
     pub(crate) fn answered(&mut self, at: Span, call: Call, answer: Answer) {
+        self.hears_of_table(at, answer.failure());
         match (call, answer) {
             (Call::Write(job), Answer::Applied(outcome)) => self.wrote(at, *job, outcome),
             (Call::Get { shard }, Answer::Item(outcome)) => self.looked(at, &shard, outcome),
@@ -272,7 +273,7 @@ impl Steward {
         let to = lease.row.owner.clone().filter(|owner| *owner != self.settings.worker);
         if to.is_none() {
             lease.stage = Stage::Ended;
-            return;
+            return self.lift(shard);
         }
         lease.stage = Stage::Draining { to };
         self.leave(shard, now);
@@ -368,8 +369,12 @@ impl Steward {
         if let Some(row) = row {
             self.view.learn(row);
         }
-        if self.lease(shard, epoch).is_some() {
-            self.leases.remove(shard);
+        if self.lease(shard, epoch).is_none() {
+            return;
+        }
+        let lease = self.leases.remove(shard);
+        // Of a shard that was read to its end nothing was left to anybody.
+        if lease.is_some_and(|lease| !lease.row.checkpoint.is_end()) {
             self.news.push(News::Left { shard: shard.to_owned(), to });
         }
     }

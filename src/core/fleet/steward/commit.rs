@@ -104,6 +104,7 @@ impl Steward {
         commit: &mut Commit,
         outcome: Result<Applied, LeaseTableError>,
     ) -> Result<bool, StoreError> {
+        self.hears_of_table(at, outcome.as_ref().err());
         let outcome = outcome.map_err(|error| {
             self.pause(at.now);
             failure(error)

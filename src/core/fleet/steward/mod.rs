@@ -3,9 +3,11 @@
 //! It makes no call and knows no clock. Whoever has it asks for the next call, makes it, and tells it the answer; several
 //! may do so at once.
 
+mod answering;
 pub(crate) mod answers;
 pub(crate) mod commit;
 mod lease;
+pub(crate) mod outline;
 mod requests;
 mod surveys;
 #[cfg(test)]
@@ -25,7 +27,9 @@ use crate::core::fleet::lease::row::{Holder, Row};
 use crate::core::fleet::lease::writes::{Marks, Tenure};
 use crate::core::fleet::share::pace::Pace;
 use crate::core::fleet::share::survey::Survey;
+use crate::core::fleet::steward::answering::Answering;
 use crate::core::fleet::steward::lease::{Lease, Stage};
+use crate::core::fleet::steward::outline::Sight;
 use crate::core::fleet::steward::requests::Requests;
 use crate::core::fleet::steward::view::{Scan, View};
 use crate::core::fleet::steward::words::{Act, Call, Job, News, Refusal};
@@ -77,6 +81,9 @@ pub(crate) struct Steward {
     /// Failures of calls in a row, and until when it asks for nothing that may wait.
     trouble: Retry,
     calm: Duration,
+    answering: Answering,
+    /// What the last survey has shown.
+    sight: Option<Sight>,
     news: Vec<News>,
 }
 
@@ -115,8 +122,15 @@ impl Steward {
             target: 0,
             trouble: Retry::default(),
             calm: Duration::ZERO,
+            answering: Answering::default(),
+            sight: None,
             news: Vec::new(),
         }
+    }
+
+    /// Whether there is something that the consumer must know.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
     }
 
     /// What the consumer must know since the last call.
@@ -221,7 +235,6 @@ impl Steward {
     }
 
     /// How many leases are held.
-    #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.leases.values().filter(|lease| lease.is_load()).count()
     }
@@ -272,7 +285,9 @@ impl Steward {
     }
 
     fn watch_fences(&mut self, now: Moment) {
-        for (shard, lease) in &mut self.leases {
+        // Nobody reads what is done to its end.
+        let loads = self.leases.iter_mut().filter(|(_, lease)| lease.is_load());
+        for (shard, lease) in loads {
             let shard = || shard.clone();
             match lease.held.change(now) {
                 Some(Change::Fenced) => self.news.push(News::Fenced { shard: shard() }),

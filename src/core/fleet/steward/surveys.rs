@@ -11,6 +11,7 @@ use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::lease::writes::{AtEnd, ask};
 use crate::core::fleet::share::plan::{Move, plan};
 use crate::core::fleet::steward::lease::Stage;
+use crate::core::fleet::steward::outline::Sight;
 use crate::core::fleet::steward::view::Scan;
 use crate::core::fleet::steward::words::{Act, News, Refusal};
 use crate::core::fleet::steward::{Phase, Settings, Steward};
@@ -73,7 +74,9 @@ impl Steward {
             Err(misread) => return self.fail(now, Refusal::Row(misread)),
         };
         match self.protocol.survey(&Look::leases(&scan.seen), &scan.coordinator) {
-            Protocol::TwoX => {}
+            Protocol::TwoX { changed } => {
+                self.news.extend(changed.map(|version| News::Protocol { version }));
+            }
             // Nothing is written before it is known.
             Protocol::Unknown => {
                 self.survey_at = now.monotonic + self.pause(now);
@@ -92,6 +95,7 @@ impl Steward {
             now.monotonic,
             self.view.seen(&self.leases, &self.settings.worker),
         );
+        self.sight = Some(Sight::new(now, &self.survey));
         self.start_waiting(now);
         self.complete();
         let plan = plan(&self.survey, self.settings.marks.limit, &mut self.rng);

@@ -1,5 +1,7 @@
 //! What a steward says and hears.
 
+use std::time::Duration;
+
 use crate::core::event::StartAt;
 use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::protocol::Newer;
@@ -48,7 +50,7 @@ pub(crate) struct Job {
     /// When it was sent first: an attempt without an answer may be the one that was done.
     pub(super) sent: Option<Moment>,
     /// Not before this time, after a failure.
-    pub(super) due: std::time::Duration,
+    pub(super) due: Duration,
     /// How often it failed.
     pub(super) failures: u32,
 }
@@ -93,6 +95,12 @@ pub(crate) enum News {
     Fenced { shard: String },
     /// Batches may be handed over again: nobody took the lease.
     Unfenced { shard: String },
+    /// All calls of the table have failed for this long, longer than a third of the failover time; why the last one did.
+    Outage { lasted: Duration, why: String },
+    /// The table answers again, after this time.
+    Answers { lasted: Duration },
+    /// KCL says another version than before, which is understood.
+    Protocol { version: String },
     /// The stream must be listed.
     ListingWanted,
     /// Every shard is done to its end.
@@ -116,9 +124,9 @@ pub(crate) enum Refusal {
         /// The other worker.
         worker: String,
         /// Its time.
-        theirs: std::time::Duration,
+        theirs: Duration,
         /// This worker's.
-        ours: std::time::Duration,
+        ours: Duration,
     },
     /// A row that is not understood, or is about another stream.
     Row(Misread),
@@ -131,9 +139,20 @@ pub(crate) enum Refusal {
     Table(LeaseTableError),
 }
 
+impl Answer {
+    /// Why there is none.
+    pub(crate) fn failure(&self) -> Option<&LeaseTableError> {
+        match self {
+            Self::Page(outcome) => outcome.as_ref().err(),
+            Self::Item(outcome) => outcome.as_ref().err(),
+            Self::Applied(outcome) => outcome.as_ref().err(),
+        }
+    }
+}
+
 impl Job {
     pub(super) fn new(write: Write, act: Act, made: Moment) -> Self {
-        Self { write, act, made, sent: None, due: std::time::Duration::ZERO, failures: 0 }
+        Self { write, act, made, sent: None, due: Duration::ZERO, failures: 0 }
     }
 
     /// Whether others wait for it: a lease that is handed over, given up or accepted is read by nobody meanwhile.
@@ -157,20 +176,22 @@ impl PartialEq for Refusal {
     }
 }
 
-impl From<Refusal> for FleetErrorKind {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Protocol(newer) => Self::NewerProtocol { version: newer.cv },
-            Refusal::WorkerIdInUse { worker } => Self::WorkerIdInUse { worker },
-            Refusal::FailoverDiffers { worker, theirs, ours } => {
-                Self::FailoverDiffers { worker, theirs, ours }
+impl Refusal {
+    /// What the user is told.
+    pub(crate) fn into_kind(self) -> FleetErrorKind {
+        use FleetErrorKind::{NewerProtocol, NoTable, Table};
+        match self {
+            Self::Protocol(newer) => NewerProtocol { version: newer.cv },
+            Self::WorkerIdInUse { worker } => FleetErrorKind::WorkerIdInUse { worker },
+            Self::FailoverDiffers { worker, theirs, ours } => {
+                FleetErrorKind::FailoverDiffers { worker, theirs, ours }
             }
-            Refusal::Row(misread) => misread.into(),
-            Refusal::Recreated { shards } => Self::Recreated { shards },
-            Refusal::Table(source) if source.kind() == LeaseTableErrorKind::NoTable => {
-                Self::NoTable { source }
+            Self::Row(misread) => misread.into_kind(),
+            Self::Recreated { shards } => FleetErrorKind::Recreated { shards },
+            Self::Table(source) if source.kind() == LeaseTableErrorKind::NoTable => {
+                NoTable { source }
             }
-            Refusal::Table(source) => Self::Table { source },
+            Self::Table(source) => Table { source },
         }
     }
 }

@@ -12,9 +12,12 @@ use crate::core::shard::step::Delivery;
 use crate::delivery::batch::Batch;
 use crate::delivery::commits::{CommitContext, ShardCommits, flush_all};
 use crate::delivery::in_flight::Slots;
+use crate::delivery::tenancy::Tenancy;
 use crate::error::Error;
 use crate::error::store::{StoreError, StoreErrorKind};
+use crate::model::notice::ShardState;
 use crate::model::position::Position;
+use crate::model::shard::ChildShard;
 use crate::record::builder::RecordsBuilder;
 use crate::store::Store;
 use crate::store::local::LocalStore;
@@ -118,6 +121,50 @@ fn kind(committed: Result<(), Error>) -> StoreErrorKind {
         Err(Error::Store { source, .. }) => source.kind(),
         other => panic!("{other:?}"),
     }
+}
+
+/// A tenancy whose fence a test moves.
+#[derive(Default)]
+struct Fence(Mutex<bool>);
+
+impl Tenancy for Fence {
+    fn left(&self) -> Duration {
+        if *self.0.lock() { Duration::ZERO } else { Duration::from_secs(1) }
+    }
+
+    fn ends_with(&self, _: &[ChildShard]) {}
+}
+
+#[test]
+fn a_shard_shows_that_it_is_fenced_or_drains_unless_it_is_handled_or_has_ended() {
+    use ShardState::{Calling, Draining, Ended, Fenced, Handling, Lost, Parked};
+    let fence = Arc::new(Fence::default());
+    let context = CommitContext::of_test(Arc::new(LocalStore::new()), unbounded().0);
+    let context = CommitContext { tenancy: Some(fence.clone()), ..context };
+    let commits = ShardCommits::new(context, "a", never()).in_tenure(Some(7));
+    let states = |states: [ShardState; 4]| {
+        let looks =
+            [(Calling, None), (Calling, Some(Handling)), (Calling, Some(Parked)), (Ended, None)];
+        for ((reads, handles), state) in looks.into_iter().zip(states) {
+            commits.reads(reads);
+            commits.handles(handles);
+            assert_eq!(commits.state(), state, "{reads:?}, {handles:?}");
+        }
+    };
+    states([Calling, Handling, Parked, Ended]);
+    *fence.0.lock() = true;
+    states([Fenced, Handling, Fenced, Ended]);
+    *fence.0.lock() = false;
+    commits.drains();
+    states([Draining, Handling, Draining, Ended]);
+    *fence.0.lock() = true;
+    states([Fenced, Handling, Fenced, Ended]);
+    // With the tenure its right is over, which is no fence.
+    commits.leaves();
+    assert!(commits.is_drained());
+    states([Draining, Handling, Draining, Ended]);
+    commits.give_up(StoreError::lost("another owner"));
+    states([Lost; 4]);
 }
 
 #[test]

@@ -115,10 +115,13 @@ impl Ours {
                 machine.world.counts.fault("lease lost");
                 Event::LeaseLost { shard, epoch, why: lost(&why) }
             }
+            News::Outage { .. } => return machine.world.counts.fault("table outage told"),
+            News::Answers { .. } => return machine.world.counts.fault("end of an outage told"),
+            News::Protocol { .. } => return machine.world.counts.fault("version told"),
             News::ListingWanted => Event::ListingWanted,
             News::Completed => Event::Completed,
             News::Failed(refusal) => {
-                Event::Failed(Error::Fleet { stream: STREAM.to_owned(), kind: refusal.into() })
+                Event::Failed(Error::Fleet { stream: STREAM.to_owned(), kind: refusal.into_kind() })
             }
             News::Gained { .. } => return machine.world.counts.fault("lease gained"),
             News::Left { to, .. } => {

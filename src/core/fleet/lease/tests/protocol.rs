@@ -5,6 +5,9 @@ use super::super::row::Other;
 use super::json::item;
 use super::*;
 
+/// That of KCL 2, of which nothing new is said.
+const SAME: Protocol = Protocol::TwoX { changed: None };
+
 fn says(cv: &str) -> Look {
     Look::Says(cv.to_owned())
 }
@@ -28,10 +31,10 @@ fn every_stage_before_the_switch_is_understood_and_nothing_else() {
         for looks in [[says(cv), Look::Silent], [Look::Silent, says(cv)]] {
             let found = Watch::default().survey(&looks[0], &looks[1]);
             let refused = Protocol::Refused(newer(cv));
-            assert_eq!(found, if goes_on { Protocol::TwoX } else { refused }, "{looks:?}");
+            assert_eq!(found, if goes_on { SAME } else { refused }, "{looks:?}");
         }
     }
-    assert_eq!(Watch::default().survey(&Look::Silent, &Look::Silent), Protocol::TwoX);
+    assert_eq!(Watch::default().survey(&Look::Silent, &Look::Silent), SAME);
 }
 
 #[test]
@@ -48,7 +51,7 @@ fn one_table_that_is_not_understood_is_enough() {
 #[test]
 fn a_switch_is_told_once_and_is_final() {
     let mut watch = Watch::default();
-    assert_eq!(watch.survey(&Look::Silent, &says("CLIENT_VERSION_2X")), Protocol::TwoX);
+    assert_eq!(watch.survey(&Look::Silent, &says("CLIENT_VERSION_2X")), SAME);
     let switched = newer("CLIENT_VERSION_3X_WITH_ROLLBACK");
     let look = says("CLIENT_VERSION_3X_WITH_ROLLBACK");
     assert_eq!(watch.survey(&Look::Silent, &look), Protocol::Turned(switched.clone()));
@@ -63,13 +66,38 @@ fn nothing_is_known_until_both_tables_were_read_and_then_it_holds() {
     for (leases, coordinator, found) in [
         (Look::Silent, Look::Unread, Protocol::Unknown),
         (Look::Unread, Look::Silent, Protocol::Unknown),
-        (Look::Silent, Look::Silent, Protocol::TwoX),
-        (Look::Unread, Look::Unread, Protocol::TwoX),
+        (Look::Silent, Look::Silent, SAME),
+        (Look::Unread, Look::Unread, SAME),
     ] {
         assert_eq!(watch.survey(&leases, &coordinator), found);
     }
     let turned = Protocol::Turned(newer("CLIENT_VERSION_3X"));
     assert_eq!(watch.survey(&says("CLIENT_VERSION_3X"), &Look::Unread), turned);
+}
+
+#[test]
+fn another_version_that_is_understood_is_told_once_and_the_first_one_is_not() {
+    let (two, upgrade) = ("CLIENT_VERSION_2X", "CLIENT_VERSION_UPGRADE_FROM_2X");
+    let mut watch = Watch::default();
+    // Nothing is told before all was read once.
+    assert_eq!(watch.survey(&says(two), &Look::Unread), Protocol::Unknown);
+    for (leases, coordinator, told) in [
+        (Look::Silent, says(two), None),
+        (Look::Silent, says(two), None),
+        (says(upgrade), Look::Silent, Some(upgrade)),
+        (says(upgrade), says(two), None),
+        // A scan may be old.
+        (Look::Silent, Look::Unread, None),
+        (Look::Silent, says(upgrade), None),
+        (Look::Silent, says(two), Some(two)),
+    ] {
+        let changed = told.map(str::to_owned);
+        assert_eq!(watch.survey(&leases, &coordinator), Protocol::TwoX { changed });
+    }
+    let mut silent = Watch::default();
+    assert_eq!(silent.survey(&Look::Silent, &Look::Silent), SAME);
+    let changed = Some(two.to_owned());
+    assert_eq!(silent.survey(&Look::Silent, &says(two)), Protocol::TwoX { changed });
 }
 
 #[test]

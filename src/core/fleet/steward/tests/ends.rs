@@ -342,3 +342,42 @@ fn rows_of_shards_that_are_done_are_retired_five_minutes_after_their_children_be
     desk.answer(retires);
     assert!(desk.table.row(&id(0)).is_none());
 }
+
+#[test]
+fn the_fence_of_a_shard_whose_end_is_stored_is_over_whether_or_not_its_row_is_kept() {
+    let (alone, beside_kcl) = (Desk::reading(2), Desk::reading(2));
+    with_kcl(&beside_kcl.0);
+    for ((mut desk, mut stream), kept) in [(alone, None), (beside_kcl, Some(Stage::Ended))] {
+        desk.live(8);
+        stream.split(&id(0));
+        desk.list(&stream);
+        desk.said();
+        desk.pass(10.0);
+        // A fence is seen when somebody looks; no beat is sent.
+        desk.steward.until_beat(desk.now);
+        let _unsent = desk.steward.next_beat(desk.now);
+        assert!(desk.said().contains(&News::Fenced { shard: id(0) }));
+        let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+        desk.commit(&id(0), &end).unwrap();
+        assert_eq!(desk.stage(&id(0)), kept);
+        let of_it = |news: &News| {
+            *news == News::Unfenced { shard: id(0) } || *news == News::Fenced { shard: id(0) }
+        };
+        let told = desk.said().into_iter().filter(of_it).count();
+        assert_eq!(told, 1, "it is over");
+        desk.pass(10.0);
+        let _unsent = desk.steward.next_beat(desk.now);
+        assert_eq!(desk.said().into_iter().filter(of_it).count(), 0, "nobody reads it");
+    }
+}
+
+#[test]
+fn an_ended_lease_that_is_given_up_is_left_to_nobody() {
+    let (mut desk, _) = kept();
+    desk.said();
+    desk.hears(Word::Stopping);
+    desk.work();
+    assert_eq!(desk.row(&id(0)).owner, None);
+    let left = |it: &News| matches!(it, News::Left { shard, .. } if *shard == id(0));
+    assert!(!desk.said().iter().any(left));
+}

@@ -5,6 +5,8 @@ mod desk;
 mod ends;
 mod judge;
 mod leaving;
+mod outages;
+mod outline;
 mod refusals;
 mod requests;
 mod stream;
@@ -18,7 +20,7 @@ use std::env;
 use self::world::World;
 
 /// What each run of all seeds must have seen.
-const HAPPENINGS: [&str; 24] = [
+const HAPPENINGS: [&str; 26] = [
     "asked",
     "clocks set",
     "crashes",
@@ -36,6 +38,8 @@ const HAPPENINGS: [&str; 24] = [
     "merges",
     "namesakes",
     "outages",
+    "outages told",
+    "recoveries told",
     "refused ids",
     "released",
     "splits",

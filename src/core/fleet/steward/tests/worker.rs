@@ -163,6 +163,9 @@ impl Worker {
                 }
                 News::Fenced { .. } => counts.count("fenced"),
                 News::Unfenced { .. } => counts.count("unfenced"),
+                News::Outage { .. } => counts.count("outages told"),
+                News::Answers { .. } => counts.count("recoveries told"),
+                News::Protocol { version } => panic!("nobody says {version}"),
                 News::ListingWanted => self.wants_listing = true,
                 News::Completed => panic!("the stream has open shards"),
                 News::Failed(refusal) => {
