@@ -43,6 +43,8 @@ pub(crate) enum Event {
     LeaseLost { shard: String, epoch: u64, why: StoreError },
     /// A shard of which `StopShard` was said has no thread any more, and no batch that is not stored or dropped.
     Drained { shard: String, epoch: u64 },
+    /// A shard that was given up because its handler stood still has no thread any more, and nobody has a batch of it.
+    Emptied { shard: String, epoch: u64 },
     /// A complete listing is wanted.
     ListingWanted,
     /// The table says that every shard is done.
@@ -95,6 +97,10 @@ pub(crate) enum Word {
     Drained { shard: String, epoch: u64 },
     /// Nobody reads any more in a tenure that is lost.
     GivenUp { shard: String, epoch: u64 },
+    /// Something was read in a tenure, and nothing was committed for this time: its handler stands still.
+    Hangs { shard: String, epoch: u64, age: Duration },
+    /// Nobody has a batch any more of a tenure whose handler stood still.
+    Emptied { shard: String, epoch: u64 },
     /// The consumer is stopped: it starts no shard any more.
     Stopping,
 }

@@ -1,5 +1,7 @@
 //! The coordinator's loop: it turns decisions into threads, calls and writes, and their outcomes into events.
 
+mod looks;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::thread::Scope;
@@ -13,8 +15,9 @@ use crate::core::event::{Action, Event, Proof, Start, StartAt, Word};
 use crate::core::settings::StreamSettings;
 use crate::core::shard::Poller;
 use crate::core::stream::Coordinator;
+use crate::core::stream::hangs::Hangs;
 use crate::core::stream::lineage::WaitingNews;
-use crate::core::stream::stalls::{Running, Stalls};
+use crate::core::stream::stalls::Stalls;
 use crate::delivery::batch::Batch;
 use crate::delivery::commits::{CommitContext, ShardCommits, flush_all};
 use crate::engine::reader::Reader;
@@ -23,6 +26,7 @@ use crate::error::Error;
 use crate::error::store::StoreError;
 use crate::model::notice::{LossReason, Notice};
 use crate::model::shard::Shard;
+use crate::store::leases::fleet::Leases;
 use crate::sync::{self, at, select_biased, tick};
 
 /// A job for the thread of the store, which reports with an event.
@@ -49,7 +53,7 @@ struct ShardThread {
 
 /// How often gauges are refreshed: a scrape sees no older value.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How many checks for stalls are made within `stall_after`.
+/// How many checks are made within `stall_after`, and within the time after which a shard is given up that hangs.
 const LOOKS: u32 = 4;
 
 /// The coordinator, with the channels and threads that it uses.
@@ -62,6 +66,7 @@ struct Loop<'scope, 'env, 'run> {
     workers: Vec<Arc<Sender<Batch>>>,
     shards: Shards,
     stalls: Option<Stalls>,
+    hangs: Option<Hangs>,
     /// The channel to the thread of the store.
     errands: Sender<Errand>,
 }
@@ -90,6 +95,7 @@ impl Run<'_> {
             workers: batches.into_iter().map(Arc::new).collect(),
             shards: Shards::default(),
             stalls: engine.config.stall_after.map(Stalls::new),
+            hangs: self.give_up_after().map(Hangs::new),
             errands: self.keep_store(scope)?,
         };
         let leases = self.keep_leases(scope)?;
@@ -104,6 +110,10 @@ impl Run<'_> {
         }
         self.journal.ends(result.as_ref().copied(), is_stopped);
         result
+    }
+
+    fn give_up_after(&self) -> Option<Duration> {
+        self.engine.store.leases().and_then(Leases::give_up_after)
     }
 
     fn stream_settings(&self) -> StreamSettings {
@@ -160,6 +170,7 @@ impl Loop<'_, '_, '_> {
         let engine = self.run.engine;
         let mut reading_stopped = engine.shutdown.reading_stopped().clone();
         let look = engine.config.stall_after.map_or_else(never, |after| tick(after / LOOKS));
+        let hang = self.run.give_up_after().map_or_else(never, |after| tick(after / LOOKS));
         let refresh = tick(REFRESH);
         let news = self.run.news();
         let mut event = Event::Begun;
@@ -182,6 +193,10 @@ impl Loop<'_, '_, '_> {
                 recv(timer) -> _ => Event::Tick,
                 recv(look) -> _ => {
                     self.look_for_stalls();
+                    Event::Tick // as above
+                }
+                recv(hang) -> _ => {
+                    self.look_for_hangs();
                     Event::Tick // as above
                 }
                 recv(refresh) -> _ => {
@@ -230,7 +245,7 @@ impl Loop<'_, '_, '_> {
             Action::GiveUp { shard, why } => {
                 let why = self.shards.give_up(&shard, why);
                 // In a fleet the steward knows more.
-                if !run.engine.config.stream_settings().is_fleet {
+                if run.keeper.is_none() {
                     run.notify(&Notice::Lost { shard, why });
                 }
             }
@@ -301,20 +316,6 @@ impl Loop<'_, '_, '_> {
         let WaitingNews { begun, over } = self.coordinator.take_news();
         if !begun.is_empty() || !over.is_empty() {
             self.run.engine.registry.waits(begun, &over);
-        }
-    }
-
-    /// Reports stalls, and their ends.
-    fn look_for_stalls(&mut self) {
-        let Some(stalls) = &mut self.stalls else { return };
-        let all_commits = self.run.engine.registry.all_commits();
-        let status = |commits: &Arc<ShardCommits>| {
-            let status = commits.status();
-            (commits.shard().to_owned(), (commits.state(), status.progressed()))
-        };
-        let running: Running = all_commits.iter().map(status).collect();
-        for notice in stalls.look(self.run.now(), &running, &self.coordinator.waiting()) {
-            self.run.notify(&notice);
         }
     }
 }

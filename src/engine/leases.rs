@@ -116,6 +116,11 @@ impl Run<'_> {
                 let (stream, kind) = (stream.to_string(), refusal.into_kind());
                 (Event::Failed(Error::Fleet { stream, kind }), None)
             }
+            News::Beside(refusal) => {
+                let why = refusal.into_kind();
+                log::warn!("stream {stream:?}: {why}; this one stays, since it holds leases");
+                return (None, None);
+            }
             News::Gained { shard, from } => return (None, Some(Notice::Gained { shard, from })),
             News::Left { shard, to } => return (None, Some(Notice::Released { shard, to })),
             News::Fenced { shard } => return (None, Some(Notice::Fenced { shard })),
@@ -154,6 +159,7 @@ fn reason(loss: &Loss) -> LossReason {
         Loss::Taken { by } => LossReason::Taken { by: by.clone() },
         Loss::Gone => LossReason::RowGone,
         Loss::Misread(_) => LossReason::RowUnreadable,
+        Loss::GivenUp { after } => LossReason::GivenUp { after: *after },
     }
 }
 

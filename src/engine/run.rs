@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         engine.registry.begins(started, budget.clone());
         let journal = Journal::new(Arc::clone(&engine.stream));
         journal.begins(client.place().as_deref());
-        let meter = StreamMeter::new(&engine.stream, engine.config.stream_settings().is_fleet);
+        let meter = StreamMeter::new(&engine.stream, engine.store.leases().is_some());
         let run = Self {
             engine,
             client,

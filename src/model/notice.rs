@@ -134,6 +134,13 @@ pub enum LossReason {
     RowGone,
     /// In a fleet, somebody has written something into the row of its lease that is not understood.
     RowUnreadable,
+    /// In a fleet, this consumer gave it up: nothing of it was committed for
+    /// [`give_up_after`](crate::Fleet::give_up_after).
+    #[non_exhaustive]
+    GivenUp {
+        /// For how long nothing was committed.
+        after: Duration,
+    },
 }
 
 /// What a shard does, or waits for.
@@ -238,8 +245,8 @@ impl fmt::Display for ShardState {
 
 impl LossReason {
     /// The values of the label `why`, in the order of `index`.
-    pub(crate) const LABELS: [&str; 5] =
-        ["store", "ancestor", "taken", "row_gone", "row_unreadable"];
+    pub(crate) const LABELS: [&str; 6] =
+        ["store", "ancestor", "taken", "row_gone", "row_unreadable", "given_up"];
 
     /// Its place in `LABELS`.
     pub(crate) fn index(&self) -> usize {
@@ -249,6 +256,7 @@ impl LossReason {
             Self::Taken { .. } => 2,
             Self::RowGone => 3,
             Self::RowUnreadable => 4,
+            Self::GivenUp { .. } => 5,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::try_all;
@@ -36,11 +36,14 @@ struct Sight {
     is_lost: Arc<AtomicBool>,
     /// The longest time that a call takes, in milliseconds.
     slowest: u64,
+    /// How often it has written, or tried to.
+    writes: Arc<AtomicUsize>,
 }
 
 impl Sight {
     fn new(table: &MemoryLeases) -> Self {
-        Self { table: table.clone(), is_lost: Arc::default(), slowest: 20 }
+        let (is_lost, writes) = (Arc::default(), Arc::default());
+        Self { table: table.clone(), is_lost, slowest: 20, writes }
     }
 
     fn see<T>(
@@ -66,18 +69,26 @@ impl LeaseTable for Sight {
     }
 
     fn apply(&self, write: &Write) -> Result<Applied, LeaseTableError> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
         self.see(|| self.table.apply(write))
     }
 }
 
 /// A consumer of this name.
 fn stream(world: &World, table: &Sight, worker: &str) -> Stream {
-    told(world, table, worker, &Diary::default())
+    stream_of(fleet(table, worker), world, &Diary::default())
 }
 
 /// The same with a diary.
 fn told(world: &World, table: &Sight, worker: &str, diary: &Diary) -> Stream {
-    let fleet = Fleet::new(table.clone()).worker_id(worker).failover(F).handoff_patience(F * 3);
+    stream_of(fleet(table, worker), world, diary)
+}
+
+fn fleet(table: &Sight, worker: &str) -> Fleet {
+    Fleet::new(table.clone()).worker_id(worker).failover(F).handoff_patience(F * 3)
+}
+
+fn stream_of(fleet: Fleet, world: &World, diary: &Diary) -> Stream {
     let config = World::config().interval(Duration::from_millis(500));
     // Positions are written at once, or when their shard is left.
     let config = match fastrand::bool() {
@@ -202,6 +213,15 @@ fn rows(table: &MemoryLeases) -> Vec<Row> {
 /// Who holds leases.
 fn owners(table: &MemoryLeases) -> BTreeSet<String> {
     rows(table).into_iter().filter_map(|row| row.owner).collect()
+}
+
+/// Who holds leases, and has not only asked for them.
+fn holders(table: &MemoryLeases) -> BTreeSet<String> {
+    let holder = |row: Row| {
+        let owner = row.working_owner()?;
+        row.holder.as_ref().filter(|it| it.is_of(owner)).map(|_| owner.to_owned())
+    };
+    rows(table).into_iter().filter_map(holder).collect()
 }
 
 /// Reads until the end.
@@ -407,7 +427,30 @@ fn a_commit_after_the_loss_moves_no_position_back_and_ends_no_consumer() {
 }
 
 #[test]
-fn of_two_processes_with_one_name_one_is_refused() {
+fn of_two_processes_with_one_name_the_later_is_refused_and_has_written_nothing() {
+    try_all(|| {
+        let (world, table) = (World::new(2), MemoryLeases::new());
+        let sights = [Sight::new(&table), Sight::new(&table)];
+        let [one, two] = sights.each_ref().map(|sight| stream(&world, sight, "one"));
+        let stop = one.shutdown();
+        let later = || {
+            wait_until(|| !holders(&table).is_empty());
+            // Perhaps while it takes more.
+            current().sleep_for(F.mul_f64(2.0 * fastrand::f64()));
+            let refused = listen(&world, two).unwrap_err();
+            assert!(format!("{refused:#}").contains("same worker id"), "{refused:#}");
+            assert_eq!(sights[1].writes.load(Ordering::SeqCst), 0);
+            world.put_to_each();
+            wait_until(|| world.has_each());
+            stop.drain(Duration::from_secs(10));
+        };
+        with_thread(later, || listen(&world, one)).unwrap();
+        world.check();
+    });
+}
+
+#[test]
+fn of_two_processes_with_one_name_that_begin_at_once_one_is_refused() {
     try_all(|| {
         let (world, table) = (World::new(2), MemoryLeases::new());
         let sight = Sight::new(&table);
@@ -527,5 +570,51 @@ fn a_shard_that_was_read_to_its_end_is_neither_lost_nor_released() {
         }
         drop(told);
         world.check();
+    });
+}
+
+#[test]
+fn what_a_handler_hangs_on_is_handled_by_the_other_and_who_hangs_takes_nothing_meanwhile() {
+    try_all(|| {
+        let (world, table) = (World::new(2), MemoryLeases::new());
+        let sight = Sight::new(&table);
+        let one = fleet(&sight, "one").give_up_after(F * 3);
+        let one = stream_of(one, &world, &Diary::default());
+        let two = stream(&world, &sight, "two");
+        let stops = [one.shutdown(), two.shutdown()];
+        let [hangs, may_go_on] = [(); 2].map(|()| AtomicBool::new(false));
+        let handler = |batch: &Batch| {
+            if hangs.swap(true, Ordering::SeqCst) {
+                world.take(batch);
+                return Ok(());
+            }
+            // What it hangs on is not done when it returns.
+            while !may_go_on.load(Ordering::SeqCst) {
+                current().sleep_for(Duration::from_millis(300));
+            }
+            Ok(())
+        };
+        let script = || {
+            wait_until(|| hangs.load(Ordering::SeqCst));
+            // So that it has read something of each shard that it holds.
+            world.put_to_each();
+            let only_two = || owners(&table) == BTreeSet::from(["two".to_owned()]);
+            wait_until(|| only_two() && world.has_each());
+            assert!(world.has_each(), "what hangs is not handled by the other one");
+            for _ in 0..20 {
+                current().sleep_for(F / 3);
+                assert!(only_two(), "it takes a lease: {:?}", rows(&table));
+            }
+            may_go_on.store(true, Ordering::SeqCst);
+            wait_until(|| holders(&table).len() == 2);
+            assert_eq!(holders(&table).len(), 2, "it gets nothing again");
+            world.put_to_each();
+            wait_until(|| world.has_each());
+            stops.iter().for_each(|stop| stop.drain(Duration::from_secs(10)));
+        };
+        let first = || one.listen(handler).unwrap();
+        with_thread(script, || with_thread(first, || listen(&world, two).unwrap()));
+        world.check_that_nothing_is_lost();
+        assert!(owners(&table).is_empty(), "{:?}", rows(&table));
     });
 }

@@ -122,6 +122,9 @@ impl Coordinator {
                 tenures.lost(&shard, epoch, why, actions);
             }
             Event::Drained { shard, epoch } => tenures.drained(&shard, epoch, actions),
+            Event::Emptied { shard, epoch } => {
+                actions.push(Action::Lease(Word::Emptied { shard, epoch }));
+            }
             Event::ListingWanted if is_reading => self.list_soon(turn),
             Event::Completed if is_reading => {
                 (self.phase, self.round) = (Phase::Ended, Round::Idle);

@@ -1,6 +1,7 @@
 //! Decides what the consumer as a whole does next.
 
 pub(crate) mod claims;
+pub(crate) mod hangs;
 pub(crate) mod leasing;
 pub(crate) mod lineage;
 pub(crate) mod listing;
@@ -193,6 +194,7 @@ impl Coordinator {
             | Event::Asked { .. }
             | Event::LeaseLost { .. }
             | Event::Drained { .. }
+            | Event::Emptied { .. }
             | Event::ListingWanted
             | Event::Completed => self.on_lease(&mut turn, event),
             Event::Failed(error) => self.fail(&mut turn, error),

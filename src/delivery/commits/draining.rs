@@ -4,6 +4,7 @@
 mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::core::event::Event;
 use crate::delivery::commits::ShardCommits;
@@ -18,6 +19,17 @@ pub(crate) struct Tenure {
     state: Mutex<State>,
     is_draining: AtomicBool,
     is_over: AtomicBool,
+    /// Whether its handler stands still.
+    is_hanging: AtomicBool,
+}
+
+/// What has come to its end with the last batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// The lease may be given back.
+    Drained,
+    /// Nothing is left of a tenure that was given up because its handler stood still.
+    Emptied,
 }
 
 /// What holds the end up.
@@ -27,28 +39,37 @@ pub(crate) struct State {
     pub(crate) has_left: bool,
     /// How many batches, or parts of one, are neither committed nor dropped.
     pub(crate) open: u64,
+    /// It was told that nothing is left.
+    is_emptied: bool,
 }
 
 impl Tenure {
     pub(crate) fn new(epoch: u64) -> Self {
-        let (is_draining, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { epoch, state: Mutex::default(), is_draining, is_over }
+        let [is_draining, is_over, is_hanging] = [const { AtomicBool::new(false) }; 3];
+        Self { epoch, state: Mutex::default(), is_draining, is_over, is_hanging }
     }
 
-    /// Changes what holds the end up. Returns whether the tenure has drained now: once.
+    /// Changes what holds the end up. Returns what is over by that: each once.
     pub(crate) fn changes(
         &self,
         change: impl FnOnce(&mut State),
         is_stored: impl FnOnce() -> bool,
-    ) -> bool {
+    ) -> Option<Over> {
         let mut state = self.state.lock();
         change(&mut state);
-        let is_due = self.is_draining() && state.has_left && state.open == 0 && !self.is_over();
-        let is_over = is_due && is_stored();
+        if !state.has_left || state.open > 0 {
+            return None;
+        }
+        // Its lease was given back already.
+        if self.is_hanging.load(Ordering::Relaxed) {
+            let was_told = std::mem::replace(&mut state.is_emptied, true);
+            return (!was_told).then_some(Over::Emptied);
+        }
+        let is_over = self.is_draining() && !self.is_over() && is_stored();
         if is_over {
             self.is_over.store(true, Ordering::Relaxed);
         }
-        is_over
+        is_over.then_some(Over::Drained)
     }
 
     /// The shard was stopped, and its lease is to be given back. `changes` must follow.
@@ -74,6 +95,21 @@ impl ShardCommits {
         self.settle(|_| {});
     }
 
+    /// For how long nothing of the tenure was committed although something is read; `None` if it is over, or if there is
+    /// none.
+    pub(crate) fn standing(&self, now: Duration) -> Option<(u64, Duration)> {
+        let epoch = self.epoch().filter(|_| !self.is_lost() && !self.is_drained())?;
+        Some((epoch, self.uncommitted(now)))
+    }
+
+    /// The tenure is to be given up, because its handler stands still: `Emptied` is said when its thread has ended, and
+    /// its last batch was dropped.
+    pub(crate) fn hangs(&self) {
+        self.tenure.iter().for_each(|it| it.is_hanging.store(true, Ordering::Relaxed));
+        sync::point();
+        self.settle(|_| {});
+    }
+
     /// The shard's thread ends.
     pub(crate) fn leaves(&self) {
         self.status.leaves((self.clock)());
@@ -92,14 +128,18 @@ impl ShardCommits {
         self.settle(|state| state.open = state.open.saturating_sub(1));
     }
 
-    /// Changes what holds the end of the tenure up, and tells if it has drained by that.
+    /// Changes what holds the end of the tenure up, and tells if it is over by that.
     pub(super) fn settle(&self, change: impl FnOnce(&mut State)) {
         let Some(tenure) = &self.tenure else { return };
         let is_stored = || !self.is_lost() && self.tracker.lock().to_store().is_none();
-        if tenure.changes(change, is_stored) {
-            let drained = Event::Drained { shard: self.shard.to_string(), epoch: tenure.epoch };
+        if let Some(over) = tenure.changes(change, is_stored) {
+            let (shard, epoch) = (self.shard.to_string(), tenure.epoch);
+            let event = match over {
+                Over::Drained => Event::Drained { shard, epoch },
+                Over::Emptied => Event::Emptied { shard, epoch },
+            };
             // After the consumer's end all leases are released.
-            let _ = sync::send(&self.events, drained);
+            let _ = sync::send(&self.events, event);
         }
     }
 

@@ -86,6 +86,7 @@ fn what_the_user_is_told_is_counted() {
         LossReason::Taken { by: None },
         LossReason::RowGone,
         LossReason::RowUnreadable,
+        LossReason::GivenUp { after: Duration::ZERO },
     ];
     for (why, label) in lost.into_iter().zip(LossReason::LABELS) {
         meter.notice(&Notice::Lost { shard: shard(), why });
@@ -102,7 +103,7 @@ fn what_the_user_is_told_is_counted() {
         meter.notice(&Notice::Unfenced { shard: shard() });
         assert_eq!(values(&handle).get(name), Some(&1.0), "{name}");
     }
-    assert_eq!(values(&handle).len(), 9);
+    assert_eq!(values(&handle).len(), 10);
 }
 
 #[test]

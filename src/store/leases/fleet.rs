@@ -74,6 +74,7 @@ pub struct Leases {
     handoff_patience: Duration,
     read_budget: u32,
     retires: bool,
+    give_up_after: Option<Duration>,
 }
 
 const FAILOVER: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60 * 60));
@@ -96,6 +97,7 @@ impl Fleet {
                 handoff_patience: Duration::from_secs(30),
                 read_budget: 100,
                 retires: true,
+                give_up_after: None,
             },
         }
     }
@@ -135,6 +137,15 @@ impl Fleet {
     /// Defaults to 100.
     pub fn read_budget(mut self, units: u32) -> Self {
         self.leases.read_budget = units;
+        self
+    }
+
+    /// How long a record may have been read and not be committed, before the consumer gives its shard up to the others; at
+    /// least the failover time. It is for handlers that may hang: while the batches of such a shard are not dropped, the
+    /// consumer takes no other lease, and lets its own be asked for. Time in a [pause](crate::Pauses) does not count. Defaults to
+    /// `None`: a consumer whose handler hangs keeps its leases.
+    pub fn give_up_after(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.leases.give_up_after = time.into();
         self
     }
 
@@ -207,6 +218,10 @@ impl Leases {
             let reason = format!("{} is longer than a day", spoken(self.handoff_patience));
             return invalid("handoff_patience", reason);
         }
+        if self.give_up_after.is_some_and(|time| time < self.failover) {
+            let reason = format!("it is shorter than the failover time, {}", spoken(self.failover));
+            return invalid("give_up_after", reason);
+        }
         if self.read_budget == 0 {
             return invalid("read_budget", "0 read units: at least 1".into());
         }
@@ -217,6 +232,11 @@ impl Leases {
     /// next.
     pub(crate) fn store_every(&self) -> StoreEvery {
         StoreEvery { batches: 1_000, time: self.failover / 5 }
+    }
+
+    /// For how long a lease is kept of which something was read and nothing is committed.
+    pub(crate) fn give_up_after(&self) -> Option<Duration> {
+        self.give_up_after
     }
 
     /// What the steward of a run needs. No other run has its nonce.
@@ -246,6 +266,7 @@ impl fmt::Debug for Leases {
             .field("handoff_patience", &self.handoff_patience)
             .field("read_budget", &self.read_budget)
             .field("retire_rows", &self.retires)
+            .field("give_up_after", &self.give_up_after)
             .finish_non_exhaustive()
     }
 }

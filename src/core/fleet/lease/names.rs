@@ -59,6 +59,8 @@ pub(crate) const END: &str = "kcEnd";
 pub(crate) const FAILOVER: &str = "kcFailover";
 /// Ours: how many leases the holder wants at most.
 pub(crate) const LIMIT: &str = "kcLimit";
+/// Ours: the worker that has asked for the lease, until it holds it. So it is not taken for one of KCL's meanwhile.
+pub(crate) const ASKER: &str = "kcAsker";
 /// Ours: the stream of the shard.
 pub(crate) const STREAM: &str = "kcStream";
 /// Ours: the format of the row.

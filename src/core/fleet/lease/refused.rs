@@ -3,11 +3,13 @@
 //! A write that was done, and whose reply was lost, is refused when it is tried again. The row tells.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use crate::core::fleet::lease::checkpoint::Checkpoint;
 use crate::core::fleet::lease::row::{Misread, Row, Seen, read};
 use crate::core::fleet::lease::writes::Tenure;
 use crate::model::item::Item;
+use crate::model::time::spoken;
 
 /// What a refused commit, reset or end means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +45,12 @@ pub(crate) enum Loss {
     /// The row is not understood any more.
     #[error("{}", .0.clone().into_kind())]
     Misread(Misread),
+    /// This process has given it up, because its handler stood still.
+    #[error("nothing that was read of it was committed for {}", spoken(*after))]
+    GivenUp {
+        /// For how long nothing was committed.
+        after: Duration,
+    },
 }
 
 impl Tenure {

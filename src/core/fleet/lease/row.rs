@@ -56,6 +56,8 @@ pub(crate) struct Row {
     pub(crate) hash_keys: Option<HashKeyRange>,
     /// The last tenure of ours.
     pub(crate) holder: Option<Holder>,
+    /// Who of ours has asked for it last, until that or another one of ours holds it.
+    pub(crate) asker: Option<String>,
     /// The last failover time of ours.
     pub(crate) failover: Option<Duration>,
     /// How many leases the last holder of ours wants at most, if it has said so.
@@ -141,6 +143,15 @@ impl Row {
     /// Who has the shard now, whoever gets it next.
     pub(crate) fn working_owner(&self) -> Option<&str> {
         self.checkpoint_owner.as_deref().or(self.owner.as_deref())
+    }
+
+    /// Whether a worker of KCL holds it. One of ours that got it and has not accepted it yet has asked for it; KCL leaves
+    /// what ours have written, but its workers have other names.
+    pub(crate) fn is_kcls(&self) -> bool {
+        self.working_owner().is_some_and(|owner| {
+            let is_ours = self.holder.as_ref().is_some_and(|it| it.is_of(owner));
+            !is_ours && self.asker.as_deref() != Some(owner)
+        })
     }
 }
 
@@ -240,6 +251,7 @@ impl<'a> Fields<'a> {
             parents: self.texts(names::PARENTS)?,
             hash_keys: self.hash_keys(),
             holder: self.text(names::HOLDER)?.map(|text| Holder(text.to_owned())),
+            asker: owned(self.text(names::ASKER)?),
             failover: self.count(names::FAILOVER, MOST)?.map(Duration::from_millis),
             limit: self.count(names::LIMIT, MOST)?,
             stream: owned(self.text(names::STREAM)?),

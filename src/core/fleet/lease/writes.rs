@@ -119,7 +119,10 @@ pub(crate) fn ask(row: &Row, worker: &str, process: &str) -> Option<Write> {
     let when = Condition::equals(names::OWNER, owner)
         .and(Condition::Absent(names::CHECKPOINT_OWNER))
         .and(holder);
-    let update = Update::new().set(names::OWNER, worker).set(names::CHECKPOINT_OWNER, owner);
+    let update = Update::new()
+        .set(names::OWNER, worker)
+        .set(names::CHECKPOINT_OWNER, owner)
+        .set(names::ASKER, worker);
     let is_former = row.holder.as_ref().is_some_and(|it| it.process() == process);
     let update = if is_former { update.remove(names::HOLDER) } else { update };
     Some(Write::update(&row.shard, when, update))
@@ -162,6 +165,11 @@ impl Tenure {
             None => grown(),
         };
         self.write(update)
+    }
+
+    /// The same, and what the row says of the fleet and of its holder has changed.
+    pub(crate) fn tell(&self, marks: &Marks) -> Write {
+        self.write(marks.on(grown()))
     }
 
     /// Stores how far the shard is done, if that is still what it was. It is a beat as well.
@@ -257,8 +265,8 @@ impl Marks {
         u64::try_from(self.failover.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// A larger one would not be read.
-    fn limit(&self) -> Option<u64> {
+    /// How many leases the row says. A larger number would not be read.
+    pub(crate) fn limit(&self) -> Option<u64> {
         self.limit.map(|limit| u64::try_from(limit).unwrap_or(MOST).min(MOST))
     }
 
@@ -269,6 +277,7 @@ impl Marks {
             None => update.remove(names::LIMIT),
         };
         update
+            .remove(names::ASKER)
             .set(names::FAILOVER, self.failover())
             .set(names::STREAM, self.stream.as_str())
             .set(names::FORMAT, names::NEWEST_FORMAT)

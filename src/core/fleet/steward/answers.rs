@@ -8,7 +8,7 @@ use crate::core::fleet::lease::writes::{Birth, Tenure};
 use crate::core::fleet::steward::lease::Stage;
 use crate::core::fleet::steward::requests::Verdict;
 use crate::core::fleet::steward::words::{Act, Answer, Call, Job, News, Refusal};
-use crate::core::fleet::steward::{Phase, Settings, Steward};
+use crate::core::fleet::steward::{Settings, Steward};
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::model::item::Item;
 use crate::model::page::PageToken;
@@ -219,7 +219,7 @@ impl Steward {
             Act::HandOver { epoch, .. } | Act::Release { epoch } | Act::Expire { epoch } => {
                 self.lease(job.write.key(), epoch).is_some()
             }
-            _ => self.phase == Phase::Running,
+            _ => self.may_wait(&job),
         };
         if is_held {
             self.jobs.push_back(job);
@@ -281,7 +281,7 @@ impl Steward {
 
     fn asked(&mut self, shard: &str, of: String, now: Moment) {
         // After a stop nothing is taken any more.
-        if self.phase == Phase::Running {
+        if self.may_gain() {
             self.requests.add(shard, Some(of), now.monotonic);
         }
     }
@@ -315,7 +315,7 @@ impl Steward {
                 if let Some(by) = is_asked {
                     self.recall(&shard, by, at.now);
                 }
-                if self.phase != Phase::Running {
+                if !self.may_gain() {
                     self.leave(&shard, at.now);
                 }
             }
@@ -373,8 +373,9 @@ impl Steward {
             return;
         }
         let lease = self.leases.remove(shard);
-        // Of a shard that was read to its end nothing was left to anybody.
-        if lease.is_some_and(|lease| !lease.row.checkpoint.is_end()) {
+        // Of a shard that was read to its end nothing was left to anybody, and of one that was given up that is told.
+        let is_left = lease.is_some_and(|lease| !lease.row.checkpoint.is_end());
+        if is_left && !self.is_given_up(epoch) {
             self.news.push(News::Left { shard: shard.to_owned(), to });
         }
     }

@@ -7,9 +7,8 @@ use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::checkpoint::{Checkpoint, Kind};
 use crate::core::fleet::lease::refused::{Loss, Verdict};
 use crate::core::fleet::lease::writes::{AtEnd, Birth, create};
+use crate::core::fleet::steward::Steward;
 use crate::core::fleet::steward::answers::{Span, row};
-use crate::core::fleet::steward::lease::Lease;
-use crate::core::fleet::steward::{Phase, Steward};
 use crate::core::shard::step;
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::error::store::StoreError;
@@ -234,19 +233,39 @@ impl Steward {
             }
         };
         let mut births = heirs.births;
-        // Its own place is free now; a child that is held from the start is read without a survey in between.
-        let held = self.leases.values().filter(|lease| Lease::is_load(lease)).count();
-        let free = self.target.saturating_sub(held.saturating_sub(1));
-        let free = if self.phase == Phase::Running { free } else { 0 };
-        for birth in births.iter_mut().filter(|it| heirs.children.contains(&it.shard)).take(free) {
-            birth.tenure = Some(self.tenure(&birth.shard));
-        }
+        self.hold(commit, &mut births, &heirs.children);
         let mut before: VecDeque<_> =
             births.into_iter().map(|birth| Before::Birth(Box::new(birth))).collect();
         if !heirs.children.is_empty() {
             before.push_back(Before::Children(heirs.children));
         }
         Ok(before)
+    }
+
+    /// Holds as many of the children from the start as it may: those are read without a survey in between.
+    fn hold(&mut self, commit: &Commit, births: &mut [Birth], children: &BTreeSet<String>) {
+        let free = self.target.saturating_sub(self.load_without(&commit.shard));
+        let free = if self.may_gain() { free } else { 0 };
+        let mut held = BTreeSet::new();
+        for birth in births.iter_mut().filter(|it| children.contains(&it.shard)).take(free) {
+            birth.tenure = Some(self.tenure(&birth.shard));
+            held.insert(birth.shard.clone());
+        }
+        if let Some(lease) = self.lease_mut(&commit.shard, commit.epoch) {
+            lease.heirs = held;
+        }
+    }
+
+    /// How many leases this process will have when all that is on its way has happened, without one whose shard ends.
+    fn load_without(&self, shard: &str) -> usize {
+        let others = self.leases.iter().filter(|(id, lease)| *id != shard && lease.is_load());
+        // Of another shard that ends, its children come instead; one that is born is held already.
+        let stays = others.clone().filter(|(_, lease)| lease.heirs.is_empty());
+        let born = others.flat_map(|(_, lease)| &lease.heirs);
+        let wanted = self.jobs.iter().filter(|job| job.wants()).map(|job| job.write.key());
+        let coming: BTreeSet<_> =
+            born.map(String::as_str).chain(wanted).chain(self.requests.shards()).collect();
+        stays.count() + coming.into_iter().filter(|id| !self.leases.contains_key(*id)).count()
     }
 }
 

@@ -1,5 +1,7 @@
 //! One lease that a process holds.
 
+use std::collections::BTreeSet;
+
 use crate::core::fleet::held::Held;
 use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::lease::writes::Tenure;
@@ -22,6 +24,8 @@ pub(super) struct Lease {
     pub(super) is_beating: bool,
     /// The shard's children, as its last answer named them.
     pub(super) children: Vec<ChildShard>,
+    /// The children that this process is to hold from their births, while it stores the shard's end: they take its place.
+    pub(super) heirs: BTreeSet<String>,
     /// How many listings there were before it was held.
     pub(super) listings: u64,
 }

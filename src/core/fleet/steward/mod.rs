@@ -5,6 +5,9 @@
 
 mod answering;
 pub(crate) mod answers;
+mod aside;
+mod beating;
+mod beside;
 pub(crate) mod commit;
 mod lease;
 pub(crate) mod outline;
@@ -15,11 +18,11 @@ mod tests;
 mod view;
 pub(crate) mod words;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::core::event::Word;
-use crate::core::fleet::held::{Change, Held, Moment};
+use crate::core::fleet::held::{Held, Moment};
 use crate::core::fleet::lease::audit::Audit;
 use crate::core::fleet::lease::protocol::Watch;
 use crate::core::fleet::lease::refused::Loss;
@@ -65,6 +68,10 @@ pub(crate) struct Steward {
     survey: Survey,
     pace: Pace,
     protocol: Watch,
+    /// Whether a survey has shown that nobody is there beside whom it must not run.
+    has_joined: bool,
+    /// Those with another failover time of whom was told.
+    warned: BTreeSet<String>,
     audit: Audit,
     /// When the next survey begins.
     survey_at: Duration,
@@ -73,6 +80,8 @@ pub(crate) struct Steward {
     /// The leases that are held, by their shards.
     leases: BTreeMap<String, Lease>,
     requests: Requests,
+    /// Tenures that were given up because their handler stood still, while batches of them are left.
+    hanging: BTreeSet<u64>,
     jobs: VecDeque<Job>,
     /// How many tenures there were.
     tenures: u64,
@@ -111,12 +120,15 @@ impl Steward {
             phase: Phase::Running,
             pace,
             protocol: Watch::default(),
+            has_joined: false,
+            warned: BTreeSet::new(),
             audit: Audit::default(),
             survey_at,
             scan: None,
             view: View::default(),
             leases: BTreeMap::new(),
             requests: Requests::default(),
+            hanging: BTreeSet::new(),
             jobs: VecDeque::new(),
             tenures: 0,
             target: 0,
@@ -136,27 +148,6 @@ impl Steward {
     /// What the consumer must know since the last call.
     pub(crate) fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
-    }
-
-    /// The most urgent beat that is due.
-    pub(crate) fn next_beat(&mut self, now: Moment) -> Option<Call> {
-        self.watch_fences(now);
-        let due =
-            self.leases.values_mut().filter(|it| !it.is_beating && it.held.next(now).is_zero());
-        let lease = due.min_by_key(|it| it.held.left(now))?;
-        lease.is_beating = true;
-        let act = Act::Beat { epoch: lease.epoch };
-        Some(Call::Write(Box::new(Job::new(lease.tenure.beat(None), act, now))))
-    }
-
-    /// How long until a beat is due, or a fence falls; `None` if nothing is held.
-    pub(crate) fn until_beat(&self, now: Moment) -> Option<Duration> {
-        let wait = |lease: &Lease| {
-            let beat = if lease.is_beating { None } else { Some(lease.held.next(now)) };
-            let fence = Some(lease.held.left(now)).filter(|left| !left.is_zero());
-            beat.into_iter().chain(fence).min()
-        };
-        self.leases.values().filter_map(wait).min()
     }
 
     /// The next call besides beats.
@@ -211,6 +202,8 @@ impl Steward {
                     self.leave(&shard, now);
                 }
             }
+            Word::Hangs { shard, epoch, age } => self.hangs(shard, epoch, age, now),
+            Word::Emptied { epoch, .. } => self.emptied(epoch),
             Word::Stopping => self.stop(now),
         }
     }
@@ -237,11 +230,6 @@ impl Steward {
     /// How many leases are held.
     pub(crate) fn held(&self) -> usize {
         self.leases.values().filter(|lease| lease.is_load()).count()
-    }
-
-    /// How much longer batches of a tenure may be handed over; zero: none may, for now or for ever.
-    pub(crate) fn left(&self, shard: &str, epoch: u64, now: Moment) -> Duration {
-        self.lease(shard, epoch).map_or(Duration::ZERO, |lease| lease.held.left(now))
     }
 
     fn lease(&self, shard: &str, epoch: u64) -> Option<&Lease> {
@@ -281,19 +269,6 @@ impl Steward {
             worker: self.settings.worker.clone(),
             holder: Holder::new(&self.settings.process, self.tenures),
             sight: None,
-        }
-    }
-
-    fn watch_fences(&mut self, now: Moment) {
-        // Nobody reads what is done to its end.
-        let loads = self.leases.iter_mut().filter(|(_, lease)| lease.is_load());
-        for (shard, lease) in loads {
-            let shard = || shard.clone();
-            match lease.held.change(now) {
-                Some(Change::Fenced) => self.news.push(News::Fenced { shard: shard() }),
-                Some(Change::Unfenced) => self.news.push(News::Unfenced { shard: shard() }),
-                None => {}
-            }
         }
     }
 
@@ -360,8 +335,9 @@ impl Steward {
     }
 
     fn lose(&mut self, shard: &str, why: Loss) {
-        // Nobody reads what is done to its end.
-        if let Some(lease) = self.leases.remove(shard).filter(Lease::is_load) {
+        // Nobody reads what is done to its end, and what was given up was told.
+        let lease = self.leases.remove(shard).filter(Lease::is_load);
+        if let Some(lease) = lease.filter(|it| !self.is_given_up(it.epoch)) {
             self.news.push(News::Lost { shard: shard.to_owned(), epoch: lease.epoch, why });
         }
     }
@@ -378,7 +354,9 @@ impl Steward {
         self.jobs.retain(|job| !(job.gains() && job.write.key() == shard));
         self.view.learn(row.clone());
         let (is_beating, children, listings) = (false, Vec::new(), self.view.listings());
-        let lease = Lease { tenure, epoch, held, row, stage, is_beating, children, listings };
+        let heirs = BTreeSet::new();
+        let lease =
+            Lease { tenure, epoch, held, row, stage, is_beating, children, heirs, listings };
         // A former tenure of this process, if it has one, is lost by the table's word.
         self.lose(&shard, Loss::Taken { by: Some(self.settings.worker.clone()) });
         self.leases.insert(shard.clone(), lease);

@@ -41,6 +41,11 @@ impl Requests {
         self.0.contains_key(shard)
     }
 
+    /// What is asked for.
+    pub(super) fn shards(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     pub(super) fn add(&mut self, shard: &str, of: Option<String>, now: Duration) {
         let request = Request { of, since: now, seen: None, due: Some(now + LOOK) };
         self.0.insert(shard.to_owned(), request);
@@ -95,6 +100,8 @@ impl Requests {
             return Verdict::Ready { from: request.of.clone() };
         };
         request.of = Some(giver.clone());
+        // As long as a holder with a longer time hands batches over.
+        let failover = row.failover.map_or(failover, |own| own.max(failover));
         let since = match request.seen {
             Some((counter, since)) if counter == row.counter => since,
             _ => ended,

@@ -14,7 +14,7 @@ use crate::core::fleet::steward::lease::Stage;
 use crate::core::fleet::steward::outline::Sight;
 use crate::core::fleet::steward::view::Scan;
 use crate::core::fleet::steward::words::{Act, News, Refusal};
-use crate::core::fleet::steward::{Phase, Settings, Steward};
+use crate::core::fleet::steward::{Settings, Steward};
 
 impl Steward {
     /// Starts what is held, listed, and waits for no parent.
@@ -86,7 +86,7 @@ impl Steward {
                 return self.fail(now, Refusal::Protocol(newer));
             }
         }
-        if let Some(refusal) = self.view.conflict(&rows, &self.settings) {
+        if let Some(refusal) = self.refusal(&rows) {
             return self.fail(now, refusal);
         }
         self.view.surveyed(rows, self.leases.values().map(|lease| &lease.row));
@@ -96,18 +96,20 @@ impl Steward {
             self.view.seen(&self.leases, &self.settings.worker),
         );
         self.sight = Some(Sight::new(now, &self.survey));
+        if !self.joins(now, scan.units) {
+            return;
+        }
         self.start_waiting(now);
         self.complete();
-        let plan = plan(&self.survey, self.settings.marks.limit, &mut self.rng);
+        let plan = plan(&self.survey, self.limit(), &mut self.rng);
         self.target = plan.target;
         let is_urgent = plan.is_urgent();
         self.audit(now);
-        // It may have refused the table.
-        if self.phase != Phase::Running {
-            return;
+        // The audit may have refused the table.
+        if self.may_gain() {
+            plan.moves.into_iter().for_each(|it| self.plan_move(now, it));
+            self.adopt(now);
         }
-        plan.moves.into_iter().for_each(|it| self.plan_move(now, it));
-        self.adopt(now);
         self.leave_ends(now);
         let workers = self.survey.live().count();
         let wait = self.pace.next(now.monotonic, workers, scan.units, is_urgent, &mut self.rng);

@@ -13,9 +13,8 @@ use crate::core::fleet::lease::protocol::Look;
 use crate::core::fleet::lease::row::{Misread, Row, Seen as SeenItem, read};
 use crate::core::fleet::lease::writes::AtEnd;
 use crate::core::fleet::share::survey::Seen;
-use crate::core::fleet::steward::Settings;
 use crate::core::fleet::steward::lease::{Lease, Stage};
-use crate::core::fleet::steward::words::{Call, Refusal};
+use crate::core::fleet::steward::words::Call;
 use crate::model::item::Item;
 use crate::model::page::{Page, PageToken};
 use crate::model::position::IteratorType;
@@ -195,24 +194,9 @@ impl View {
         })
     }
 
-    /// The refusal, if rows that have moved since the last survey belong to a process that must not run beside this one.
-    pub(super) fn conflict(&self, rows: &[Row], settings: &Settings) -> Option<Refusal> {
-        let moves = |row: &&Row| self.row(&row.shard).is_some_and(|it| it.counter != row.counter);
-        let ours = settings.marks.failover;
-        rows.iter().filter(moves).find_map(|row| {
-            let owner = row.working_owner()?;
-            // KCL leaves what a former holder of ours has written.
-            let holder = row.holder.as_ref().filter(|it| it.is_of(owner))?;
-            if holder.process() == settings.process {
-                return None;
-            }
-            let worker = owner.to_owned();
-            if worker == settings.worker {
-                return Some(Refusal::WorkerIdInUse { worker });
-            }
-            let theirs = row.failover.filter(|theirs| *theirs != ours)?;
-            Some(Refusal::FailoverDiffers { worker, theirs, ours })
-        })
+    /// The rows of a survey that have moved since the last one, so that their holders live.
+    pub(super) fn moved<'a>(&self, rows: &'a [Row]) -> impl Iterator<Item = &'a Row> {
+        rows.iter().filter(|row| self.row(&row.shard).is_some_and(|it| it.counter != row.counter))
     }
 
     /// Which shards of the `waiting` rows may be read, and from where. These rows are as the last answer showed them.
@@ -250,11 +234,7 @@ impl View {
 
     /// What becomes of the row of a shard that ends: a worker of KCL expects that it keeps its holder.
     pub(super) fn at_end(&self) -> AtEnd {
-        let is_kcls = |row: &Row| {
-            let owner = row.working_owner();
-            owner.is_some_and(|owner| row.holder.as_ref().is_none_or(|it| !it.is_of(owner)))
-        };
-        if self.rows.iter().any(is_kcls) { AtEnd::Keep } else { AtEnd::Release }
+        if self.rows.iter().any(Row::is_kcls) { AtEnd::Keep } else { AtEnd::Release }
     }
 
     /// Whether every shard is done to its end: `Some(false)` if a listing must show it, and `None` if not.

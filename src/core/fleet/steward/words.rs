@@ -105,6 +105,8 @@ pub(crate) enum News {
     ListingWanted,
     /// Every shard is done to its end.
     Completed,
+    /// A process runs that must not run beside this one, which stays all the same.
+    Beside(Refusal),
     /// Nothing can go on.
     Failed(Refusal),
 }
@@ -166,6 +168,11 @@ impl Job {
     /// Whether a lease is held after it.
     pub(super) fn gains(&self) -> bool {
         matches!(self.act, Act::Take { .. } | Act::Accept { .. })
+    }
+
+    /// Whether it is for a lease that is not held yet.
+    pub(super) fn wants(&self) -> bool {
+        self.gains() || matches!(self.act, Act::Ask { .. })
     }
 }
 

@@ -146,6 +146,8 @@ fn told(action: &Action) -> String {
         Action::Lease(Word::Listed(shards)) => format!("listed {}", shards.len()),
         Action::Lease(Word::Drained { shard, epoch }) => format!("drained {shard} in {epoch}"),
         Action::Lease(Word::GivenUp { shard, epoch }) => format!("given up {shard} in {epoch}"),
+        Action::Lease(Word::Emptied { shard, epoch }) => format!("emptied {shard} in {epoch}"),
+        Action::Lease(word @ Word::Hangs { .. }) => panic!("the loop says it: {word:?}"),
         Action::Lease(Word::Stopping) => "stopping".into(),
         Action::Close => "close".into(),
         Action::Halt => "halt".into(),
@@ -813,4 +815,13 @@ fn in_any_order_of_events_a_shard_has_one_thread_and_a_tenure_one_last_word() {
         starts += fleet.starts;
     }
     assert!(starts > 3_000, "{starts}");
+}
+
+#[test]
+fn the_steward_hears_when_the_last_batch_of_a_shard_that_hangs_is_dropped_also_after_a_stop() {
+    let mut trial = begun(&[open("a"), open("z")]);
+    let emptied = |trial: &mut Trial| trial.on(Event::Emptied { shard: "a".into(), epoch: 1 });
+    assert_eq!(emptied(&mut trial), ["emptied a in 1"]);
+    trial.on(Event::Stopped);
+    assert_eq!(emptied(&mut trial), ["emptied a in 1"]);
 }

@@ -107,6 +107,16 @@ impl Trial {
         self.events.try_iter().filter(is_drained).count()
     }
 
+    /// What was told of the end of the tenure.
+    fn told(&self) -> Vec<&'static str> {
+        let told = |event: Event| match event {
+            Event::Drained { shard, epoch: 7 } if shard == "a" => Some("drained"),
+            Event::Emptied { shard, epoch: 7 } if shard == "a" => Some("emptied"),
+            _ => None,
+        };
+        self.events.try_iter().filter_map(told).collect()
+    }
+
     fn stored(&self) -> Option<Position> {
         self.store.get_shard_iterator("orders", "a").unwrap()
     }
@@ -375,4 +385,70 @@ fn alone_nothing_drains_and_a_commit_is_always_taken() {
     batch.commit().unwrap();
     assert!(trial.events.try_iter().next().is_none());
     assert!(!trial.commits.is_drained() && !trial.commits.is_settled());
+}
+
+#[test]
+fn what_hangs_is_empty_once_after_it_was_given_up_its_thread_has_ended_and_its_batch_was_dropped() {
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in orders {
+        let trial = trial();
+        let mut batch = Some(trial.batch(1));
+        for (place, step) in order.into_iter().enumerate() {
+            match step {
+                0 => {
+                    trial.commits.hangs();
+                    trial.commits.give_up(StoreError::lost("it hangs"));
+                }
+                1 => trial.commits.leaves(),
+                _ => drop(batch.take()),
+            }
+            let expected: &[_] = if place == 2 { &["emptied"] } else { &[] };
+            assert_eq!(trial.told(), expected, "{order:?}");
+        }
+        trial.commits.hangs();
+        assert!(trial.told().is_empty(), "it is told once");
+    }
+}
+
+#[test]
+fn a_late_commit_of_what_hangs_is_lost_and_shows_that_its_user_is_done_with_it() {
+    let trial = trial();
+    let batch = trial.batch(1);
+    trial.commits.hangs();
+    trial.commits.give_up(StoreError::lost("it hangs"));
+    trial.commits.leaves();
+    assert!(trial.told().is_empty(), "its user still has it");
+    assert_eq!(kind(batch.commit()), StoreErrorKind::Lost);
+    assert_eq!(trial.stored(), None);
+    assert_eq!(trial.told(), ["emptied"]);
+    drop(batch);
+    assert!(trial.told().is_empty(), "it is told once");
+}
+
+#[test]
+fn what_hangs_while_it_is_drained_is_only_emptied() {
+    let trial = trial();
+    let batch = trial.batch(1);
+    trial.stops();
+    trial.commits.hangs();
+    batch.commit().unwrap();
+    drop(batch);
+    assert_eq!(trial.told(), ["emptied"]);
+}
+
+#[test]
+fn a_tenure_stands_while_it_is_neither_lost_nor_drained() {
+    let second = Duration::from_secs(1);
+    let alone = trial_of(None, None);
+    assert_eq!(alone.commits.standing(second), None, "alone nobody could read the shard on");
+    let lost = trial();
+    assert_eq!(lost.commits.standing(second), Some((7, Duration::ZERO)));
+    let _batch = lost.batch(1);
+    let (_, uncommitted) = lost.commits.standing(second).unwrap();
+    assert!(!uncommitted.is_zero());
+    lost.commits.give_up(StoreError::lost("another has it"));
+    assert_eq!(lost.commits.standing(second), None);
+    let drained = trial();
+    drained.stops();
+    assert_eq!(drained.commits.standing(second), None);
 }

@@ -123,6 +123,7 @@ impl Ours {
             News::Failed(refusal) => {
                 Event::Failed(Error::Fleet { stream: STREAM.to_owned(), kind: refusal.into_kind() })
             }
+            News::Beside(refusal) => panic!("all have the same time, but {refusal:?}"),
             News::Gained { .. } => return machine.world.counts.fault("lease gained"),
             News::Left { to, .. } => {
                 let what = if to.is_some() { "lease handed over" } else { "lease released" };

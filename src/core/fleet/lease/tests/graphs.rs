@@ -137,6 +137,7 @@ pub(super) fn unheld(graph: &[Line], number: u64, checkpoint: &Checkpoint) -> Ro
         parents: parents.iter().copied().map(id).collect(),
         hash_keys: Some(cells(*low, *high)),
         holder: None,
+        asker: None,
         failover: None,
         limit: None,
         stream: None,

@@ -23,6 +23,7 @@ pub(super) fn all(key: &str) -> Vec<Write> {
         me.take(&seen, &marks()),
         me.accept(&seen, &marks()),
         me.beat(Some(1)),
+        me.tell(&marks()),
         me.commit(&at, &number("8")),
         me.reset(&at, &Checkpoint::trim_horizon()),
         ask(&seen, "me", PROCESS).unwrap(),
@@ -495,4 +496,50 @@ fn an_ended_lease_is_kept_or_released_as_is_said() {
         done(&table, &retire(SHARD));
         assert!(table.rows().is_empty());
     }
+}
+
+/// A tenure whose nonce names its worker, as those of processes do.
+fn named(worker: &str) -> Tenure {
+    Tenure { holder: Holder::new(&format!("{worker}/1"), 1), ..tenure(worker, 1) }
+}
+
+#[test]
+fn what_ours_has_asked_for_is_not_taken_for_kcls_before_it_is_accepted() {
+    let mine = named("me");
+    let table = held(&mine);
+    assert!(!row(&table).is_kcls());
+    done(&table, &ask(&row(&table), "other", "other").unwrap());
+    assert!(!row(&table).is_kcls());
+    let handed = done(&table, &mine.hand_over("other"));
+    assert!(!handed.is_kcls(), "{handed:?}");
+    let other = named("other");
+    let accepted = done(&table, &other.accept(&handed, &marks()));
+    assert_eq!((accepted.is_kcls(), accepted.asker), (false, None));
+}
+
+#[test]
+fn what_kcl_has_taken_or_asked_for_is_kcls_whoever_of_ours_has_asked_for_it_before() {
+    let mine = tenure("me", 1);
+    let table = held(&mine);
+    done(&table, &ask(&row(&table), "other", "other").unwrap());
+    let asked = row(&table);
+    // A worker of KCL takes it by its counter, as KCL does: it leaves what it does not know.
+    let taken = Row { owner: Some("java".into()), checkpoint_owner: None, ..asked };
+    assert!(taken.is_kcls());
+    // KCL 3 has asked for it, and got it.
+    assert!(Row { holder: None, ..taken }.is_kcls());
+    let nobodys = done(&table, &mine.hand_over("other"));
+    assert!(!Row { owner: None, ..nobodys }.is_kcls());
+}
+
+#[test]
+fn a_beat_may_tell_what_has_changed_and_is_one_all_the_same() {
+    let mine = tenure("me", 1);
+    let table = held(&mine);
+    let before = row(&table);
+    let told = done(&table, &mine.tell(&limited(3)));
+    assert_eq!((told.limit, told.counter), (Some(3), before.counter + 1));
+    assert_eq!(told.holder, before.holder);
+    assert_eq!(done(&table, &mine.tell(&marks())).limit, None);
+    refused(&table, &tenure("me", 2).tell(&limited(3)));
 }

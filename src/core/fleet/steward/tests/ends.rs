@@ -79,6 +79,46 @@ fn a_child_is_held_from_its_birth_and_read_only_after_its_parents_end() {
     assert!(leased(&desk.said(), &id(1)).is_some(), "it is read at once");
 }
 
+/// Two shards that were split end at once, and this is how many leases the worker may have. Which shards it then holds.
+fn held_after_two_ends(target: usize, prepare: impl FnOnce(&mut Desk)) -> Vec<String> {
+    let (mut desk, mut stream) = Desk::reading(2);
+    let commits = [0, 1].map(|shard| {
+        stream.split(&id(shard));
+        let end = Position::End { sequence: stream.shards[&id(shard)].ending() };
+        Commit::new(&id(shard), desk.epoch(&id(shard)), &end, Write::Forward)
+    });
+    desk.list(&stream);
+    prepare(&mut desk);
+    desk.steward.target = target;
+    let firsts = commits.map(|mut commit| {
+        let write = desk.steward.next_write(&mut commit).unwrap().unwrap();
+        (commit, write)
+    });
+    for (mut commit, write) in firsts {
+        let outcome = crate::store::leases::LeaseTable::apply(&desk.table, &write);
+        let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
+        assert!(!desk.steward.committed(at, &mut commit, outcome).unwrap());
+        desk.write(&mut commit).unwrap();
+    }
+    desk.steward.leases.keys().cloned().collect()
+}
+
+#[test]
+fn two_shards_that_end_at_once_leave_no_more_children_than_may_be_held() {
+    for target in 2..=5 {
+        let held = held_after_two_ends(target, |_| {});
+        assert_eq!(held.len(), target.min(4), "{held:?} of {target}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_leaves_no_room_for_children() {
+    let held = held_after_two_ends(3, |desk| {
+        desk.steward.requests.add("another", None, desk.now.monotonic);
+    });
+    assert_eq!(held.len(), 2, "{held:?}");
+}
+
 #[test]
 fn children_that_nobody_knows_are_listed_first() {
     let (mut desk, mut stream) = Desk::reading(1);
@@ -126,6 +166,25 @@ fn beside_kcl_an_ended_lease_is_kept_and_is_no_load() {
             && matches!(call, crate::core::fleet::steward::words::Call::Write(job) if job.write.key() == id(0))
     };
     assert!(desk.would(5, is_its), "KCL expects beats");
+}
+
+#[test]
+fn beside_a_worker_that_has_not_accepted_yet_an_ended_lease_is_given_up() {
+    let (mut desk, mut stream) = Desk::reading(2);
+    desk.ask(&id(1), "other");
+    desk.edit(&id(1), |row| {
+        row.insert("kcAsker".to_owned(), "other".into());
+    });
+    desk.live(5);
+    let epoch = desk.epoch(&id(1));
+    desk.hears(Word::Drained { shard: id(1), epoch });
+    desk.live(1);
+    assert_eq!(desk.row(&id(1)).owner.as_deref(), Some("other"));
+    stream.split(&id(0));
+    desk.list(&stream);
+    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    desk.commit(&id(0), &end).unwrap();
+    assert_eq!((desk.stage(&id(0)), desk.row(&id(0)).owner), (None, None));
 }
 
 /// An ended lease that was kept for a worker of KCL, which is gone now.

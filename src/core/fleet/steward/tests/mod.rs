@@ -3,6 +3,7 @@
 mod beats;
 mod desk;
 mod ends;
+mod hangs;
 mod judge;
 mod leaving;
 mod outages;
@@ -20,7 +21,7 @@ use std::env;
 use self::world::World;
 
 /// What each run of all seeds must have seen.
-const HAPPENINGS: [&str; 26] = [
+const HAPPENINGS: [&str; 27] = [
     "asked",
     "clocks set",
     "crashes",
@@ -32,6 +33,7 @@ const HAPPENINGS: [&str; 26] = [
     "freezes",
     "gained",
     "handed over",
+    "hangs",
     "limited",
     "lost",
     "lost replies",

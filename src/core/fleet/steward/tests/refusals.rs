@@ -1,10 +1,12 @@
 //! Processes and tables beside which a process refuses to run.
 
 use super::desk::{Desk, F, id, is_beat, settings};
+use super::stream::Stream;
 use crate::core::fleet::lease::writes::Marks;
-use crate::core::fleet::steward::Settings;
 use crate::core::fleet::steward::words::{Answer, Call, News, Refusal};
+use crate::core::fleet::steward::{Phase, Settings};
 use crate::model::item::Item;
+use crate::store::leases::memory::MemoryLeases;
 
 /// Why a worker stopped that does not write a row after that.
 #[track_caller]
@@ -68,19 +70,107 @@ fn a_newer_protocol_is_refused_and_what_is_held_is_given_up() {
     assert!(!desk.would(60, |call| !is_beat(call)), "it surveys after its refusal");
 }
 
-#[test]
-fn another_process_with_the_same_id_that_lives_is_refused() {
-    let (mut desk, stream) = Desk::reading(1);
-    let other = Settings { process: "me/2".to_owned(), ..settings("me") };
-    let mut other = Desk::new(other, &desk.table);
-    other.list(&stream);
-    other.now = desk.now;
-    for _ in 0..30 {
-        desk.live(1);
+/// Both live for so many seconds, one after the other.
+fn live(one: &mut Desk, other: &mut Desk, seconds: u64) {
+    for _ in 0..seconds {
+        one.live(1);
         other.live(1);
     }
-    let is_refused = |news: &News| matches!(news, News::Failed(Refusal::WorkerIdInUse { worker }) if worker == "me");
-    assert!(other.said().iter().any(is_refused));
+}
+
+/// A process that wants one of two leases, and holds it; and a later one with these settings, which would want the other.
+fn later(settings_of_later: Settings) -> (Desk, Desk) {
+    let stream = Stream::new(2);
+    let marks = Marks { limit: Some(1), ..settings("me").marks };
+    let mut desk = Desk::new(Settings { marks, ..settings("me") }, &MemoryLeases::new());
+    desk.list(&stream);
+    desk.live(60);
+    assert_eq!(desk.steward.held(), 1);
+    let mut later = Desk::new(settings_of_later, &desk.table);
+    later.list(&stream);
+    later.now = desk.now;
+    (desk, later)
+}
+
+/// The later one is refused without a write, and the other one hears nothing.
+#[track_caller]
+fn is_refused(desk: &mut Desk, later: &mut Desk) -> Refusal {
+    desk.said();
+    let is_free = |desk: &Desk| {
+        let rows = [0, 1].map(|shard| desk.row(&id(shard)));
+        rows.iter().filter(|row| row.owner.is_none() && row.holder.is_none()).count() == 1
+    };
+    let mut refusal = None;
+    for _ in 0..60 {
+        live(desk, later, 1);
+        assert!(is_free(desk), "it writes before it is refused");
+        refusal = refusal.or_else(|| {
+            later.said().into_iter().find_map(|news| match news {
+                News::Failed(refusal) => Some(refusal),
+                _ => None,
+            })
+        });
+    }
+    assert_eq!(desk.said(), []);
+    assert!(desk.steward.phase == Phase::Running && desk.steward.held() == 1);
+    refusal.expect("a refusal")
+}
+
+#[test]
+fn a_later_process_with_the_same_id_is_refused_before_it_writes_and_the_other_stays() {
+    let (mut desk, mut later) = later(Settings { process: "me/2".to_owned(), ..settings("me") });
+    let refusal = is_refused(&mut desk, &mut later);
+    assert!(matches!(refusal, Refusal::WorkerIdInUse { worker } if worker == "me"));
+}
+
+#[test]
+fn a_later_process_with_another_failover_time_is_refused_before_it_writes_and_the_other_stays() {
+    for time in [F / 2, F * 2] {
+        let marks = Marks { failover: time, ..settings("new").marks };
+        let (mut desk, mut later) = later(Settings { marks, ..settings("new") });
+        match is_refused(&mut desk, &mut later) {
+            Refusal::FailoverDiffers { worker, theirs, ours } => {
+                assert_eq!((worker.as_str(), theirs, ours), ("me", F, time));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Two with different failover times: one holds one of these shards, and the other has joined without seeing that.
+fn joined(shards: u64) -> (Desk, Desk) {
+    let (stream, table) = (Stream::new(shards), MemoryLeases::new());
+    let marks = Marks { limit: Some(1), ..settings("one").marks };
+    let mut one = Desk::new(Settings { marks, ..settings("one") }, &table);
+    one.list(&stream);
+    one.live(60);
+    let marks = Marks { failover: F * 2, ..settings("two").marks };
+    let mut two = Desk::new(Settings { marks, ..settings("two") }, &table);
+    two.list(&stream);
+    (two.now, two.steward.has_joined) = (one.now, true);
+    live(&mut one, &mut two, 200);
+    (one, two)
+}
+
+#[test]
+fn two_with_different_failover_times_that_joined_at_once_say_so_once_and_stay() {
+    let (mut one, mut two) = joined(2);
+    assert_eq!((one.steward.held(), two.steward.held()), (1, 1));
+    for (desk, other) in [(&mut one, "two"), (&mut two, "one")] {
+        let said = desk.said();
+        let is_told = |news: &&News| matches!(news, News::Beside(Refusal::FailoverDiffers { worker, .. }) if worker == other);
+        assert_eq!(said.iter().filter(is_told).count(), 1, "{said:?}");
+        assert!(!said.iter().any(|news| matches!(news, News::Failed(_) | News::Lost { .. })));
+    }
+}
+
+#[test]
+fn of_two_with_different_failover_times_who_holds_nothing_ends() {
+    let (mut one, mut two) = joined(1);
+    assert_eq!((one.steward.held(), two.steward.held()), (1, 0));
+    let is_refused = |news: &News| matches!(news, News::Failed(Refusal::FailoverDiffers { .. }));
+    assert!(two.said().iter().any(is_refused));
+    assert!(!one.said().iter().any(|news| matches!(news, News::Failed(_) | News::Beside(_))));
 }
 
 #[test]
@@ -94,26 +184,6 @@ fn a_process_that_has_died_leaves_its_id_and_its_leases_to_the_next_one() {
     next.live(20);
     assert_eq!(next.steward.held(), 1);
     assert!(!next.said().iter().any(|it| matches!(it, News::Failed(_))));
-}
-
-#[test]
-fn a_worker_that_lives_with_another_failover_time_is_refused() {
-    let (mut desk, stream) = Desk::reading(2);
-    let marks = Marks { failover: F * 2, ..settings("new").marks };
-    let mut new = Desk::new(Settings { marks, ..settings("new") }, &desk.table);
-    new.list(&stream);
-    new.now = desk.now;
-    for _ in 0..60 {
-        desk.live(1);
-        new.live(1);
-    }
-    let is_refused = |news: &News| match news {
-        News::Failed(Refusal::FailoverDiffers { worker, theirs, ours }) => {
-            worker == "me" && (*theirs, *ours) == (F, F * 2)
-        }
-        _ => false,
-    };
-    assert!(new.said().iter().any(is_refused));
 }
 
 #[test]

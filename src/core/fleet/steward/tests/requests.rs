@@ -238,6 +238,16 @@ fn a_counter_that_stands_still_is_waited_for_longer_than_the_failover_time() {
 }
 
 #[test]
+fn a_holder_with_a_longer_failover_time_is_waited_for_as_long_as_it_hands_over() {
+    let mut requests = requests();
+    let row = Row { failover: Some(F * 2), ..row("me", Some("you"), 5, None) };
+    for second in 3..=23 {
+        assert_eq!(look(&mut requests, Some(&row), second), Verdict::Wait);
+    }
+    assert!(matches!(look(&mut requests, Some(&row), 24), Verdict::Overdue { .. }));
+}
+
+#[test]
 fn a_row_that_another_worker_has_is_forgotten() {
     let mut requests = requests();
     let row = row("third", None, 5, None);

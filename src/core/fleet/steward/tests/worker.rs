@@ -1,6 +1,6 @@
 //! One process: a steward with its loops, and a consumer that reads, hands over and commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::judge::{Counts, check_hand_over, row};
@@ -27,6 +27,8 @@ pub(super) struct Worker {
     is_suspended: bool,
     pub(super) max: Option<usize>,
     pub(super) readers: BTreeMap<String, Reader>,
+    /// Tenures whose handler stands still.
+    pub(super) hanging: BTreeSet<u64>,
     pub(super) is_stopping: bool,
     pub(super) failed: Option<String>,
     /// Whether its consumer lists the stream.
@@ -82,6 +84,7 @@ impl Worker {
             is_suspended: false,
             max,
             readers: BTreeMap::new(),
+            hanging: BTreeSet::new(),
             is_stopping: false,
             failed: None,
             wants_listing: false,
@@ -168,6 +171,7 @@ impl Worker {
                 News::Protocol { version } => panic!("nobody says {version}"),
                 News::ListingWanted => self.wants_listing = true,
                 News::Completed => panic!("the stream has open shards"),
+                News::Beside(refusal) => panic!("all have the same time, but {refusal:?}"),
                 News::Failed(refusal) => {
                     let is_id = matches!(refusal, Refusal::WorkerIdInUse { .. });
                     assert!(is_id, "{refusal:?}");

@@ -58,6 +58,8 @@ enum Event {
     Reply(Kind, u64, Call, Box<Answer>, Moment),
     Read(u64, String, u64),
     Listed(u64),
+    /// The last batch of a tenure that hangs is dropped.
+    Emptied(u64, String, u64),
     Happening,
 }
 
@@ -307,6 +309,13 @@ impl World {
                 worker.steward.hears(now, Word::Listed(listing));
                 self.hear(at, process);
             }
+            Event::Emptied(process, shard, epoch) => {
+                let now = self.now;
+                let Some(worker) = self.worker(at, process) else { return };
+                worker.hanging.remove(&epoch);
+                let now = worker.moment(now);
+                worker.steward.hears(now, Word::Emptied { shard, epoch });
+            }
             Event::Happening => self.happen(),
         }
     }
@@ -328,6 +337,7 @@ impl World {
         self.hear(at, process);
         match call {
             Some(call) => {
+                self.check_who_hangs(at, &call);
                 let is_slow = !self.is_calm && self.rng.u16(..400) == 0;
                 let most = if is_slow { F * 3 } else { self.latency };
                 let wait = most.mul_f64(self.rng.f64());
@@ -338,6 +348,15 @@ impl World {
                 let wait = wait.unwrap_or(F).min(Duration::from_millis(500));
                 self.plan(wait, at, Event::Loop(kind, process));
             }
+        }
+    }
+
+    /// Whose handler stands still gets no lease.
+    fn check_who_hangs(&self, at: usize, call: &Call) {
+        let hangs = self.workers[at].as_ref().is_some_and(|it| !it.hanging.is_empty());
+        if let Call::Write(job) = call {
+            let gains = matches!(job.act, Act::Take { .. } | Act::Accept { .. } | Act::Ask { .. });
+            assert!(!hangs || !gains, "{call:?} of who hangs");
         }
     }
 
@@ -387,7 +406,7 @@ impl World {
         if self.workers[at].as_ref().is_some_and(Worker::is_over) {
             self.workers[at] = None;
         }
-        match self.rng.u8(0..17) {
+        match self.rng.u8(0..18) {
             0 | 1 => {
                 if self.workers[at].take().is_some() {
                     self.counts.count("crashes");
@@ -411,6 +430,7 @@ impl World {
             13 => self.stop(at),
             14 => self.delete(),
             15 => self.take_a_name(at),
+            16 => self.hang(at),
             5 | 6 => {
                 self.counts.count("splits");
                 self.stream.split(&shard);
@@ -449,6 +469,25 @@ impl World {
             self.counts.count("namesakes");
             self.begin(at, of);
         }
+    }
+
+    /// The handler of a shard stands still, or of all that a process reads.
+    fn hang(&mut self, at: usize) {
+        let (now, Some(process)) = (self.now, self.process(at)) else { return };
+        let Some(worker) = self.workers[at].as_mut().filter(|it| it.frozen <= now) else { return };
+        let moment = worker.moment(now);
+        let all: Vec<_> = worker.readers.iter().map(|(id, it)| (id.clone(), it.epoch)).collect();
+        let most = if self.rng.bool() { all.len() } else { 1 };
+        for (shard, epoch) in all.into_iter().take(most) {
+            let Some(worker) = self.workers[at].as_mut() else { return };
+            self.counts.count("hangs");
+            worker.hanging.insert(epoch);
+            let age = F * 5;
+            worker.steward.hears(moment, Word::Hangs { shard: shard.clone(), epoch, age });
+            let wait = F.mul_f64(6.0 * self.rng.f64());
+            self.plan(wait, at, Event::Emptied(process, shard, epoch));
+        }
+        self.hear(at, process);
     }
 
     /// A process is told to stop, and drains what it reads.
