@@ -1,1 +1,96 @@
-//! To come.
+//! How far a fleet has come is kept by its table.
+
+use std::sync::Arc;
+
+use kinesis_consumer::{Deaggregation, IteratorType, Stream};
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use crate::common::{STREAM, id};
+use crate::team::{FAILOVER, LONG, Team, config, drain, end, until};
+
+#[test]
+fn who_comes_next_begins_where_the_last_one_ended() {
+    let team = Team::new(3, FAILOVER);
+    for round in 0..3 {
+        team.put(4);
+        let names = [format!("one-{round}"), format!("two-{round}")];
+        let consumers = names.map(|name| team.join(&name));
+        team.wait_for_all();
+        consumers.into_iter().for_each(drain);
+        team.check_released();
+    }
+    team.check_once();
+}
+
+#[test]
+fn a_shard_without_records_keeps_its_place_at_latest_until_the_next_consumer_comes() {
+    let team = Team::new(2, FAILOVER);
+    let latest = config().iterator_type(IteratorType::Latest);
+    team.kinesis.put_to(STREAM, &id(0), "key", b"999");
+    let first = team.spawn("first", team.open_with(team.fleet("first"), latest.clone()));
+    let is_stored = |shard: &usize| team.text(&id(*shard), "kcHolder").is_some();
+    team.wait_for_shares(&[("first", 2)]);
+    until(|| "both are held".into(), || (0..2).all(|shard| is_stored(&shard)));
+    let read = || first.progress().shards.iter().filter(|it| it.caught_up.is_some()).count() == 2;
+    until(|| "both are read".into(), read);
+    drain(first);
+    team.put(2);
+    let second = team.spawn("second", team.open_with(team.fleet("second"), latest));
+    team.wait_for_all();
+    drain(second);
+    team.check_once();
+}
+
+/// An aggregate, and the data of its user records.
+fn golden() -> (Vec<u8>, Vec<Vec<u8>>) {
+    let golden: Value = serde_json::from_str(include_str!("../golden/kpl.json")).unwrap();
+    let bytes = |text: &Value| {
+        let digits = text.as_str().unwrap().as_bytes();
+        let pair = |pair: &[u8]| std::str::from_utf8(pair).unwrap().to_owned();
+        let byte = |it: &[u8]| u8::from_str_radix(&pair(it), 16).unwrap();
+        digits.chunks(2).map(byte).collect::<Vec<u8>>()
+    };
+    let largest = golden.as_array().unwrap().iter();
+    let largest = largest.max_by_key(|it| it["records"].as_array().unwrap().len()).unwrap();
+    let users = largest["records"].as_array().unwrap().iter();
+    (bytes(&largest["aggregate"]), users.map(|user| bytes(&user["data"])).collect())
+}
+
+#[test]
+fn a_position_in_the_middle_of_an_aggregate_is_handed_from_one_consumer_to_the_next() {
+    let team = Team::new(1, FAILOVER);
+    let (aggregate, users) = golden();
+    team.kinesis.put_to(STREAM, &id(0), "outer", &aggregate);
+    team.kinesis.put_to(STREAM, &id(0), "plain", b"plain");
+    let mut wanted = users;
+    wanted.push(b"plain".to_vec());
+    assert!(wanted.len() > 10);
+    let config = || config().deaggregation(Deaggregation::All);
+    let open = |worker: &str| -> Stream { team.open_with(team.fleet(worker), config()) };
+    let mut read = Vec::new();
+    for (round, through) in [0, 4, 3].into_iter().enumerate() {
+        let (batches, listener) = open(&format!("worker-{round}")).receiver().unwrap();
+        let batch = batches.recv_timeout(LONG).unwrap();
+        let record = batch.records().get(through).unwrap();
+        batch.commit_through(&record).unwrap();
+        read.extend(batch.records().iter().take(through + 1).map(|it| it.data().to_vec()));
+        listener.shutdown().now();
+        end(listener).unwrap();
+        team.check_released();
+        let sub = team.table.row(&id(0)).unwrap()["checkpointSubSequenceNumber"].clone();
+        // As Amazon's library counts them: from zero.
+        assert_eq!(sub, ((read.len() - 1) as u64).into());
+    }
+    let rest = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&rest);
+    let last = open("last").spawn(move |batch| {
+        kept.lock().extend(batch.records().iter().map(|it| it.data().to_vec()));
+        Ok(())
+    });
+    let last = last.unwrap();
+    until(|| "the plain record".into(), || rest.lock().last() == Some(&b"plain".to_vec()));
+    drain(last);
+    read.extend(rest.lock().clone());
+    assert_eq!(read, wanted);
+}
