@@ -73,7 +73,9 @@ fn settings_that_a_fleet_leaves_no_room_for_are_named_and_the_others_still_hold(
         ("store_key", stream.store_key("other").map(drop)),
     ];
     for (wanted, result) in attempts {
-        let Err(Error::InvalidSetting { setting, reason, .. }) = result else { panic!("{result:?}") };
+        let Err(Error::InvalidSetting { setting, reason, .. }) = result else {
+            panic!("{result:?}")
+        };
         assert_eq!(setting, wanted);
         says(&reason, &["fleet"]);
     }

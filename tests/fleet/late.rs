@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use kinesis_consumer::leases::{Item, LeaseTableErrorKind};
-use kinesis_consumer::{Batch, Error, Listener, StoreErrorKind};
+use kinesis_consumer::{Batch, Config, Error, Listener, Notice, StoreErrorKind};
 
 use crate::common::id;
 use crate::tables::{Watched, failure};
-use crate::team::{LONG, SHORT, Team, drain, end, until};
+use crate::team::{LONG, SHORT, Team, config, drain, end, until};
 
 /// A table that one consumer can lose sight of.
 fn sight(team: &Team) -> (Watched, Arc<AtomicBool>) {
@@ -46,11 +47,19 @@ fn is_lost(result: Result<(), Error>) -> bool {
     matches!(result, Err(Error::Store { source, .. }) if source.kind() == StoreErrorKind::Lost)
 }
 
-#[test]
-fn a_commit_after_the_loss_of_the_lease_says_so_and_writes_nothing() {
+/// What becomes of the commits of a batch whose lease somebody else has. Those that `may` be put off are tried once the
+/// consumer knows of its loss.
+fn commits_late(config: Config, may_be_put_off: bool) {
     let team = Team::new(1, SHORT);
     let (table, blind) = sight(&team);
-    let (batches, listener) = team.open(team.fleet_on(table, "sleeper")).receiver().unwrap();
+    let (tell, told) = bounded(10);
+    let config = config.on_notice(move |notice| {
+        if let Notice::Lost { shard, .. } = notice {
+            tell.send(shard.clone()).unwrap();
+        }
+    });
+    let stream = team.open_with(team.fleet_on(table, "sleeper"), config);
+    let (batches, listener) = stream.receiver().unwrap();
     team.put(2);
     let batch = batches.recv_timeout(LONG).unwrap();
     assert!(batch.is_current());
@@ -59,8 +68,11 @@ fn a_commit_after_the_loss_of_the_lease_says_so_and_writes_nothing() {
     team.wait_for_shares(&[("successor", 1)]);
     // The fence falls before anybody may take it.
     assert!(!batch.is_current());
-    blind.store(false, Ordering::SeqCst);
     let before = still(&team);
+    blind.store(false, Ordering::SeqCst);
+    if may_be_put_off {
+        assert_eq!(told.recv_timeout(LONG).unwrap(), id(0));
+    }
     assert!(is_lost(batch.commit()));
     assert!(is_lost(batch.commit()), "it stays lost");
     let last = batch.records().last().unwrap();
@@ -72,12 +84,23 @@ fn a_commit_after_the_loss_of_the_lease_says_so_and_writes_nothing() {
     drop(gate);
     team.wait_for_all();
     // It lives on, without that shard.
+    assert!(!listener.is_finished());
     listener.shutdown().now();
     end(listener).unwrap();
     assert!(is_lost(commit.commit()), "after its end as well");
     drain(successor);
     team.check_once();
     team.check_released();
+}
+
+#[test]
+fn a_commit_that_is_written_at_once_says_that_the_lease_is_lost_and_writes_nothing() {
+    commits_late(config().store_every(1, Duration::ZERO), false);
+}
+
+#[test]
+fn a_commit_after_the_consumer_knows_of_its_loss_says_so_and_writes_nothing() {
+    commits_late(config(), true);
 }
 
 #[test]

@@ -131,12 +131,11 @@ fn a_table_of_several_streams_is_refused() {
 
 #[test]
 fn a_table_of_a_newer_protocol_or_format_is_refused() {
-    let version = with(Item::from([(KEY.into(), "Migration3.0".into())]), "cv", "CLIENT_VERSION_3X");
+    let version =
+        with(Item::from([(KEY.into(), "Migration3.0".into())]), "cv", "CLIENT_VERSION_3X");
     let version = with(version, "entityType", "CLIENT_VERSION_MIGRATION");
     let kind = refused_by(version.clone());
-    let is_newer = |kind: &FleetErrorKind| {
-        matches!(kind, FleetErrorKind::NewerProtocol { version, .. } if version == "CLIENT_VERSION_3X")
-    };
+    let is_newer = |kind: &FleetErrorKind| matches!(kind, FleetErrorKind::NewerProtocol { version, .. } if version == "CLIENT_VERSION_3X");
     assert!(is_newer(&kind), "{kind:?}");
     // The same in the table of the coordinator.
     let team = Team::new(3, FAILOVER);
@@ -169,7 +168,8 @@ fn a_table_of_another_stream_with_the_same_shards_is_refused() {
     team.kinesis.create_stream("payments", 2);
     let other = Stream::new(team.kinesis.clone(), "payments", team.fleet("one"), config()).unwrap();
     let error = in_time(move || other.listen(|_| Ok(()))).unwrap_err();
-    let Error::Fleet { stream, kind: FleetErrorKind::OtherStream { stream: found, .. }, .. } = error
+    let Error::Fleet { stream, kind: FleetErrorKind::OtherStream { stream: found, .. }, .. } =
+        error
     else {
         panic!("{error:?}")
     };
