@@ -111,8 +111,9 @@ impl Config {
     }
 
     /// Where a shard starts if neither it nor an ancestor has a stored position. A sequence number is accepted only if one
-    /// shard is read, and not in a [`Fleet`](crate::Fleet). A timestamp more than five minutes ahead of this machine's
-    /// clock is refused. Defaults to [`IteratorType::TrimHorizon`].
+    /// shard is read. A timestamp more than five minutes ahead of this machine's clock is refused. In a
+    /// [`Fleet`](crate::Fleet) it counts for an empty table alone, and is no sequence number. Defaults to
+    /// [`IteratorType::TrimHorizon`].
     pub fn iterator_type(mut self, iterator_type: IteratorType) -> Self {
         self.iterator_type = iterator_type;
         self
@@ -169,7 +170,8 @@ impl Config {
     /// Fewer writes reach the store, and after a crash up to `batches` batches of each shard, or the batches of that
     /// `time`, come again. A shutdown and an error store all commits at once, a shard's end
     /// those of that shard.
-    /// Defaults to storing at every commit; in a [`Fleet`](crate::Fleet) to 1,000 batches or a fifth of the failover time.
+    /// Defaults to storing at every commit, and in a [`Fleet`](crate::Fleet) after a fifth of its failover time or 1,000
+    /// batches.
     pub fn store_every(mut self, batches: u32, time: Duration) -> Self {
         self.store_every = Some(StoreEvery { batches, time });
         self

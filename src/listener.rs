@@ -54,7 +54,7 @@ impl Listener {
     /// without waiting, if this is a thread of the consumer, which is then stopped.
     ///
     /// # Panics
-    /// Continues a panic of the handler, the client or the store.
+    /// Continues a panic of the handler, the client, the store or the table of leases.
     pub fn join(mut self) -> Result<(), Error> {
         let thread = self.thread.take().expect("only `join` and `drop` take it");
         if self.leaves() {

@@ -211,7 +211,7 @@ impl Stream {
     /// The error that stopped it; a shutdown is none. [`Error::Handler`] has the handler's own error.
     ///
     /// # Panics
-    /// Continues a panic of the handler, the client or the store, after every thread has ended.
+    /// Continues a panic of the handler, the client, the store or the table of leases, after every thread has ended.
     pub fn listen<F>(self, handler: F) -> Result<(), Error>
     where
         F: FnMut(&Batch) -> Result<(), BoxError>,

@@ -12,7 +12,7 @@ use crate::model::time::spoken;
 #[non_exhaustive]
 pub enum FleetErrorKind {
     /// The application is run by a version of Amazon's library (KCL) whose protocol this crate does not speak: by KCL 3
-    /// after its switch from the protocol of KCL 2. Before a consumer has leases, it has written nothing.
+    /// after its switch from the protocol of KCL 2. Before a consumer has leases, it has changed no row.
     #[error(
         "its tables say {version:?}: the application is run by a newer version of Amazon's library, or by an unknown \
          one; keep that compatible with version 2, or use a table of its own for each of them"
@@ -22,7 +22,7 @@ pub enum FleetErrorKind {
         /// The version, in the words of KCL, such as `CLIENT_VERSION_3X`; empty if it is not understood at all.
         version: String,
     },
-    /// Another process has the same [worker id](crate::Fleet::worker_id).
+    /// Another consumer, of this process or of another one, has the same [worker id](crate::Fleet::worker_id).
     #[error(
         "another process runs under the same worker id, {worker:?}: give each process an id of its own"
     )]

@@ -14,7 +14,8 @@ pub const KEY: &str = "leaseKey";
 pub enum Attribute {
     /// Text.
     S(String),
-    /// A number, as its decimal text, which no type of Rust can hold in every case.
+    /// A number, as its decimal text: up to 38 digits, more than a type of Rust holds. The text may differ and the number
+    /// be the same, as of `7.5` and `75e-1`.
     N(String),
     /// Bytes.
     B(Vec<u8>),

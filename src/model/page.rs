@@ -10,11 +10,12 @@ pub struct Page {
     pub items: Vec<Item>,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<PageToken>,
-    /// What the page cost, in read units: one for 8 KiB that may be some seconds old.
+    /// What the page cost, in read units: one for 8 KiB that may be some seconds old. It counts for
+    /// [`Fleet::read_budget`](crate::Fleet::read_budget); 0.0 if reading costs nothing.
     pub units: f64,
 }
 
-/// The place after a page: the key of a row, in the order of the table.
+/// The place after a page: the key of its last row, in the order of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageToken(String);
 

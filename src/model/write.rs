@@ -54,7 +54,8 @@ pub struct Update(BTreeMap<&'static str, Change>);
 pub enum Change {
     /// It gets this value, whether it is there or not.
     Set(Attribute),
-    /// The number grows by this much; one that is not there counts as zero.
+    /// The number grows by this much; one that is not there counts as zero. If it is no number, the write fails for good
+    /// ([`Fatal`](crate::leases::LeaseTableErrorKind::Fatal)).
     Add(u64),
     /// It is no longer there.
     Remove,
@@ -133,17 +134,23 @@ impl Update {
     /// Gives the attribute this value.
     ///
     /// # Panics
-    /// If the attribute is the [key](crate::leases::KEY), or is changed already; so do the other two.
+    /// If the attribute is the [key](crate::leases::KEY), or is changed already.
     pub fn set(self, name: &'static str, value: impl Into<Attribute>) -> Self {
         self.change(name, Change::Set(value.into()))
     }
 
     /// Lets the number grow.
+    ///
+    /// # Panics
+    /// As [`set`](Self::set).
     pub fn add(self, name: &'static str, number: u64) -> Self {
         self.change(name, Change::Add(number))
     }
 
     /// Removes the attribute.
+    ///
+    /// # Panics
+    /// As [`set`](Self::set).
     pub fn remove(self, name: &'static str) -> Self {
         self.change(name, Change::Remove)
     }

@@ -30,8 +30,8 @@ use crate::store::leases::LeaseTable;
 ///
 /// What no clock can promise: a process that hangs in its handler while its lease is taken may handle a batch that the new
 /// holder handles too. It is handed nothing new from then on, and its late [`commit`](crate::Batch::commit) is an error of
-/// kind [`Lost`](crate::StoreErrorKind::Lost), which writes nothing. [`Batch::is_current`](crate::Batch::is_current) tells a
-/// handler that wants to know.
+/// kind [`Lost`](crate::StoreErrorKind::Lost) once the consumer knows of the loss; it writes nothing in any case.
+/// [`Batch::is_current`](crate::Batch::is_current) tells a handler that wants to know.
 ///
 /// A table belongs to one application and to one stream. In a fleet there is no
 /// [`choose`](crate::Stream::choose), [`start_at`](crate::Stream::start_at) or [`store_key`](crate::Stream::store_key), no
@@ -86,7 +86,7 @@ const MAX_HOST: usize = 64;
 
 impl Fleet {
     /// Shares the stream through this table. To use one table for several consumers of a process, pass an [`Arc`] of it, or
-    /// clone the fleet with a [worker id](Self::worker_id) for each.
+    /// clone the fleet, and give each clone a [worker id](Self::worker_id) of its own: otherwise it has that of the original.
     pub fn new(table: impl LeaseTable + 'static) -> Self {
         Self {
             leases: Leases {
@@ -133,7 +133,8 @@ impl Fleet {
     }
 
     /// How many read units a second all consumers together spend on looking at the table, at least 1: a unit reads 8 KiB,
-    /// which are about 20 leases. A large fleet on a large table looks less often, but at least once in two failover times.
+    /// which is about 20 leases ([`Page::units`](crate::leases::Page::units)). A large fleet on a large table looks less
+    /// often, but at least once in two failover times.
     /// Defaults to 100.
     pub fn read_budget(mut self, units: u32) -> Self {
         self.leases.read_budget = units;
@@ -149,15 +150,16 @@ impl Fleet {
         self
     }
 
-    /// Whether the leases of shards that are done and have left the stream are deleted, as KCL does. Defaults to `true`.
+    /// Whether the row of a shard is deleted that is done, five minutes after its children have begun, as KCL does.
+    /// Defaults to `true`.
     pub fn retire_rows(mut self, retires: bool) -> Self {
         self.leases.retires = retires;
         self
     }
 }
 
-/// Positions can be read, for example by [`export_positions`](crate::export_positions). They are written by the consumer that
-/// holds the lease, and by nobody else.
+/// Positions can be read, for example by [`export_positions`](crate::export_positions); a shard that KCL has read to its end has
+/// none, since KCL keeps no number of it. They are written by the consumer that holds the lease, and by nobody else.
 impl Store for Fleet {
     fn update_shard_iterator(&self, _: &str, _: &str, _: &Position) -> Result<(), StoreError> {
         Err(read_only())

@@ -20,15 +20,17 @@ use crate::model::write::{Applied, Write};
 /// A table of leases, which the consumers of a [`Fleet`](crate::Fleet) share: what to implement for a table of your own.
 /// Every implementation should pass [`lease_table_contract`](crate::testing::lease_table_contract).
 ///
-/// A row is an [`Item`], by the name of its key, [`KEY`](crate::leases::KEY). Other programs, for example Amazon's, may keep
-/// rows in the same table, and may change and delete any row at any time.
+/// A row is an [`Item`], and its attribute [`KEY`](crate::leases::KEY) is its key. Two keys are the same if their bytes are.
+/// Other programs, for example Amazon's, may keep rows in the same table, and may change and delete any row at any time.
 ///
 /// Several threads call it at once, and never while they hold a lock of the consumer. Each call must give up by itself
 /// after a while, better within a sixth of [`Fleet::failover`](crate::Fleet::failover): nothing interrupts it, a stop waits
-/// for it, and a late sign of life may come too late.
+/// for it, and a late sign of life may come too late. A panic stops the consumer, and continues in the caller of `listen` or
+/// `join`.
 pub trait LeaseTable: Send + Sync {
     /// The rows after this place, or from the first one on, in any order that stays the same. They may be some seconds old.
-    /// A page may be empty and not the last. A row that is there all the time is on one of the pages.
+    /// A page may be empty and not the last. A row that is there all the time is on one of the pages; the row that the
+    /// place names may be gone meanwhile.
     ///
     /// # Errors
     /// If the table cannot be read.
