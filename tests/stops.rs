@@ -18,8 +18,10 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
-use kinesis_consumer::testing::Operation;
-use kinesis_consumer::{Batch, BoxError, Config, ErrorClass, KinesisClient, LocalStore, Stream};
+use kinesis_consumer::testing::{MemoryLeases, Operation};
+use kinesis_consumer::{
+    Batch, BoxError, Config, ErrorClass, Fleet, KinesisClient, LocalStore, Stream,
+};
 use parking_lot::Mutex;
 
 use self::common::support::{Admin, REGION, Server};
@@ -252,6 +254,32 @@ fn hundreds_of_stops_wherever_the_consumer_is_leave_no_thread_behind() {
         assert!(middle <= 3 * plain + SLACK, "{place:?}: {middle:?}, and {plain:?} elsewhere");
     }
     assert!(rounds[ROUNDS - 1].0 < SOON, "{:?}", rounds[ROUNDS - 1]);
+}
+
+#[test]
+fn consumers_of_a_fleet_leave_no_thread_however_they_end() {
+    let _alone = ALONE.lock();
+    let (kinesis, table) = (kinesis(4, 40), MemoryLeases::new());
+    let rows = table.clone();
+    let holders = move || rows.rows().iter().filter(|row| row.contains_key("kcHolder")).count();
+    for (round, (door, stop)) in ENDS.into_iter().enumerate() {
+        let fleet = Fleet::new(table.clone()).worker_id(format!("worker-{round}"));
+        let fleet = fleet.failover(Duration::from_secs(1));
+        let stream = Stream::new(kinesis.clone(), STREAM, fleet, Config::new()).unwrap();
+        // It has leases, or is about to have the first one.
+        let held = holders.clone();
+        let ready = move || {
+            if round % 2 == 0 {
+                until("it has all", || held() == 4);
+            }
+        };
+        in_time(format!("{door:?} {stop:?}"), {
+            let ready: Box<dyn FnOnce() + Send> = Box::new(ready);
+            move || stopped_in(stream, door, stop, |_| Ok(()), ready)
+        });
+        gone();
+        assert_eq!(holders(), 0, "{door:?} {stop:?}: a lease is left: {:?}", table.rows());
+    }
 }
 
 #[test]

@@ -36,6 +36,7 @@ cd "$(dirname "$0")/.."
 # consumer::on_error    retries, which come after a time
 # consumer::progress    states that pass, and ages
 # consumer::workers     several workers that are all to get something
+# fleet::doors          leases that are shared and taken as time passes; so do the others of `fleet`
 # metrics::alerts       rates and ages over seconds that stand for minutes
 # metrics::exported     gauges that grow with time
 # process::crash        kills at a random time
@@ -46,7 +47,8 @@ cd "$(dirname "$0")/.."
 # stops                 how soon each stop is done, and threads that are to be asleep
 readonly TIMING="aws::bad_network aws::client aws::credentials aws::renewal consumer::bad_input consumer::batches
 consumer::budget consumer::corners consumer::doors consumer::drains consumer::ends consumer::listeners
-consumer::notices consumer::on_error consumer::progress consumer::workers metrics::alerts metrics::exported
+consumer::notices consumer::on_error consumer::progress consumer::workers fleet::doors fleet::ends fleet::failures
+fleet::late fleet::lineage fleet::members fleet::positions fleet::rows metrics::alerts metrics::exported
 process::crash process::exhaustion process::tail service::conformance service::faults stops"
 
 readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target}
