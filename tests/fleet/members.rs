@@ -150,11 +150,15 @@ fn a_consumer_that_is_asked_for_a_lease_handles_what_it_has_read_first() {
     told.recv_timeout(LONG).unwrap();
     team.wait_for_shares(&[("busy", 2)]);
     let other = team.join("other");
-    let is_asked = || {
-        let shards = [0, 1].map(|shard| team.text(&id(shard), "checkpointOwner"));
-        shards.contains(&Some("busy".to_owned()))
-    };
-    until(|| format!("it is asked: {:?}", team.table.rows()), is_asked);
+    let giver = |shard: &usize| team.text(&id(*shard), "checkpointOwner");
+    let asked = || (0..2).find(|shard| giver(shard).is_some());
+    until(|| format!("it is asked: {:?}", team.table.rows()), || asked().is_some());
+    let shard = asked().unwrap();
+    // It lives, and keeps the shard for as long as its handler needs.
+    let before = team.counter(&id(shard));
+    until(|| "six beats".into(), || team.counter(&id(shard)) >= before + 6);
+    assert_eq!(giver(&shard).as_deref(), Some("busy"));
+    assert_eq!(team.text(&id(shard), "leaseOwner").as_deref(), Some("other"));
     drop(gate);
     team.wait_for_shares(&[("busy", 1), ("other", 1)]);
     team.put(1);
