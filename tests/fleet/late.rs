@@ -139,6 +139,8 @@ fn a_handler_whose_lease_is_taken_sees_no_error_and_its_consumer_reads_on() {
         Ok(())
     });
     let sleeper = sleeper.unwrap();
+    // Dropped before the listener, which waits for the handler, if the test fails.
+    let gate = gate;
     team.put(1);
     told.recv_timeout(LONG).unwrap();
     blind.store(true, Ordering::SeqCst);

@@ -116,6 +116,8 @@ fn a_handler_that_takes_ten_failover_times_loses_no_lease() {
         Ok(())
     });
     let slow = slow.unwrap();
+    // Dropped before the listener, which waits for the handler, if the test fails.
+    let gate = gate;
     team.put(1);
     let shard = told.recv_timeout(LONG).unwrap();
     let other = team.join("other");
@@ -146,6 +148,8 @@ fn a_consumer_that_is_asked_for_a_lease_handles_what_it_has_read_first() {
         Ok(())
     });
     let busy = busy.unwrap();
+    // Dropped before the listener, which waits for the handler, if the test fails.
+    let gate = gate;
     team.put(3);
     told.recv_timeout(LONG).unwrap();
     team.wait_for_shares(&[("busy", 2)]);
