@@ -1,5 +1,6 @@
 //! Speaks to AWS: credentials, region, endpoint, signature and HTTP. Of Kinesis it knows the names of hosts.
 
+pub(crate) mod caller;
 pub(crate) mod credentials;
 pub(crate) mod endpoint;
 pub(crate) mod environment;

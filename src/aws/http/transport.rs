@@ -8,16 +8,19 @@ use std::time::{Duration, SystemTime};
 use ureq::http::{HeaderMap, Request, Response};
 use ureq::{Agent, Body, Timeout};
 
+use crate::aws::endpoint::Endpoint;
+use crate::aws::environment::Lookup;
 use crate::aws::http::body::{self, MAX_BODY, Unread};
 use crate::aws::http::bounds::Bounds;
 use crate::aws::http::connector::SharedTls;
 use crate::aws::http::malformed::Malformed;
-use crate::aws::http::proxy::Route;
+use crate::aws::http::proxy::{self, Route};
 use crate::aws::http::refusal::{Dialect, Refusal};
 use crate::aws::http::request::Outgoing;
 use crate::aws::http::resolver::CachingResolver;
 use crate::aws::http::tls::{self, Roots};
 use crate::aws::text::{cut, with_sources};
+use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
 use crate::model::time::spoken;
 
@@ -63,6 +66,17 @@ pub(crate) struct Network {
     pub(crate) roots: Option<Roots>,
 }
 
+impl Network {
+    /// The way to this server, as the environment and the profile say it.
+    ///
+    /// # Errors
+    /// If a proxy is not one, or certificates cannot be read.
+    pub(crate) fn to(endpoint: &Endpoint, lookup: Lookup<'_>) -> Result<Self, Error> {
+        let (proxy, roots) = (proxy::find(endpoint, lookup)?, tls::roots(endpoint.uri(), lookup)?);
+        Ok(Self { proxy, roots })
+    }
+}
+
 /// The head of a good answer.
 pub(crate) struct Head<'a>(&'a HeaderMap);
 
@@ -99,6 +113,11 @@ impl Transport {
         let agent = Agent::with_parts(config.build(), SharedTls::default(), resolver.clone());
         let proxy = network.proxy.as_ref().map(|route| Arc::from(route.name.as_str()));
         Self { agent, resolver: resolver.clone(), deadline, proxy, ended: Arc::default(), dialect }
+    }
+
+    /// The most time that a call takes.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// Ends every call in progress and fails every later one, of all clones.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::aws::caller::Account;
 use crate::aws::credentials::Credentials;
+use crate::aws::credentials::cache::CredentialsCache;
 use crate::aws::credentials::chain::Chain;
 use crate::aws::credentials::provider::CredentialsProvider;
 use crate::aws::credentials::source::Source;
 use crate::aws::endpoint::{self, Endpoint};
 use crate::aws::environment::{self, Lookup};
-use crate::aws::http::proxy;
-use crate::aws::http::tls;
 use crate::aws::http::transport::Network;
 use crate::aws::partition;
 use crate::aws::region;
@@ -187,15 +187,14 @@ impl ClientBuilder {
     pub(crate) fn build_in(self, lookup: Lookup<'_>) -> Result<KinesisClient, Error> {
         self.check()?;
         let (region, endpoint) = self.place(lookup)?;
-        let network = Network {
-            proxy: proxy::find(&endpoint, lookup)?,
-            roots: tls::roots(endpoint.uri(), lookup)?,
-        };
+        let network = Network::to(&endpoint, lookup)?;
+        let (variants, allow_plain_http) = (self.variants, self.allow_plain_http);
         let source = self.source.unwrap_or_else(|| {
-            let (variants, allow_plain_http) = (self.variants, self.allow_plain_http);
             Source::Chain(Arc::new(Chain { region: region.clone(), variants, allow_plain_http }))
         });
-        Ok(KinesisClient::with(region, endpoint, network, self.deadline, source))
+        let credentials = CredentialsCache::new(source);
+        let account = Account { region, credentials, variants, allow_plain_http };
+        Ok(KinesisClient::with(account, endpoint, network, self.deadline))
     }
 
     /// The region, and the endpoint in it.

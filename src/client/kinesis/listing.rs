@@ -31,7 +31,7 @@ impl KinesisClient {
             return self.generated(bounds, |client| client.list(stream, token));
         }
         let (target, input) = ("Kinesis_20131202.ListShards", Subject::page(stream, token));
-        self.post(bounds, target, &input, |_, body| listed::page(body))
+        self.caller.post(bounds, target, &input, |_, body| listed::page(body))
     }
 
     fn status(&self, stream: &str, bounds: &Bounds) -> Result<String, ClientError> {
@@ -40,7 +40,7 @@ impl KinesisClient {
             return self.generated(bounds, |client| client.describe(stream));
         }
         let (target, input) = ("Kinesis_20131202.DescribeStreamSummary", Subject::of(stream));
-        self.post(bounds, target, &input, |_, body| listed::status(body))
+        self.caller.post(bounds, target, &input, |_, body| listed::status(body))
     }
 
     #[cfg(feature = "rusoto")]
@@ -51,8 +51,13 @@ impl KinesisClient {
     ) -> Result<T, ClientError> {
         let (name, endpoint) = (self.region().to_owned(), self.endpoint().to_owned());
         let region = rusoto_core::Region::Custom { name, endpoint };
-        self.signed(bounds, |credentials| {
-            call(&Generated::new(self.transport.clone(), credentials, region, bounds.clone()))
+        self.caller.signed(bounds, |credentials| {
+            call(&Generated::new(
+                self.caller.transport().clone(),
+                credentials,
+                region,
+                bounds.clone(),
+            ))
         })
     }
 }

@@ -15,23 +15,13 @@ mod variables_tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use serde::Serialize;
-use ureq::http::{self, HeaderMap, Uri};
-
-use crate::aws::credentials::Credentials;
-use crate::aws::credentials::cache::CredentialsCache;
-use crate::aws::credentials::source::Source;
+use crate::aws::caller::{Account, Caller, Peer};
 use crate::aws::endpoint::Endpoint;
-use crate::aws::http::bounds::Bounds;
-use crate::aws::http::malformed::Malformed;
-use crate::aws::http::request::Outgoing;
-use crate::aws::http::request::SHARED;
-use crate::aws::http::resolver::CachingResolver;
-use crate::aws::http::transport::{Head, Network, Transport};
+use crate::aws::http::transport::Network;
 use crate::aws::service::Service;
-use crate::aws::sign::{Content, Signer};
+use crate::aws::sign::Content;
 use crate::client::Client;
 use crate::client::kinesis::builder::ClientBuilder;
 use crate::client::kinesis::input::{IteratorInput, RecordsInput, Subject};
@@ -75,27 +65,7 @@ const SESSION_CONNECTIONS: usize = 20_000;
 /// ```
 #[derive(Clone)]
 pub struct KinesisClient {
-    shared: Arc<Shared>,
-    transport: Transport,
-}
-
-/// A request, which is signed when it is sent.
-struct Post<'a> {
-    shared: &'a Shared,
-    credentials: &'a Credentials,
-    target: &'static str,
-    body: &'a [u8],
-}
-
-/// A client and its sessions share this.
-struct Shared {
-    region: String,
-    endpoint: Endpoint,
-    network: Network,
-    deadline: Duration,
-    credentials: CredentialsCache,
-    signer: Signer,
-    resolver: CachingResolver,
+    caller: Caller,
 }
 
 impl KinesisClient {
@@ -114,72 +84,24 @@ impl KinesisClient {
 
     /// The name of the region.
     pub fn region(&self) -> &str {
-        &self.shared.region
+        &self.caller.account().region
     }
 
     /// The address of the server.
     pub fn endpoint(&self) -> &str {
-        self.shared.endpoint.url()
+        self.caller.peer().endpoint.url()
     }
 
-    fn with(
-        region: String,
-        endpoint: Endpoint,
-        network: Network,
-        deadline: Duration,
-        source: Source,
-    ) -> Self {
-        let resolver = CachingResolver::new();
-        let transport = Transport::new(&network, &resolver, deadline, CONNECTIONS, &KINESIS);
-        let service = Service::Kinesis.signing_name();
-        let signer = Signer::new(endpoint.host_header(), region.clone(), service, Content::Json);
-        let credentials = CredentialsCache::new(source);
-        let shared = Shared { region, endpoint, network, deadline, credentials, signer, resolver };
-        Self { shared: Arc::new(shared), transport }
-    }
-
-    fn bounds(&self, operation: &'static str, call: &Call) -> Bounds {
-        Bounds::new(operation, call, self.shared.deadline)
-    }
-
-    /// Runs a call that needs credentials, and replaces them if the service refuses them.
-    fn signed<T>(
-        &self,
-        bounds: &Bounds,
-        call: impl FnOnce(&Credentials) -> Result<T, ClientError>,
-    ) -> Result<T, ClientError> {
-        bounds.check()?;
-        let credentials = self.shared.credentials.get(bounds)?;
-        let cache = &self.shared.credentials;
-        call(&credentials).inspect(|_| cache.accepted(&credentials)).map_err(|error| {
-            let is_refused = error.class() == ErrorClass::Credentials;
-            match is_refused && cache.refused(&credentials) {
-                true => error.with_new_keys_refused(),
-                false => error,
-            }
-        })
-    }
-
-    /// One call as JSON of our own.
-    fn post<T>(
-        &self,
-        bounds: &Bounds,
-        target: &'static str,
-        input: &impl Serialize,
-        decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
-    ) -> Result<T, ClientError> {
-        self.signed(bounds, |credentials| {
-            let mut body = Vec::with_capacity(SHARED);
-            serde_json::to_writer(&mut body, input).expect("inputs are plain strings and numbers");
-            let request = Post { shared: &self.shared, credentials, target, body: &body };
-            self.transport.exchange(&request, bounds, decode)
-        })
+    fn with(account: Account, endpoint: Endpoint, network: Network, deadline: Duration) -> Self {
+        let (service, content, dialect) = (Service::Kinesis, Content::Json, &KINESIS);
+        let peer = Peer { service, content, dialect, endpoint, network };
+        Self { caller: Caller::new(Arc::new(account), peer, deadline, CONNECTIONS) }
     }
 }
 
 impl Client for KinesisClient {
     fn describe_stream(&self, stream: &str, call: &Call) -> Result<StreamStatus, ClientError> {
-        self.describe(stream, &self.bounds("DescribeStreamSummary", call))
+        self.describe(stream, &self.caller.bounds("DescribeStreamSummary", call))
     }
 
     fn list_shards(
@@ -188,7 +110,7 @@ impl Client for KinesisClient {
         token: Option<&str>,
         call: &Call,
     ) -> Result<ShardPage, ClientError> {
-        self.list(stream, token, &self.bounds("ListShards", call))
+        self.list(stream, token, &self.caller.bounds("ListShards", call))
     }
 
     fn get_shard_iterator(
@@ -199,8 +121,8 @@ impl Client for KinesisClient {
         call: &Call,
     ) -> Result<ShardIterator, ClientError> {
         let input = IteratorInput::new(stream, shard, at);
-        let bounds = self.bounds("GetShardIterator", call);
-        self.post(&bounds, "Kinesis_20131202.GetShardIterator", &input, |head, body| {
+        let bounds = self.caller.bounds("GetShardIterator", call);
+        self.caller.post(&bounds, "Kinesis_20131202.GetShardIterator", &input, |head, body| {
             Ok(ShardIterator::new(decode::shard_iterator(body)?, head.date()))
         })
     }
@@ -208,15 +130,15 @@ impl Client for KinesisClient {
     fn get_records(&self, token: &Token, limit: u32, call: &Call) -> Result<Answer, ClientError> {
         let stream = call.stream().and_then(Subject::arn);
         let input = RecordsInput { limit, shard_iterator: token.as_str(), stream };
-        let bounds = self.bounds("GetRecords", call);
-        self.post(&bounds, "Kinesis_20131202.GetRecords", &input, |head, body| {
+        let bounds = self.caller.bounds("GetRecords", call);
+        self.caller.post(&bounds, "Kinesis_20131202.GetRecords", &input, |head, body| {
             let answer = decode::records(body, call.budget())?;
             Ok(answer.with_server_time(head.date()))
         })
     }
 
     fn check_stream(&self, stream: &StreamId) -> Result<(), String> {
-        place::check(stream, self.region(), self.shared.endpoint.host())
+        place::check(stream, self.region(), self.caller.peer().endpoint.host())
     }
 
     fn place(&self) -> Option<String> {
@@ -224,34 +146,11 @@ impl Client for KinesisClient {
     }
 
     fn session(&self) -> Option<Arc<dyn Client>> {
-        let shared = self.shared.clone();
-        let transport = Transport::new(
-            &shared.network,
-            &shared.resolver,
-            shared.deadline,
-            SESSION_CONNECTIONS,
-            &KINESIS,
-        );
-        Some(Arc::new(Self { shared, transport }))
+        Some(Arc::new(Self { caller: self.caller.session(SESSION_CONNECTIONS) }))
     }
 
     fn interrupt(&self) {
-        self.transport.end();
-    }
-}
-
-impl Outgoing for Post<'_> {
-    fn uri(&self) -> Result<Uri, http::Error> {
-        Ok(self.shared.endpoint.uri().clone())
-    }
-
-    fn headers(&self) -> Result<HeaderMap, http::Error> {
-        let now = SystemTime::now();
-        Ok(self.shared.signer.sign(self.credentials, Some(self.target), self.body, now))
-    }
-
-    fn body(&self) -> &[u8] {
-        self.body
+        self.caller.transport().end();
     }
 }
 
@@ -260,8 +159,8 @@ impl fmt::Debug for KinesisClient {
         f.debug_struct("KinesisClient")
             .field("region", &self.region())
             .field("endpoint", &self.endpoint())
-            .field("deadline", &self.shared.deadline)
-            .field("credentials", self.shared.credentials.source())
+            .field("deadline", &self.caller.transport().deadline())
+            .field("credentials", self.caller.account().credentials.source())
             .finish_non_exhaustive()
     }
 }

@@ -144,8 +144,8 @@ impl Files {
                 "{} {} by {:?}, own roots: {}",
                 client.region(),
                 client.endpoint(),
-                client.shared.network.proxy.as_ref().map(|route| &route.name),
-                client.shared.network.roots.is_some(),
+                client.caller.peer().network.proxy.as_ref().map(|route| &route.name),
+                client.caller.peer().network.roots.is_some(),
             ),
             Err(error) => error.to_string(),
         }
