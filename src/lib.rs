@@ -120,6 +120,8 @@ pub use crate::aws::credentials::provider::CredentialsProvider;
 pub use crate::aws::credentials::rusoto::RusotoProvider;
 pub use crate::budget::Budget;
 pub use crate::client::Client;
+#[cfg(feature = "fleet")]
+pub use crate::client::dynamo::DynamoLeases;
 pub use crate::client::kinesis::KinesisClient;
 pub use crate::client::kinesis::builder::ClientBuilder;
 pub use crate::config::Config;

@@ -33,7 +33,9 @@ pub(crate) struct Caller {
 pub(crate) struct Account {
     pub(crate) region: String,
     pub(crate) credentials: CredentialsCache,
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only for other services"))]
     pub(crate) variants: Variants,
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only for other services"))]
     pub(crate) allow_plain_http: bool,
 }
 
@@ -75,10 +77,7 @@ impl Caller {
 
     /// The same with connections of its own.
     pub(crate) fn session(&self, calls: usize) -> Self {
-        let Shared { peer, resolver, .. } = &*self.shared;
-        let deadline = self.transport.deadline();
-        let transport = Transport::new(&peer.network, resolver, deadline, calls, peer.dialect);
-        Self { shared: Arc::clone(&self.shared), transport }
+        self.with_transport(self.transport.deadline(), calls)
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {
@@ -115,6 +114,18 @@ impl Caller {
         })
     }
 
+    /// The same with connections of its own, where a call takes no longer than `deadline`.
+    #[cfg(feature = "fleet")]
+    pub(crate) fn within(&self, deadline: Duration, calls: usize) -> Self {
+        self.with_transport(deadline, calls)
+    }
+
+    fn with_transport(&self, deadline: Duration, calls: usize) -> Self {
+        let Shared { peer, resolver, .. } = &*self.shared;
+        let transport = Transport::new(&peer.network, resolver, deadline, calls, peer.dialect);
+        Self { shared: Arc::clone(&self.shared), transport }
+    }
+
     /// One call.
     pub(crate) fn post<T>(
         &self,
@@ -123,11 +134,23 @@ impl Caller {
         input: &impl Serialize,
         decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ClientError> {
+        self.post_or(bounds, target, input, decode, |_, _| None)
+    }
+
+    /// The same, where a refusal may be an answer too: `refused` gets the service's name for it, and its body.
+    pub(crate) fn post_or<T>(
+        &self,
+        bounds: &Bounds,
+        target: &'static str,
+        input: &impl Serialize,
+        decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
+        refused: impl FnOnce(&str, &[u8]) -> Option<Result<T, Malformed>>,
+    ) -> Result<T, ClientError> {
         self.signed(bounds, |credentials| {
             let mut body = Vec::with_capacity(SHARED);
             serde_json::to_writer(&mut body, input).expect("inputs are plain strings and numbers");
             let request = Post { shared: &self.shared, credentials, target, body: &body };
-            self.transport.exchange(&request, bounds, decode)
+            self.transport.exchange_or(&request, bounds, decode, refused)
         })
     }
 }

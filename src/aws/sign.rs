@@ -33,6 +33,9 @@ const PLAIN: &str = "settings and credentials were checked to be plain text";
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Content {
     Json,
+    /// Of the older services.
+    #[cfg(feature = "fleet")]
+    Json10,
     Form,
 }
 
@@ -41,6 +44,8 @@ impl Content {
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Json => "application/x-amz-json-1.1",
+            #[cfg(feature = "fleet")]
+            Self::Json10 => "application/x-amz-json-1.0",
             Self::Form => "application/x-www-form-urlencoded",
         }
     }

@@ -2,6 +2,8 @@
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod contract;
+#[cfg(feature = "fleet")]
+pub(crate) mod dynamo;
 pub(crate) mod kinesis;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;

@@ -36,7 +36,7 @@ pub enum Condition {
     Exists(&'static str),
     /// The attribute is not there.
     Absent(&'static str),
-    /// The attribute is there, with this type and value; numbers are equal as numbers.
+    /// The attribute is there, with this type and value; numbers are equal as numbers. Maps and lists are never compared.
     Equals(&'static str, Attribute),
     /// Both hold: a pair, since the service knows no empty list.
     All(Box<[Condition; 2]>),

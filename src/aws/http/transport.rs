@@ -131,18 +131,36 @@ impl Transport {
     ///
     /// # Errors
     /// Whatever goes wrong, classified.
-    // long: what a bad status and a good one mean for the same body.
     pub(crate) fn exchange<T>(
         &self,
         request: &impl Outgoing,
         bounds: &Bounds,
         decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ClientError> {
+        self.exchange_or(request, bounds, decode, |_, _| None)
+    }
+
+    /// The same, where a refusal may be an answer too: `refused` gets the service's name for it, and its body.
+    ///
+    /// # Errors
+    /// As `exchange`.
+    // long: what a bad status and a good one mean for the same body.
+    pub(crate) fn exchange_or<T>(
+        &self,
+        request: &impl Outgoing,
+        bounds: &Bounds,
+        decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
+        refused: impl FnOnce(&str, &[u8]) -> Option<Result<T, Malformed>>,
+    ) -> Result<T, ClientError> {
         let (head, body) = self.send(request, bounds)?.into_parts();
         let status = head.status;
         if !status.is_success() {
             return body::read(body, MAX_REFUSAL, bounds.call(), |body, end| {
                 let refusal = self.refusal(bounds, status.as_u16(), &head.headers, body);
+                let answer = refusal.code().filter(|_| end.is_ok());
+                if let Some(answer) = answer.and_then(|code| refused(code, body)) {
+                    return answer.map_err(|reason| self.malformed(bounds, &head.headers, &reason));
+                }
                 match end {
                     // Only the body shows whether a call was throttled or is not allowed.
                     Err(error) if refusal.code().is_none() && status.is_client_error() => {

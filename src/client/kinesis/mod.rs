@@ -23,6 +23,8 @@ use crate::aws::http::transport::Network;
 use crate::aws::service::Service;
 use crate::aws::sign::Content;
 use crate::client::Client;
+#[cfg(feature = "fleet")]
+use crate::client::dynamo::DynamoLeases;
 use crate::client::kinesis::builder::ClientBuilder;
 use crate::client::kinesis::input::{IteratorInput, RecordsInput, Subject};
 use crate::client::kinesis::refusals::KINESIS;
@@ -90,6 +92,16 @@ impl KinesisClient {
     /// The address of the server.
     pub fn endpoint(&self) -> &str {
         self.caller.peer().endpoint.url()
+    }
+
+    /// The table of leases of this name in DynamoDB, in this client's region and with its credentials: see
+    /// [`Fleet`](crate::Fleet). Makes no call.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSetting`] if it is not the name of a table, or if the environment names an impossible endpoint.
+    #[cfg(feature = "fleet")]
+    pub fn lease_table(&self, name: impl Into<String>) -> Result<DynamoLeases, Error> {
+        DynamoLeases::new(self.caller.account(), name.into())
     }
 
     fn with(account: Account, endpoint: Endpoint, network: Network, deadline: Duration) -> Self {
