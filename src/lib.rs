@@ -75,6 +75,7 @@
 //! | `rustls` | TLS in Rust, with the system's certificates |
 //! | `bundled-roots` | with `rustls`, Mozilla's certificates instead |
 //! | `vendored` | OpenSSL, built from its source and linked statically |
+//! | `fleet` | [`DynamoLeases`], the table of a [`Fleet`] in DynamoDB |
 //! | `sqlite` | [`SqliteStore`]; compiles SQLite, which needs a C compiler |
 //! | `kpl` | [`Config::deaggregation`] |
 //! | `metrics` | numbers for the crate `metrics` |

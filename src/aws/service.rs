@@ -1,6 +1,6 @@
 //! The services of Amazon's that are called, and what differs between their hosts.
 
-/// A service. No call to DynamoDB is made yet; its hosts are known, so that none is taken for Kinesis.
+/// A service. Its hosts are known also where it is not called, so that none is taken for Kinesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     Kinesis,

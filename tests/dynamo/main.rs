@@ -1,12 +1,12 @@
 //! The table of leases in DynamoDB, on servers that speak like it: tests/servers/run.sh starts them.
 
+mod contract;
+mod shared;
+
 use std::env;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use kinesis_consumer::leases::{
-    Act, Applied, Item, LeaseTable, LeaseTableError, Page, PageToken, Update, Write,
-};
-use kinesis_consumer::testing::lease_table_contract;
 use kinesis_consumer::{DynamoLeases, KinesisClient};
 
 /// A server, by the variable that has its address.
@@ -33,43 +33,9 @@ impl Server {
         let number = TABLES.fetch_add(1, Ordering::Relaxed);
         let name = format!("{name}-{number}-{}", std::process::id());
         let table = self.client.lease_table(name).expect("a name").endpoint(&self.endpoint);
-        let table = table.expect("an address");
+        // These servers are slow beside others.
+        let table = table.and_then(|table| table.deadline(Duration::from_secs(10))).unwrap();
         table.create().expect("a table");
         table
     }
-}
-
-/// What moto does not do: an update without changes ends with an error of its own.
-struct Moto(DynamoLeases);
-
-impl LeaseTable for Moto {
-    fn page(&self, after: Option<&PageToken>) -> Result<Page, LeaseTableError> {
-        self.0.page(after)
-    }
-
-    fn get(&self, key: &str) -> Result<Option<Item>, LeaseTableError> {
-        self.0.get(key)
-    }
-
-    fn apply(&self, write: &Write) -> Result<Applied, LeaseTableError> {
-        match write.act() {
-            Act::Update(update) if update.changes().is_empty() => {
-                let changed = Update::new().remove("neverThere");
-                self.0.apply(&Write::update(write.key(), write.condition().clone(), changed))
-            }
-            _ => self.0.apply(write),
-        }
-    }
-}
-
-#[test]
-fn dynalite_keeps_the_contract() {
-    let Some(server) = at("DYNALITE_ENDPOINT") else { return };
-    lease_table_contract(|check| server.table(check));
-}
-
-#[test]
-fn moto_keeps_the_contract() {
-    let Some(server) = at("MOTO_ENDPOINT") else { return };
-    lease_table_contract(|check| Moto(server.table(check)));
 }

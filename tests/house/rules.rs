@@ -25,8 +25,8 @@ pub(crate) const ROOMS: &[Room] = &[
     room("store", "where positions are kept", &["sync", "model", "error", "core"]),
     room(
         "client",
-        "the calls, to Kinesis or to one in memory",
-        &["sync", "model", "error", "control", "budget", "record", "aws"],
+        "the calls, to Kinesis or to one in memory, and to DynamoDB",
+        &["sync", "model", "error", "control", "budget", "record", "aws", "store"],
     ),
     room(
         "delivery",
@@ -137,6 +137,7 @@ pub(crate) const OUTSIDE_OF_SCHEDULES: &[(&str, &str)] = &[
     ("sync/real", "it hands them on"),
     ("aws", "it waits for sockets and processes"),
     ("client/kinesis", "it waits for sockets"),
+    ("client/dynamo", "it waits for sockets"),
     ("client/contract", "a suite for any client"),
     ("store/sqlite", "it waits for a file"),
     ("store/contract", "a suite for any store"),

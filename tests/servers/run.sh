@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Runs a command beside kinesis-local and kinesalite, whose addresses it finds in the environment:
+# Runs a command beside kinesis-local and kinesalite, and beside three servers of tables (dynamo.sh), whose addresses it
+# finds in the environment:
 #
 #     tests/servers/run.sh cargo test --features full
 #
-# Sourced, it defines start_servers and stop_servers. Needs node, npm and openssl.
+# Sourced, it defines start_servers and stop_servers. Needs node, npm, openssl, and what dynamo.sh needs.
+
+# shellcheck source=dynamo.sh
+source "$(dirname "${BASH_SOURCE[0]}")/dynamo.sh"
 
 readonly KINESIS_LOCAL=kinesis-local@0.6.2 KINESALITE=kinesalite@3.3.3
 # How long a server may take to answer, in tenths of a second.
@@ -12,8 +16,8 @@ readonly SERVER_PATIENCE=600
 server_ids=()
 server_directory="" # where they are installed, and log
 
-# Exports KINESIS_LOCAL_ENDPOINT, KINESIS_LOCAL_TLS_ENDPOINT, KINESIS_LOCAL_CERT and
-# KINESALITE_ENDPOINT. Whoever calls it calls stop_servers, whatever happens.
+# Exports KINESIS_LOCAL_ENDPOINT, KINESIS_LOCAL_TLS_ENDPOINT, KINESIS_LOCAL_CERT, KINESALITE_ENDPOINT, and what
+# start_tables exports. Whoever calls it calls stop_servers, whatever happens.
 start_servers() {
     local here directory ports
     here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -44,13 +48,14 @@ start_servers() {
     await_server "${ports[0]}" "${server_ids[0]}" "$directory/kinesis-local.log"
     await_server "${ports[1]}" "${server_ids[0]}" "$directory/kinesis-local.log"
     await_server "${ports[2]}" "${server_ids[1]}" "$directory/kinesalite.log"
+    start_tables "$here" "$directory"
 }
 
 # Ends the servers that start_servers started, and no other; one that has ended by itself is not passed over.
 stop_servers() {
     local id
     for id in "${server_ids[@]}"; do
-        kill "$id" 2>/dev/null || tail -n 20 -- "$server_directory"/kines*.log >&2
+        kill "$id" 2>/dev/null || tail -n 20 -- "$server_directory"/*.log >&2
         wait "$id" 2>/dev/null || true # its status is that of the signal
     done
     server_ids=()

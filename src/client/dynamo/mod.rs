@@ -126,6 +126,10 @@ impl DynamoLeases {
             Err(error) if error.code() == Some(IN_USE) => {}
             answer => answer.map_err(refusals::of)?,
         }
+        self.wait_until_active()
+    }
+
+    fn wait_until_active(&self) -> Result<(), LeaseTableError> {
         let begun = sync::now();
         while !self.is_active().map_err(refusals::of)? {
             if sync::since(begun) > CREATION {

@@ -45,6 +45,7 @@ fn what_workers_and_other_threads_need_can_be_sent_and_shared() {
     is_shared::<kc::testing::MemoryKinesis>();
     is_shared::<kc::testing::MemoryLeases>();
     is_shared::<kc::LocalStore>();
+    is_shared::<kc::DynamoLeases>();
     is_shared::<kc::Fleet>();
     is_shared::<kc::Leases>();
     is_shared::<kc::leases::Page>();
