@@ -150,7 +150,7 @@ impl Caller {
             let mut body = Vec::with_capacity(SHARED);
             serde_json::to_writer(&mut body, input).expect("inputs are plain strings and numbers");
             let request = Post { shared: &self.shared, credentials, target, body: &body };
-            self.transport.exchange_or(&request, bounds, decode, refused)
+            self.transport.exchange(&request, bounds, decode, refused)
         })
     }
 }

@@ -254,10 +254,19 @@ mod tests {
         request
     }
 
+    const CONTENTS: &[Content] = &[
+        Content::Json,
+        Content::Form,
+        #[cfg(feature = "fleet")]
+        Content::Json10,
+    ];
+
     /// The service that speaks so, and the name of a call if it is not in the body.
     fn call(content: Content) -> (&'static str, Option<&'static str>) {
         match content {
             Content::Json => ("kinesis", Some(TARGET)),
+            #[cfg(feature = "fleet")]
+            Content::Json10 => ("dynamodb", Some(TARGET)),
             Content::Form => ("sts", None),
         }
     }
@@ -298,7 +307,7 @@ mod tests {
                 ),
                 _ => ("http://[::1]:80", "[::1]:80", "x"),
             };
-            let content = if case % 5 == 0 { Content::Form } else { Content::Json };
+            let content = CONTENTS[case % CONTENTS.len()];
             let theirs = rusotos(endpoint, region, content, &credentials, &body);
             let header = |name: &str| {
                 theirs

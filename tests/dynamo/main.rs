@@ -1,5 +1,7 @@
 //! The table of leases in DynamoDB, on servers that speak like it: tests/servers/run.sh starts them.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
+
 mod contract;
 mod shared;
 

@@ -127,25 +127,13 @@ impl Transport {
         self.agent.clone().shutdown();
     }
 
-    /// Sends a signed request and reads its answer.
+    /// Sends a signed request and reads its answer. A refusal may be an answer too: `refused` gets the service's name for
+    /// it, and its body.
     ///
     /// # Errors
     /// Whatever goes wrong, classified.
-    pub(crate) fn exchange<T>(
-        &self,
-        request: &impl Outgoing,
-        bounds: &Bounds,
-        decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
-    ) -> Result<T, ClientError> {
-        self.exchange_or(request, bounds, decode, |_, _| None)
-    }
-
-    /// The same, where a refusal may be an answer too: `refused` gets the service's name for it, and its body.
-    ///
-    /// # Errors
-    /// As `exchange`.
     // long: what a bad status and a good one mean for the same body.
-    pub(crate) fn exchange_or<T>(
+    pub(crate) fn exchange<T>(
         &self,
         request: &impl Outgoing,
         bounds: &Bounds,

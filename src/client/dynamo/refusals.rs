@@ -93,7 +93,7 @@ mod tests {
             ("ExpiredTokenException", 400, Transient),
             ("ValidationException", 400, Fatal),
             ("AccessDeniedException", 400, Fatal),
-            ("ItemCollectionSizeLimitExceededException", 400, Transient),
+            ("ItemCollectionSizeLimitExceededException", 400, Fatal),
         ] {
             assert_eq!(refused(status, code).kind(), kind, "{code}");
         }

@@ -103,7 +103,12 @@ impl DispatchSignedRequest for Dispatcher {
         request: SignedRequest,
         _timeout: Option<Duration>,
     ) -> DispatchSignedRequestFuture {
-        let answer = self.transport.exchange(&request, &self.bounds, |_, body| Ok(body.to_vec()));
+        let answer = self.transport.exchange(
+            &request,
+            &self.bounds,
+            |_, body| Ok(body.to_vec()),
+            |_, _| None,
+        );
         let answer = answer.map_err(|failure| {
             let message = failure.to_string();
             *self.failure.lock() = Some(failure);

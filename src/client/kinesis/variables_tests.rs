@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::aws::credentials::chain;
+use crate::aws::endpoint;
+use crate::aws::environment::Lookup;
 use crate::aws::partition;
 use crate::aws::service::Service;
+use crate::aws::variants::Variants;
 use crate::client::kinesis::builder::ClientBuilder;
 
 const PAGE: &str = include_str!("../../manual/environment.md");
@@ -139,15 +142,22 @@ impl Files {
         };
         match ClientBuilder::new().allow_plain_http(true).build_in(&lookup) {
             Ok(client) => format!(
-                "{} {} by {:?}, own roots: {}",
+                "{} {} by {:?}, own roots: {}, tables: {}",
                 client.region(),
                 client.endpoint(),
                 client.caller.peer().network.proxy.as_ref().map(|route| &route.name),
                 client.caller.peer().network.roots.is_some(),
+                tables(client.region(), &lookup),
             ),
             Err(error) => error.to_string(),
         }
     }
+}
+
+/// Where tables of leases are.
+fn tables(region: &str, lookup: Lookup<'_>) -> String {
+    let found = endpoint::of_service(Service::DynamoDb, region, Variants::default(), true, lookup);
+    found.map_or_else(|error| error.to_string(), |endpoint| endpoint.url().to_owned())
 }
 
 impl Drop for Files {
@@ -175,6 +185,7 @@ const EFFECTS: &[Effect] = &[
     ("AWS_ENDPOINT_URL", "http://127.0.0.1:8", &[], "http://127.0.0.1:8"),
     ("endpoint_url", "http://127.0.0.1:8", &[], "http://127.0.0.1:8"),
     ("AWS_ENDPOINT_URL_KINESIS", "http://127.0.0.1:8", &[LOCAL], "http://127.0.0.1:8"),
+    ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8", &[LOCAL], "tables: http://127.0.0.1:8"),
     ("services", "mine", &[], "http://127.0.0.1:7"),
     ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true", &[LOCAL], "https://kinesis.us-east-1."),
     ("ignore_configured_endpoint_urls", "true", &[LOCAL], "https://kinesis.us-east-1."),
