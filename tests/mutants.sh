@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Applies each deliberate bug of tests/mutants to a scratch copy and demands that the simulation
 # of one consumer catches it, or the tests that the head of its patch names in a line "Caught by: FILTER". Bugs to try
-# may be named; --some N tries N of them, chosen by the hash of HEAD. SIMULATION_SEEDS is how many
+# may be named; --some N tries N of them, chosen by the hash of HEAD. JUDGE is a filter of tests that judge
+# instead, as JUDGE=simulation::fleet, for JUDGE_SECONDS at most (300): so one sees what that finds. SIMULATION_SEEDS is how many
 # seeds each gets (1000), SCHEDULES how many schedules of each scenario (5000), and
 # SCHEDULE_STEPS after how many steps none of them begins any more (2000000).
 set -euo pipefail
@@ -38,12 +39,13 @@ tests() {
 # By what it is caught; nothing if it is not.
 catch() {
     local filter
-    filter=$(sed -n 's/^Caught by: //p; /^diff /q' "tests/mutants/$1.patch")
+    filter=${JUDGE:-$(sed -n 's/^Caught by: //p; /^diff /q' "tests/mutants/$1.patch")}
     if [[ -z $filter ]]; then
         tests 300 simulation::nothing_is_lost -- --nocapture || true
         sed -n '/SIMULATION_SEED=/ { s/.*SIMULATION_SEED=\([0-9]*\).*/seed \1/p; q }' "$log"
-    elif ! tests 300 "$filter"; then
-        sed -n '/SCHEDULE_SEED=/ { s/.*SCHEDULE_SEED=\([0-9]*\).*--lib \(.*\)/schedule \1 of \2/p; q }
+    elif ! tests "${JUDGE_SECONDS:-300}" "$filter" -- --nocapture; then
+        sed -n '/SIMULATION_SEED=/ { s/.*SIMULATION_SEED=\([0-9]*\).*--lib \([^ ]*\).*/seed \1 of \2/p; q }
+            /SCHEDULE_SEED=/ { s/.*SCHEDULE_SEED=\([0-9]*\).*--lib \(.*\)/schedule \1 of \2/p; q }
             /^test result: FAILED/ { s/.*/'"$filter"'/p; q }' "$log"
     fi
 }

@@ -3,6 +3,12 @@
 #[cfg(feature = "kpl")]
 use md5::{Digest, Md5};
 
+use crate::core::shard::Poller;
+use crate::core::shard::step::Read;
+#[cfg(feature = "kpl")]
+use crate::record::aggregate;
+use crate::record::answer::Answer;
+
 /// The data of an aggregate with this many user records without data.
 #[cfg(feature = "kpl")]
 pub(super) fn of(users: u64) -> Vec<u8> {
@@ -16,4 +22,20 @@ pub(super) fn of(users: u64) -> Vec<u8> {
 #[cfg(not(feature = "kpl"))]
 pub(super) fn of(_: u64) -> Vec<u8> {
     unreachable!("without the feature nothing is aggregated")
+}
+
+/// The work of a reader on an answer with aggregates.
+#[cfg(feature = "kpl")]
+pub(super) fn taken_apart(poller: &Poller, answer: Answer) -> Read {
+    let mut read = Read::from(answer);
+    let records = &read.answer.records;
+    let found = aggregate::find(records);
+    let wanted = aggregate::Wanted { shard: None, read: poller.read() };
+    (read.answer.records, _) = aggregate::expand(records, &found, &wanted, None);
+    read
+}
+
+#[cfg(not(feature = "kpl"))]
+pub(super) fn taken_apart(_: &Poller, answer: Answer) -> Read {
+    Read::from(answer)
 }

@@ -57,6 +57,11 @@ impl Clock {
         self
     }
 
+    /// When it stands still, in true time.
+    pub(super) fn freezes(&self) -> &[Freeze] {
+        &self.freezes
+    }
+
     /// What both clocks show at a true time. Virtual time begins at `epoch`, since 1970.
     pub(super) fn moment(&self, now: Duration, epoch: Duration) -> Moment {
         let wall = epoch + self.scaled(now);

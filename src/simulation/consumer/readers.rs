@@ -18,10 +18,9 @@ use crate::delivery::in_flight::Slots;
 use crate::error::client::ErrorClass;
 use crate::model::position::IteratorType;
 #[cfg(feature = "kpl")]
-use crate::record::aggregate;
-#[cfg(feature = "kpl")]
 use crate::record::aggregate::Deaggregation;
 use crate::record::answer::Answer;
+use crate::simulation::aggregate;
 use crate::simulation::faults::{call, get_records, latency};
 use crate::simulation::machine::Machine;
 use crate::simulation::oddities;
@@ -170,15 +169,11 @@ impl Consumer {
 
 /// The work of a reader on aggregates.
 fn take_apart(world: &World, poller: &Poller, answer: Answer) -> Read {
-    let mut read = Read::from(answer);
     #[cfg(feature = "kpl")]
-    if world.scenario.config.deaggregation != Deaggregation::Off {
-        let records = &read.answer.records;
-        let found = aggregate::find(records);
-        let wanted = aggregate::Wanted { shard: None, read: poller.read() };
-        (read.answer.records, _) = aggregate::expand(records, &found, &wanted, None);
+    if world.scenario.config.deaggregation == Deaggregation::Off {
+        return Read::from(answer);
     }
     #[cfg(not(feature = "kpl"))]
-    let _ = (world, poller);
-    read
+    let _ = world;
+    aggregate::taken_apart(poller, answer)
 }

@@ -6,6 +6,7 @@ use super::oracle::HandOver;
 use super::table::WorkersTable;
 use super::world::{STREAM, Task, World};
 use crate::core::fleet::held::Moment;
+use crate::core::fleet::lease::row::Row;
 use crate::error::Error;
 use crate::error::lease_table::LeaseTableError;
 use crate::model::item::Item;
@@ -107,9 +108,17 @@ impl Machine<'_> {
         after: Option<&Position>,
         most: usize,
     ) -> Vec<Position> {
-        let records = self.world.kinesis.held(STREAM).into_iter().filter(|it| it.shard == shard);
-        let records = records.map(|record| Position::after(record.sequence));
-        records.filter(|position| Some(position) > after).take(most).collect()
+        self.world.oracle.lock().after(shard, after, most)
+    }
+
+    /// The last record that a row says is done.
+    pub(super) fn done(&self, row: &Row) -> Option<Position> {
+        self.world.oracle.lock().position(&row.shard, &row.checkpoint)
+    }
+
+    /// Whether no record comes any more.
+    pub(super) fn is_closed(&self, shard: &str) -> bool {
+        self.world.oracle.lock().is_closed(shard)
     }
 
     /// Records begin to be handled, for the first time in this tenure.
@@ -170,19 +179,9 @@ mod tests {
     }
 
     fn world(seed: u64) -> World {
-        let plan = Plan {
-            players: vec![Player::Other(|_| Box::new(Caller { number: 0 }))],
-            shards: 1,
-            failover: F,
-            chaos: F * 100,
-            faults: Faults { slow: 1.0, ..Faults::none(F) },
-            happenings: 0,
-            crashes: 0,
-            stops: 0,
-            is_meddled_with: false,
-            is_rough: false,
-            freezes: 0,
-        };
+        let players = vec![Player::Other(|_| Box::new(Caller { number: 0 }))];
+        let faults = Faults { slow: 1.0, ..Faults::none(F) };
+        let plan = Plan { faults, ..Plan::calm(players, F, F * 100) };
         let mut world = World::with_plan(fastrand::Rng::with_seed(seed), plan);
         world.prepare();
         world

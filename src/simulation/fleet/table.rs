@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::costs::Costs;
 use super::oracle::{Change, Oracle, Who};
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::model::item::{Attribute, Item, KEY};
@@ -66,6 +67,7 @@ struct State {
     rng: fastrand::Rng,
     faults: Faults,
     counts: Counts,
+    costs: Costs,
     /// The true time.
     now: Duration,
     /// Until when the calls of a worker are throttled.
@@ -122,6 +124,7 @@ impl Table {
             rng,
             faults,
             counts: Counts::default(),
+            costs: Costs::default(),
             now: Duration::ZERO,
             throttled: BTreeMap::new(),
             versions: BTreeMap::new(),
@@ -146,19 +149,26 @@ impl Table {
         self.state.lock().counts.clone()
     }
 
+    /// What was called so far.
+    pub(super) fn costs(&self) -> Costs {
+        self.state.lock().costs
+    }
+
     /// The table as this worker reaches it.
     pub(super) fn of(&self, worker: usize) -> WorkersTable {
         WorkersTable { table: self.clone(), worker, tenure: None }
     }
 
-    /// How long the next call is on its way.
-    pub(super) fn trip(&self) -> Trip {
+    /// How long the next call of a worker is on its way.
+    pub(super) fn trip(&self, worker: usize) -> Trip {
         let mut state = self.state.lock();
         let (failover, slow) = (state.faults.failover, state.faults.slow);
         if state.rng.f64() < slow {
             state.counts.fault("table call slow");
             let whole = failover.mul_f64(3.0 * state.rng.f64());
             let there = whole.mul_f64(state.rng.f64());
+            let until = state.now + whole;
+            state.oracle.lock().patience().troubles(worker, until);
             return Trip { there, back: whole - there };
         }
         let mut millis = || Duration::from_millis(state.rng.u64(1..25));
@@ -173,16 +183,16 @@ impl Table {
     /// Somebody with a tool puts a row as he likes.
     pub(super) fn put_by_hand(&self, row: Item) {
         let mut state = self.state.lock();
-        let before = row.get(KEY).and_then(Attribute::text).and_then(|key| state.row(key));
         state.leases.put(row.clone());
-        state.note(Who::Operator, None, before.as_ref(), Some(&row), true);
+        state.note(Who::Operator, None, row, true);
     }
 
     /// Somebody with a tool deletes a row.
     pub(super) fn delete_by_hand(&self, key: &str) {
         let mut state = self.state.lock();
-        let before = state.leases.delete(key);
-        state.note(Who::Operator, None, before.as_ref(), None, false);
+        if let Some(row) = state.leases.delete(key) {
+            state.forget(Who::Operator, None, &row);
+        }
     }
 }
 
@@ -198,6 +208,10 @@ impl WorkersTable {
     ) -> Result<T, LeaseTableError> {
         let mut state = self.table.state.lock();
         let fate = state.fate(self.worker);
+        if fate != Fate::Done {
+            let now = state.now;
+            state.oracle.lock().patience().troubles(self.worker, now);
+        }
         if let Fate::Refused(kind) = fate {
             return Err(LeaseTableError::new(kind, "picked by the seed"));
         }
@@ -211,11 +225,17 @@ impl WorkersTable {
 
 impl LeaseTable for WorkersTable {
     fn page(&self, after: Option<&PageToken>) -> Result<Page, LeaseTableError> {
-        self.call(|state| Ok(state.page(after)))
+        self.call(|state| {
+            state.costs.pages += 1;
+            Ok(state.page(after))
+        })
     }
 
     fn get(&self, key: &str) -> Result<Option<Item>, LeaseTableError> {
-        self.call(|state| Ok(state.row(key)))
+        self.call(|state| {
+            state.costs.gets += 1;
+            Ok(state.row(key))
+        })
     }
 
     fn apply(&self, write: &Write) -> Result<Applied, LeaseTableError> {
@@ -277,29 +297,45 @@ impl State {
         tenure: Option<&str>,
         write: &Write,
     ) -> Result<Applied, LeaseTableError> {
-        let before = self.row(write.key());
+        self.costs.count(write);
         let applied = self.leases.apply(write)?;
         if let Applied::Done(row) = &applied {
-            let after = Some(row).filter(|_| *write.act() != Act::Delete);
-            let is_put = matches!(write.act(), Act::Put(_));
-            self.note(who, tenure, before.as_ref(), after, is_put);
+            match write.act() {
+                Act::Delete => self.forget(who, tenure, row),
+                act => self.note(who, tenure, row.clone(), matches!(act, Act::Put(_))),
+            }
         }
         Ok(applied)
     }
 
+    /// A row was deleted.
+    fn forget(&mut self, who: Who, tenure: Option<&str>, row: &Item) {
+        let Some(key) = row.get(KEY).and_then(Attribute::text) else { return };
+        self.changes(who, tenure, key, None, false);
+    }
+
+    /// A row was written.
+    fn note(&mut self, who: Who, tenure: Option<&str>, row: Item, is_put: bool) {
+        let key = row.get(KEY).and_then(Attribute::text).map(str::to_owned);
+        if let Some(key) = key {
+            self.changes(who, tenure, &key, Some(row), is_put);
+        }
+    }
+
     /// Tells the oracle, and keeps what the row was for pages that are old.
-    fn note(
+    fn changes(
         &mut self,
         who: Who,
         tenure: Option<&str>,
-        before: Option<&Item>,
-        after: Option<&Item>,
+        key: &str,
+        after: Option<Item>,
         is_put: bool,
     ) {
-        self.oracle.lock().changed(&Change { who, tenure, before, after, is_put });
-        let Some(key) = after.or(before).and_then(|row| row.get(KEY)?.text()) else { return };
         let versions = self.versions.entry(key.to_owned()).or_default();
-        versions.push((self.now, after.cloned()));
+        let before = versions.last().and_then(|(_, row)| row.as_ref());
+        let change = Change { who, tenure, before, after: after.as_ref(), is_put };
+        self.oracle.lock().changed(&change);
+        versions.push((self.now, after));
         // Of those that no page shows any more, the last is what it shows.
         let oldest = self.now.saturating_sub(self.faults.page_age);
         let old = versions.iter().take_while(|(since, _)| *since <= oldest).count();
@@ -408,7 +444,7 @@ mod tests {
         let (mut done, mut slow) = (0, 0);
         for tick in 0..4_000 {
             table.passes(Duration::from_millis(tick * 20));
-            let Trip { there, back } = table.trip();
+            let Trip { there, back } = table.trip(0);
             assert!(there + back < F * 3);
             slow += u64::from(there > F / 10 && back > F / 10);
             let before = counter(&table.rows()[0]).to_owned();

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
+use super::costs::Limits;
 use super::java::{self, Java, Library};
 use super::machine::{Machine, Reply, Request, Worker};
 use super::oracle::Oracle;
 use super::ours::{self, Ours};
 use super::table::{Faults, Table, Trip};
-use crate::client::memory::MemoryKinesis;
+use crate::client::memory::{MemoryKinesis, Put};
 use crate::core::fleet::lease::names;
 use crate::core::fleet::lease::row::{Row, Seen, read};
 use crate::error::Error;
@@ -19,6 +20,7 @@ use crate::error::store::StoreErrorKind;
 use crate::model::item::Item;
 use crate::model::position::Position;
 use crate::model::shard::Shard;
+use crate::simulation::aggregate;
 use crate::simulation::clock::Clock;
 use crate::simulation::counts::Counts;
 use crate::simulation::plan::pick;
@@ -65,6 +67,13 @@ pub(super) struct Plan {
     pub(super) is_rough: bool,
     /// How often a worker stands still, at most.
     pub(super) freezes: u32,
+    /// Whether workers of ours may give batches to a user, who commits them when he likes.
+    pub(super) has_receivers: bool,
+    /// Whether handlers may stand still for a hundred failover times.
+    pub(super) is_stuck: bool,
+    /// Whether reading begins with the latest records. Amazon's library forgets where that was.
+    pub(super) starts_latest: bool,
+    pub(super) has_aggregates: bool,
 }
 
 /// One simulated fleet.
@@ -127,9 +136,11 @@ impl Plan {
     /// That of one seed.
     pub(super) fn new(rng: &mut fastrand::Rng, players: &[Player]) -> Self {
         let failover = Duration::from_secs(pick(rng, &[1, 10, 10, 60]));
-        let chaos = failover * rng.u32(20..120);
+        let chaos = failover * rng.u32(20..80);
+        let players: Vec<_> = (0..rng.usize(1..=4)).map(|_| pick(rng, players)).collect();
         Self {
-            players: (0..rng.usize(1..=4)).map(|_| pick(rng, players)).collect(),
+            starts_latest: players.iter().all(Player::is_ours) && rng.u8(0..4) == 0,
+            players,
             shards: rng.usize(1..6),
             failover,
             chaos,
@@ -140,7 +151,36 @@ impl Plan {
             is_meddled_with: rng.bool(),
             is_rough: rng.u8(0..4) > 0,
             freezes: pick(rng, &[0, 0, 2]),
+            has_receivers: rng.bool(),
+            is_stuck: false,
+            has_aggregates: cfg!(feature = "kpl") && rng.u8(0..3) == 0,
         }
+    }
+
+    /// One in which nothing happens, for so long.
+    pub(super) fn calm(players: Vec<Player>, failover: Duration, time: Duration) -> Self {
+        Self {
+            players,
+            shards: 1,
+            failover,
+            chaos: time,
+            faults: Faults::none(failover),
+            happenings: 0,
+            crashes: 0,
+            stops: 0,
+            is_meddled_with: false,
+            is_rough: false,
+            freezes: 0,
+            has_receivers: false,
+            is_stuck: false,
+            starts_latest: false,
+            has_aggregates: false,
+        }
+    }
+
+    /// How long a holder that was asked for a lease may take.
+    pub(super) fn handoff_patience(&self) -> Duration {
+        self.failover * 3
     }
 }
 
@@ -165,9 +205,7 @@ impl World {
         for shard in kinesis.shards(STREAM) {
             oracle.lock().born(shard.id(), &[]);
         }
-        for (worker, _) in plan.players.iter().enumerate().filter(|it| it.1.is_ours()) {
-            oracle.lock().is_ours(worker);
-        }
+        tell_workers(&mut oracle.lock(), &plan, &clocks);
         Self {
             workers: plan.players.iter().map(|_| None).collect(),
             ids: vec![String::new(); plan.players.len()],
@@ -191,7 +229,7 @@ impl World {
         while self.is_chaotic || !self.oracle.lock().is_complete() {
             self.step();
             let missing = || format!("{:?} of {:?}", self.oracle.lock().missing(), self.plan);
-            assert!(self.now() < end, "no end: {}", missing());
+            assert!(self.now() < end, "no end: {}: {:#?}", missing(), self.table.rows());
             assert!(self.timeline.made() < MAX_TASKS, "too many tasks: {}", missing());
         }
         self.oracle.lock().ends();
@@ -244,7 +282,7 @@ impl World {
     /// A worker calls the table.
     pub(super) fn send(&mut self, worker: usize, request: Request, tenure: Option<&str>) -> u64 {
         self.calls += 1;
-        let (number, Trip { there, back }) = (self.calls, self.table.trip());
+        let (number, Trip { there, back }) = (self.calls, self.table.trip(worker));
         let (whose, tenure) = (self.timeline.whose(worker), tenure.map(str::to_owned));
         let sent = Sent { number, worker, whose, tenure, request, back };
         self.timeline.plan(self.now() + there, Task::Arrive(Box::new(sent)));
@@ -258,6 +296,7 @@ impl World {
         self.timeline.pass(time);
         self.kinesis.advance(time);
         self.table.passes(self.now());
+        self.oracle.lock().passes(self.now());
         match task {
             _ if !self.timeline.is_alive(whose) => {}
             Task::Happening => self.happen(),
@@ -315,6 +354,7 @@ impl World {
         self.lives += 1;
         self.timeline.begin_life(worker);
         let id = format!("worker-{worker}.{}", self.lives);
+        self.oracle.lock().patience().begins(worker, &id, self.timeline.now());
         let failover = self.plan.failover;
         self.ids[worker].clone_from(&id);
         self.workers[worker] = Some(match self.plan.players[worker] {
@@ -336,6 +376,7 @@ impl World {
 
     /// A life is over, and another begins later.
     fn pause(&mut self, worker: usize) {
+        self.oracle.lock().patience().leaves(worker);
         self.timeline.begin_life(worker);
         let pause = self.plan.failover.mul_f64(4.0 * self.rng.f64());
         self.timeline.plan(self.now() + pause, Task::Begin(worker));
@@ -346,9 +387,15 @@ impl World {
         self.is_chaotic && self.plan.is_rough
     }
 
+    /// Whether handlers may stand still for long.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.is_chaotic && self.plan.is_stuck
+    }
+
     /// A worker is asked to stop, with a limit for what it has read, or at once.
     fn stop(&mut self, worker: usize) {
         let limit = self.rng.bool().then(|| self.plan.failover.mul_f64(3.0 * self.rng.f64()));
+        self.oracle.lock().patience().leaves(worker);
         let mut knows = true;
         self.with(worker, |worker, machine| knows = worker.stop(machine, limit));
         if !knows {
@@ -356,18 +403,49 @@ impl World {
         }
     }
 
-    /// All leases are held, evenly, and then nothing moves any more.
+    /// All leases are held, evenly, and then nothing moves any more, and the table costs what it should.
     fn rest(&mut self) {
-        self.run_until(self.now() + self.plan.failover * 30);
+        self.settle();
         let (held, moves) = (self.held(), self.oracle.lock().moves());
-        let spread = held.values().max().unwrap_or(&0) - held.values().min().unwrap_or(&0);
-        let rows = self.table.rows();
-        assert!(spread <= 1, "{held:?}: {rows:#?} in {:?}", self.plan);
-        let open = self.open_shards().len();
-        assert_eq!(held.values().sum::<usize>(), open, "{held:?}: {rows:#?} in {:?}", self.plan);
-        self.run_until(self.now() + self.plan.failover * 20);
+        let (begun, costs, rows) = (self.now(), self.table.costs(), self.table.rows().len());
+        let failover = self.plan.failover;
+        self.run_until(begun + failover * 20);
         assert_eq!(self.oracle.lock().moves(), moves, "moves after all is even: {:?}", self.plan);
         assert_eq!(self.held(), held);
+        let (workers, leases) = (held.len(), self.beaten());
+        let time = self.now() - begun;
+        let limits = Limits { workers, rows, leases, asks: 0, failover, time };
+        if let Some(how) = (self.table.costs() - costs).exceeds(&limits) {
+            self.oracle.lock().costs(how);
+        }
+        self.check();
+    }
+
+    /// Soon all leases are held, by all workers alike, for some time.
+    fn settle(&mut self) {
+        let end = self.now() + self.plan.failover * 30;
+        let (mut moves, mut quiet) = (0, 0);
+        while quiet < 8 {
+            self.run_until(self.now() + self.plan.failover);
+            let (held, now) = (self.held(), self.oracle.lock().moves());
+            let spread = held.values().max().unwrap_or(&0) - held.values().min().unwrap_or(&0);
+            let is_whole = held.values().sum::<usize>() == self.open_shards().len();
+            let is_even = spread <= 1 && is_whole && now == moves;
+            (quiet, moves) = (if is_even { quiet + 1 } else { 0 }, now);
+            let rows = || self.table.rows();
+            assert!(self.now() < end || quiet > 0, "{held:?}: {:#?} in {:?}", rows(), self.plan);
+        }
+    }
+
+    /// How many rows have a holder that lives. Some may be of shards that are done: whoever has seen a worker of Amazon's
+    /// keeps those, and what was handed over to a worker that has died meanwhile looks like one of its rows.
+    fn beaten(&self) -> usize {
+        let owner = |item: &Item| match read(item) {
+            Ok(Seen::Lease(row)) => row.owner,
+            _ => None,
+        };
+        let owners = self.table.rows().iter().filter_map(owner).collect::<Vec<_>>();
+        owners.iter().filter(|owner| self.ids.contains(owner)).count()
     }
 
     /// How many leases each living worker has.
@@ -389,7 +467,7 @@ impl World {
         self.table.calms();
         for shard in self.open_shards() {
             let put = self.kinesis.put_to(STREAM, shard.id(), "key", b"");
-            self.oracle.lock().put(&put.shard, Position::after(put.sequence));
+            self.tell_put(&put, None);
         }
     }
 
@@ -408,9 +486,27 @@ impl World {
 
     pub(super) fn put(&mut self) {
         for _ in 0..self.rng.u32(1..15) {
-            let put = self.kinesis.put(STREAM, &self.rng.u64(..).to_string(), b"");
-            self.oracle.lock().put(&put.shard, Position::after(put.sequence));
+            let key = self.rng.u64(..).to_string();
+            let is_aggregate = self.plan.has_aggregates && self.rng.bool();
+            let users = is_aggregate.then(|| self.rng.u64(1..6));
+            let data = users.map(aggregate::of).unwrap_or_default();
+            let put = self.kinesis.put(STREAM, &key, &data);
+            self.tell_put(&put, users);
             self.counts.records += 1;
+            self.counts.faults_of("aggregate", u64::from(is_aggregate));
+        }
+    }
+
+    /// A record was put, with so many user records if it is an aggregate.
+    fn tell_put(&mut self, put: &Put, users: Option<u64>) {
+        // Milliseconds count.
+        let since = self.kinesis.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let arrival = UNIX_EPOCH + Duration::from_millis(since.as_millis() as u64);
+        let mut oracle = self.oracle.lock();
+        let subs = users.map_or(u64::MAX..=u64::MAX, |users| 0..=users - 1);
+        for sub in subs {
+            let position = Position::After { sequence: put.sequence.clone(), sub };
+            oracle.put(&put.shard, position, arrival);
         }
     }
 
@@ -478,6 +574,19 @@ impl World {
         match read(&item) {
             Ok(Seen::Lease(row)) => Some((item, *row)),
             _ => None,
+        }
+    }
+}
+
+/// What the judge must know of the workers.
+fn tell_workers(oracle: &mut Oracle, plan: &Plan, clocks: &[Clock]) {
+    oracle.patience().limits(plan.failover, plan.handoff_patience());
+    for (worker, (player, clock)) in plan.players.iter().zip(clocks).enumerate() {
+        if player.is_ours() {
+            oracle.is_ours(worker);
+        }
+        for freeze in clock.freezes() {
+            oracle.patience().freezes(worker, freeze.from, freeze.to);
         }
     }
 }

@@ -304,11 +304,12 @@ fn unmoved(was: &Checkpoint) -> Condition {
     Condition::equals(names::CHECKPOINT, was.at.text()).and(sub)
 }
 
+/// KCL sets back here how often the owner has changed, which it only shows to people. A holder of ours could not tell
+/// then, after a commit of which it heard nothing, whether it was asked for the lease or KCL has taken it.
 fn moved(to: &Checkpoint) -> Update {
     let update = grown()
         .set(names::CHECKPOINT, to.at.text())
         .set(names::SUB, to.sub.unwrap_or(0))
-        .set(names::SWITCHES, 0_u64)
         .remove(names::PENDING)
         .remove(names::PENDING_SUB)
         .remove(names::PENDING_STATE);

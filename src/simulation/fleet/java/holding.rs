@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::taking::created;
 use super::{Java, Key, Library, Machine, Purpose, Request, Task, lease as lease_of};
-use crate::core::fleet::lease::checkpoint::At;
 use crate::core::fleet::lease::names;
 use crate::core::fleet::lease::row::Row;
 use crate::error::lease_table::LeaseTableError;
@@ -39,11 +38,7 @@ const MOST_RECORDS: usize = 5;
 
 impl Lease {
     /// One that was taken, with the row that was written.
-    pub(super) fn new(tenure: String, row: &Row, now: Duration) -> Self {
-        let done = match &row.checkpoint.at {
-            At::Number(sequence) => Some(Position::after(sequence.clone())),
-            _ => None,
-        };
+    pub(super) fn new(tenure: String, row: &Row, done: Option<Position>, now: Duration) -> Self {
         Self {
             tenure,
             counter: row.counter,
@@ -109,7 +104,7 @@ impl Java {
             return if is_new { self.commit(machine, key) } else { self.transfer(machine, key) };
         }
         // The shard may be closed after it was read.
-        let is_closed = is_closed(machine, &key.shard);
+        let is_closed = machine.is_closed(&key.shard);
         let records = machine.records(&key.shard, lease.done.as_ref(), MOST_RECORDS);
         if let Some(last) = records.last() {
             machine.hands_over(&key.tenure, &key.shard, &records);
@@ -126,7 +121,11 @@ impl Java {
     fn commit(&mut self, machine: &mut Machine<'_>, key: &Key) {
         let Some(done) = self.held[&key.shard].done.clone() else { return };
         let number = done.sequence().expect("a record has a number").as_str();
-        let update = moved(self.counted(key), number);
+        let sub = match &done {
+            Position::After { sub, .. } if *sub != u64::MAX => *sub,
+            _ => 0,
+        };
+        let update = moved(self.counted(key), number, sub);
         self.send(machine, self.unmoved(key), update, Purpose::Commit(key.clone(), done));
     }
 
@@ -143,7 +142,7 @@ impl Java {
             return self.write(machine, write, Purpose::Child(key.clone(), child));
         }
         let all = Attribute::Ss(self::children(machine, &key.shard));
-        let update = moved(self.counted(key), names::SHARD_END).set(names::CHILDREN, all);
+        let update = moved(self.counted(key), names::SHARD_END, 0).set(names::CHILDREN, all);
         self.send(machine, self.unmoved(key), update, Purpose::End(key.clone()));
     }
 
@@ -246,18 +245,14 @@ impl Lease {
     }
 }
 
-fn moved(update: Update, to: &str) -> Update {
+fn moved(update: Update, to: &str, sub: u64) -> Update {
     update
         .set(names::CHECKPOINT, to)
-        .set(names::SUB, 0_u64)
+        .set(names::SUB, sub)
         .set(names::SWITCHES, 0_u64)
         .remove(names::PENDING)
         .remove(names::PENDING_SUB)
         .remove(names::PENDING_STATE)
-}
-
-fn is_closed(machine: &Machine<'_>, id: &str) -> bool {
-    machine.shards().iter().any(|shard| shard.id() == id && shard.is_closed())
 }
 
 fn children(machine: &Machine<'_>, id: &str) -> BTreeSet<String> {

@@ -45,7 +45,8 @@ impl Java {
     /// The lease is taken, and read from where its row says.
     pub(super) fn takes(&mut self, machine: &mut Machine<'_>, key: &Key, row: &Item) {
         let row = lease(row).expect("no take spoils a lease");
-        let taken = Lease::new(key.tenure.clone(), &row, machine.now().monotonic);
+        let (now, done) = (machine.now().monotonic, machine.done(&row));
+        let taken = Lease::new(key.tenure.clone(), &row, done, now);
         self.seen.remove(&key.shard);
         self.held.insert(key.shard.clone(), taken);
         Self::plan(machine, Duration::ZERO, Task::Read(key.shard.clone(), key.tenure.clone()));

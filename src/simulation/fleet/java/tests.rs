@@ -15,20 +15,9 @@ const F: Duration = Duration::from_secs(4);
 const SHARD: &str = "shardId-000000000000";
 
 fn world(seed: u64, players: Vec<Player>, shards: usize) -> World {
-    let plan = Plan {
-        players,
-        shards,
-        failover: F,
-        chaos: F * 1_000,
-        // As the table of the real workers was.
-        faults: Faults { page_age: Duration::ZERO, ..Faults::none(F) },
-        happenings: 0,
-        crashes: 0,
-        stops: 0,
-        is_meddled_with: false,
-        is_rough: false,
-        freezes: 0,
-    };
+    // As the table of the real workers was.
+    let faults = Faults { page_age: Duration::ZERO, ..Faults::none(F) };
+    let plan = Plan { shards, faults, ..Plan::calm(players, F, F * 1_000) };
     let mut world = World::with_plan(fastrand::Rng::with_seed(seed), plan);
     world.prepare();
     world

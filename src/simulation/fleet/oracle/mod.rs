@@ -3,15 +3,21 @@
 //! It knows what was put, hears what each worker hands over and in which tenure, and sees each change of the table. It
 //! collects what it finds, so that a made-up history shows that it would.
 
+mod patience;
 mod rows;
+mod shards;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
 
+use self::patience::Patience;
+use self::shards::{Record, Shard, covers};
 use crate::core::fleet::lease::checkpoint::{At, Checkpoint};
 use crate::core::fleet::lease::row::Row;
 use crate::model::position::Position;
+use crate::simulation::world::epoch;
 
 pub(super) use self::rows::{Change, Who};
 
@@ -39,28 +45,26 @@ pub(super) struct Oracle {
     /// How many records were handled that had been handled before.
     duplicates: u64,
     broken: Vec<Broken>,
-}
-
-/// A shard, and its records in their order.
-#[derive(Debug, Default)]
-struct Shard {
-    parents: Vec<String>,
-    is_closed: bool,
-    records: Vec<Record>,
-}
-
-#[derive(Debug)]
-struct Record {
-    position: Position,
-    was_handled: bool,
+    /// All times from which rows have let their shards be read.
+    starts: BTreeSet<SystemTime>,
+    /// The true time, and when the table was last as at a first start: without a row that anybody has touched.
+    now: Duration,
+    untouched: Duration,
+    /// Whether all is done, as far as that was looked at since the last change.
+    is_complete: Option<bool>,
+    patience: Patience,
 }
 
 /// One time of holding a lease.
 #[derive(Debug)]
 struct Tenure {
     shard: String,
-    /// The id of its worker.
+    /// Its worker, and the id of that, and since when it is held.
+    worker: Option<usize>,
     owner: Option<String>,
+    since: Duration,
+    /// Whether the worker has written in it again, and so has heard that it has begun.
+    is_heard: bool,
     /// What the row said in the write that began it.
     from: Checkpoint,
     /// Where somebody with a tool has set it since, before anything was handed over.
@@ -97,6 +101,12 @@ pub(super) enum Rule {
     WholeRows,
     /// Every listed shard has a row, or rows of descendants that come after it.
     EveryShard,
+    /// Nobody loses a lease whose calls the table answers, unless it was asked for, or somebody else of Amazon's took it.
+    Kept,
+    /// Whoever asks for a lease has it in time, or it is nobody's any more.
+    Answered,
+    /// The table is not called more often than the formulas for its cost say.
+    Cost,
 }
 
 /// A rule that did not hold, and how.
@@ -112,19 +122,87 @@ impl Oracle {
         self.ours.insert(worker);
     }
 
+    /// True time is that late now.
+    pub(super) fn passes(&mut self, now: Duration) {
+        self.now = now;
+        if self.leases.values().all(is_untouched) {
+            self.untouched = now;
+        }
+        if let Some(how) = self.patience.overdue(now) {
+            self.breaks(Rule::Answered, how);
+        }
+    }
+
+    /// What happens to the workers is kept there.
+    pub(super) fn patience(&mut self) -> &mut Patience {
+        &mut self.patience
+    }
+
     /// A shard is there from now on; its parents are closed.
     pub(super) fn born(&mut self, shard: &str, parents: &[String]) {
-        let born = Shard { parents: parents.to_vec(), ..Shard::default() };
-        self.shards.insert(shard.to_owned(), born);
+        self.is_complete = None;
+        self.shards.insert(shard.to_owned(), Shard::new(parents));
         for parent in parents {
             self.shards.get_mut(parent).expect("parents are born first").is_closed = true;
         }
     }
 
-    /// A record was put.
-    pub(super) fn put(&mut self, shard: &str, position: Position) {
+    /// A record was put, which has arrived at this time.
+    pub(super) fn put(&mut self, shard: &str, position: Position, arrival: SystemTime) {
+        self.is_complete = None;
+        let is_skipped = self.leases.get(shard).is_some_and(|row| has_no_start(&row.checkpoint));
         let shard = self.shards.get_mut(shard).expect("a record is put into a shard");
-        shard.records.push(Record { position, was_handled: false });
+        shard.put(position, arrival);
+        if is_skipped {
+            shard.excuse_all();
+        }
+    }
+
+    /// The next records of a shard after this one, at most so many.
+    pub(super) fn after(
+        &self,
+        shard: &str,
+        after: Option<&Position>,
+        most: usize,
+    ) -> Vec<Position> {
+        self.shards.get(shard).map_or_else(Vec::new, |shard| shard.after(after, most))
+    }
+
+    /// The last part of a record that is done, if its row says so: of one that is no aggregate all parts.
+    pub(super) fn position(&self, shard: &str, checkpoint: &Checkpoint) -> Option<Position> {
+        self.shards.get(shard)?.position(checkpoint)
+    }
+
+    pub(super) fn is_closed(&self, shard: &str) -> bool {
+        self.shards.get(shard).is_some_and(|shard| shard.is_closed)
+    }
+
+    /// Whether the table says that a position is done.
+    pub(super) fn is_stored(&self, shard: &str, position: &Position) -> bool {
+        self.leases.get(shard).is_some_and(|row| match position {
+            Position::End { .. } => row.checkpoint.is_end(),
+            Position::Since(_) => true,
+            Position::After { .. } => covers(&row.checkpoint, &Record::of(position.clone())),
+        })
+    }
+
+    /// Whether a tenure still has its lease, by the table.
+    pub(super) fn has(&self, shard: &str, tenure: &str) -> bool {
+        self.current.get(shard).is_some_and(|current| current == tenure)
+    }
+
+    /// A worker of ours gives up a lease as lost.
+    pub(super) fn loses(&mut self, shard: &str, tenure: &str, why: &str) {
+        if self.has(shard, tenure) {
+            let row = self.leases.get(shard);
+            let how = format!("{tenure} gives up {shard}, as {why}, but has it: {row:?}");
+            self.breaks(Rule::Kept, how);
+        }
+    }
+
+    /// The table was called more often than it should be.
+    pub(super) fn costs(&mut self, how: String) {
+        self.breaks(Rule::Cost, how);
     }
 
     /// A worker hands over some records. Its handler has them now, and may have done them or not.
@@ -138,7 +216,7 @@ impl Oracle {
         let mut last = tenure.last.clone();
         for position in given.records {
             let is_first = last.is_none();
-            let may_begin = |at: &Checkpoint| self.next_after(given.shard, at) == Some(position);
+            let may_begin = |at: &Checkpoint| self.may_begin(given.shard, at, tenure, position);
             let moved = tenure.moved.as_ref();
             if is_first && !may_begin(&tenure.from) && !moved.is_some_and(may_begin) {
                 let from = tenure.from.at.text();
@@ -180,38 +258,34 @@ impl Oracle {
 
     /// The handler is done with these.
     pub(super) fn handled(&mut self, shard: &str, records: &[Position]) {
+        self.is_complete = None;
         let shard = self.shards.get_mut(shard).expect("what is handled was put");
-        for position in records {
-            let place = shard.records.binary_search_by(|it| it.position.cmp(position));
-            let record = &mut shard.records[place.expect("what is handled was put")];
-            self.duplicates += u64::from(std::mem::replace(&mut record.was_handled, true));
-        }
+        self.duplicates += records.iter().filter(|position| shard.handle(position)).count() as u64;
     }
 
     /// The first record that nobody has handled yet.
     pub(super) fn missing(&self) -> Option<(&str, &Position)> {
-        self.shards.iter().find_map(|(id, shard)| {
-            let open = shard.records.iter().find(|record| !record.was_handled)?;
-            Some((id.as_str(), &open.position))
-        })
+        self.shards.iter().find_map(|(id, shard)| Some((id.as_str(), shard.first_open()?)))
     }
 
     /// How many records of a shard were handled and would come again, if its lease were taken now.
     pub(super) fn unstored(&self, id: &str) -> usize {
         let (shard, lease) = (&self.shards[id], self.leases.get(id));
-        let is_stored =
-            |it: &&Record| lease.is_some_and(|row| covers(&row.checkpoint, &it.position));
-        shard.records.iter().filter(|it| it.was_handled).filter(|it| !is_stored(it)).count()
+        shard.unstored(lease.map(|row| &row.checkpoint))
     }
 
     /// Whether all is done: every record is handled, and the table says so of each shard, with the end of each closed one.
-    pub(super) fn is_complete(&self) -> bool {
-        let is_stored = |(id, shard): (&String, &Shard)| {
-            let Some(row) = self.leases.get(id) else { return self.ended.contains(id) };
-            let is_covered = self.next_after(id, &row.checkpoint).is_none();
-            is_covered && (!shard.is_closed || row.checkpoint.is_end())
-        };
-        self.missing().is_none() && self.shards.iter().all(is_stored)
+    pub(super) fn is_complete(&mut self) -> bool {
+        let is_complete = self.is_complete.unwrap_or_else(|| {
+            let is_stored = |(id, shard): (&String, &Shard)| {
+                let Some(row) = self.leases.get(id) else { return self.ended.contains(id) };
+                let is_covered = !shard.has_open_after(&row.checkpoint);
+                is_covered && (!shard.is_closed || row.checkpoint.is_end())
+            };
+            self.missing().is_none() && self.shards.iter().all(is_stored)
+        });
+        self.is_complete = Some(is_complete);
+        is_complete
     }
 
     /// What must hold when the world is calm, and all have had their time.
@@ -266,10 +340,14 @@ impl Oracle {
         self.unguarded.extend(absent);
     }
 
-    /// The first record that a checkpoint does not cover.
-    fn next_after(&self, shard: &str, checkpoint: &Checkpoint) -> Option<&Position> {
-        let records = &self.shards.get(shard)?.records;
-        records.iter().map(|record| &record.position).find(|it| !covers(checkpoint, it))
+    /// Whether a tenure may begin with this record if its row says this. Where the row says "latest" and no time, that is
+    /// any record that came after the take, or shortly before: the service's clock tells whole seconds.
+    fn may_begin(&self, id: &str, at: &Checkpoint, tenure: &Tenure, position: &Position) -> bool {
+        let Some(shard) = self.shards.get(id) else { return false };
+        if has_no_start(at) {
+            return shard.arrival(position) + GRAIN >= epoch() + tenure.since;
+        }
+        shard.next_after(at) == Some(position)
     }
 
     /// Whether a row stands for the shard: its own, that of an ancestor which is not done, so that its end brings the
@@ -294,16 +372,15 @@ impl Oracle {
     }
 }
 
-/// Whether a row with this checkpoint says that a record is done. A record that is no aggregate is done with any part.
-fn covers(checkpoint: &Checkpoint, position: &Position) -> bool {
-    match &checkpoint.at {
-        At::TrimHorizon | At::Latest | At::Timestamp => false,
-        At::ShardEnd => true,
-        At::Number(number) => match position {
-            Position::After { sequence, sub } if sequence == number => {
-                *sub == u64::MAX || Some(*sub) <= checkpoint.sub
-            }
-            _ => position.sequence() < Some(number),
-        },
-    }
+/// How much earlier than its request a record may have arrived, for one who asks for the latest.
+const GRAIN: Duration = Duration::from_millis(1_100);
+
+/// Whether the row leaves it to the one who takes it where its shard is read from.
+fn has_no_start(checkpoint: &Checkpoint) -> bool {
+    checkpoint.at == At::Latest && checkpoint.from.is_none()
+}
+
+/// Whether nobody has ever had the lease.
+fn is_untouched(row: &Row) -> bool {
+    row.counter == 0 && row.working_owner().is_none()
 }

@@ -1,6 +1,6 @@
 //! What a change of the table must leave as it is.
 
-use super::{Oracle, Rule, Tenure, covers};
+use super::{Oracle, Rule, Tenure, epoch, has_no_start};
 use crate::core::fleet::lease::names;
 use crate::core::fleet::lease::row::{Row, Seen, read};
 use crate::model::item::{Attribute, Item, KEY};
@@ -57,13 +57,22 @@ impl Oracle {
             return self
                 .breaks(Rule::WholeRows, format!("a row without a key: {:?}", change.after));
         };
-        self.keeps_rows_whole(key, change);
-        let [before, after] = [change.before, change.after].map(|item| item.and_then(lease));
-        self.moves_on(key, change.who, before.as_ref(), after.as_ref());
-        if !self.is_excused(change) {
-            self.is_of_present_tenure(key, change.tenure, before.as_ref(), after.as_ref());
-            self.covers_what_is_handled(key, before.as_ref(), after.as_ref());
+        self.is_complete = None;
+        // Whatever it was before, it came by here.
+        let before = change.before.and_then(|_| self.leases.remove(key));
+        let (before, after) = (before.as_ref(), change.after.and_then(lease));
+        self.keeps_rows_whole(key, change, after.is_some());
+        self.is_kept(key, change, before);
+        self.is_waited_for(key, change, before, after.as_ref());
+        self.moves_on(key, change.who, before, after.as_ref());
+        if let Some(row) = &after {
+            self.begins_late(key, change.who, before.is_none(), row);
         }
+        if !self.is_excused(change) {
+            self.is_of_present_tenure(key, change, before, after.as_ref());
+            self.covers_what_is_handled(key, before, after.as_ref());
+        }
+        let is_new = before.is_none() != after.is_none();
         match after {
             Some(row) => {
                 if row.checkpoint.is_end() {
@@ -71,12 +80,94 @@ impl Oracle {
                 }
                 self.leases.insert(key.to_owned(), row);
             }
-            None => {
-                self.leases.remove(key);
-                self.orphaned.extend(self.current.remove(key));
+            None => self.orphaned.extend(self.current.remove(key)),
+        }
+        if is_new {
+            self.guard(key);
+        }
+    }
+
+    /// Who could show that he lives keeps his lease, unless he was asked for it.
+    fn is_kept(&mut self, key: &str, change: &Change<'_>, before: Option<&Row>) {
+        let (Some(before), Some(text), Who::Worker(taker)) = (before, change.tenure, change.who)
+        else {
+            return;
+        };
+        let current = self.current.get(key).filter(|current| *current != text);
+        let Some(tenure) = current.and_then(|current| self.tenures.get(current)) else { return };
+        let (Some(worker), id) = (tenure.worker, tenure.owner.as_deref()) else { return };
+        let is_free = before.checkpoint_owner.is_some()
+            || before.owner.as_deref() != id
+            || !tenure.is_heard
+            || before.checkpoint.is_end();
+        let are_ours = self.ours.contains(&taker) && self.ours.contains(&worker);
+        if !is_free && are_ours && self.patience.could_beat((worker, id), tenure.since, self.now) {
+            let how = format!("{text} takes {key} from {id:?}, which lives and is not asked");
+            self.breaks(Rule::Kept, how);
+        }
+    }
+
+    /// Notes who waits for a lease.
+    fn is_waited_for(
+        &mut self,
+        key: &str,
+        change: &Change<'_>,
+        before: Option<&Row>,
+        after: Option<&Row>,
+    ) {
+        let (Some(before), Some(after), Who::Worker(worker)) = (before, after, change.who) else {
+            return self.patience.settles(key);
+        };
+        let is_asked = before.checkpoint_owner.is_none() && after.checkpoint_owner.is_some();
+        if is_asked && self.ours.contains(&worker) {
+            let asker = (worker, after.owner.as_deref());
+            return self.patience.asks(key, asker, self.now);
+        }
+        let holds = change.tenure.is_some() && after.checkpoint_owner.is_none();
+        let is_asker = self.patience.asker(key) == Some(worker);
+        if before.owner != after.owner || after.checkpoint.is_end() || (is_asker && holds) {
+            self.patience.settles(key);
+        }
+    }
+
+    /// Notes what need not come, because the row leaves out what arrived before a time, or before its shard is read first.
+    /// Only a table that nobody has used may get such a row; a plan for it may be some failover times old.
+    fn begins_late(&mut self, key: &str, who: Who, is_new: bool, after: &Row) {
+        let (now, to) = (epoch() + self.now, &after.checkpoint);
+        if to.from.is_some_and(|from| from > now) {
+            self.breaks(Rule::EveryRecord, format!("{key} starts later than now: {to:?}"));
+        }
+        let is_from_nowhere = |from| !self.starts.contains(&from);
+        if is_new && who != Who::Operator && to.from.is_some_and(is_from_nowhere) {
+            self.breaks(Rule::EveryRecord, format!("{key} starts at no other's time: {to:?}"));
+        }
+        if is_new && who != Who::Operator && has_no_start(to) {
+            let is_late = |failover| self.now > self.untouched + failover * 10;
+            if self.patience.failover().is_some_and(is_late) {
+                let how = format!("{key} gets a row in a table in use, and starts at the latest");
+                self.breaks(Rule::EveryRecord, how);
+            }
+            self.skips_above(key);
+        }
+        self.starts.extend(to.from);
+        let Some(shard) = self.shards.get_mut(key) else { return };
+        match has_no_start(to) {
+            true => shard.excuse_all(),
+            false => shard.excuse_before(to),
+        }
+    }
+
+    /// The ancestors of a shard that is the first of its line to be read are not read.
+    fn skips_above(&mut self, key: &str) {
+        for ancestor in self.ancestors(key) {
+            if self.leases.contains_key(&ancestor) {
+                continue;
+            }
+            if let Some(shard) = self.shards.get_mut(&ancestor) {
+                shard.excuse_all();
+                self.ended.insert(ancestor);
             }
         }
-        self.guard(key);
     }
 
     /// Notes who is excused for what comes next.
@@ -104,12 +195,12 @@ impl Oracle {
     }
 
     /// Nobody leaves a part of a row, puts one over another, or touches what is not his.
-    fn keeps_rows_whole(&mut self, key: &str, change: &Change<'_>) {
+    fn keeps_rows_whole(&mut self, key: &str, change: &Change<'_>, is_whole: bool) {
         if change.is_put && change.before.is_some() && change.who != Who::Operator {
             self.breaks(Rule::WholeRows, format!("{key} is put over another row"));
         }
         let Some(after) = change.after else { return };
-        if lease(after).is_none() {
+        if !is_whole {
             self.breaks(Rule::WholeRows, format!("{key} is no whole lease: {after:?}"));
         }
         if change.who == Who::Operator {
@@ -136,8 +227,7 @@ impl Oracle {
         let Some(shard) = self.shards.get(key) else {
             return self.breaks(Rule::Covered, format!("{key} is a row of no shard"));
         };
-        let early = shard.records.iter().find(|it| !it.was_handled && covers(to, &it.position));
-        let early = early.map(|record| record.position.to_string());
+        let early = shard.covered_early(to).map(ToString::to_string);
         let is_open_end = to.is_end() && !shard.is_closed;
         if early.is_some() || is_open_end {
             let how = format!("{key} is stored at {}, but {early:?} is open", to.at.text());
@@ -149,11 +239,11 @@ impl Oracle {
     fn is_of_present_tenure(
         &mut self,
         key: &str,
-        tenure: Option<&str>,
+        change: &Change<'_>,
         before: Option<&Row>,
         after: Option<&Row>,
     ) {
-        let Some(text) = tenure else {
+        let Some(text) = change.tenure else {
             // An ask, a creation or a deletion.
             if let (Some(before), Some(after)) = (before, after) {
                 if before.checkpoint != after.checkpoint {
@@ -169,8 +259,15 @@ impl Oracle {
         }
         let Some(after) = after else { return };
         let (owner, from) = (after.owner.clone(), after.checkpoint.clone());
-        let begun = || Tenure { shard: key.to_owned(), owner, from, moved: None, last: None };
+        let worker = match change.who {
+            Who::Worker(worker) => Some(worker),
+            Who::Operator => None,
+        };
+        let (shard, since, moved, last) = (key.to_owned(), self.now, None, None);
+        let is_heard = self.tenures.contains_key(text);
+        let begun = || Tenure { shard, worker, owner, since, is_heard, from, moved, last };
         let tenure = self.tenures.entry(text.to_owned()).or_insert_with(begun);
+        tenure.is_heard = is_heard;
         let is_named = tenure.owner.is_some()
             && (after.owner == tenure.owner || after.checkpoint_owner == tenure.owner);
         match is_named {

@@ -8,6 +8,9 @@ use crate::model::item::{Attribute, Item, KEY};
 
 const OURS: usize = 0;
 const JAVA: usize = 1;
+/// Another one of ours.
+const OTHER: usize = 2;
+const F: Duration = Duration::from_secs(10);
 
 /// A parent with three records, its two children, and a table.
 struct History {
@@ -25,12 +28,48 @@ impl History {
         let mut history = Self { oracle: Oracle::default(), rows: BTreeMap::new() };
         history.oracle.is_ours(OURS);
         history.oracle.born("parent", &[]);
-        (10..13).for_each(|number| history.oracle.put("parent", at(number)));
+        (10..13).for_each(|number| history.oracle.put("parent", at(number), epoch()));
         history.creates("parent");
         history.takes("parent", "ours", "ours#1");
         history.hands_over("ours#1", "parent", &[10]);
         history.handles("parent", &[10]);
         history
+    }
+
+    /// The same, and all live, have to be in time, and have been for a while.
+    fn lasting() -> Self {
+        let mut history = Self::begun();
+        history.oracle.is_ours(OTHER);
+        history.oracle.patience().limits(F, F * 3);
+        history.oracle.patience().begins(OURS, "ours", Duration::ZERO);
+        history.oracle.patience().begins(OTHER, "other", Duration::ZERO);
+        history.beats();
+        history.oracle.passes(F * 10);
+        history
+    }
+
+    /// Ours shows that it lives.
+    fn beats(&mut self) {
+        self.writes(Who::Worker(OURS), Some("ours#1"), "parent", |row| {
+            row.insert(names::COUNTER.to_owned(), 1_u64.into());
+        });
+    }
+
+    /// The other one asks for the parent.
+    fn asks(&mut self) {
+        self.writes(Who::Worker(OTHER), None, "parent", |row| {
+            row.insert(names::CHECKPOINT_OWNER.to_owned(), "ours".into());
+            row.insert(names::OWNER.to_owned(), "other".into());
+        });
+    }
+
+    /// Somebody has the parent from now on.
+    fn is_taken(&mut self, worker: usize, owner: &str) {
+        let tenure = format!("{owner}#2");
+        self.writes(Who::Worker(worker), Some(&tenure), "parent", |row| {
+            row.insert(names::OWNER.to_owned(), owner.into());
+            row.remove(names::CHECKPOINT_OWNER);
+        });
     }
 
     /// The parent is done to its end, and its children are there.
@@ -49,7 +88,7 @@ impl History {
         for child in ["low", "high"] {
             self.oracle.born(child, &["parent".to_owned()]);
         }
-        self.oracle.put("low", at(20));
+        self.oracle.put("low", at(20), epoch());
     }
 
     fn writes(
@@ -69,11 +108,15 @@ impl History {
     }
 
     fn creates(&mut self, key: &'static str) {
+        self.creates_at(key, names::TRIM_HORIZON);
+    }
+
+    fn creates_at(&mut self, key: &'static str, checkpoint: &str) {
         self.writes(Who::Worker(OURS), None, key, |row| {
             *row = Item::from([
                 (KEY.to_owned(), key.into()),
                 (names::COUNTER.to_owned(), 0_u64.into()),
-                (names::CHECKPOINT.to_owned(), names::TRIM_HORIZON.into()),
+                (names::CHECKPOINT.to_owned(), checkpoint.into()),
                 (names::SUB.to_owned(), 0_u64.into()),
             ]);
         });
@@ -316,4 +359,101 @@ fn a_shard_for_which_no_row_stands_is_found() {
     history.deletes(Who::Operator, "parent");
     history.creates("low");
     assert_eq!(history.ended(), [Rule::EveryRecord, Rule::EveryShard]);
+}
+
+#[test]
+fn a_lease_that_is_taken_from_one_who_lives_is_found() {
+    let taken = |prepare: fn(&mut History)| {
+        let mut history = History::lasting();
+        prepare(&mut history);
+        history.is_taken(OTHER, "other");
+        history.broken()
+    };
+    assert_eq!(taken(|_| {}), [Rule::Kept]);
+    assert_eq!(taken(|history| history.asks()), [], "he was asked");
+    assert_eq!(taken(|history| history.oracle.patience().leaves(OURS)), [], "he is dead");
+    assert_eq!(taken(|history| history.oracle.patience().begins(OURS, "his heir", F)), []);
+    assert_eq!(taken(|history| history.oracle.patience().troubles(OURS, F * 9)), []);
+    assert_eq!(taken(|history| history.oracle.patience().troubles(OURS, F * 8)), [Rule::Kept]);
+    assert_eq!(taken(|history| history.oracle.patience().freezes(OURS, F * 7, F * 9)), []);
+    let mut history = History::lasting();
+    history.is_taken(JAVA, "java");
+    assert_eq!(history.broken(), [], "Amazon's library takes what it likes");
+}
+
+#[test]
+fn a_lease_that_is_given_up_although_it_is_held_is_found() {
+    let mut history = History::lasting();
+    history.is_taken(JAVA, "java");
+    history.oracle.loses("parent", "ours#1", "nobody knows");
+    assert_eq!(history.broken(), []);
+    let mut history = History::lasting();
+    history.oracle.loses("parent", "ours#1", "nobody knows");
+    assert_eq!(history.broken(), [Rule::Kept]);
+}
+
+#[test]
+fn a_lease_that_is_asked_for_and_never_comes_is_found() {
+    let waited = |time: Duration, then: fn(&mut History)| {
+        let mut history = History::lasting();
+        history.asks();
+        then(&mut history);
+        history.oracle.passes(F * 10 + time);
+        history.broken()
+    };
+    // Three failover times of patience, two more, and some for clocks and calls.
+    assert_eq!(waited(F * 6, |_| {}), []);
+    assert_eq!(waited(F * 7, |_| {}), [Rule::Answered]);
+    assert_eq!(waited(F * 7, |history| history.is_taken(OTHER, "other")), []);
+    assert_eq!(waited(F * 7, |history| history.is_taken(JAVA, "java")), []);
+    assert_eq!(waited(F * 7, |history| history.deletes(Who::Operator, "parent")), []);
+    assert_eq!(waited(F * 7, |history| history.oracle.patience().leaves(OTHER)), []);
+    assert_eq!(waited(F * 7, |history| history.oracle.patience().troubles(OTHER, F * 11)), []);
+    // Handed over, but not accepted.
+    let hands_over = |history: &mut History| {
+        history.writes(Who::Worker(OURS), Some("ours#1"), "parent", |row| {
+            row.remove(names::CHECKPOINT_OWNER);
+        });
+    };
+    assert_eq!(waited(F * 7, hands_over), [Rule::Answered]);
+}
+
+#[test]
+fn a_start_at_the_latest_leaves_out_only_what_came_before() {
+    let begun = || {
+        let mut oracle = Oracle::default();
+        oracle.is_ours(OURS);
+        oracle.patience().limits(F, F * 3);
+        oracle.born("parent", &[]);
+        oracle.put("parent", at(10), epoch());
+        let mut history = History { oracle, rows: BTreeMap::new() };
+        history.creates_at("parent", names::LATEST);
+        history.oracle.passes(F);
+        history.takes("parent", "ours", "ours#1");
+        history
+    };
+    let from = |seconds: u64| {
+        let mut history = begun();
+        let time = epoch() + Duration::from_secs(seconds);
+        let millis = time.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+        history.writes(Who::Worker(OURS), Some("ours#1"), "parent", |row| {
+            row.insert(names::FROM.to_owned(), millis.into());
+        });
+        history.oracle.put("parent", at(11), epoch() + F);
+        history
+    };
+    assert_eq!(begun().ended(), [], "nobody has to handle what came before");
+    assert_eq!(from(10).ended(), [Rule::EveryRecord], "what came since has to be handled");
+    assert_eq!(from(11).broken(), [Rule::EveryRecord], "it starts later than now");
+    for (number, broken) in [(10, true), (11, false)] {
+        let mut history = from(10);
+        history.hands_over("ours#1", "parent", &[number]);
+        assert_eq!(!history.broken().is_empty(), broken, "{number}");
+    }
+    // Long after the table came into use its new rows start at the oldest record.
+    let mut history = begun();
+    history.oracle.born("next", &[]);
+    history.oracle.passes(F * 20);
+    history.creates_at("next", names::LATEST);
+    assert_eq!(history.broken(), [Rule::EveryRecord]);
 }

@@ -113,6 +113,8 @@ impl Ours {
             }
             News::Lost { shard, epoch, why } => {
                 machine.world.counts.fault("lease lost");
+                let tenure = self.tenure(epoch);
+                machine.world.oracle.lock().loses(&shard, &tenure, &why.to_string());
                 Event::LeaseLost { shard, epoch, why: lost(&why) }
             }
             News::Outage { .. } => return machine.world.counts.fault("table outage told"),

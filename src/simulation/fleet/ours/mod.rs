@@ -5,6 +5,7 @@ mod actions;
 mod handling;
 mod loops;
 mod reading;
+mod receiving;
 mod table;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +16,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use self::loops::{Kind, Loops};
 use self::reading::Reader;
+use self::receiving::User;
 use self::table::Told;
 use super::machine::{Machine, Worker};
 use super::world::{STREAM, Task as WorldTask};
@@ -53,8 +55,11 @@ pub(in crate::simulation::fleet) struct Ours {
     parking: Parking,
     /// Whether a parked batch comes before a new one.
     is_parkeds_turn: bool,
-    /// What the dispatcher has.
+    /// What the dispatcher, or the user, has.
     batch: Option<Batch>,
+    /// Who takes the batches, if that is no dispatcher.
+    user: Option<User>,
+    reads_aggregates: bool,
     /// How far each tenure has handed over, by its text.
     told: BTreeMap<String, Position>,
     /// When the coordinator is woken, by its own clock.
@@ -81,6 +86,8 @@ pub(in crate::simulation::fleet) enum Task {
     /// The handler is done with a batch, or one that waited is due.
     Work,
     Due,
+    /// The user commits one of the batches that lie at him.
+    Commit,
     /// The limit of a drain is reached.
     Cut,
 }
@@ -96,23 +103,30 @@ impl Ours {
         let worker = machine.worker;
         let rng = &mut machine.world.rng;
         let config = drawn(failover, rng);
+        let plan = &machine.world.plan;
+        let user = (plan.has_receivers && rng.bool()).then(|| User::drawn(failover, rng));
+        let start = match plan.starts_latest {
+            true => IteratorType::Latest,
+            false => IteratorType::TrimHorizon,
+        };
         let process = format!("{id}/{:x}", rng.u64(..));
         let settings = Settings {
             worker: id,
             process: process.clone(),
             marks: Marks { failover, stream: STREAM.to_owned(), limit: None },
-            patience: failover * 3,
+            patience: plan.handoff_patience(),
             budget: 100.0,
             retires: rng.bool(),
-            start: IteratorType::TrimHorizon,
+            start: start.clone(),
         };
+        let reads_aggregates = plan.has_aggregates;
         let loops = Loops::new(pick(rng, &[1, 4]));
         let rng = rng.fork();
         let table = Arc::new(Told(machine.table()));
         let moments = machine.world.timeline.moments(worker);
         let plan = Plan {
             stream: STREAM.into(),
-            iterator_type: IteratorType::TrimHorizon,
+            iterator_type: start,
             chosen: None,
             on_foreign: OnForeign::Fail,
         };
@@ -123,7 +137,7 @@ impl Ours {
             keeper: Keeper::new(table, settings, moments, rng),
             clock: machine.world.timeline.clock(worker),
             loops,
-            coordinator: Coordinator::new(plan, &in_fleet, None, true),
+            coordinator: Coordinator::new(plan, &in_fleet, None, user.is_none()),
             readers: BTreeMap::new(),
             all_commits: Vec::new(),
             events: unbounded(),
@@ -133,9 +147,11 @@ impl Ours {
             config,
             is_parkeds_turn: false,
             batch: None,
+            is_dispatching: user.is_none(),
+            user,
+            reads_aggregates,
             told: BTreeMap::new(),
             tick_at: None,
-            is_dispatching: true,
             is_stopping: false,
             is_draining: false,
             result: None,
@@ -197,6 +213,7 @@ impl Worker for Ours {
             WorldTask::Ours(Task::Exit(shard, epoch)) => self.exit(&shard, epoch),
             WorldTask::Ours(Task::Work) => self.work(machine),
             WorldTask::Ours(Task::Due) => {}
+            WorldTask::Ours(Task::Commit) => self.commit_some(machine),
             WorldTask::Ours(Task::Cut) => self.cut(),
             _ => panic!("a task of somebody else"),
         }
@@ -228,7 +245,7 @@ impl Worker for Ours {
 
 /// The settings of one life.
 fn drawn(failover: Duration, rng: &mut fastrand::Rng) -> Config {
-    let interval = failover.mul_f64(pick(rng, &[0.05, 0.1, 0.3]));
+    let interval = failover.mul_f64(pick(rng, &[0.1, 0.2, 0.4]));
     let waits = [None, None, Some((1, 0.1)), Some((3, 0.5)), Some((100, 2.0))];
     let config = Config::new()
         .interval(interval)

@@ -19,6 +19,7 @@ use crate::delivery::in_flight::Slots;
 use crate::delivery::tenancy::Tenancy;
 use crate::error::store::StoreError;
 use crate::model::notice::ShardState;
+use crate::simulation::aggregate;
 use crate::simulation::fleet::machine::Machine;
 use crate::simulation::fleet::world::STREAM;
 use crate::store::Store;
@@ -62,7 +63,7 @@ impl Ours {
         self.all_commits.push(Arc::clone(&commits));
         let settings = self.config.shard_settings(false).in_fleet();
         let poller = Poller::new(STREAM.into(), start, settings, delay);
-        let slots = Slots::new(true);
+        let slots = Slots::new(self.user.is_none());
         let reader = Reader { epoch, commits, poller, slots, ending: None, is_stopped: false };
         self.readers.insert(shard.clone(), reader);
         self.poll(machine, &shard, epoch, Outcome::Waited);
@@ -81,6 +82,7 @@ impl Ours {
         epoch: u64,
         outcome: Outcome,
     ) {
+        let (reads_aggregates, is_dispatching) = (self.reads_aggregates, self.user.is_none());
         let Some(reader) = self.reader(shard, epoch) else { return };
         let now = machine.now();
         let step = reader.poller.step(now.monotonic, &mut machine.world.rng, outcome);
@@ -100,7 +102,11 @@ impl Ours {
                 let answer = call(world, "GetRecords", |world| {
                     world.kinesis.get_records(&token, limit, &Call::unbounded())
                 });
-                Outcome::Records { begun: now.monotonic, read: answer.map(Read::from) }
+                let read = answer.map(|answer| match reads_aggregates {
+                    true => aggregate::taken_apart(&reader.poller, answer),
+                    false => Read::from(answer),
+                });
+                Outcome::Records { begun: now.monotonic, read }
             }
             Step::Describe => Outcome::Status(call(world, "DescribeStreamSummary", |world| {
                 world.kinesis.describe_stream(STREAM, &Call::unbounded())
@@ -116,7 +122,8 @@ impl Ours {
             Step::Deliver(delivery) => {
                 return self.blocked.push((shard.into(), epoch, *delivery));
             }
-            Step::End { ending, told: ChildrenStart::Handled } => {
+            // Where the user takes the batches, nobody knows when they are handled.
+            Step::End { ending, told: ChildrenStart::Handled } if is_dispatching => {
                 reader.ending = Some(ending);
                 return;
             }

@@ -104,11 +104,13 @@ fn a_row_of_kcl_is_taken_committed_and_released_and_keeps_what_is_not_ours() {
         let text = |attribute: &str| to_json(&after)[attribute].clone();
         let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         let counter = format!(r#"{{"N": "{}"}}"#, seen.counter + 4);
+        let switches = format!(r#"{{"N": "{}"}}"#, taken.switches);
         for (attribute, value) in [
             ("leaseOwner", "null"),
             ("checkpointOwner", "null"),
             ("leaseCounter", counter.as_str()),
-            ("ownerSwitchesSinceCheckpoint", r#"{"N": "0"}"#),
+            // KCL would set it back.
+            ("ownerSwitchesSinceCheckpoint", switches.as_str()),
             ("checkpoint", r#"{"S": "99"}"#),
             ("checkpointSubSequenceNumber", r#"{"N": "0"}"#),
             ("pendingCheckpoint", "null"),

@@ -212,6 +212,28 @@ fn a_lease_that_kcl_takes_after_a_request_is_lost_whether_the_holder_knows_of_th
 }
 
 #[test]
+fn after_a_commit_without_an_answer_a_request_is_no_loss_and_what_kcl_takes_is_one() {
+    let (table, mut me) = (held(&me()), me());
+    let mut item = table.get(SHARD).unwrap().unwrap();
+    item.insert(names::SWITCHES.to_owned(), 1_u64.into());
+    table.put(item);
+    me.sees(&row(&table));
+    table.fail_next(1, TableFault::ReplyLost);
+    let commit = me.commit(&Checkpoint::trim_horizon(), &number("8"));
+    assert!(table.apply(&commit).is_err());
+    table.apply(&ask(&row(&table), "asker", "asker").unwrap()).unwrap();
+    done(&table, &me.beat(None));
+    // As KCL 2 takes, which leaves who was asked.
+    let mut item = table.get(SHARD).unwrap().unwrap();
+    item.insert(names::OWNER.to_owned(), "java".into());
+    let switches = row(&table).switches + 1;
+    item.insert(names::SWITCHES.to_owned(), switches.into());
+    table.put(item);
+    let found = refused(&table, &me.beat(None));
+    assert_eq!(me.loss(found.as_ref()), Some(taken_by("java")));
+}
+
+#[test]
 fn a_beat_that_is_written_twice_harms_nobody() {
     let table = held(&me());
     table.fail_next(1, TableFault::ReplyLost);

@@ -303,7 +303,7 @@ fn a_commit_stores_the_position_and_forgets_what_was_before_it() {
     let position = Position::After { sequence: "8".parse().unwrap(), sub: 3 };
     let to = Checkpoint::of(&position, Kind::Aggregate, &number("7"));
     let after = done(&table, &me.commit(&number("7"), &to));
-    assert_eq!((after.checkpoint, after.switches), (to.clone(), 0));
+    assert_eq!((after.checkpoint, after.switches), (to.clone(), 4), "a request is told by that");
     let item = table.get(SHARD).unwrap().unwrap();
     for name in [names::PENDING, names::PENDING_SUB, names::PENDING_STATE, names::FROM] {
         assert!(!item.contains_key(name), "{name}");

@@ -185,7 +185,7 @@ fn a_refused_beat_of_a_lease_that_is_given_up_is_not_sent_again_at_once() {
 #[test]
 fn a_first_commit_that_is_done_while_somebody_asks_tells_of_that() {
     let (mut desk, stream) = Desk::reading(1);
-    // The lease was taken from somebody; the first commit sets that back.
+    // The lease was taken from somebody.
     desk.edit(&id(0), |row| {
         row.insert("ownerSwitchesSinceCheckpoint".to_owned(), 1_u64.into());
     });
@@ -199,4 +199,22 @@ fn a_first_commit_that_is_done_while_somebody_asks_tells_of_that() {
     let call = desk.until(is_beat);
     desk.answer(call);
     assert!(desk.said().is_empty(), "it is held until it is handed over");
+}
+
+#[test]
+fn a_lease_is_kept_if_somebody_asks_after_a_first_commit_without_an_answer() {
+    let (mut desk, stream) = Desk::reading(1);
+    // The lease was taken from somebody.
+    desk.edit(&id(0), |row| {
+        row.insert("ownerSwitchesSinceCheckpoint".to_owned(), 1_u64.into());
+    });
+    let call = desk.until(is_beat);
+    desk.answer(call);
+    desk.said();
+    desk.commit_unheard(&id(0), &stream.shards[&id(0)].after(1));
+    desk.ask(&id(0), "other");
+    let call = desk.until(is_beat);
+    desk.answer(call);
+    let said = desk.said();
+    assert!(matches!(&said[..], [News::Asked { by: Some(by), .. }] if by == "other"), "{said:?}");
 }
