@@ -1,5 +1,8 @@
 //! The leases of one run: the table, a clock, and the steward that decides. Whoever has a thread makes its calls.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +17,12 @@ use crate::core::fleet::steward::outline::Outline;
 use crate::core::fleet::steward::words::{Answer, Call, News};
 use crate::core::fleet::steward::{Settings, Steward};
 use crate::core::shard::step::Write;
+use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::error::store::StoreError;
 use crate::model::lease_call::LeaseCall;
 use crate::model::position::Position;
 use crate::model::shard::ChildShard;
+use crate::model::write::Applied;
 use crate::store::Store;
 use crate::store::leases::LeaseTable;
 use crate::store::leases::counts::{Counts, kind};
@@ -42,6 +47,9 @@ pub(crate) struct Keeper {
 }
 
 type Signal = (Sender<()>, Receiver<()>);
+
+/// How often a commit is tried at once whose answer does not come.
+const ATTEMPTS: u32 = 3;
 
 /// A tenure's store: it writes one shard, as long as the tenure lasts.
 pub(crate) struct Tenant {
@@ -208,6 +216,7 @@ impl Keeper {
     }
 
     fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {
+        let mut unheard = 0;
         let stored = loop {
             let write = match self.steward.lock().next_write(&mut commit) {
                 Ok(Some(write)) => write,
@@ -219,15 +228,24 @@ impl Keeper {
             let outcome = self.table.apply(&write);
             self.counts.applied(&outcome);
             let at = Span { sent, now: (self.clock)() };
+            unheard += u32::from(is_unheard(&outcome));
+            let may_repeat = is_unheard(&outcome) && unheard < ATTEMPTS;
             match self.steward.lock().committed(at, &mut commit, outcome) {
                 Ok(true) => break Ok(()),
                 Ok(false) => {}
+                // The last write before a stop has no later attempt.
+                Err(_) if may_repeat => {}
                 Err(error) => break Err(error),
             }
         };
         self.change();
         stored
     }
+}
+
+/// Whether nobody knows what was done.
+fn is_unheard(outcome: &Result<Applied, LeaseTableError>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == LeaseTableErrorKind::Transient)
 }
 
 impl Tenant {
