@@ -215,6 +215,7 @@ impl Keeper {
         }
     }
 
+    // long: a loop over the writes of a commit.
     fn commit(&self, mut commit: Commit) -> Result<(), StoreError> {
         let mut unheard = 0;
         let stored = loop {

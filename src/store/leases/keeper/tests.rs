@@ -110,26 +110,24 @@ fn whoever_waits_is_told_when_there_is_news_and_not_before() {
 
 #[test]
 fn a_commit_whose_answer_does_not_come_is_tried_again_at_once_and_not_for_ever() {
-    let trial = Trial::new();
-    trial.live(60);
-    let tenant = trial.keeper.tenant("a", 1);
-    let commit = |number: &str| {
-        let to = Position::after(number.parse().unwrap());
+    let refused = |kind| TableFault::Refused(kind);
+    let transient = refused(LeaseTableErrorKind::Transient);
+    for (fault, failures, calls, is_stored) in [
+        (TableFault::ReplyLost, 2, 3, true),
+        (TableFault::ReplyLost, 3, 3, false),
+        (transient, 2, 3, true),
+        (transient, 3, 3, false),
+        // Who asks too much does not ask more.
+        (refused(LeaseTableErrorKind::Throttled), 1, 1, false),
+    ] {
+        let trial = Trial::new();
+        trial.live(60);
         let before = trial.table.calls();
-        (tenant.update_shard_iterator("orders", "a", &to), trial.table.calls() - before)
-    };
-    let refused = TableFault::Refused(LeaseTableErrorKind::Transient);
-    for (fault, numbers) in [(TableFault::ReplyLost, ["1", "2"]), (refused, ["3", "4"])] {
-        trial.table.fail_next(2, fault);
-        let (stored, calls) = commit(numbers[0]);
-        stored.unwrap();
-        assert_eq!(calls, 3, "{fault:?}");
-        trial.table.fail_next(3, fault);
-        let (stored, calls) = commit(numbers[1]);
-        assert_eq!((stored.unwrap_err().kind(), calls), (StoreErrorKind::Retry, 3), "{fault:?}");
+        trial.table.fail_next(failures, fault);
+        let (tenant, to) = (trial.keeper.tenant("a", 1), Position::after("7".parse().unwrap()));
+        let stored = tenant.update_shard_iterator("orders", "a", &to);
+        assert_eq!(trial.table.calls() - before, calls, "{fault:?}");
+        let kind = stored.map_err(|error| error.kind());
+        assert_eq!(kind, if is_stored { Ok(()) } else { Err(StoreErrorKind::Retry) }, "{fault:?}");
     }
-    // Who asks too much does not ask more.
-    trial.table.fail_next(1, TableFault::Refused(LeaseTableErrorKind::Throttled));
-    let (stored, calls) = commit("5");
-    assert_eq!((stored.unwrap_err().kind(), calls), (StoreErrorKind::Retry, 1));
 }
