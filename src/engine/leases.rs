@@ -23,7 +23,9 @@ use crate::sync::{self, at, select_biased};
 pub(super) struct Loops<'a> {
     run: &'a Run<'a>,
     keeper: Arc<Keeper>,
-    _over: Sender<Infallible>,
+    over: Sender<Infallible>,
+    /// Ends with the loop that makes the calls besides beats.
+    surveys: Receiver<Infallible>,
 }
 
 /// What follows from news: first the event, then the notice.
@@ -32,8 +34,13 @@ pub(super) type Told = (Option<Event>, Option<Notice>);
 impl Loops<'_> {
     /// Gives up all leases that are still held, when nothing is read, handled or stored any more.
     pub(super) fn end(self) {
-        self.keeper.end();
-        self.run.tell_last();
+        let Self { run, keeper, over, surveys } = self;
+        keeper.end();
+        drop(over);
+        // The answer to its last call may show a lease or a request, which nobody else would give up. No message comes.
+        let _ = sync::recv(&surveys);
+        keeper.end();
+        run.tell_last();
     }
 }
 
@@ -49,12 +56,16 @@ impl Run<'_> {
         let (over, is_over) = bounded(0);
         let heart_over = is_over.clone();
         let heart = move || self.beat(scope, keeper, &heart_over);
-        let survey = move || keep(keeper.changed(), &is_over, || keeper.call());
+        let (surveying, surveys) = bounded::<Infallible>(0);
+        let survey = move || {
+            keep(keeper.changed(), &is_over, || keeper.call());
+            drop(surveying);
+        };
         self.try_spawn(scope, "kc-heart", heart)
             .map_err(|source| self.no_thread("kc-heart", source))?;
         self.try_spawn(scope, "kc-survey", survey)
             .map_err(|source| self.no_thread("kc-survey", source))?;
-        Ok(Some(Loops { run: self, keeper: Arc::clone(keeper), _over: over }))
+        Ok(Some(Loops { run: self, keeper: Arc::clone(keeper), over, surveys }))
     }
 
     /// Makes beats until the run is over, and finds more threads to do so if this one would be too slow.

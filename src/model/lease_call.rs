@@ -22,7 +22,7 @@ pub enum LeaseCall {
     Accept,
     /// To hand a lease over to the worker that has asked for it.
     HandOver,
-    /// To give a lease up.
+    /// To give a lease up, or the request for one.
     Release,
     /// To create the row of a shard.
     Create,

@@ -286,6 +286,41 @@ fn consumers_that_share_a_stream_read_each_record_once_and_give_back_all_leases(
 }
 
 #[test]
+fn who_joins_and_leaves_at_any_time_is_named_in_no_row_after_that() {
+    let tally = try_all(|| {
+        let (world, table) = (World::new(2), MemoryLeases::new());
+        let one = stream(&world, &Sight::new(&table), "one");
+        let sight = Sight { slowest: 500, ..Sight::new(&table) };
+        let two = stream(&world, &sight, "two");
+        let (all, joined) = (one.shutdown(), two.shutdown());
+        let joins = || {
+            wait_until(|| holders(&table).len() == 1);
+            let leaves = || {
+                // Its first write is a request, which may still be on its way.
+                while sight.writes.load(Ordering::SeqCst) == 0 {
+                    current().sleep_for(Duration::from_millis(20));
+                }
+                let most = if fastrand::bool() { 100 } else { 2_000 };
+                current().sleep_for(Duration::from_millis(fastrand::u64(..most)));
+                let is_asked = rows(&table).iter().any(|row| row.checkpoint_owner.is_some());
+                current().note(if is_asked { "asked" } else { "not asked" });
+                joined.drain(Duration::from_secs(10));
+            };
+            with_thread(leaves, || listen(&world, two)).unwrap();
+            let named = |row: &Row| {
+                [&row.owner, &row.checkpoint_owner, &row.asker]
+                    .map(Clone::clone)
+                    .contains(&Some("two".to_owned()))
+            };
+            assert!(!rows(&table).iter().any(named), "{:?}", rows(&table));
+            all.drain(Duration::from_secs(10));
+        };
+        with_thread(joins, || listen(&world, one)).unwrap();
+    });
+    tally.each_occurs(&["asked", "not asked"]);
+}
+
+#[test]
 fn children_are_read_after_their_parents_whoever_holds_them() {
     try_all(|| {
         let (world, table) = (World::new(2), MemoryLeases::new());
@@ -500,7 +535,7 @@ fn what_becomes_of_each_lease_is_told_once_and_in_order() {
             seen.iter().for_each(|seen| check_metrics(seen, &known));
         };
         let stop = || {
-            wait_until(|| owners(&table).len() == 2);
+            wait_until(|| holders(&table).len() == 2);
             wait_until(|| [0, 1].iter().all(|at| fleet(*at).workers == 2));
             assert_eq!((fleet(0).worker.as_str(), fleet(1).worker.as_str()), ("one", "two"));
             for _ in 0..fastrand::u32(..3) {
@@ -511,8 +546,8 @@ fn what_becomes_of_each_lease_is_told_once_and_in_order() {
                 current().sleep_for(F.mul_f64(3.0 * fastrand::f64()));
                 world.put_to_each();
             }
-            // Nothing that was on its way fails any more.
-            current().sleep_for(F);
+            // Nothing that was on its way fails any more, and who holds nothing looks at the table once.
+            current().sleep_for(F * 4);
             wait_until(|| world.has_each());
             stops.iter().for_each(|stop| stop.drain(Duration::from_secs(60)));
         };

@@ -65,7 +65,7 @@ pub(super) fn kind(call: &Call) -> LeaseCall {
             Act::Accept { .. } => LeaseCall::Accept,
             Act::Ask { .. } => LeaseCall::Ask,
             Act::HandOver { .. } => LeaseCall::HandOver,
-            Act::Release { .. } => LeaseCall::Release,
+            Act::Release { .. } | Act::LetGo => LeaseCall::Release,
             // It stores that the shard is done.
             Act::Expire { .. } => LeaseCall::Commit,
             Act::Create(_) => LeaseCall::Create,

@@ -109,11 +109,10 @@ impl Tenure {
     }
 }
 
-/// Whether a lease is asked for by this worker after all, when that was refused: its reply was lost before.
-pub(crate) fn is_asked(worker: &str, of: &str, found: Option<&Item>) -> bool {
-    leased(found).is_ok_and(|row| {
-        row.owner.as_deref() == Some(worker) && row.checkpoint_owner.as_deref() == Some(of)
-    })
+/// Whether a lease was asked for by this worker after all, when that was refused: its reply was lost before. It may be
+/// handed over already.
+pub(crate) fn is_asked(worker: &str, found: Option<&Item>) -> bool {
+    leased(found).is_ok_and(|row| row.owner.as_deref() == Some(worker))
 }
 
 fn taken(row: &Row) -> Loss {

@@ -128,6 +128,33 @@ pub(crate) fn ask(row: &Row, worker: &str, process: &str) -> Option<Write> {
     Some(Write::update(&row.shard, when, update))
 }
 
+/// Takes back the request of this worker for a lease of that one, which is the owner again. The counter stays, as it does
+/// with the request: KCL renews by it.
+pub(crate) fn withdraw(shard: &str, worker: &str, of: &str) -> Write {
+    let when =
+        Condition::equals(names::OWNER, worker).and(Condition::equals(names::CHECKPOINT_OWNER, of));
+    let update = Update::new().set(names::OWNER, of);
+    Write::update(shard, when, update.remove(names::CHECKPOINT_OWNER).remove(names::ASKER))
+}
+
+/// Frees a row that names this worker, which has no use for it: its request is taken back, and what was handed over is
+/// nobody's. `None` if the row does not name it, or is held by another process of that name.
+pub(crate) fn let_go(row: &Row, worker: &str, process: &str) -> Option<Write> {
+    if row.owner.as_deref() != Some(worker) {
+        return None;
+    }
+    if let Some(of) = &row.checkpoint_owner {
+        return Some(withdraw(&row.shard, worker, of));
+    }
+    if row.holder.as_ref().is_some_and(|it| it.is_of(worker) && it.process() != process) {
+        return None;
+    }
+    let when = Condition::equals(names::OWNER, worker)
+        .and(Condition::Absent(names::CHECKPOINT_OWNER))
+        .and(Condition::equals(names::COUNTER, row.counter));
+    Some(Write::update(&row.shard, when, nobody(grown()).remove(names::ASKER)))
+}
+
 /// Deletes the lease of a shard that is done to its end.
 pub(crate) fn retire(shard: &str) -> Write {
     Write::delete(shard, Condition::equals(names::CHECKPOINT, names::SHARD_END))
@@ -223,7 +250,8 @@ impl Tenure {
         let worker = Some(self.worker.as_str());
         let is_asked = row.checkpoint_owner.as_deref() == worker
             && self.sight.as_ref().is_none_or(|sight| match &sight.asker {
-                Some(asker) => row.owner.as_ref() == Some(asker),
+                // Or it has withdrawn, and the next one of ours has asked.
+                Some(asker) => row.owner.as_ref() == Some(asker) || row.owner == row.asker,
                 None => row.switches == sight.switches,
             });
         let is_owner = row.owner.as_deref() == worker || is_asked;

@@ -15,7 +15,7 @@ use crate::model::page::PageToken;
 use crate::model::write::Applied;
 
 /// How often a write that may wait is tried.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 3;
 
 /// When a call was sent, and when its answer came.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +134,13 @@ impl Steward {
             Act::Accept { tenure, from } => self.took(at, tenure, from, Some(item)),
             Act::Ask { of } => self.asked(&shard, of, at.now),
             Act::HandOver { epoch, to } => self.left_to(&shard, epoch, Some(to), row(item)),
-            Act::Release { epoch } => self.left_to(&shard, epoch, None, row(item)),
+            Act::Release { epoch, is_withdrawn } => {
+                self.left_to(&shard, epoch, None, row(item));
+                if is_withdrawn {
+                    self.take_again(&shard, at.now);
+                }
+            }
+            Act::LetGo => row(item).into_iter().for_each(|row| self.view.learn(row)),
             Act::Create(birth) => self.created(at, birth, Some(item)),
             Act::Expire { epoch } => self.expired(at.now, &shard, epoch, Some(item)),
             Act::Retire => self.view.forget(&shard),
@@ -153,25 +159,22 @@ impl Steward {
                 lease.held.failed(at.now, rng);
                 // What is being given up may be given up already: the answer to that tells.
                 let why = lease.tenure.loss(found).filter(|_| lease.stage != Stage::Leaving);
-                if let Some(why) = why {
-                    self.lose(&shard, why);
+                match (why, found) {
+                    (Some(why), _) => self.lose(&shard, why),
+                    (None, Some(item)) => self.found(at.now, &shard, epoch, item),
+                    (None, None) => {}
                 }
             }
             Act::Take { tenure, from } => self.took(at, tenure, from, found),
             Act::Accept { tenure, from } => self.took(at, tenure, from, found),
             Act::Ask { of } => {
-                if is_asked(&self.settings.worker, &of, found) {
+                if is_asked(&self.settings.worker, found) {
                     self.asked(&shard, of, at.now);
                 }
             }
             Act::HandOver { epoch, to } => self.not_handed_over(at, &shard, epoch, to, found),
-            Act::Release { epoch } => {
-                let Some(lease) = self.lease(&shard, epoch) else { return };
-                match lease.tenure.loss(found) {
-                    None => self.again(at.now, job),
-                    Some(_) => self.left_to(&shard, epoch, None, found.and_then(row)),
-                }
-            }
+            Act::Release { epoch, .. } => self.not_released(at.now, job, epoch, found),
+            Act::LetGo => self.not_let_go(at.now, &job, found),
             Act::Create(birth) => self.created(at, birth, found),
             Act::Expire { epoch } => self.expired(at.now, &shard, epoch, found),
             // It was created again, or is gone.
@@ -197,32 +200,37 @@ impl Steward {
         self.failed(at.now, error);
         if let (
             false,
-            Act::HandOver { epoch, .. } | Act::Release { epoch } | Act::Expire { epoch },
+            Act::HandOver { epoch, .. } | Act::Release { epoch, .. } | Act::Expire { epoch },
         ) = (may_pass, &job.act)
         {
             // It cannot be written: without beats the lease is free after the failover time.
             return self.left_to(job.write.key(), *epoch, None, None);
         }
-        if may_pass && (job.is_urgent() || job.failures + 1 < TRIES) {
+        let is_held_up = job.is_urgent() && job.act != Act::LetGo;
+        if may_pass && (is_held_up || job.failures + 1 < TRIES) {
             self.again(at.now, job);
-        } else if may_pass {
+        } else if may_pass && self.may_wait(&job) {
             // The table tells at the next look.
-            self.requests.failed(job.write.key(), at.now.monotonic);
+            self.requests.unheard(&job, at.now.monotonic);
+        } else if may_pass {
+            self.undo(&job, at.now);
         }
     }
 
-    fn again(&mut self, now: Moment, mut job: Job) {
+    pub(super) fn again(&mut self, now: Moment, mut job: Job) {
         job.failures += 1;
         let most = self.settings.marks.failover / 48 * 2_u32.pow(job.failures.min(4));
         job.due = now.monotonic + most.mul_f64(0.1 + 0.9 * self.rng.f64());
         let is_held = match job.act {
-            Act::HandOver { epoch, .. } | Act::Release { epoch } | Act::Expire { epoch } => {
+            Act::HandOver { epoch, .. } | Act::Release { epoch, .. } | Act::Expire { epoch } => {
                 self.lease(job.write.key(), epoch).is_some()
             }
             _ => self.may_wait(&job),
         };
         if is_held {
             self.jobs.push_back(job);
+        } else {
+            self.undo(&job, now);
         }
     }
 
@@ -277,13 +285,6 @@ impl Steward {
         }
         lease.stage = Stage::Draining { to };
         self.leave(shard, now);
-    }
-
-    fn asked(&mut self, shard: &str, of: String, now: Moment) {
-        // After a stop nothing is taken any more.
-        if self.may_gain() {
-            self.requests.add(shard, Some(of), now.monotonic);
-        }
     }
 
     /// It was written that the shard is done, which has left the stream; or somebody else has written the row.

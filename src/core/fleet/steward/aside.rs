@@ -11,8 +11,7 @@ use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::refused::Loss;
 use crate::core::fleet::lease::writes::Marks;
 use crate::core::fleet::steward::lease::{Lease, Stage};
-use crate::core::fleet::steward::requests::Requests;
-use crate::core::fleet::steward::words::{Job, News};
+use crate::core::fleet::steward::words::{Act, Job, News};
 use crate::core::fleet::steward::{Phase, Steward};
 
 impl Steward {
@@ -23,8 +22,7 @@ impl Steward {
             return;
         }
         self.hanging.insert(epoch);
-        self.jobs.retain(|job| !job.wants());
-        self.requests = Requests::default();
+        self.wants_no_more(now);
         self.leave(&shard, now);
         let why = Loss::GivenUp { after: age };
         self.news.push(News::Lost { shard, epoch, why });
@@ -47,7 +45,11 @@ impl Steward {
 
     /// Whether a write that failed may be tried again later.
     pub(super) fn may_wait(&self, job: &Job) -> bool {
-        if job.wants() { self.may_gain() } else { self.phase == Phase::Running }
+        match job.act {
+            Act::LetGo => true,
+            _ if job.wants() => self.may_gain(),
+            _ => self.phase == Phase::Running,
+        }
     }
 
     /// How many leases it wants at most: no more than it has, while its handler stands still.

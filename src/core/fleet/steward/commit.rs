@@ -175,6 +175,10 @@ impl Steward {
             Verdict::Again(was) => {
                 lease.row.checkpoint = was;
                 commit.refusals += 1;
+                // Another worker may ask for the lease than was known.
+                if let Some(item) = found {
+                    self.found(at.now, &commit.shard, commit.epoch, item);
+                }
                 if commit.refusals >= REFUSALS {
                     return Err(StoreError::retry("another program writes the same lease"));
                 }

@@ -16,6 +16,7 @@ mod surveys;
 #[cfg(test)]
 mod tests;
 mod view;
+mod withdrawing;
 pub(crate) mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -251,7 +252,7 @@ impl Steward {
         self.jobs.retain(|job| {
             let is_valid = job.is_urgent() || now.since(job.made) <= failover;
             if !is_valid {
-                requests.failed(job.write.key(), now.monotonic);
+                requests.unheard(job, now.monotonic);
             }
             is_valid
         });
@@ -277,8 +278,7 @@ impl Steward {
             return;
         }
         self.phase = Phase::Stopping;
-        self.jobs.retain(Job::is_urgent);
-        self.requests = Requests::default();
+        self.wants_no_more(now);
         self.scan = None;
         let mut idle = Vec::new();
         for (shard, lease) in &mut self.leases {
@@ -304,6 +304,7 @@ impl Steward {
 
     /// Gives up a lease of which everything that was read is handled.
     fn leave(&mut self, shard: &str, now: Moment) {
+        let is_running = self.phase == Phase::Running;
         let Some(lease) = self.leases.get_mut(shard) else { return };
         let epoch = lease.epoch;
         let (write, act) = match std::mem::replace(&mut lease.stage, Stage::Leaving) {
@@ -311,7 +312,10 @@ impl Steward {
             Stage::Draining { to: Some(to) } => {
                 (lease.tenure.hand_over(&to), Act::HandOver { epoch, to })
             }
-            _ => (lease.tenure.release(), Act::Release { epoch }),
+            stage => {
+                let is_withdrawn = is_running && stage == Stage::Draining { to: None };
+                (lease.tenure.release(), Act::Release { epoch, is_withdrawn })
+            }
         };
         self.plan_job(now, write, act);
     }

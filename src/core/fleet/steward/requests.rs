@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::core::fleet::lease::row::Row;
+use crate::core::fleet::steward::words::{Act, Job};
 
 /// How often a row that was asked for is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -53,6 +54,20 @@ impl Requests {
 
     pub(super) fn forget(&mut self, shard: &str) {
         self.0.remove(shard);
+    }
+
+    /// A write that may wait is not tried again. What it may have asked for is looked at: the row tells.
+    pub(super) fn unheard(&mut self, job: &Job, now: Duration) {
+        let shard = job.write.key();
+        match &job.act {
+            Act::Ask { of } if job.sent.is_some() => self.add(shard, Some(of.clone()), now),
+            _ => self.failed(shard, now),
+        }
+    }
+
+    /// All of them, with who has each if that is known.
+    pub(super) fn into_all(self) -> impl Iterator<Item = (String, Option<String>)> {
+        self.0.into_iter().map(|(shard, request)| (shard, request.of))
     }
 
     /// The next row to look at.

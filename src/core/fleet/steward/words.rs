@@ -68,8 +68,10 @@ pub(crate) enum Act {
     Ask { of: String },
     /// Hands a lease over to the worker `to`, which has asked for it.
     HandOver { epoch: u64, to: String },
-    /// Gives a lease up.
-    Release { epoch: u64 },
+    /// Gives a lease up; `is_withdrawn` if that is because the worker that has asked for it wants it no more.
+    Release { epoch: u64, is_withdrawn: bool },
+    /// Frees a row that names this worker, which wants its lease no more.
+    LetGo,
     /// Says that a shard is done which has left the stream.
     Expire { epoch: u64 },
     /// Creates a lease.
@@ -161,7 +163,11 @@ impl Job {
     pub(super) fn is_urgent(&self) -> bool {
         matches!(
             self.act,
-            Act::HandOver { .. } | Act::Release { .. } | Act::Accept { .. } | Act::Expire { .. }
+            Act::HandOver { .. }
+                | Act::Release { .. }
+                | Act::LetGo
+                | Act::Accept { .. }
+                | Act::Expire { .. }
         )
     }
 

@@ -156,13 +156,15 @@ fn a_take_an_acceptance_or_a_creation_whose_reply_was_lost_is_known_by_its_tenur
 }
 
 #[test]
-fn a_request_whose_reply_was_lost_is_known_by_both_owners() {
+fn a_request_whose_reply_was_lost_is_known_by_the_owner() {
     let table = held(&tenure("other", 1));
     let found = again(&table, &ask(&row(&table), "me", PROCESS).unwrap());
-    assert!(is_asked("me", "other", found.as_ref()));
-    assert!(!is_asked("third", "other", found.as_ref()));
-    assert!(!is_asked("me", "third", found.as_ref()));
-    assert!(!is_asked("me", "other", None));
+    assert!(is_asked("me", found.as_ref()));
+    assert!(!is_asked("third", found.as_ref()) && !is_asked("other", found.as_ref()));
+    assert!(!is_asked("me", None));
+    done(&table, &tenure("other", 1).hand_over("me"));
+    let found = table.get(SHARD).unwrap();
+    assert!(is_asked("me", found.as_ref()), "it is handed over already");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::super::checkpoint::Kind;
 use super::super::names;
 use super::super::refused::Verdict;
-use super::super::writes::{AtEnd, Birth, ask, create, retire};
+use super::super::writes::{AtEnd, Birth, ask, create, let_go, retire, withdraw};
 use super::json::to_json;
 use super::*;
 use crate::model::position::Position;
@@ -27,6 +27,8 @@ pub(super) fn all(key: &str) -> Vec<Write> {
         me.commit(&at, &number("8")),
         me.reset(&at, &Checkpoint::trim_horizon()),
         ask(&seen, "me", PROCESS).unwrap(),
+        withdraw(key, "me", "other"),
+        let_go(&Row { owner: Some("me".into()), ..seen.clone() }, "me", PROCESS).unwrap(),
         me.hand_over("other"),
         me.release(),
         me.end(&at, &"9".parse().unwrap(), AtEnd::Keep),
@@ -419,6 +421,80 @@ fn a_lease_that_comes_back_is_not_the_former_tenures() {
     refused(&table, &former.beat(None));
     refused(&table, &former.commit(&Checkpoint::trim_horizon(), &number("9")));
     done(&table, &tenure("me", 2).accept(&row(&table), &marks()));
+}
+
+#[test]
+fn a_request_that_is_withdrawn_leaves_the_row_as_it_was() {
+    let theirs = tenure("other", 1);
+    for table in [held(&theirs), MemoryLeases::new()] {
+        if table.rows().is_empty() {
+            table.put(java("other", 7));
+        }
+        let before = table.rows();
+        refused(&table, &withdraw(SHARD, "me", "other"));
+        done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
+        refused(&table, &withdraw(SHARD, "me", "third"));
+        refused(&table, &withdraw(SHARD, "third", "other"));
+        // Its counter too: KCL renews by it.
+        done(&table, &withdraw(SHARD, "me", "other"));
+        assert_eq!(table.rows(), before);
+        // Before the holder has seen anything, the next one asks.
+        done(&table, &ask(&row(&table), "third", "third").unwrap());
+        refused(&table, &withdraw(SHARD, "me", "other"));
+    }
+}
+
+#[test]
+fn a_request_that_is_withdrawn_is_not_handed_over_and_the_holder_writes_on() {
+    let mut theirs = tenure("other", 1);
+    let table = held(&theirs);
+    done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
+    theirs.sees(&done(&table, &theirs.beat(None)));
+    done(&table, &let_go(&row(&table), "me", PROCESS).unwrap());
+    let found = refused(&table, &theirs.hand_over("me"));
+    assert_eq!(theirs.is_handed_over("me", found.as_ref()), Ok(false));
+    done(&table, &theirs.beat(None));
+    done(&table, &theirs.commit(&Checkpoint::trim_horizon(), &number("8")));
+}
+
+#[test]
+fn a_holder_knows_a_request_that_follows_a_withdrawn_one_from_what_kcl_has_taken() {
+    for name in ["third", "java"] {
+        let mut theirs = tenure("other", 1);
+        let table = held(&theirs);
+        done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
+        theirs.sees(&done(&table, &theirs.beat(None)));
+        if name == "third" {
+            done(&table, &withdraw(SHARD, "me", "other"));
+            done(&table, &ask(&row(&table), name, name).unwrap());
+        } else {
+            stolen_by_java(&table);
+        }
+        let found = refused(&table, &theirs.beat(None));
+        assert_eq!(theirs.loss(found.as_ref()).is_none(), name == "third", "{name}");
+    }
+}
+
+#[test]
+fn what_was_handed_over_and_not_accepted_is_nobodys_when_it_is_let_go() {
+    let table = held(&tenure("other", 1));
+    done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
+    done(&table, &tenure("other", 1).hand_over("me"));
+    let seen = row(&table);
+    let free = let_go(&seen, "me", PROCESS).unwrap();
+    let accepted = held(&tenure("other", 1));
+    accepted.put(table.get(SHARD).unwrap().unwrap());
+    let me = Tenure { holder: Holder::new("me/1", 4), ..tenure("me", 4) };
+    done(&accepted, &me.accept(&seen, &marks()));
+    refused(&accepted, &free);
+    // What this process has accepted and does not know of is let go as well; not what a namesake has.
+    let unknown = row(&accepted);
+    assert!(let_go(&unknown, "me", "me/2").is_none());
+    assert!(let_go(&unknown, "me", "me/1").is_some());
+    assert!(let_go(&unknown, "other", "other").is_none());
+    let after = done(&table, &free);
+    assert_eq!((after.owner, after.checkpoint_owner, after.asker), (None, None, None));
+    assert_eq!(after.counter, seen.counter + 1);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod requests;
 mod stream;
 mod surveys;
 mod takes;
+mod withdrawing;
 mod worker;
 mod world;
 
@@ -21,7 +22,7 @@ use std::env;
 use self::world::World;
 
 /// What each run of all seeds must have seen.
-const HAPPENINGS: [&str; 27] = [
+const HAPPENINGS: [&str; 28] = [
     "asked",
     "clocks set",
     "crashes",
@@ -49,6 +50,7 @@ const HAPPENINGS: [&str; 27] = [
     "suspensions",
     "throttled",
     "unfenced",
+    "withdrawn",
 ];
 
 /// How many seeds are run.

@@ -11,16 +11,16 @@ use crate::core::fleet::steward::words::{Act, Call, News};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn is_ask(call: &Call) -> bool {
+pub(super) fn is_ask(call: &Call) -> bool {
     matches!(act(call), Some(Act::Ask { .. }))
 }
 
-fn is_get(call: &Call) -> bool {
+pub(super) fn is_get(call: &Call) -> bool {
     matches!(call, Call::Get { .. })
 }
 
 /// A worker that reads two shards, and one that is about to ask for one of them.
-fn asking() -> (Desk, Desk, Stream, Call) {
+pub(super) fn asking() -> (Desk, Desk, Stream, Call) {
     let (me, stream) = Desk::reading(2);
     let mut other = Desk::new(settings("other"), &me.table);
     let mut me = me;

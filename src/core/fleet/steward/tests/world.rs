@@ -135,6 +135,7 @@ impl World {
         self.run_until(self.now + F * 20);
         assert!(self.last_move <= rest, "a move {:?} after all is even", self.last_move - rest);
         assert_eq!(self.held(), held);
+        self.join_and_stop();
         self.stop_all();
         self.counts.count("seeds");
         self.counts
@@ -185,6 +186,29 @@ impl World {
             assert!(!is_kept, "{shard} is kept: {row:?}");
         }
         assert_eq!(before.0.get("lost"), self.counts.0.get("lost"));
+    }
+
+    /// One more joins, and stops while others may be handing over what it has asked for: no row names it any more.
+    fn join_and_stop(&mut self) {
+        let at = self.workers.len();
+        self.workers.push(None);
+        self.begin(at, at);
+        let wait = F.mul_f64(2.5 * self.rng.f64());
+        self.run_until(self.now + wait);
+        self.stop(at);
+        self.nudge(at);
+        // Its handler, and those of the others, end.
+        self.run_until(self.now + F * 4);
+        let id = format!("worker-{at}");
+        for (shard, row) in rows(&self.table.leases) {
+            let names = [row.owner.as_ref(), row.checkpoint_owner.as_ref(), row.asker.as_ref()];
+            let is_named = names.contains(&Some(&id)) && !row.checkpoint.is_end();
+            assert!(!is_named, "{shard} names {id}, which has stopped: {row:?}");
+        }
+        let worker = self.workers[at].take().expect("it has not crashed");
+        assert!(worker.is_over(), "{id} does not end");
+        self.run_until(self.now + F * 4);
+        assert!(self.is_done(), "after {id} was there: {}", self.missing());
     }
 
     fn is_done(&self) -> bool {
@@ -286,8 +310,10 @@ impl World {
                 let answer = self.table.answer(&self.stream, &call, &mut self.counts);
                 if let (Call::Write(job), Answer::Applied(Ok(Applied::Done(_)))) = (&call, &answer)
                 {
-                    if matches!(job.act, Act::Take { .. } | Act::Ask { .. }) {
-                        self.last_move = self.now;
+                    match job.act {
+                        Act::Take { .. } | Act::Ask { .. } => self.last_move = self.now,
+                        Act::LetGo => self.counts.count("withdrawn"),
+                        _ => {}
                     }
                 }
                 let wait = self.latency.mul_f64(self.rng.f64());
