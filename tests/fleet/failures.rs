@@ -47,7 +47,7 @@ fn of_two_consumers_with_one_name_at_least_one_is_refused_and_nothing_is_lost() 
     team.put(1);
     team.wait_for_all();
     drain(next);
-    team.check_given_back();
+    team.check_released();
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn of_two_consumers_with_different_failover_times_one_is_refused_and_says_both()
     team.put(1);
     team.wait_for_all();
     drain(next);
-    team.check_given_back();
+    team.check_released();
 }
 
 /// A table that fails this way from a moment on.
@@ -172,7 +172,7 @@ fn while_the_table_fails_consumers_wait_and_continue_when_it_works_again() {
         team.wait_for_all();
         assert!(consumers.iter().all(|it| !it.is_finished()));
         consumers.into_iter().for_each(drain);
-        team.check_given_back();
+        team.check_released();
     }
 }
 
@@ -268,7 +268,7 @@ fn consumers_share_a_table_of_ones_own_whose_type_nobody_knows() {
     until(|| format!("all three: {:?}", team.shares()), || team.shares().len() == 3);
     consumers.into_iter().for_each(drain);
     team.check_once();
-    team.check_given_back();
+    team.check_released();
     for call in [TableCall::Page, TableCall::Coordinator, TableCall::Apply] {
         assert!(counted.calls(call) > 0, "{call:?}");
     }

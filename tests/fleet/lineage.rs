@@ -62,7 +62,7 @@ fn children_are_read_after_their_parents_across_consumers() {
 #[track_caller]
 fn drain_all<const N: usize>(team: &Team, consumers: [kinesis_consumer::Listener; N]) {
     consumers.into_iter().for_each(drain);
-    team.check_given_back();
+    team.check_released();
 }
 
 #[test]

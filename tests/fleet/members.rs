@@ -209,10 +209,8 @@ fn a_consumer_that_comes_and_goes_at_once_leaves_no_lease() {
                 end(guest).unwrap();
             }
         }
-        // Its name may be where it had asked for a lease.
-        let holder = |row: &Item| row.get("kcHolder").and_then(|it| it.text().map(str::to_owned));
-        let is_left = |row| holder(row).is_some_and(|it| it.starts_with(&format!("{name}/")));
-        assert!(!team.table.rows().iter().any(is_left), "{:?}", team.table.rows());
+        let names_it = |row: &Item| owner(row) == Some(&name);
+        assert!(!team.table.rows().iter().any(names_it), "{:?}", team.table.rows());
     }
     team.wait_for_shares(&[("stays", 4)]);
     team.wait_for_all();
@@ -233,4 +231,36 @@ fn a_consumer_stops_while_its_table_is_slow() {
     drain(listener);
     team.check_once();
     team.check_released();
+}
+
+#[test]
+fn a_shard_that_was_asked_for_by_who_has_left_stays_with_its_holder() {
+    let team = Team::new(2, FAILOVER);
+    let (gate, opened) = bounded::<()>(0);
+    let (tell, told) = bounded(10);
+    let busy = team.open_with(team.fleet("busy").handoff_patience(LONG), config().limit(1));
+    let of_busy = team.clone();
+    let busy = busy.spawn(move |batch: &Batch| {
+        let _ = tell.send(());
+        let _ = opened.recv();
+        of_busy.keep("busy", batch);
+        Ok(())
+    });
+    let busy = busy.unwrap();
+    team.put(3);
+    told.recv_timeout(LONG).unwrap();
+    team.wait_for_shares(&[("busy", 2)]);
+    let asks = team.join("asks");
+    let is_asked = || {
+        let shards = [0, 1].map(|shard| team.text(&id(shard), "checkpointOwner"));
+        shards.contains(&Some("busy".to_owned()))
+    };
+    until(|| "it is asked".into(), is_asked);
+    drain(asks);
+    let names = |row: &Item| owner(row) == Some("asks");
+    let left = team.table.rows().into_iter().filter(names).count();
+    drop(gate);
+    team.wait_for_shares(&[("busy", 2)]);
+    drain(busy);
+    assert_eq!(left, 0, "who asked and left is still named");
 }

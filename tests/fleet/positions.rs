@@ -20,7 +20,7 @@ fn who_comes_next_begins_where_the_last_one_ended() {
         let consumers = names.map(|name| team.join(&name));
         team.wait_for_all();
         consumers.into_iter().for_each(drain);
-        team.check_given_back();
+        team.check_released();
     }
     team.check_once();
 }

@@ -183,15 +183,6 @@ impl Team {
             assert!(!row.contains_key("checkpointOwner"), "{row:?}");
         }
     }
-
-    /// Nobody holds a lease. Whoever has asked for one and left before he got it may still be named.
-    #[track_caller]
-    pub(crate) fn check_given_back(&self) {
-        for row in self.table.rows() {
-            assert!(!row.contains_key("checkpointOwner"), "{row:?}");
-            assert!(owner(&row).is_none() || !row.contains_key("kcHolder"), "{row:?}");
-        }
-    }
 }
 
 /// Fast enough to be read soon, and slow enough for many consumers on two cores.
