@@ -310,12 +310,15 @@ impl Oracle {
         self.broken.push(Broken { rule, how });
     }
 
-    /// A worker of Amazon's does not wait for a parent that has no row; ours wait, unless it was done at some time.
+    /// A worker of Amazon's does not wait for a parent that has no row; ours wait, unless it was done at some time. What
+    /// somebody has begun to read is read on.
     fn comes_after_parents(&mut self, given: &HandOver<'_>) {
         let Some(shard) = self.shards.get(given.shard) else { return };
         let is_ours = self.ours.contains(&given.worker);
+        let tenure = self.tenures.get(given.tenure);
+        let has_begun = tenure.is_some_and(|tenure| matches!(tenure.from.at, At::Number(_)));
         let is_open = |parent: &&String| {
-            let is_waited_for = is_ours || !self.unguarded.contains(*parent);
+            let is_waited_for = is_ours && !has_begun || !self.unguarded.contains(*parent);
             is_waited_for && !self.ended.contains(*parent)
         };
         if let Some(parent) =

@@ -268,6 +268,18 @@ fn a_child_before_the_end_of_its_parent_is_found() {
     history.takes("low", "ours", "ours#2");
     history.hands_over("ours#2", "low", &[20]);
     assert_eq!(history.broken(), [], "the parent was done before its row was deleted");
+    let mut history = History::begun();
+    history.splits();
+    history.deletes(Who::Operator, "parent");
+    history.creates("low");
+    history.takes("low", "java", "java#1");
+    history.gives(JAVA, "java#1", "low", &[20]);
+    history.handles("low", &[20]);
+    history.stores("low", "java#1", "20");
+    history.oracle.put("low", at(21), epoch());
+    history.takes("low", "ours", "ours#2");
+    history.hands_over("ours#2", "low", &[21]);
+    assert_eq!(history.broken(), [], "what Amazon's library has begun is read on");
 }
 
 #[test]
