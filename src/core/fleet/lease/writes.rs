@@ -34,6 +34,8 @@ pub(crate) struct Sight {
     switches: u64,
     /// Who has asked for it.
     asker: Option<String>,
+    /// Whether it was seen so long ago that KCL may have taken the lease, and have counted from zero since.
+    is_old: bool,
 }
 
 /// What a row of ours says of the fleet, and of its holder.
@@ -242,7 +244,14 @@ impl Tenure {
     /// Learns from a row that is this tenure's, as it is after a write of the tenure.
     pub(crate) fn sees(&mut self, row: &Row) {
         let asker = row.owner.clone().filter(|owner| *owner != self.worker);
-        self.sight = Some(Sight { switches: row.switches, asker });
+        self.sight = Some(Sight { switches: row.switches, asker, is_old: false });
+    }
+
+    /// Nothing was seen of the row for so long that anybody may have taken the lease.
+    pub(crate) fn saw_it_long_ago(&mut self) {
+        if let Some(sight) = &mut self.sight {
+            sight.is_old = true;
+        }
     }
 
     /// Whether the row is this tenure's.
@@ -252,6 +261,8 @@ impl Tenure {
             && self.sight.as_ref().is_none_or(|sight| match &sight.asker {
                 // Or it has withdrawn, and the next one of ours has asked.
                 Some(asker) => row.owner.as_ref() == Some(asker) || row.owner == row.asker,
+                // A take of KCL leaves who of ours has asked.
+                None if sight.is_old => row.asker.is_some() && row.owner == row.asker,
                 None => row.switches == sight.switches,
             });
         let is_owner = row.owner.as_deref() == worker || is_asked;
@@ -272,6 +283,10 @@ impl Tenure {
             None => of_us,
             Some(Sight { asker: Some(asker), .. }) => {
                 of_us.and(Condition::equals(names::OWNER, asker.as_str()))
+            }
+            // If somebody asks, the row of the refusal tells it.
+            Some(Sight { is_old: true, .. }) => {
+                of_us.and(Condition::equals(names::OWNER, &*self.worker))
             }
             Some(Sight { switches, .. }) => {
                 let unmoved = Condition::equals(names::SWITCHES, *switches);

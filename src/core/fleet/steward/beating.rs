@@ -45,7 +45,10 @@ impl Steward {
         for (shard, lease) in loads {
             let shard = || shard.clone();
             match lease.held.change(now) {
-                Some(Change::Fenced) => self.news.push(News::Fenced { shard: shard() }),
+                Some(Change::Fenced) => {
+                    lease.tenure.saw_it_long_ago();
+                    self.news.push(News::Fenced { shard: shard() });
+                }
                 Some(Change::Unfenced) => self.news.push(News::Unfenced { shard: shard() }),
                 None => {}
             }

@@ -236,6 +236,28 @@ fn after_a_commit_without_an_answer_a_request_is_no_loss_and_what_kcl_takes_is_o
 }
 
 #[test]
+fn who_has_seen_nothing_for_long_tells_a_request_of_ours_from_a_take_whose_count_began_anew() {
+    for is_taken in [false, true] {
+        let (table, mut me) = (held(&me()), me());
+        me.sees(&row(&table));
+        table.apply(&ask(&row(&table), "asker", "asker").unwrap()).unwrap();
+        if is_taken {
+            // As KCL 2 takes, and then stores a checkpoint.
+            let mut item = table.get(SHARD).unwrap().unwrap();
+            item.insert(names::OWNER.to_owned(), "java".into());
+            table.put(item);
+        }
+        me.saw_it_long_ago();
+        let found = refused(&table, &me.beat(None));
+        assert_eq!(me.loss(found.as_ref()), is_taken.then(|| taken_by("java")));
+        if !is_taken {
+            me.sees(&row(&table));
+            done(&table, &me.beat(None));
+        }
+    }
+}
+
+#[test]
 fn a_beat_that_is_written_twice_harms_nobody() {
     let table = held(&me());
     table.fail_next(1, TableFault::ReplyLost);
