@@ -38,6 +38,8 @@ pub enum Condition {
     Absent(&'static str),
     /// The attribute is there, with this type and value; numbers are equal as numbers. Maps and lists are never compared.
     Equals(&'static str, Attribute),
+    /// Both attributes are there, with the same type and value.
+    Same(&'static str, &'static str),
     /// Both hold: a pair, since the service knows no empty list.
     All(Box<[Condition; 2]>),
     /// One of the two holds, or both.
@@ -175,7 +177,7 @@ mod tests {
     /// Whether it holds where there is no row, as far as the service can tell.
     fn holds_without_a_row(condition: &Condition) -> bool {
         match condition {
-            Condition::Exists(_) | Condition::Equals(..) => false,
+            Condition::Exists(_) | Condition::Equals(..) | Condition::Same(..) => false,
             Condition::Absent(_) => true,
             Condition::All(pair) => pair.iter().all(holds_without_a_row),
             Condition::Any(pair) => pair.iter().any(holds_without_a_row),

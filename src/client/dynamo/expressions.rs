@@ -92,6 +92,7 @@ impl Terms {
             Condition::Equals(name, value) => {
                 format!("{} = {}", self.name(name), self.value(value.clone()))
             }
+            Condition::Same(name, other) => format!("{} = {}", self.name(name), self.name(other)),
             Condition::All(pair) => self.pair(pair, "AND"),
             Condition::Any(pair) => self.pair(pair, "OR"),
         }
@@ -233,6 +234,8 @@ mod tests {
         let found = json(&Write::create("shard", Item::new()));
         assert_eq!(found["Item"], serde_json::json!({"leaseKey": {"S": "shard"}}));
         assert!(found.get("Key").is_none() && found.get("ReturnValues").is_none());
+        let same = json(&Write::delete("shard", Condition::Same("a", "b")));
+        assert_eq!(same["ConditionExpression"], "(attribute_exists(#0)) AND (#1 = #2)");
         let found = json(&Write::update("shard", Condition::Exists("a"), Update::new()));
         assert!(found.get("UpdateExpression").is_none());
         assert!(found.get("ExpressionAttributeValues").is_none());

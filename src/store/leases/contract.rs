@@ -143,10 +143,18 @@ fn numbers(table: &impl LeaseTable) {
     }
 }
 
-/// Every condition, of a row that has `here`, and has no `gone`.
+/// Every condition, of a row that has `here`, and has no `gone` and no `lost`.
 // long: a table.
 fn conditions(table: &impl LeaseTable) {
-    let there = row("key", &[("here", "1".into())]);
+    let there = row(
+        "key",
+        &[
+            ("here", "1".into()),
+            ("same", "1".into()),
+            ("other", "2".into()),
+            ("number", 1_u64.into()),
+        ],
+    );
     create(table, "key", &there);
     let (yes, no) = (|| Condition::Exists("here"), || Condition::Exists("gone"));
     for (condition, holds) in [
@@ -158,6 +166,11 @@ fn conditions(table: &impl LeaseTable) {
         (Condition::equals("here", "2"), false),
         (Condition::equals("here", 1_u64), false),
         (Condition::equals("gone", "1"), false),
+        (Condition::Same("here", "same"), true),
+        (Condition::Same("here", "other"), false),
+        (Condition::Same("here", "number"), false),
+        (Condition::Same("here", "gone"), false),
+        (Condition::Same("gone", "lost"), false),
         (yes().and(yes()), true),
         (yes().and(no()), false),
         (no().and(yes()), false),

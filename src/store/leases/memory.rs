@@ -167,6 +167,7 @@ fn holds(condition: &Condition, row: Option<&Item>) -> Result<bool, LeaseTableEr
         Condition::Exists(name) => found(name).is_some(),
         Condition::Absent(name) => found(name).is_none(),
         Condition::Equals(name, value) => found(name) == Some(&kept_value(value.clone())?),
+        Condition::Same(name, other) => found(name).is_some() && found(name) == found(other),
         Condition::All(pair) => holds(&pair[0], row)? && holds(&pair[1], row)?,
         Condition::Any(pair) => holds(&pair[0], row)? || holds(&pair[1], row)?,
     })

@@ -42,8 +42,6 @@ pub(crate) struct Row {
     pub(crate) checkpoint_owner: Option<String>,
     /// Grows with every write of the holder.
     pub(crate) counter: u64,
-    /// How often the owner has changed since the last checkpoint.
-    pub(crate) switches: u64,
     /// How far the shard is done.
     pub(crate) checkpoint: Checkpoint,
     /// Whether a checkpoint is announced, and not yet made.
@@ -140,9 +138,16 @@ impl Row {
         }
     }
 
+    /// Who was asked for the lease, and has it still. KCL 2 takes such a lease as well: it is the owner then, and leaves who
+    /// was asked and who has asked. The requests of KCL 3 do not say who asks.
+    pub(crate) fn giver(&self) -> Option<&str> {
+        let is_asked = self.asker.is_none() || self.asker == self.owner;
+        self.checkpoint_owner.as_deref().filter(|_| is_asked)
+    }
+
     /// Who has the shard now, whoever gets it next.
     pub(crate) fn working_owner(&self) -> Option<&str> {
-        self.checkpoint_owner.as_deref().or(self.owner.as_deref())
+        self.giver().or(self.owner.as_deref())
     }
 
     /// Whether a worker of KCL holds it. One of ours that got it and has not accepted it yet has asked for it; KCL leaves
@@ -238,13 +243,14 @@ impl<'a> Fields<'a> {
     }
 
     fn row(&self) -> Result<Row, Misread> {
+        // It is only added to, which needs a number.
+        self.count(names::SWITCHES, MOST)?;
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Ok(Row {
             shard: self.key.to_owned(),
             owner: owned(self.text(names::OWNER)?),
             checkpoint_owner: owned(self.text(names::CHECKPOINT_OWNER)?),
             counter: self.count(names::COUNTER, MOST)?.unwrap_or(0),
-            switches: self.count(names::SWITCHES, MOST)?.unwrap_or(0),
             checkpoint: self.checkpoint()?,
             has_pending: self.item.contains_key(names::PENDING),
             children: self.texts(names::CHILDREN)?,

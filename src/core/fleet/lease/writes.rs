@@ -23,19 +23,6 @@ pub(crate) struct Tenure {
     pub(crate) worker: String,
     /// Which tenure it is.
     pub(crate) holder: Holder,
-    /// What the row has said of it; `None` before the first answer.
-    pub(crate) sight: Option<Sight>,
-}
-
-/// What tells a lease that is asked for from one that KCL has taken since: KCL 2 leaves who was asked, and our holder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sight {
-    /// How often its owner has changed; a request leaves that.
-    switches: u64,
-    /// Who has asked for it.
-    asker: Option<String>,
-    /// Whether it was seen so long ago that KCL may have taken the lease, and have counted from zero since.
-    is_old: bool,
 }
 
 /// What a row of ours says of the fleet, and of its holder.
@@ -104,28 +91,31 @@ pub(crate) fn create(birth: &Birth, marks: &Marks) -> Write {
     Write::create(&birth.shard, row)
 }
 
-/// Asks whoever holds a lease to hand it over to this worker, whose process has this nonce. `None` if nobody holds it, if
-/// the worker does, or if it is being handed over already.
+/// Asks whoever holds a lease to hand it over to this worker. `None` if nobody holds it, if the worker does, or if it is
+/// being handed over already.
 ///
-/// A former tenure of this worker may still stand in a row that KCL took since. The worker would be its owner again:
-/// that tenure goes, or else its late writes would be taken for the owner's.
-pub(crate) fn ask(row: &Row, worker: &str, process: &str) -> Option<Write> {
+/// A former tenure of this worker may still stand in a row that KCL took since, and so may a request before that. The
+/// worker would be its owner again: that tenure goes, or else its late writes would be taken for the owner's.
+pub(crate) fn ask(row: &Row, worker: &str) -> Option<Write> {
     let owner = row.owner.as_deref().filter(|owner| *owner != worker)?;
-    if row.checkpoint_owner.is_some() {
+    if row.giver().is_some() {
         return None;
     }
+    let unasked = match (&row.checkpoint_owner, &row.asker) {
+        (Some(of), Some(asker)) => Condition::equals(names::CHECKPOINT_OWNER, of.as_str())
+            .and(Condition::equals(names::ASKER, asker.as_str())),
+        _ => Condition::Absent(names::CHECKPOINT_OWNER),
+    };
     let holder = match &row.holder {
         Some(holder) => Condition::equals(names::HOLDER, holder.text()),
         None => Condition::Absent(names::HOLDER),
     };
-    let when = Condition::equals(names::OWNER, owner)
-        .and(Condition::Absent(names::CHECKPOINT_OWNER))
-        .and(holder);
+    let when = Condition::equals(names::OWNER, owner).and(unasked).and(holder);
     let update = Update::new()
         .set(names::OWNER, worker)
         .set(names::CHECKPOINT_OWNER, owner)
         .set(names::ASKER, worker);
-    let is_former = row.holder.as_ref().is_some_and(|it| it.process() == process);
+    let is_former = row.holder.as_ref().is_some_and(|it| it.is_of(worker));
     let update = if is_former { update.remove(names::HOLDER) } else { update };
     Some(Write::update(&row.shard, when, update))
 }
@@ -154,7 +144,7 @@ pub(crate) fn let_go(row: &Row, worker: &str, process: &str) -> Option<Write> {
     let when = Condition::equals(names::OWNER, worker)
         .and(Condition::Absent(names::CHECKPOINT_OWNER))
         .and(Condition::equals(names::COUNTER, row.counter));
-    Some(Write::update(&row.shard, when, nobody(grown()).remove(names::ASKER)))
+    Some(Write::update(&row.shard, when, nobody(grown())))
 }
 
 /// Deletes the lease of a shard that is done to its end.
@@ -167,8 +157,8 @@ impl Tenure {
     ///
     /// The position is that of the row in the answer, never the one that was seen before.
     pub(crate) fn take(&self, row: &Row, marks: &Marks) -> Write {
-        let update = marks.on(grown()).set(names::OWNER, self.worker.as_str());
-        let update = update.set(names::HOLDER, self.holder.text()).remove(names::CHECKPOINT_OWNER);
+        let update = self.begun(marks).set(names::OWNER, self.worker.as_str());
+        let update = update.remove(names::CHECKPOINT_OWNER);
         let update = match row.working_owner() {
             Some(owner) if owner != self.worker => update.add(names::SWITCHES, 1),
             _ => update,
@@ -183,8 +173,12 @@ impl Tenure {
         let when = Condition::equals(names::OWNER, self.worker.as_str())
             .and(Condition::Absent(names::CHECKPOINT_OWNER))
             .and(Condition::equals(names::COUNTER, row.counter));
-        let update = marks.on(grown()).set(names::HOLDER, self.holder.text());
-        Write::update(&self.shard, when, update)
+        Write::update(&self.shard, when, self.begun(marks))
+    }
+
+    /// This tenure holds the lease, and nobody asks for it.
+    fn begun(&self, marks: &Marks) -> Update {
+        marks.on(grown()).set(names::HOLDER, self.holder.text()).remove(names::ASKER)
     }
 
     /// Shows that the holder lives. `bytes` is what it reads of the shard in a second, if that is to be told.
@@ -241,61 +235,20 @@ impl Tenure {
         self.write(nobody(grown()))
     }
 
-    /// Learns from a row that is this tenure's, as it is after a write of the tenure.
-    pub(crate) fn sees(&mut self, row: &Row) {
-        let asker = row.owner.clone().filter(|owner| *owner != self.worker);
-        self.sight = Some(Sight { switches: row.switches, asker, is_old: false });
-    }
-
-    /// Nothing was seen of the row for so long that anybody may have taken the lease.
-    pub(crate) fn saw_it_long_ago(&mut self) {
-        if let Some(sight) = &mut self.sight {
-            sight.is_old = true;
-        }
-    }
-
     /// Whether the row is this tenure's.
     pub(crate) fn holds(&self, row: &Row) -> bool {
-        let worker = Some(self.worker.as_str());
-        let is_asked = row.checkpoint_owner.as_deref() == worker
-            && self.sight.as_ref().is_none_or(|sight| match &sight.asker {
-                // Or it has withdrawn, and the next one of ours has asked.
-                Some(asker) => row.owner.as_ref() == Some(asker) || row.owner == row.asker,
-                // A take of KCL leaves who of ours has asked.
-                None if sight.is_old => row.asker.is_some() && row.owner == row.asker,
-                None => row.switches == sight.switches,
-            });
-        let is_owner = row.owner.as_deref() == worker || is_asked;
-        is_owner && row.holder.as_ref() == Some(&self.holder)
+        let is_of_worker = [row.owner.as_deref(), row.giver()].contains(&Some(&self.worker));
+        is_of_worker && row.holder.as_ref() == Some(&self.holder)
     }
 
-    /// Holds of a row that is this tenure's, and of no other.
+    /// Holds of a row that is this tenure's, and of no other: [`holds`](Self::holds) as the table sees it.
     fn mine(&self) -> Condition {
         let worker = self.worker.as_str();
+        let is_asked = Condition::equals(names::CHECKPOINT_OWNER, worker)
+            .and(Condition::Absent(names::ASKER).or(Condition::Same(names::OWNER, names::ASKER)));
         Condition::equals(names::OWNER, worker)
-            .or(self.asked(Condition::equals(names::CHECKPOINT_OWNER, worker)))
+            .or(is_asked)
             .and(Condition::equals(names::HOLDER, self.holder.text()))
-    }
-
-    /// Holds of a row that this worker was asked for, and that nobody has taken since.
-    fn asked(&self, of_us: Condition) -> Condition {
-        match &self.sight {
-            None => of_us,
-            Some(Sight { asker: Some(asker), .. }) => {
-                of_us.and(Condition::equals(names::OWNER, asker.as_str()))
-            }
-            // If somebody asks, the row of the refusal tells it.
-            Some(Sight { is_old: true, .. }) => {
-                of_us.and(Condition::equals(names::OWNER, &*self.worker))
-            }
-            Some(Sight { switches, .. }) => {
-                let unmoved = Condition::equals(names::SWITCHES, *switches);
-                of_us.and(match switches {
-                    0 => unmoved.or(Condition::Absent(names::SWITCHES)),
-                    _ => unmoved,
-                })
-            }
-        }
     }
 
     fn write(&self, update: Update) -> Write {
@@ -320,7 +273,6 @@ impl Marks {
             None => update.remove(names::LIMIT),
         };
         update
-            .remove(names::ASKER)
             .set(names::FAILOVER, self.failover())
             .set(names::STREAM, self.stream.as_str())
             .set(names::FORMAT, names::NEWEST_FORMAT)
@@ -335,7 +287,7 @@ fn grown() -> Update {
 /// Nobody holds it. Without the tenure no late write of it is taken for the next one's.
 fn nobody(update: Update) -> Update {
     let update = update.remove(names::OWNER).remove(names::CHECKPOINT_OWNER);
-    update.remove(names::HOLDER).remove(names::LIMIT)
+    update.remove(names::HOLDER).remove(names::LIMIT).remove(names::ASKER)
 }
 
 /// Holds while the checkpoint is the same, as it stands in the row: DynamoDB cannot compare numbers of 56 digits.
@@ -347,12 +299,11 @@ fn unmoved(was: &Checkpoint) -> Condition {
     Condition::equals(names::CHECKPOINT, was.at.text()).and(sub)
 }
 
-/// KCL sets back here how often the owner has changed, which it only shows to people. A holder of ours could not tell
-/// then, after a commit of which it heard nothing, whether it was asked for the lease or KCL has taken it.
 fn moved(to: &Checkpoint) -> Update {
     let update = grown()
         .set(names::CHECKPOINT, to.at.text())
         .set(names::SUB, to.sub.unwrap_or(0))
+        .set(names::SWITCHES, 0_u64)
         .remove(names::PENDING)
         .remove(names::PENDING_SUB)
         .remove(names::PENDING_STATE);

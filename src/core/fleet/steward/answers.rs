@@ -158,7 +158,10 @@ impl Steward {
                 lease.is_beating = false;
                 lease.held.failed(at.now, rng);
                 // What is being given up may be given up already: the answer to that tells.
-                let why = lease.tenure.loss(found).filter(|_| lease.stage != Stage::Leaving);
+                let is_left = lease.stage == Stage::Leaving
+                    || lease.is_ending
+                        && found.and_then(row).is_some_and(|it| it.checkpoint.is_end());
+                let why = lease.tenure.loss(found).filter(|_| !is_left);
                 match (why, found) {
                     (Some(why), _) => self.lose(&shard, why),
                     (None, Some(item)) => self.found(at.now, &shard, epoch, item),
@@ -261,7 +264,6 @@ impl Steward {
         let Some(lease) = lease.filter(|it| row.counter >= it.row.counter) else { return };
         let is_end = row.checkpoint.is_end();
         let by = row.owner.clone().filter(|owner| *owner != self.settings.worker);
-        lease.tenure.sees(&row);
         lease.row = row.clone();
         self.view.learn(row);
         if let Some(by) = by {
@@ -375,8 +377,7 @@ impl Steward {
         }
         let lease = self.leases.remove(shard);
         // Of a shard that was read to its end nothing was left to anybody, and of one that was given up that is told.
-        let is_left = lease.is_some_and(|lease| !lease.row.checkpoint.is_end());
-        if is_left && !self.is_given_up(epoch) {
+        if lease.is_some_and(|it| !it.row.checkpoint.is_end() && !it.is_given_up) {
             self.news.push(News::Left { shard: shard.to_owned(), to });
         }
     }

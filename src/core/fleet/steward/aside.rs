@@ -22,6 +22,9 @@ impl Steward {
             return;
         }
         self.hanging.insert(epoch);
+        if let Some(lease) = self.lease_mut(&shard, epoch) {
+            lease.is_given_up = true;
+        }
         self.wants_no_more(now);
         self.leave(&shard, now);
         let why = Loss::GivenUp { after: age };
@@ -31,11 +34,6 @@ impl Steward {
     /// Nobody has a batch of such a tenure any more.
     pub(super) fn emptied(&mut self, epoch: u64) {
         self.hanging.remove(&epoch);
-    }
-
-    /// Whether the consumer was told that this tenure is over, though its lease may not be given back yet.
-    pub(super) fn is_given_up(&self, epoch: u64) -> bool {
-        self.hanging.contains(&epoch)
     }
 
     /// Whether this process may get more leases.

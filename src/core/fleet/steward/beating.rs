@@ -34,21 +34,19 @@ impl Steward {
 
     /// How much longer batches of a tenure may be handed over; zero: none may, for now or for ever.
     pub(crate) fn left(&self, shard: &str, epoch: u64, now: Moment) -> Duration {
-        let lease = self.lease(shard, epoch).filter(|_| !self.is_given_up(epoch));
+        let lease = self.lease(shard, epoch).filter(|it| !it.is_given_up);
         lease.map_or(Duration::ZERO, |lease| lease.held.left(now))
     }
 
     /// Tells which leases may not be used for now.
     pub(super) fn watch_fences(&mut self, now: Moment) {
-        // Nobody reads what is done to its end.
-        let loads = self.leases.iter_mut().filter(|(_, lease)| lease.is_load());
+        // Nobody reads what is done to its end, and what was given up was told to be lost.
+        let may_read = |lease: &Lease| lease.is_load() && !lease.is_given_up;
+        let loads = self.leases.iter_mut().filter(|(_, lease)| may_read(lease));
         for (shard, lease) in loads {
             let shard = || shard.clone();
             match lease.held.change(now) {
-                Some(Change::Fenced) => {
-                    lease.tenure.saw_it_long_ago();
-                    self.news.push(News::Fenced { shard: shard() });
-                }
+                Some(Change::Fenced) => self.news.push(News::Fenced { shard: shard() }),
                 Some(Change::Unfenced) => self.news.push(News::Unfenced { shard: shard() }),
                 None => {}
             }

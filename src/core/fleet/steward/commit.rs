@@ -22,7 +22,7 @@ use crate::model::write::{Applied, Write};
 pub(crate) struct Commit {
     shard: String,
     epoch: u64,
-    to: Position,
+    pub(super) to: Position,
     how: step::Write,
     /// What is left to write before the position; `None` before that is known.
     before: Option<VecDeque<Before>>,
@@ -76,7 +76,7 @@ impl Steward {
             commit.before = Some(self.before_end(commit)?);
             commit.then = self.view.at_end();
         }
-        let lease = self.lease(&commit.shard, commit.epoch).ok_or_else(over)?;
+        let lease = self.lease_mut(&commit.shard, commit.epoch).ok_or_else(over)?;
         if let Some(next) = commit.before.as_ref().and_then(VecDeque::front) {
             return Ok(Some(match next {
                 Before::Birth(birth) => create(birth, &self.settings.marks),
@@ -84,7 +84,10 @@ impl Steward {
             }));
         }
         let write = match &commit.to {
-            Position::End { sequence } => lease.tenure.end(&was, sequence, commit.then),
+            Position::End { sequence } => {
+                lease.is_ending = commit.then == AtEnd::Release;
+                lease.tenure.end(&was, sequence, commit.then)
+            }
             _ if is_reset => lease.tenure.reset(&was, &to),
             _ => lease.tenure.commit(&was, &to),
         };
@@ -106,15 +109,13 @@ impl Steward {
         self.hears_of_table(at, outcome.as_ref().err());
         let outcome = outcome.map_err(|error| {
             self.pause(at.now);
+            self.birth_unheard(at, commit);
             failure(error)
         })?;
         let first = commit.before.as_mut().and_then(VecDeque::pop_front);
         let done = match first {
             Some(Before::Birth(birth)) => {
-                let (Applied::Done(item) | Applied::Refused(Some(item))) = outcome else {
-                    return Ok(false);
-                };
-                self.created(at, *birth, Some(&item));
+                self.born(at, *birth, outcome);
                 Ok(false)
             }
             Some(Before::Children(_)) => self.named_children(at, commit, &outcome),
@@ -124,6 +125,33 @@ impl Steward {
             self.start_waiting(at.now);
         }
         done
+    }
+
+    /// A child may have been born with this process as its holder.
+    fn birth_unheard(&mut self, at: Span, commit: &Commit) {
+        let Some(Before::Birth(birth)) = commit.before.as_ref().and_then(VecDeque::front) else {
+            return;
+        };
+        if let Some(tenure) = &birth.tenure {
+            let since = || (tenure.clone(), at.sent);
+            self.births.entry(birth.shard.clone()).or_insert_with(since);
+        }
+        if !self.may_gain() {
+            self.undo_births(at.now);
+        }
+    }
+
+    fn born(&mut self, at: Span, birth: Birth, outcome: Applied) {
+        let first = self.births.remove(&birth.shard).map(|(_, first)| first);
+        match outcome {
+            Applied::Done(item) => self.created(at, birth, Some(&item)),
+            // An earlier attempt, of which nothing was heard, may have been done.
+            Applied::Refused(Some(item)) => {
+                let sent = first.unwrap_or(at.sent);
+                self.created(Span { sent, ..at }, birth, Some(&item));
+            }
+            Applied::Refused(None) => {}
+        }
     }
 
     fn named_children(
@@ -252,7 +280,8 @@ impl Steward {
         let free = if self.may_gain() { free } else { 0 };
         let mut held = BTreeSet::new();
         for birth in births.iter_mut().filter(|it| children.contains(&it.shard)).take(free) {
-            birth.tenure = Some(self.tenure(&birth.shard));
+            let unheard = self.births.get(&birth.shard).map(|(tenure, _)| tenure.clone());
+            birth.tenure = Some(unheard.unwrap_or_else(|| self.tenure(&birth.shard)));
             held.insert(birth.shard.clone());
         }
         if let Some(lease) = self.lease_mut(&commit.shard, commit.epoch) {

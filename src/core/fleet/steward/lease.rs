@@ -22,6 +22,10 @@ pub(super) struct Lease {
     pub(super) stage: Stage,
     /// Whether a beat is on its way.
     pub(super) is_beating: bool,
+    /// Whether the end of its shard may be stored, which gives the lease up.
+    pub(super) is_ending: bool,
+    /// Whether the consumer was told that it is lost, though it may not be given back yet.
+    pub(super) is_given_up: bool,
     /// The shard's children, as its last answer named them.
     pub(super) children: Vec<ChildShard>,
     /// The children that this process is to hold from their births, while it stores the shard's end: they take its place.

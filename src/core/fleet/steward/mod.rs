@@ -84,6 +84,8 @@ pub(crate) struct Steward {
     /// Tenures that were given up because their handler stood still, while batches of them are left.
     hanging: BTreeSet<u64>,
     jobs: VecDeque<Job>,
+    /// The tenures of children that were born with one, perhaps: nothing was heard of that since then.
+    births: BTreeMap<String, (Tenure, Moment)>,
     /// How many tenures there were.
     tenures: u64,
     /// How many leases it should hold.
@@ -131,6 +133,7 @@ impl Steward {
             requests: Requests::default(),
             hanging: BTreeSet::new(),
             jobs: VecDeque::new(),
+            births: BTreeMap::new(),
             tenures: 0,
             target: 0,
             trouble: Retry::default(),
@@ -157,11 +160,11 @@ impl Steward {
         if let Some(job) = self.next_job(now, Job::is_urgent) {
             return Some(Call::Write(Box::new(job)));
         }
-        if let Some(shard) = self.requests.next(now.monotonic) {
-            return Some(Call::Get { shard });
-        }
         if self.phase != Phase::Running || now.monotonic < self.calm {
             return None;
+        }
+        if let Some(shard) = self.requests.next(now.monotonic) {
+            return Some(Call::Get { shard });
         }
         self.drop_old_plans(now);
         if let Some(job) = self.next_job(now, |_| true) {
@@ -185,7 +188,8 @@ impl Steward {
             Some(scan) => scan.is_idle().then_some(self.calm),
             None => Some(self.survey_at.max(self.calm)),
         };
-        let at = of_jobs.chain(self.requests.due()).chain(survey.filter(|_| is_running)).min();
+        let request = self.requests.due().map(|due| due.max(self.calm));
+        let at = of_jobs.chain(request.into_iter().chain(survey).filter(|_| is_running)).min();
         at.map(|at| at.saturating_sub(now.monotonic))
     }
 
@@ -269,7 +273,6 @@ impl Steward {
             shard: shard.to_owned(),
             worker: self.settings.worker.clone(),
             holder: Holder::new(&self.settings.process, self.tenures),
-            sight: None,
         }
     }
 
@@ -341,26 +344,35 @@ impl Steward {
     fn lose(&mut self, shard: &str, why: Loss) {
         // Nobody reads what is done to its end, and what was given up was told.
         let lease = self.leases.remove(shard).filter(Lease::is_load);
-        if let Some(lease) = lease.filter(|it| !self.is_given_up(it.epoch)) {
+        if let Some(lease) = lease.filter(|it| !it.is_given_up) {
             self.news.push(News::Lost { shard: shard.to_owned(), epoch: lease.epoch, why });
         }
     }
 
     /// A lease is held since a write that was sent at that moment.
-    fn gain(&mut self, mut tenure: Tenure, from: Option<String>, sent: Moment, row: Row) {
+    // long: one line for each field.
+    fn gain(&mut self, tenure: Tenure, from: Option<String>, sent: Moment, row: Row) {
         let epoch = tenure.holder.number();
         let held = Held::new(self.settings.marks.failover, sent, &mut self.rng);
         let stage = if row.checkpoint.is_end() { Stage::Ended } else { Stage::Waiting };
         let shard = row.shard.clone();
-        tenure.sees(&row);
         self.requests.forget(&shard);
         // It would take the lease from this process itself.
         self.jobs.retain(|job| !(job.gains() && job.write.key() == shard));
         self.view.learn(row.clone());
-        let (is_beating, children, listings) = (false, Vec::new(), self.view.listings());
-        let heirs = BTreeSet::new();
-        let lease =
-            Lease { tenure, epoch, held, row, stage, is_beating, children, heirs, listings };
+        let lease = Lease {
+            tenure,
+            epoch,
+            held,
+            row,
+            stage,
+            is_beating: false,
+            is_ending: false,
+            is_given_up: false,
+            children: Vec::new(),
+            heirs: BTreeSet::new(),
+            listings: self.view.listings(),
+        };
         // A former tenure of this process, if it has one, is lost by the table's word.
         self.lose(&shard, Loss::Taken { by: Some(self.settings.worker.clone()) });
         self.leases.insert(shard.clone(), lease);

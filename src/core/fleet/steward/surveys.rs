@@ -152,8 +152,7 @@ impl Steward {
                 (Some(tenure.take(&row, &self.settings.marks)), Act::Take { tenure, from })
             }
             Move::Ask { holder, .. } => {
-                let Settings { worker, process, .. } = &self.settings;
-                (ask(&row, worker, process), Act::Ask { of: holder.to_string() })
+                (ask(&row, &self.settings.worker), Act::Ask { of: holder.to_string() })
             }
         };
         if let Some(write) = write {

@@ -185,7 +185,7 @@ impl View {
             Seen {
                 key: &row.shard,
                 owner: if is_given { row.owner.as_deref() } else { Some(worker) },
-                giver: if is_given { row.checkpoint_owner.as_deref() } else { None },
+                giver: if is_given { row.giver() } else { None },
                 counter: row.counter,
                 limit: limit(row),
                 failover: row.failover,

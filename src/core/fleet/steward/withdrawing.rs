@@ -8,7 +8,7 @@
 //! A write that may have been done, and is not tried any more, is undone in the same way.
 
 use crate::core::fleet::held::Moment;
-use crate::core::fleet::lease::writes::{Birth, let_go, withdraw};
+use crate::core::fleet::lease::writes::{let_go, withdraw};
 use crate::core::fleet::steward::answers::{TRIES, row};
 use crate::core::fleet::steward::words::{Act, Job};
 use crate::core::fleet::steward::{Phase, Settings, Steward};
@@ -23,6 +23,7 @@ impl Steward {
             jobs.partition(|job| job.wants() || is_over && !job.is_urgent());
         self.jobs = kept.into();
         let requests = std::mem::take(&mut self.requests);
+        self.undo_births(now);
         // For a request that was made the row is known better.
         let unheard = dropped.iter().filter(|job| job.sent.is_some());
         unheard.filter(|job| !requests.has(job.write.key())).for_each(|job| self.undo(job, now));
@@ -48,12 +49,17 @@ impl Steward {
     pub(super) fn undo(&mut self, job: &Job, now: Moment) {
         let write = match &job.act {
             Act::Ask { of } => withdraw(job.write.key(), &self.settings.worker, of),
-            Act::Take { tenure, .. }
-            | Act::Accept { tenure, .. }
-            | Act::Create(Birth { tenure: Some(tenure), .. }) => tenure.release(),
+            Act::Take { tenure, .. } | Act::Accept { tenure, .. } => tenure.release(),
             _ => return,
         };
         self.plan_job(now, write, Act::LetGo);
+    }
+
+    /// The same of the children that may have been born with this process as their holder.
+    pub(super) fn undo_births(&mut self, now: Moment) {
+        for (tenure, _) in std::mem::take(&mut self.births).into_values() {
+            self.plan_job(now, tenure.release(), Act::LetGo);
+        }
     }
 
     /// The row is not as it was believed to be. It may be free by now; else it tells what would free it.
@@ -69,21 +75,13 @@ impl Steward {
         self.view.learn(row);
     }
 
-    /// A release was refused: the lease is lost all the same, or another worker asks for it than was known.
-    pub(super) fn not_released(
-        &mut self,
-        now: Moment,
-        mut job: Job,
-        epoch: u64,
-        found: Option<&Item>,
-    ) {
+    /// A release was refused: the lease is lost all the same, or the row that the table gave is a newer one.
+    pub(super) fn not_released(&mut self, now: Moment, job: Job, epoch: u64, found: Option<&Item>) {
         let (shard, row) = (job.write.key().to_owned(), found.and_then(row));
-        let Some(lease) = self.lease_mut(&shard, epoch) else { return };
+        let Some(lease) = self.lease(&shard, epoch) else { return };
         if lease.tenure.loss(found).is_some() {
             return self.left_to(&shard, epoch, None, row);
         }
-        row.iter().for_each(|row| lease.tenure.sees(row));
-        job.write = lease.tenure.release();
         self.again(now, job);
     }
 

@@ -72,7 +72,7 @@ impl Asker {
         if machine.world.oracle.lock().unstored(SHARD) > 0 {
             machine.world.counts.fault("something to store");
         }
-        let write = ask(row, "asker", "process").expect("somebody holds it");
+        let write = ask(row, "asker").expect("somebody holds it");
         let applied = machine.table().apply(&write).unwrap();
         let Applied::Done(asked) = applied else { panic!("{applied:?}") };
         self.asked = lease(&asked);

@@ -51,6 +51,9 @@ fn required(condition: &Condition) -> Option<String> {
     match condition {
         Condition::Equals(names::HOLDER, holder) => holder.text().map(str::to_owned),
         Condition::All(pair) | Condition::Any(pair) => pair.iter().find_map(required),
-        Condition::Exists(_) | Condition::Absent(_) | Condition::Equals(..) => None,
+        Condition::Exists(_)
+        | Condition::Absent(_)
+        | Condition::Equals(..)
+        | Condition::Same(..) => None,
     }
 }

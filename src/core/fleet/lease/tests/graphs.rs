@@ -130,7 +130,6 @@ pub(super) fn unheld(graph: &[Line], number: u64, checkpoint: &Checkpoint) -> Ro
         owner: None,
         checkpoint_owner: None,
         counter: 0,
-        switches: 0,
         checkpoint: checkpoint.clone(),
         has_pending: false,
         children: BTreeSet::new(),

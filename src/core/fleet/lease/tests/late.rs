@@ -138,7 +138,7 @@ fn a_take_an_acceptance_or_a_creation_whose_reply_was_lost_is_known_by_its_tenur
     assert!(me().loss(found.as_ref()).is_none() && twin.loss(found.as_ref()).is_some());
 
     let table = held(&tenure("other", 1));
-    done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
+    done(&table, &ask(&row(&table), "me").unwrap());
     done(&table, &tenure("other", 1).hand_over("me"));
     let found = again(&table, &me().accept(&row(&table), &marks()));
     assert!(me().loss(found.as_ref()).is_none() && twin.loss(found.as_ref()).is_some());
@@ -158,7 +158,7 @@ fn a_take_an_acceptance_or_a_creation_whose_reply_was_lost_is_known_by_its_tenur
 #[test]
 fn a_request_whose_reply_was_lost_is_known_by_the_owner() {
     let table = held(&tenure("other", 1));
-    let found = again(&table, &ask(&row(&table), "me", PROCESS).unwrap());
+    let found = again(&table, &ask(&row(&table), "me").unwrap());
     assert!(is_asked("me", found.as_ref()));
     assert!(!is_asked("third", found.as_ref()) && !is_asked("other", found.as_ref()));
     assert!(!is_asked("me", None));
@@ -170,7 +170,7 @@ fn a_request_whose_reply_was_lost_is_known_by_the_owner() {
 #[test]
 fn a_lease_whose_handing_over_was_refused_is_given_kept_or_lost() {
     let table = held(&me());
-    done(&table, &ask(&row(&table), "other", "other").unwrap());
+    done(&table, &ask(&row(&table), "other").unwrap());
     let found = again(&table, &me().hand_over("other"));
     assert_eq!(me().is_handed_over("other", found.as_ref()), Ok(true));
     // It may be accepted meanwhile.
@@ -185,76 +185,51 @@ fn a_lease_whose_handing_over_was_refused_is_given_kept_or_lost() {
 
     // A later tenure is asked: nothing was handed over.
     let table = held(&tenure("me", 2));
-    done(&table, &ask(&row(&table), "other", "other").unwrap());
+    done(&table, &ask(&row(&table), "other").unwrap());
     let found = refused(&table, &me().hand_over("other"));
     assert_eq!(me().is_handed_over("other", found.as_ref()), Err(taken_by("other")));
 }
 
-/// KCL 2 takes by the counter, and knows nothing of requests.
+/// KCL 2 takes by the counter, and knows nothing of requests. It counts from zero after each checkpoint of its own.
 #[test]
-fn a_lease_that_kcl_takes_after_a_request_is_lost_whether_the_holder_knows_of_the_request_or_not() {
-    for knows in [false, true] {
-        let (table, mut me) = (held(&me()), me());
-        me.sees(&row(&table));
-        table.apply(&ask(&row(&table), "asker", "asker").unwrap()).unwrap();
-        if knows {
-            me.sees(&done(&table, &me.beat(None)));
-        }
+fn a_lease_that_kcl_takes_after_a_request_is_lost_however_often_it_had_an_owner() {
+    for switches in [0_u64, 1, 2] {
+        let (table, me) = (held(&me()), me());
+        done(&table, &ask(&row(&table), "asker").unwrap());
+        let asked = done(&table, &me.beat(None));
+        assert!(me.holds(&asked), "it is held until it is handed over");
         let mut item = table.get(SHARD).unwrap().unwrap();
         item.insert(names::OWNER.to_owned(), "java".into());
-        item.insert(names::COUNTER.to_owned(), 9_u64.into());
-        let switches = if knows { 0_u64 } else { 1 };
         item.insert(names::SWITCHES.to_owned(), switches.into());
         table.put(item);
         let found = refused(&table, &me.beat(None));
-        assert_eq!(me.loss(found.as_ref()), Some(taken_by("java")), "{knows}");
+        assert_eq!(me.loss(found.as_ref()), Some(taken_by("java")), "{switches}");
         refused(&table, &me.commit(&Checkpoint::trim_horizon(), &number("8")));
         refused(&table, &me.release());
     }
 }
 
 #[test]
-fn after_a_commit_without_an_answer_a_request_is_no_loss_and_what_kcl_takes_is_one() {
-    let (table, mut me) = (held(&me()), me());
-    let mut item = table.get(SHARD).unwrap().unwrap();
-    item.insert(names::SWITCHES.to_owned(), 1_u64.into());
-    table.put(item);
-    me.sees(&row(&table));
+fn after_a_commit_without_an_answer_a_request_is_no_loss() {
+    let (table, me) = (held(&me()), me());
     table.fail_next(1, TableFault::ReplyLost);
     let commit = me.commit(&Checkpoint::trim_horizon(), &number("8"));
     assert!(table.apply(&commit).is_err());
-    table.apply(&ask(&row(&table), "asker", "asker").unwrap()).unwrap();
-    done(&table, &me.beat(None));
-    // As KCL 2 takes, which leaves who was asked.
-    let mut item = table.get(SHARD).unwrap().unwrap();
-    item.insert(names::OWNER.to_owned(), "java".into());
-    let switches = row(&table).switches + 1;
-    item.insert(names::SWITCHES.to_owned(), switches.into());
-    table.put(item);
-    let found = refused(&table, &me.beat(None));
-    assert_eq!(me.loss(found.as_ref()), Some(taken_by("java")));
+    done(&table, &ask(&row(&table), "asker").unwrap());
+    assert!(me.holds(&done(&table, &me.beat(None))));
 }
 
 #[test]
-fn who_has_seen_nothing_for_long_tells_a_request_of_ours_from_a_take_whose_count_began_anew() {
-    for is_taken in [false, true] {
-        let (table, mut me) = (held(&me()), me());
-        me.sees(&row(&table));
-        table.apply(&ask(&row(&table), "asker", "asker").unwrap()).unwrap();
-        if is_taken {
-            // As KCL 2 takes, and then stores a checkpoint.
-            let mut item = table.get(SHARD).unwrap().unwrap();
-            item.insert(names::OWNER.to_owned(), "java".into());
-            table.put(item);
-        }
-        me.saw_it_long_ago();
-        let found = refused(&table, &me.beat(None));
-        assert_eq!(me.loss(found.as_ref()), is_taken.then(|| taken_by("java")));
-        if !is_taken {
-            me.sees(&row(&table));
-            done(&table, &me.beat(None));
-        }
-    }
+fn a_request_of_kcl_3_which_does_not_say_who_asks_is_no_loss() {
+    let (table, me) = (held(&me()), me());
+    let mut item = table.get(SHARD).unwrap().unwrap();
+    item.insert(names::OWNER.to_owned(), "java".into());
+    item.insert(names::CHECKPOINT_OWNER.to_owned(), "me".into());
+    table.put(item);
+    assert!(me.holds(&done(&table, &me.beat(None))));
+    let after = done(&table, &me.hand_over("java"));
+    assert_eq!(after.working_owner(), Some("java"));
+    assert_eq!(after.holder, None);
 }
 
 #[test]

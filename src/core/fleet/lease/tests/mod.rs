@@ -25,7 +25,7 @@ use crate::store::leases::memory::MemoryLeases;
 
 const SHARD: &str = "shardId-000000000000";
 /// The nonce of the process whose worker is `me`.
-const PROCESS: &str = "a1b2c3";
+const PROCESS: &str = "me/a1b2c3";
 
 fn marks() -> Marks {
     Marks { failover: Duration::from_secs(10), limit: None, stream: "orders".into() }
@@ -35,7 +35,7 @@ fn marks() -> Marks {
 fn tenure(worker: &str, number: u64) -> Tenure {
     let process = if worker == "me" { PROCESS } else { worker };
     let (holder, worker) = (Holder::new(process, number), worker.into());
-    Tenure { shard: SHARD.into(), worker, holder, sight: None }
+    Tenure { shard: SHARD.into(), worker, holder }
 }
 
 fn number(text: &str) -> Checkpoint {

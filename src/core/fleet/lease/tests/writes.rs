@@ -26,7 +26,7 @@ pub(super) fn all(key: &str) -> Vec<Write> {
         me.tell(&marks()),
         me.commit(&at, &number("8")),
         me.reset(&at, &Checkpoint::trim_horizon()),
-        ask(&seen, "me", PROCESS).unwrap(),
+        ask(&seen, "me").unwrap(),
         withdraw(key, "me", "other"),
         let_go(&Row { owner: Some("me".into()), ..seen.clone() }, "me", PROCESS).unwrap(),
         me.hand_over("other"),
@@ -116,7 +116,7 @@ fn a_lease_is_created_as_kcl_creates_it_with_our_marks() {
         "parentShardId": {"SS": ["shardId-000000000003"]},
         "startingHashKey": {"S": "0"},
         "endingHashKey": {"S": "340282366920938463463374607431768211455"},
-        "kcHolder": {"S": "a1b2c3#3"},
+        "kcHolder": {"S": "me/a1b2c3#3"},
         "kcFrom": {"N": "1700000000123"},
         "kcFailover": {"N": "10000"},
         "kcLimit": {"N": "12"},
@@ -160,7 +160,7 @@ fn a_row_says_how_many_leases_its_holder_wants_while_it_holds_one() {
         mine.beat(None),
         mine.commit(&taken.checkpoint, &number("8")),
         mine.children(&set(&["a"])),
-        ask(&taken, "other", "other").unwrap(),
+        ask(&taken, "other").unwrap(),
     ] {
         assert_eq!(done(&table, &write).limit, Some(5), "{write:?}");
     }
@@ -191,7 +191,7 @@ fn a_lease_is_taken_only_if_its_counter_stands_still() {
 #[test]
 fn a_take_counts_the_change_of_owner_and_ends_a_request() {
     for (owner, checkpoint_owner, switches) in [
-        (Some("java"), None, 1),
+        (Some("java"), None, 1_u64),
         (None, None, 0),
         (Some("me"), None, 0),
         (Some("me"), Some("java"), 1),
@@ -205,7 +205,8 @@ fn a_take_counts_the_change_of_owner_and_ends_a_request() {
         table.put(item);
         let taken = done(&table, &tenure("me", 1).take(&row(&table), &marks()));
         let case = format!("{owner:?} {checkpoint_owner:?}");
-        assert_eq!((taken.switches, taken.checkpoint_owner), (switches, None), "{case}");
+        let counted = &table.get(SHARD).unwrap().unwrap()[names::SWITCHES];
+        assert_eq!((counted, taken.checkpoint_owner), (&switches.into(), None), "{case}");
     }
 }
 
@@ -240,7 +241,7 @@ fn every_write_of_the_holder_is_refused_to_everybody_else() {
     }
     for write in writes(&mine) {
         let (owned, asked) = (held(&mine), held(&mine));
-        let ask = ask(&row(&asked), "other", "other").unwrap();
+        let ask = ask(&row(&asked), "other").unwrap();
         done(&asked, &ask);
         for table in [owned, asked] {
             let after = done(&table, &write);
@@ -255,7 +256,7 @@ fn every_write_of_the_holder_is_refused_to_everybody_else() {
 #[test]
 fn a_beat_shows_who_asks_and_tells_what_is_read() {
     let table = held(&tenure("me", 1));
-    done(&table, &ask(&row(&table), "other", "other").unwrap());
+    done(&table, &ask(&row(&table), "other").unwrap());
     let beat = done(&table, &tenure("me", 1).beat(Some(1_536)));
     assert_eq!(beat.owner.as_deref(), Some("other"));
     assert_eq!(beat.checkpoint_owner.as_deref(), Some("me"));
@@ -305,8 +306,8 @@ fn a_commit_stores_the_position_and_forgets_what_was_before_it() {
     let position = Position::After { sequence: "8".parse().unwrap(), sub: 3 };
     let to = Checkpoint::of(&position, Kind::Aggregate, &number("7"));
     let after = done(&table, &me.commit(&number("7"), &to));
-    assert_eq!((after.checkpoint, after.switches), (to.clone(), 4), "a request is told by that");
     let item = table.get(SHARD).unwrap().unwrap();
+    assert_eq!((after.checkpoint, &item[names::SWITCHES]), (to.clone(), &0_u64.into()));
     for name in [names::PENDING, names::PENDING_SUB, names::PENDING_STATE, names::FROM] {
         assert!(!item.contains_key(name), "{name}");
     }
@@ -338,7 +339,7 @@ fn a_lease_is_asked_for_handed_over_and_accepted() {
     let (old, new) = (tenure("me", 1), tenure("other", 1));
     let table = held(&old);
     done(&table, &old.beat(None));
-    let asked = done(&table, &ask(&row(&table), "other", "other").unwrap());
+    let asked = done(&table, &ask(&row(&table), "other").unwrap());
     assert_eq!(asked.counter, 1, "the counter stays: the holder may have died meanwhile");
     assert!(old.holds(&asked) && !new.holds(&asked));
     refused(&table, &new.accept(&asked, &marks()));
@@ -372,7 +373,7 @@ fn a_lease_that_was_handed_over_is_accepted_once() {
 fn only_the_tenure_that_is_asked_hands_over() {
     let me = tenure("me", 1);
     let table = held(&me);
-    done(&table, &ask(&row(&table), "other", "other").unwrap());
+    done(&table, &ask(&row(&table), "other").unwrap());
     refused(&table, &tenure("me", 2).hand_over("other"));
     // KCL that takes the lease leaves the tenure in the row.
     let table = held(&me);
@@ -386,33 +387,31 @@ fn only_the_tenure_that_is_asked_hands_over() {
 fn what_kcl_2_takes_while_it_is_asked_for_goes_to_kcl_and_loses_no_position() {
     let me = tenure("me", 1);
     let table = held(&me);
-    done(&table, &ask(&row(&table), "other", "other").unwrap());
+    done(&table, &ask(&row(&table), "other").unwrap());
     let mut item = table.get(SHARD).unwrap().unwrap();
     item.insert(names::OWNER.into(), "java".into());
     item.insert(names::COUNTER.into(), 1_u64.into());
     table.put(item.clone());
-    // To the holder it looks like a request, but for a counter that it has not moved.
-    let beat = done(&table, &me.beat(None));
-    assert_eq!((beat.owner.as_deref(), beat.counter), (Some("java"), 2));
-    assert!(me.holds(&beat));
+    // It is not who has asked.
+    refused(&table, &me.beat(None));
+    assert!(!me.holds(&row(&table)));
     // KCL commits first: nothing goes back.
     item.insert(names::CHECKPOINT.into(), "9".into());
     table.put(item);
     let was = Checkpoint::trim_horizon();
     let found = refused(&table, &me.commit(&was, &number("8")));
     let verdict = me.commit_refused(&number("8"), found.as_ref());
-    assert_eq!(verdict, Verdict::Ahead { held: true });
+    assert_eq!(verdict, Verdict::Ahead { held: false });
     refused(&table, &me.hand_over("other"));
-    let given = done(&table, &me.hand_over("java"));
-    assert_eq!((given.owner.as_deref(), given.checkpoint_owner), (Some("java"), None));
-    assert_eq!(given.checkpoint, number("9"));
+    refused(&table, &me.release());
+    assert_eq!(row(&table).checkpoint, number("9"));
 }
 
 #[test]
 fn a_lease_that_comes_back_is_not_the_former_tenures() {
     let former = tenure("me", 1);
     let table = held(&former);
-    done(&table, &ask(&row(&table), "java", "java").unwrap());
+    done(&table, &ask(&row(&table), "java").unwrap());
     done(&table, &former.hand_over("java"));
     // KCL names no tenure while it holds the lease, nor when it hands the lease back.
     let mut item = table.get(SHARD).unwrap().unwrap();
@@ -432,24 +431,24 @@ fn a_request_that_is_withdrawn_leaves_the_row_as_it_was() {
         }
         let before = table.rows();
         refused(&table, &withdraw(SHARD, "me", "other"));
-        done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
+        done(&table, &ask(&row(&table), "me").unwrap());
         refused(&table, &withdraw(SHARD, "me", "third"));
         refused(&table, &withdraw(SHARD, "third", "other"));
         // Its counter too: KCL renews by it.
         done(&table, &withdraw(SHARD, "me", "other"));
         assert_eq!(table.rows(), before);
         // Before the holder has seen anything, the next one asks.
-        done(&table, &ask(&row(&table), "third", "third").unwrap());
+        done(&table, &ask(&row(&table), "third").unwrap());
         refused(&table, &withdraw(SHARD, "me", "other"));
     }
 }
 
 #[test]
 fn a_request_that_is_withdrawn_is_not_handed_over_and_the_holder_writes_on() {
-    let mut theirs = tenure("other", 1);
+    let theirs = tenure("other", 1);
     let table = held(&theirs);
-    done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
-    theirs.sees(&done(&table, &theirs.beat(None)));
+    done(&table, &ask(&row(&table), "me").unwrap());
+    done(&table, &theirs.beat(None));
     done(&table, &let_go(&row(&table), "me", PROCESS).unwrap());
     let found = refused(&table, &theirs.hand_over("me"));
     assert_eq!(theirs.is_handed_over("me", found.as_ref()), Ok(false));
@@ -460,25 +459,29 @@ fn a_request_that_is_withdrawn_is_not_handed_over_and_the_holder_writes_on() {
 #[test]
 fn a_holder_knows_a_request_that_follows_a_withdrawn_one_from_what_kcl_has_taken() {
     for name in ["third", "java"] {
-        let mut theirs = tenure("other", 1);
+        let theirs = tenure("other", 1);
         let table = held(&theirs);
-        done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
-        theirs.sees(&done(&table, &theirs.beat(None)));
+        done(&table, &ask(&row(&table), "me").unwrap());
+        done(&table, &theirs.beat(None));
         if name == "third" {
             done(&table, &withdraw(SHARD, "me", "other"));
-            done(&table, &ask(&row(&table), name, name).unwrap());
+            done(&table, &ask(&row(&table), name).unwrap());
         } else {
             stolen_by_java(&table);
         }
-        let found = refused(&table, &theirs.beat(None));
-        assert_eq!(theirs.loss(found.as_ref()).is_none(), name == "third", "{name}");
+        match table.apply(&theirs.beat(None)).unwrap() {
+            Applied::Done(_) => assert_eq!(name, "third"),
+            Applied::Refused(found) => {
+                assert_eq!((name, theirs.loss(found.as_ref()).is_some()), ("java", true));
+            }
+        }
     }
 }
 
 #[test]
 fn what_was_handed_over_and_not_accepted_is_nobodys_when_it_is_let_go() {
     let table = held(&tenure("other", 1));
-    done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
+    done(&table, &ask(&row(&table), "me").unwrap());
     done(&table, &tenure("other", 1).hand_over("me"));
     let seen = row(&table);
     let free = let_go(&seen, "me", PROCESS).unwrap();
@@ -500,24 +503,24 @@ fn what_was_handed_over_and_not_accepted_is_nobodys_when_it_is_let_go() {
 #[test]
 fn only_another_workers_lease_is_asked_for_and_only_once() {
     let row = owned_by("java");
-    assert!(ask(&row, "me", PROCESS).is_some());
-    assert!(ask(&row, "java", PROCESS).is_none());
+    assert!(ask(&row, "me").is_some());
+    assert!(ask(&row, "java").is_none());
     let asked = Row { checkpoint_owner: Some("other".into()), ..row.clone() };
-    assert!(ask(&asked, "me", PROCESS).is_none());
-    assert!(ask(&Row { owner: None, ..row.clone() }, "me", PROCESS).is_none());
+    assert!(ask(&asked, "me").is_none());
+    assert!(ask(&Row { owner: None, ..row.clone() }, "me").is_none());
 
     let table = MemoryLeases::new();
     table.put(java("java", 9));
-    done(&table, &ask(&row, "me", PROCESS).unwrap());
-    refused(&table, &ask(&row, "other", "other").unwrap());
+    done(&table, &ask(&row, "me").unwrap());
+    refused(&table, &ask(&row, "other").unwrap());
     let table = MemoryLeases::new();
     table.put(java("another java", 7));
-    refused(&table, &ask(&row, "me", PROCESS).unwrap());
+    refused(&table, &ask(&row, "me").unwrap());
     // Another worker holds it by now, and the one that was seen has asked for it.
     let mut asking = java("java", 7);
     asking.insert(names::CHECKPOINT_OWNER.into(), "other".into());
     table.put(asking);
-    refused(&table, &ask(&row, "me", PROCESS).unwrap());
+    refused(&table, &ask(&row, "me").unwrap());
 }
 
 #[test]
@@ -525,7 +528,7 @@ fn a_former_tenure_gets_nothing_back_by_a_request() {
     let former = tenure("me", 1);
     let table = held(&former);
     stolen_by_java(&table);
-    done(&table, &ask(&row(&table), "me", PROCESS).unwrap());
+    done(&table, &ask(&row(&table), "me").unwrap());
     // The row names the worker as its owner again, but not by that tenure.
     refused(&table, &former.beat(None));
     refused(&table, &former.commit(&Checkpoint::trim_horizon(), &number("9")));
@@ -533,13 +536,13 @@ fn a_former_tenure_gets_nothing_back_by_a_request() {
     // One of ours that holds the lease keeps its tenure while it is asked.
     let table = held(&former);
     let seen = row(&table);
-    done(&table, &ask(&seen, "other", "other").unwrap());
+    done(&table, &ask(&seen, "other").unwrap());
     done(&table, &former.beat(None));
     // What was seen before another tenure took the lease is no longer true.
     let table = held(&former);
     stolen_by_java(&table);
     let stale = Row { owner: Some("java".into()), holder: None, ..row(&table) };
-    refused(&table, &ask(&stale, "me", PROCESS).unwrap());
+    refused(&table, &ask(&stale, "me").unwrap());
 }
 
 #[test]
@@ -548,7 +551,7 @@ fn a_released_lease_is_nobodys_and_stays_so() {
     for is_asked in [false, true] {
         let table = held(&me);
         if is_asked {
-            done(&table, &ask(&row(&table), "other", "other").unwrap());
+            done(&table, &ask(&row(&table), "other").unwrap());
         }
         let after = done(&table, &me.release());
         assert_eq!((after.owner, after.checkpoint_owner, after.holder), (None, None, None));
@@ -584,7 +587,7 @@ fn what_ours_has_asked_for_is_not_taken_for_kcls_before_it_is_accepted() {
     let mine = named("me");
     let table = held(&mine);
     assert!(!row(&table).is_kcls());
-    done(&table, &ask(&row(&table), "other", "other").unwrap());
+    done(&table, &ask(&row(&table), "other").unwrap());
     assert!(!row(&table).is_kcls());
     let handed = done(&table, &mine.hand_over("other"));
     assert!(!handed.is_kcls(), "{handed:?}");
@@ -597,7 +600,7 @@ fn what_ours_has_asked_for_is_not_taken_for_kcls_before_it_is_accepted() {
 fn what_kcl_has_taken_or_asked_for_is_kcls_whoever_of_ours_has_asked_for_it_before() {
     let mine = tenure("me", 1);
     let table = held(&mine);
-    done(&table, &ask(&row(&table), "other", "other").unwrap());
+    done(&table, &ask(&row(&table), "other").unwrap());
     let asked = row(&table);
     // A worker of KCL takes it by its counter, as KCL does: it leaves what it does not know.
     let taken = Row { owner: Some("java".into()), checkpoint_owner: None, ..asked };

@@ -223,6 +223,7 @@ impl Desk {
             let owner = row["leaseOwner"].clone();
             row.insert("checkpointOwner".to_owned(), owner);
             row.insert("leaseOwner".to_owned(), by.into());
+            row.insert("kcAsker".to_owned(), by.into());
         });
     }
 

@@ -11,7 +11,7 @@ use crate::error::store::StoreErrorKind;
 use crate::model::position::Position;
 
 /// A worker that reads a shard which has been split.
-fn split() -> (Desk, Stream, Position) {
+pub(super) fn split() -> (Desk, Stream, Position) {
     let (mut desk, mut stream) = Desk::reading(1);
     stream.split(&id(0));
     desk.shards = Some(stream.listing());
@@ -20,7 +20,7 @@ fn split() -> (Desk, Stream, Position) {
     (desk, stream, end)
 }
 
-fn named(desk: &mut Desk, stream: &Stream) {
+pub(super) fn named(desk: &mut Desk, stream: &Stream) {
     let epoch = desk.epoch(&id(0));
     desk.steward.ends_with(&id(0), epoch, &stream.children(&id(0)));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::desk::{Desk, act, id, settings};
+use super::desk::{Desk, F, act, id, settings};
 use super::stream::Stream;
 use crate::core::event::Word;
 use crate::core::fleet::lease::refused::Loss;
@@ -191,4 +191,23 @@ fn what_is_handed_over_meanwhile_is_not_accepted_but_left_to_who_sees_it_stand_s
     emptied(&mut desk, &id(0), epoch);
     desk.live(60);
     assert_eq!(desk.steward.held(), 2);
+}
+
+#[test]
+fn what_is_emptied_before_its_release_is_answered_is_told_once() {
+    let (mut desk, _, epoch) = hanging();
+    desk.said();
+    let release = desk.until(|call| matches!(act(call), Some(Act::Release { .. })));
+    emptied(&mut desk, &id(0), epoch);
+    desk.answer(release);
+    assert_eq!(desk.said(), [], "its loss was told");
+}
+
+#[test]
+fn what_is_given_up_is_not_fenced_while_it_cannot_be_released() {
+    let (mut desk, ..) = hanging();
+    desk.said();
+    desk.now.monotonic += F * 2;
+    desk.steward.watch_fences(desk.now);
+    assert_eq!(desk.said(), [News::Fenced { shard: id(1) }], "the other one is");
 }

@@ -5,6 +5,8 @@ mod desk;
 mod ends;
 mod hangs;
 mod judge;
+mod kcl;
+
 mod leaving;
 mod outages;
 mod outline;
@@ -13,6 +15,7 @@ mod requests;
 mod stream;
 mod surveys;
 mod takes;
+mod unheard;
 mod withdrawing;
 mod worker;
 mod world;

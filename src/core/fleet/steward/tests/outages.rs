@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::desk::{Desk, F, id, transient};
 use crate::core::fleet::steward::answers::Span;
 use crate::core::fleet::steward::commit::Commit;
-use crate::core::fleet::steward::words::News;
+use crate::core::fleet::steward::words::{Call, News};
 use crate::core::shard::step::Write;
 use crate::model::position::Position;
 
@@ -78,4 +78,12 @@ fn commits_tell_of_an_outage_too() {
     assert_eq!(told(&mut desk), [("outage", Some(Duration::from_millis(3_500)))]);
     desk.commit(&id(0), &after("2")).unwrap();
     assert_eq!(told(&mut desk), [("answers", Some(Duration::from_millis(3_500)))]);
+}
+
+#[test]
+fn requests_wait_too_while_the_table_throttles() {
+    let (mut desk, _) = Desk::reading(1);
+    desk.steward.requests.add("another", None, desk.now.monotonic);
+    desk.steward.calm = desk.now.monotonic + F;
+    assert!(!desk.would(5, |call| matches!(call, Call::Get { .. })));
 }

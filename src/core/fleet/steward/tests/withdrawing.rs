@@ -301,7 +301,7 @@ fn what_was_asked_for_goes_back_when_the_handler_stands_still() {
     me.live(4);
     assert_eq!(me.stage(&id(1)), None);
     let before = me.row(&id(1));
-    let ask = ask(&before, "me", "me/1").unwrap();
+    let ask = ask(&before, "me").unwrap();
     me.table.apply(&ask).unwrap();
     me.steward.asked(&id(1), "third".to_owned(), me.now);
     let epoch = me.epoch(&id(0));
@@ -388,4 +388,15 @@ fn a_release_that_was_asked_for_by_another_worker_than_was_known_is_made() {
         me.work();
     }
     assert_ne!(me.row(&id(0)).checkpoint_owner.as_deref(), Some("me"));
+}
+
+#[test]
+fn who_asked_for_a_lease_that_was_released_meanwhile_is_not_named() {
+    let (mut me, mut other, _, ask) = asking();
+    other.answer(ask);
+    me.steward.end(me.now);
+    me.work();
+    other.hears(Word::Stopping);
+    other.work();
+    check_free(&other);
 }

@@ -1,0 +1,114 @@
+//! Writes of a commit whose answers come late, or never.
+
+use std::time::Duration;
+
+use super::desk::{Desk, id, is_beat, transient};
+use super::ends::{named, split};
+use crate::core::event::Word;
+use crate::core::fleet::held::Moment;
+use crate::core::fleet::steward::answers::Span;
+use crate::core::fleet::steward::commit::Commit;
+use crate::core::fleet::steward::words::{Call, News};
+use crate::core::shard::step::Write;
+use crate::store::leases::LeaseTable;
+
+/// The commit of the end of a shard that was split, before its first write.
+fn ending() -> (Desk, Commit) {
+    let (mut desk, stream, end) = split();
+    named(&mut desk, &stream);
+    let commit = Commit::new(&id(0), desk.epoch(&id(0)), &end, Write::Forward);
+    (desk, commit)
+}
+
+/// Makes the next write; its answer comes, or none does.
+fn write(desk: &mut Desk, commit: &mut Commit, is_heard: bool) -> String {
+    let now = desk.now;
+    write_since(desk, commit, now, is_heard)
+}
+
+fn write_since(desk: &mut Desk, commit: &mut Commit, sent: Moment, is_heard: bool) -> String {
+    let write = desk.steward.next_write(commit).unwrap().expect("it is not done");
+    let outcome = desk.table.apply(&write);
+    let outcome = if is_heard { outcome } else { Err(transient()) };
+    let answered = desk.steward.committed(Span { sent, now: desk.now }, commit, outcome);
+    assert_eq!(answered.is_ok(), is_heard);
+    write.key().to_owned()
+}
+
+/// Writes what comes before the end; the end is next.
+fn before_the_end(desk: &mut Desk, commit: &mut Commit) {
+    while desk.row(&id(0)).children.is_empty() {
+        write(desk, commit, true);
+    }
+}
+
+fn is_beat_of_parent(call: &Call) -> bool {
+    is_beat(call) && matches!(call, Call::Write(job) if job.write.key() == id(0))
+}
+
+#[test]
+fn a_beat_that_is_answered_before_the_end_of_its_shard_tells_no_loss() {
+    let (mut desk, mut commit) = ending();
+    before_the_end(&mut desk, &mut commit);
+    let end = desk.steward.next_write(&mut commit).unwrap().expect("the end");
+    let beat = desk.until(is_beat_of_parent);
+    let outcome = desk.table.apply(&end);
+    assert!(desk.row(&id(0)).checkpoint.is_end());
+    desk.answer(beat);
+    let at = Span { sent: desk.now, now: desk.now };
+    assert!(desk.steward.committed(at, &mut commit, outcome).unwrap());
+    let said = desk.said();
+    assert!(!said.iter().any(|it| matches!(it, News::Lost { .. })), "{said:?}");
+}
+
+#[test]
+fn an_end_that_was_stored_unheard_is_done_though_a_beat_is_answered_first() {
+    let (mut desk, mut commit) = ending();
+    before_the_end(&mut desk, &mut commit);
+    write(&mut desk, &mut commit, false);
+    assert!(desk.row(&id(0)).checkpoint.is_end());
+    let beat = desk.until(is_beat_of_parent);
+    desk.answer(beat);
+    desk.write(&mut commit).unwrap();
+    assert!(desk.stage(&id(0)).is_none());
+}
+
+#[test]
+fn a_child_that_was_born_unheard_is_held_since_the_first_attempt() {
+    let (mut desk, mut commit) = ending();
+    let first = desk.now;
+    desk.pass(3.0);
+    assert_eq!(write_since(&mut desk, &mut commit, first, false), id(1));
+    assert_eq!(write(&mut desk, &mut commit, true), id(1));
+    assert_eq!(desk.left(&id(1)), Duration::from_secs(6), "nine tenths, 3 s ago");
+}
+
+#[test]
+fn a_child_that_was_born_unheard_is_held_by_the_next_commit_of_the_end() {
+    let (mut desk, mut commit) = ending();
+    write(&mut desk, &mut commit, false);
+    let end = commit.to.clone();
+    desk.commit(&id(0), &end).unwrap();
+    assert!(desk.stage(&id(1)).is_some());
+}
+
+#[test]
+fn a_child_that_was_born_unheard_names_nobody_after_a_stop() {
+    for is_stopped_first in [false, true] {
+        let (mut desk, mut commit) = ending();
+        // What is to be held was known before.
+        let birth = desk.steward.next_write(&mut commit).unwrap().expect("a birth");
+        if is_stopped_first {
+            desk.hears(Word::Stopping);
+        }
+        desk.table.apply(&birth).unwrap();
+        let at = Span { sent: desk.now, now: desk.now };
+        desk.steward.committed(at, &mut commit, Err(transient())).unwrap_err();
+        assert_eq!(desk.row(&id(1)).owner.as_deref(), Some("me"));
+        desk.hears(Word::Stopping);
+        desk.steward.end(desk.now);
+        desk.live(5);
+        assert!(desk.steward.is_idle());
+        assert_eq!(desk.row(&id(1)).owner, None, "{is_stopped_first}");
+    }
+}
