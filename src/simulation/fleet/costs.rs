@@ -38,10 +38,7 @@ const JOINING: Duration = Duration::from_secs(60);
 impl Costs {
     pub(super) fn count(&mut self, write: &Write) {
         let is_beat = match write.act() {
-            Act::Update(update) => {
-                let mut names = update.changes().keys();
-                names.all(|name| [names::COUNTER, names::THROUGHPUT].contains(name))
-            }
+            Act::Update(update) => update.changes().keys().eq([&names::COUNTER]),
             Act::Put(_) | Act::Delete => false,
         };
         *(if is_beat { &mut self.beats } else { &mut self.writes }) += 1;

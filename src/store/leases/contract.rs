@@ -1,22 +1,20 @@
 //! The contract of every table of leases, as a suite of tests.
 
+mod calls;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::panic;
 use std::sync::Barrier;
 use std::thread;
 
+use self::calls::{
+    absent, apply, create, expect, expect_listed, get, hold, is_done, row, texts, with_more,
+};
 use super::LeaseTable;
-use crate::error::lease_table::LeaseTableError;
-use crate::model::item::{Attribute, Item, KEY};
-use crate::model::page::PageToken;
+use crate::model::item::Attribute;
 use crate::model::write::{Applied, Condition, Update, Write};
-
-/// How often a listing is repeated until it shows what was written: pages may be some seconds old.
-const LISTINGS: usize = 200;
 
 /// Checks that a [`LeaseTable`] keeps the contract of the trait.
 ///
@@ -286,22 +284,6 @@ fn every_addition(table: &impl LeaseTable) {
     expect(rule, &found, &Some((3 * ROUNDS * WRITERS).into()));
 }
 
-/// What each of eight threads returns, which begin together.
-fn at_once(act: impl Fn(u64) -> u64 + Sync) -> Vec<u64> {
-    let start = Barrier::new(WRITERS as usize);
-    let begin = |writer| {
-        start.wait();
-        act(writer)
-    };
-    let begin = &begin;
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..WRITERS).map(|it| scope.spawn(move || begin(it))).collect();
-        // Continued as it is: a scope's own panic would not say which rule was broken.
-        let joined = threads.into_iter().map(|thread| thread.join());
-        joined.map(|it| it.unwrap_or_else(|panic| panic::resume_unwind(panic))).collect()
-    })
-}
-
 /// A value of every type, and some that differ only in their type.
 fn values() -> Vec<Attribute> {
     let set = |texts: &[&str]| texts.iter().map(|it| (*it).to_owned()).collect::<BTreeSet<_>>();
@@ -328,81 +310,18 @@ fn values() -> Vec<Attribute> {
     ]
 }
 
-fn row(key: &str, values: &[(&str, Attribute)]) -> Item {
-    let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-    values.chain([(KEY.to_owned(), key.into())]).collect()
-}
-
-fn with_more(mut row: Item, name: &str, text: &str) -> Item {
-    row.insert(name.to_owned(), text.into());
-    row
-}
-
-fn texts(texts: &[&str]) -> Attribute {
-    Attribute::Ss(texts.iter().map(|it| (*it).to_owned()).collect())
-}
-
-fn absent(name: &'static str) -> Condition {
-    Condition::Absent(name)
-}
-
-fn is_done(applied: &Applied) -> bool {
-    matches!(applied, Applied::Done(_))
-}
-
-fn create(table: &impl LeaseTable, key: &str, row: &Item) -> Applied {
-    apply(table, &Write::create(key, row.clone()))
-}
-
-fn apply(table: &impl LeaseTable, write: &Write) -> Applied {
-    done("apply", table.apply(write))
-}
-
-fn get(table: &impl LeaseTable, key: &str) -> Option<Item> {
-    done("get", table.get(key))
-}
-
-/// Every row of every page, by its key, each of which may be there once.
-fn list(table: &impl LeaseTable) -> BTreeMap<String, Item> {
-    let mut rows = BTreeMap::new();
-    let mut next: Option<PageToken> = None;
-    loop {
-        let page = done("page", table.page(next.as_ref()));
-        for row in page.items {
-            let key = row.get(KEY).and_then(Attribute::text).unwrap_or_default().to_owned();
-            let rule = "the pages together hold every row once";
-            hold(rule, rows.insert(key.clone(), row).is_none(), &key);
-        }
-        match page.next {
-            Some(after) => next = Some(after),
-            None => return rows,
-        }
-    }
-}
-
-fn expect_listed(rule: &str, table: &impl LeaseTable, expected: &BTreeMap<String, Item>) {
-    let mut listings = (0..LISTINGS).map(|_| list(table));
-    if listings.any(|found| found == *expected) {
-        return;
-    }
-    // Names only the differences: a listing is long.
-    let found = list(table);
-    let missing = expected.iter().find(|(key, row)| found.get(*key) != Some(*row));
-    let surplus = found.iter().find(|(key, row)| expected.get(*key) != Some(*row));
-    hold(rule, false, &format_args!("listed {surplus:?} instead of {missing:?}"));
-}
-
-fn done<T>(call: &str, result: Result<T, LeaseTableError>) -> T {
-    result.unwrap_or_else(|error| panic!("lease table contract: {call} failed: {error:?}"))
-}
-
-fn expect<T: PartialEq + Debug>(rule: &str, found: &T, expected: &T) {
-    assert!(
-        found == expected,
-        "lease table contract broken: {rule}\n expected {expected:?}\n    found {found:?}"
-    );
-}
-
-fn hold(rule: &str, holds: bool, found: &impl Debug) {
-    assert!(holds, "lease table contract broken: {rule}\n    found {found:?}");
+/// What each of eight threads returns, which begin together.
+fn at_once(act: impl Fn(u64) -> u64 + Sync) -> Vec<u64> {
+    let start = Barrier::new(WRITERS as usize);
+    let begin = |writer| {
+        start.wait();
+        act(writer)
+    };
+    let begin = &begin;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..WRITERS).map(|it| scope.spawn(move || begin(it))).collect();
+        // Continued as it is: a scope's own panic would not say which rule was broken.
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.map(|it| it.unwrap_or_else(|panic| panic::resume_unwind(panic))).collect()
+    })
 }

@@ -47,15 +47,6 @@ pub(crate) enum Start {
     Configured,
 }
 
-/// What kind of record a position names: KCL counts the user records of an aggregate from zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// One user record.
-    Plain,
-    /// An aggregate of user records. Right for a plain record too, if nobody knows.
-    Aggregate,
-}
-
 /// A shard is done to its end, and neither its row nor the stream's listing has a number of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the shard is done to its end, and no number of it is known")]
@@ -85,11 +76,10 @@ impl Checkpoint {
     }
 
     /// What a row says of this position, after what it has said before.
-    pub(crate) fn of(position: &Position, kind: Kind, before: &Self) -> Self {
+    pub(crate) fn of(position: &Position, before: &Self) -> Self {
         let (sequence, sub) = match position {
             Position::Since(time) => return Self::since(*time, &before.at),
             Position::End { sequence } => return Self::ended(sequence),
-            Position::After { sequence, sub: u64::MAX } if kind == Kind::Plain => (sequence, 0),
             // No aggregate has more user records than that, so that nothing is covered which is not done.
             Position::After { sequence, sub } => (sequence, (*sub).min(WHOLE)),
         };
@@ -206,26 +196,25 @@ mod tests {
 
     #[test]
     fn a_position_becomes_what_kcl_reads_and_comes_back() {
-        use Kind::{Aggregate, Plain};
         let start = Checkpoint::trim_horizon();
         let end = Checkpoint { end: Some(number("9")), ..at("SHARD_END", 0) };
         let back = |position: &Position| Start::Stored(position.clone());
-        for (position, kind, before, row, read) in [
-            (part(u64::MAX), Plain, &start, at("7", 0), back(&part(0))),
-            (part(u64::MAX), Aggregate, &start, at("7", WHOLE), back(&part(u64::MAX))),
-            (part(3), Aggregate, &start, at("7", 3), back(&part(3))),
-            (part(u64::MAX - 1), Aggregate, &start, at("7", WHOLE), back(&part(u64::MAX))),
-            (Position::End { sequence: number("9") }, Plain, &at("7", 0), end, {
+        for (position, before, row, read) in [
+            (part(0), &start, at("7", 0), back(&part(0))),
+            (part(u64::MAX), &start, at("7", WHOLE), back(&part(u64::MAX))),
+            (part(3), &start, at("7", 3), back(&part(3))),
+            (part(u64::MAX - 1), &start, at("7", WHOLE), back(&part(u64::MAX))),
+            (Position::End { sequence: number("9") }, &at("7", 0), end, {
                 back(&Position::End { sequence: number("9") })
             }),
-            (Position::Since(time(5)), Plain, &start, since("LATEST", 5), {
+            (Position::Since(time(5)), &start, since("LATEST", 5), {
                 back(&Position::Since(time(5)))
             }),
-            (Position::Since(time(5)), Plain, &at("AT_TIMESTAMP", 0), since("AT_TIMESTAMP", 5), {
+            (Position::Since(time(5)), &at("AT_TIMESTAMP", 0), since("AT_TIMESTAMP", 5), {
                 back(&Position::Since(time(5)))
             }),
         ] {
-            let found = Checkpoint::of(&position, kind, before);
+            let found = Checkpoint::of(&position, before);
             assert_eq!(found, row, "{position:?}");
             assert_eq!(found.start(None), Ok(read), "{position:?}");
         }

@@ -26,8 +26,6 @@ pub(crate) const CHILDREN: &str = "childShardIds";
 pub(crate) const HASH_START: &str = "startingHashKey";
 /// The shard's highest hash key.
 pub(crate) const HASH_END: &str = "endingHashKey";
-/// How much was read of the shard of late, in KiB a second.
-pub(crate) const THROUGHPUT: &str = "throughputKBps";
 /// What kind of row it is; a lease may have none.
 pub(crate) const ENTITY: &str = "entityType";
 /// The stream of a lease, where an application reads several.

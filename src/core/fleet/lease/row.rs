@@ -44,8 +44,6 @@ pub(crate) struct Row {
     pub(crate) counter: u64,
     /// How far the shard is done.
     pub(crate) checkpoint: Checkpoint,
-    /// Whether a checkpoint is announced, and not yet made.
-    pub(crate) has_pending: bool,
     /// The shard's children, once it has ended.
     pub(crate) children: BTreeSet<String>,
     /// The shard's parents.
@@ -252,7 +250,6 @@ impl<'a> Fields<'a> {
             checkpoint_owner: owned(self.text(names::CHECKPOINT_OWNER)?),
             counter: self.count(names::COUNTER, MOST)?.unwrap_or(0),
             checkpoint: self.checkpoint()?,
-            has_pending: self.item.contains_key(names::PENDING),
             children: self.texts(names::CHILDREN)?,
             parents: self.texts(names::PARENTS)?,
             hash_keys: self.hash_keys(),

@@ -181,13 +181,9 @@ impl Tenure {
         marks.on(grown()).set(names::HOLDER, self.holder.text()).remove(names::ASKER)
     }
 
-    /// Shows that the holder lives. `bytes` is what it reads of the shard in a second, if that is to be told.
-    pub(crate) fn beat(&self, bytes: Option<u64>) -> Write {
-        let update = match bytes {
-            Some(bytes) => grown().set(names::THROUGHPUT, Attribute::N(kibibytes(bytes))),
-            None => grown(),
-        };
-        self.write(update)
+    /// Shows that the holder lives.
+    pub(crate) fn beat(&self) -> Write {
+        self.write(grown())
     }
 
     /// The same, and what the row says of the fleet and of its holder has changed.
@@ -315,9 +311,4 @@ fn moved(to: &Checkpoint) -> Update {
         Some(last) => update.set(names::END, last.as_str()),
         None => update.remove(names::END),
     }
-}
-
-/// Bytes as KiB, to the millionth.
-fn kibibytes(bytes: u64) -> String {
-    format!("{}.{:06}", bytes / 1024, bytes % 1024 * 1_000_000 / 1024)
 }

@@ -18,7 +18,7 @@ impl Steward {
         lease.is_beating = true;
         let act = Act::Beat { epoch: lease.epoch };
         let is_told = lease.row.limit == marks.limit();
-        let write = if is_told { lease.tenure.beat(None) } else { lease.tenure.tell(&marks) };
+        let write = if is_told { lease.tenure.beat() } else { lease.tenure.tell(&marks) };
         Some(Call::Write(Box::new(Job::new(write, act, now))))
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::core::fleet::held::Moment;
-use crate::core::fleet::lease::checkpoint::{Checkpoint, Kind};
+use crate::core::fleet::lease::checkpoint::Checkpoint;
 use crate::core::fleet::lease::refused::{Loss, Verdict};
 use crate::core::fleet::lease::writes::{AtEnd, Birth, create};
 use crate::core::fleet::steward::Steward;
@@ -67,7 +67,7 @@ impl Steward {
     pub(crate) fn next_write(&mut self, commit: &mut Commit) -> Result<Option<Write>, StoreError> {
         let lease = self.lease(&commit.shard, commit.epoch).ok_or_else(over)?;
         let was = lease.row.checkpoint.clone();
-        let to = Checkpoint::of(&commit.to, Kind::Aggregate, &was);
+        let to = Checkpoint::of(&commit.to, &was);
         let is_reset = commit.how == step::Write::Overwrite;
         if !is_reset && was.reach(&to) != Ordering::Less {
             return Ok(None);

@@ -111,7 +111,7 @@ impl Requests {
             self.0.remove(shard);
             return Verdict::Gone;
         };
-        let Some(giver) = row.checkpoint_owner.clone() else {
+        let Some(giver) = row.giver().map(str::to_owned) else {
             return Verdict::Ready { from: request.of.clone() };
         };
         request.of = Some(giver.clone());

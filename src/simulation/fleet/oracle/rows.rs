@@ -27,7 +27,7 @@ pub(in crate::simulation::fleet) struct Change<'a> {
 }
 
 /// The attributes that workers write; all others are somebody else's.
-const WRITTEN: [&str; 20] = [
+const WRITTEN: [&str; 19] = [
     names::OWNER,
     names::CHECKPOINT_OWNER,
     names::COUNTER,
@@ -38,7 +38,6 @@ const WRITTEN: [&str; 20] = [
     names::PENDING_SUB,
     names::PENDING_STATE,
     names::CHILDREN,
-    names::THROUGHPUT,
     names::HOLDER,
     names::ASKER,
     names::FROM,

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::error::lease_table::LeaseTableErrorKind;
-use crate::model::page::Page;
+use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
+use crate::model::item::{Item, KEY};
+use crate::model::page::{Page, PageToken};
 use crate::model::write::{Act, Change};
 use crate::store::leases::memory::{MemoryLeases, TableFault as Failure};
 

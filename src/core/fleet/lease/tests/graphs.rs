@@ -131,7 +131,6 @@ pub(super) fn unheld(graph: &[Line], number: u64, checkpoint: &Checkpoint) -> Ro
         checkpoint_owner: None,
         counter: 0,
         checkpoint: checkpoint.clone(),
-        has_pending: false,
         children: BTreeSet::new(),
         parents: parents.iter().copied().map(id).collect(),
         hash_keys: Some(cells(*low, *high)),

@@ -69,7 +69,7 @@ fn of_two_commits_at_once_the_lower_is_done_and_the_higher_tries_again() {
 #[test]
 fn a_beat_and_a_commit_at_once_do_not_refuse_each_other() {
     let table = held(&me());
-    let (beat, was) = (me().beat(None), Checkpoint::trim_horizon());
+    let (beat, was) = (me().beat(), Checkpoint::trim_horizon());
     done(&table, &me().commit(&was, &number("8")));
     done(&table, &beat);
     done(&table, &me().commit(&number("8"), &number("9")));
@@ -196,13 +196,13 @@ fn a_lease_that_kcl_takes_after_a_request_is_lost_however_often_it_had_an_owner(
     for switches in [0_u64, 1, 2] {
         let (table, me) = (held(&me()), me());
         done(&table, &ask(&row(&table), "asker").unwrap());
-        let asked = done(&table, &me.beat(None));
+        let asked = done(&table, &me.beat());
         assert!(me.holds(&asked), "it is held until it is handed over");
         let mut item = table.get(SHARD).unwrap().unwrap();
         item.insert(names::OWNER.to_owned(), "java".into());
         item.insert(names::SWITCHES.to_owned(), switches.into());
         table.put(item);
-        let found = refused(&table, &me.beat(None));
+        let found = refused(&table, &me.beat());
         assert_eq!(me.loss(found.as_ref()), Some(taken_by("java")), "{switches}");
         refused(&table, &me.commit(&Checkpoint::trim_horizon(), &number("8")));
         refused(&table, &me.release());
@@ -216,7 +216,7 @@ fn after_a_commit_without_an_answer_a_request_is_no_loss() {
     let commit = me.commit(&Checkpoint::trim_horizon(), &number("8"));
     assert!(table.apply(&commit).is_err());
     done(&table, &ask(&row(&table), "asker").unwrap());
-    assert!(me.holds(&done(&table, &me.beat(None))));
+    assert!(me.holds(&done(&table, &me.beat())));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_request_of_kcl_3_which_does_not_say_who_asks_is_no_loss() {
     item.insert(names::OWNER.to_owned(), "java".into());
     item.insert(names::CHECKPOINT_OWNER.to_owned(), "me".into());
     table.put(item);
-    assert!(me.holds(&done(&table, &me.beat(None))));
+    assert!(me.holds(&done(&table, &me.beat())));
     let after = done(&table, &me.hand_over("java"));
     assert_eq!(after.working_owner(), Some("java"));
     assert_eq!(after.holder, None);
@@ -236,8 +236,8 @@ fn a_request_of_kcl_3_which_does_not_say_who_asks_is_no_loss() {
 fn a_beat_that_is_written_twice_harms_nobody() {
     let table = held(&me());
     table.fail_next(1, TableFault::ReplyLost);
-    assert!(table.apply(&me().beat(None)).is_err());
-    let after = done(&table, &me().beat(None));
+    assert!(table.apply(&me().beat()).is_err());
+    let after = done(&table, &me().beat());
     assert!(me().holds(&after) && after.counter == 2);
 }
 
@@ -251,7 +251,7 @@ fn a_call_that_is_refused_by_the_table_writes_nothing() {
         LeaseTableErrorKind::Fatal,
     ] {
         table.fail_next(1, TableFault::Refused(kind));
-        assert_eq!(table.apply(&me().beat(None)).unwrap_err().kind(), kind);
+        assert_eq!(table.apply(&me().beat()).unwrap_err().kind(), kind);
     }
     assert_eq!(row(&table).counter, 0);
 }

@@ -128,6 +128,30 @@ fn a_row_of_another_stream_is_told_by_its_stream() {
 }
 
 #[test]
+fn who_has_a_lease_is_told_by_who_was_asked_unless_it_was_taken_since() {
+    let row = |owner, of, asker| Row {
+        owner: Some(str::to_owned(owner)),
+        checkpoint_owner: Option::map(of, str::to_owned),
+        asker: Option::map(asker, str::to_owned),
+        ..lease(&plain())
+    };
+    for (owner, of, asker, giver, has) in [
+        ("me", None, None, None, "me"),
+        // A request of ours, and one of KCL 3.
+        ("me", Some("other"), Some("me"), Some("other"), "other"),
+        ("java", Some("me"), None, Some("me"), "me"),
+        // A take of KCL after a request, one of which the holder has let go, and one after that.
+        ("java", Some("me"), Some("other"), None, "java"),
+        ("java", None, Some("other"), None, "java"),
+    ] {
+        let row = row(owner, of, asker);
+        assert_eq!((row.giver(), row.working_owner()), (giver, Some(has)), "{row:?}");
+    }
+    let free = Row { owner: None, ..row("me", None, None) };
+    assert_eq!((free.giver(), free.working_owner()), (None, None));
+}
+
+#[test]
 fn a_tenure_is_told_from_others_of_its_process_and_of_other_processes() {
     let (first, second) = (Holder::new(PROCESS, 1), Holder::new(PROCESS, 2));
     assert_ne!(first, second);

@@ -4,7 +4,6 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::json;
 
-use super::super::checkpoint::Kind;
 use super::super::names;
 use super::super::refused::Verdict;
 use super::super::writes::{AtEnd, Birth, ask, create, let_go, retire, withdraw};
@@ -22,7 +21,7 @@ pub(super) fn all(key: &str) -> Vec<Write> {
     vec![
         me.take(&seen, &marks()),
         me.accept(&seen, &marks()),
-        me.beat(Some(1)),
+        me.beat(),
         me.tell(&marks()),
         me.commit(&at, &number("8")),
         me.reset(&at, &Checkpoint::trim_horizon()),
@@ -157,7 +156,7 @@ fn a_row_says_how_many_leases_its_holder_wants_while_it_holds_one() {
     let taken = done(&table, &mine.take(&row(&table), &limited(5)));
     assert_eq!(taken.limit, Some(5));
     for write in [
-        mine.beat(None),
+        mine.beat(),
         mine.commit(&taken.checkpoint, &number("8")),
         mine.children(&set(&["a"])),
         ask(&taken, "other").unwrap(),
@@ -222,7 +221,7 @@ fn every_write_of_the_holder_is_refused_to_everybody_else() {
     let at = Checkpoint::trim_horizon();
     let writes = |it: &Tenure| {
         vec![
-            it.beat(None),
+            it.beat(),
             it.commit(&at, &number("8")),
             it.reset(&at, &at),
             it.children(&set(&["a"])),
@@ -254,18 +253,12 @@ fn every_write_of_the_holder_is_refused_to_everybody_else() {
 }
 
 #[test]
-fn a_beat_shows_who_asks_and_tells_what_is_read() {
+fn a_beat_shows_who_asks() {
     let table = held(&tenure("me", 1));
     done(&table, &ask(&row(&table), "other").unwrap());
-    let beat = done(&table, &tenure("me", 1).beat(Some(1_536)));
+    let beat = done(&table, &tenure("me", 1).beat());
     assert_eq!(beat.owner.as_deref(), Some("other"));
     assert_eq!(beat.checkpoint_owner.as_deref(), Some("me"));
-    let told = |table: &MemoryLeases| table.get(SHARD).unwrap().unwrap()["throughputKBps"].clone();
-    assert_eq!(told(&table), Attribute::N("1.5".into()));
-    done(&table, &tenure("me", 1).beat(Some(1)));
-    assert_eq!(told(&table), Attribute::N("0.000976".into()));
-    done(&table, &tenure("me", 1).beat(None));
-    assert_eq!(told(&table), Attribute::N("0.000976".into()), "a beat without it leaves it");
 }
 
 #[test]
@@ -304,7 +297,7 @@ fn a_commit_stores_the_position_and_forgets_what_was_before_it() {
     item.insert(names::FROM.into(), 5_u64.into());
     table.put(item);
     let position = Position::After { sequence: "8".parse().unwrap(), sub: 3 };
-    let to = Checkpoint::of(&position, Kind::Aggregate, &number("7"));
+    let to = Checkpoint::of(&position, &number("7"));
     let after = done(&table, &me.commit(&number("7"), &to));
     let item = table.get(SHARD).unwrap().unwrap();
     assert_eq!((after.checkpoint, &item[names::SWITCHES]), (to.clone(), &0_u64.into()));
@@ -325,20 +318,18 @@ fn a_commit_stores_the_position_and_forgets_what_was_before_it() {
 #[test]
 fn no_number_that_is_written_is_too_large_for_java() {
     let largest = Position::After { sequence: "8".parse().unwrap(), sub: u64::MAX };
-    for kind in [Kind::Plain, Kind::Aggregate] {
-        let to = Checkpoint::of(&largest, kind, &number("7"));
-        let write = tenure("me", 1).commit(&number("7"), &to);
-        let Act::Update(update) = write.act() else { panic!("{write:?}") };
-        let Change::Set(sub) = &update.changes()[names::SUB] else { panic!("{write:?}") };
-        assert!(sub.number().unwrap().parse::<i64>().is_ok(), "{sub:?}");
-    }
+    let to = Checkpoint::of(&largest, &number("7"));
+    let write = tenure("me", 1).commit(&number("7"), &to);
+    let Act::Update(update) = write.act() else { panic!("{write:?}") };
+    let Change::Set(sub) = &update.changes()[names::SUB] else { panic!("{write:?}") };
+    assert!(sub.number().unwrap().parse::<i64>().is_ok(), "{sub:?}");
 }
 
 #[test]
 fn a_lease_is_asked_for_handed_over_and_accepted() {
     let (old, new) = (tenure("me", 1), tenure("other", 1));
     let table = held(&old);
-    done(&table, &old.beat(None));
+    done(&table, &old.beat());
     let asked = done(&table, &ask(&row(&table), "other").unwrap());
     assert_eq!(asked.counter, 1, "the counter stays: the holder may have died meanwhile");
     assert!(old.holds(&asked) && !new.holds(&asked));
@@ -350,7 +341,7 @@ fn a_lease_is_asked_for_handed_over_and_accepted() {
         (given.owner.as_deref(), given.checkpoint_owner.as_deref(), given.counter),
         (Some("other"), None, 3)
     );
-    refused(&table, &old.beat(None));
+    refused(&table, &old.beat());
     refused(&table, &old.hand_over("other"));
     refused(&table, &tenure("third", 1).accept(&given, &marks()));
     let accepted = done(&table, &new.accept(&row(&table), &marks()));
@@ -393,7 +384,7 @@ fn what_kcl_2_takes_while_it_is_asked_for_goes_to_kcl_and_loses_no_position() {
     item.insert(names::COUNTER.into(), 1_u64.into());
     table.put(item.clone());
     // It is not who has asked.
-    refused(&table, &me.beat(None));
+    refused(&table, &me.beat());
     assert!(!me.holds(&row(&table)));
     // KCL commits first: nothing goes back.
     item.insert(names::CHECKPOINT.into(), "9".into());
@@ -417,7 +408,7 @@ fn a_lease_that_comes_back_is_not_the_former_tenures() {
     let mut item = table.get(SHARD).unwrap().unwrap();
     item.insert(names::OWNER.into(), "me".into());
     table.put(item);
-    refused(&table, &former.beat(None));
+    refused(&table, &former.beat());
     refused(&table, &former.commit(&Checkpoint::trim_horizon(), &number("9")));
     done(&table, &tenure("me", 2).accept(&row(&table), &marks()));
 }
@@ -448,11 +439,11 @@ fn a_request_that_is_withdrawn_is_not_handed_over_and_the_holder_writes_on() {
     let theirs = tenure("other", 1);
     let table = held(&theirs);
     done(&table, &ask(&row(&table), "me").unwrap());
-    done(&table, &theirs.beat(None));
+    done(&table, &theirs.beat());
     done(&table, &let_go(&row(&table), "me", PROCESS).unwrap());
     let found = refused(&table, &theirs.hand_over("me"));
     assert_eq!(theirs.is_handed_over("me", found.as_ref()), Ok(false));
-    done(&table, &theirs.beat(None));
+    done(&table, &theirs.beat());
     done(&table, &theirs.commit(&Checkpoint::trim_horizon(), &number("8")));
 }
 
@@ -462,14 +453,14 @@ fn a_holder_knows_a_request_that_follows_a_withdrawn_one_from_what_kcl_has_taken
         let theirs = tenure("other", 1);
         let table = held(&theirs);
         done(&table, &ask(&row(&table), "me").unwrap());
-        done(&table, &theirs.beat(None));
+        done(&table, &theirs.beat());
         if name == "third" {
             done(&table, &withdraw(SHARD, "me", "other"));
             done(&table, &ask(&row(&table), name).unwrap());
         } else {
             stolen_by_java(&table);
         }
-        match table.apply(&theirs.beat(None)).unwrap() {
+        match table.apply(&theirs.beat()).unwrap() {
             Applied::Done(_) => assert_eq!(name, "third"),
             Applied::Refused(found) => {
                 assert_eq!((name, theirs.loss(found.as_ref()).is_some()), ("java", true));
@@ -530,14 +521,14 @@ fn a_former_tenure_gets_nothing_back_by_a_request() {
     stolen_by_java(&table);
     done(&table, &ask(&row(&table), "me").unwrap());
     // The row names the worker as its owner again, but not by that tenure.
-    refused(&table, &former.beat(None));
+    refused(&table, &former.beat());
     refused(&table, &former.commit(&Checkpoint::trim_horizon(), &number("9")));
 
     // One of ours that holds the lease keeps its tenure while it is asked.
     let table = held(&former);
     let seen = row(&table);
     done(&table, &ask(&seen, "other").unwrap());
-    done(&table, &former.beat(None));
+    done(&table, &former.beat());
     // What was seen before another tenure took the lease is no longer true.
     let table = held(&former);
     stolen_by_java(&table);
@@ -557,7 +548,7 @@ fn a_released_lease_is_nobodys_and_stays_so() {
         assert_eq!((after.owner, after.checkpoint_owner, after.holder), (None, None, None));
         assert_eq!(after.counter, 1);
         refused(&table, &me.release());
-        refused(&table, &me.beat(None));
+        refused(&table, &me.beat());
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::stream::Stream;
 use crate::core::event::{StartAt, Word};
 use crate::core::fleet::held::Moment;
-use crate::core::fleet::lease::checkpoint::{Checkpoint, Kind};
+use crate::core::fleet::lease::checkpoint::Checkpoint;
 use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::lease::writes::Marks;
 use crate::core::fleet::steward::answers::Span;
@@ -257,7 +257,7 @@ impl Desk {
     /// Its last write is done, and its answer is lost.
     pub(super) fn commit_unheard(&mut self, shard: &str, to: &Position) {
         let mut commit = Commit::new(shard, self.epoch(shard), to, Write::Forward);
-        let aim = Checkpoint::of(to, Kind::Aggregate, &Checkpoint::trim_horizon());
+        let aim = Checkpoint::of(to, &Checkpoint::trim_horizon());
         loop {
             let write = self.steward.next_write(&mut commit).unwrap().unwrap();
             let outcome = self.table.apply(&write);
