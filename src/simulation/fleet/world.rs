@@ -16,6 +16,7 @@ use crate::client::memory::{MemoryKinesis, Put};
 use crate::core::fleet::lease::names;
 use crate::core::fleet::lease::row::{Row, Seen, read};
 use crate::error::Error;
+use crate::error::fleet::FleetErrorKind;
 use crate::error::store::StoreErrorKind;
 use crate::model::item::Item;
 use crate::model::position::Position;
@@ -74,6 +75,8 @@ pub(super) struct Plan {
     /// Whether reading begins with the latest records. Amazon's library forgets where that was.
     pub(super) starts_latest: bool,
     pub(super) has_aggregates: bool,
+    /// Whether all lives of a worker of ours have one id, as where a supervisor names them.
+    pub(super) reuses_ids: bool,
 }
 
 /// One simulated fleet.
@@ -154,6 +157,7 @@ impl Plan {
             has_receivers: rng.bool(),
             is_stuck: false,
             has_aggregates: cfg!(feature = "kpl") && rng.u8(0..3) == 0,
+            reuses_ids: rng.bool(),
         }
     }
 
@@ -175,6 +179,7 @@ impl Plan {
             is_stuck: false,
             starts_latest: false,
             has_aggregates: false,
+            reuses_ids: false,
         }
     }
 
@@ -345,6 +350,10 @@ impl World {
             Error::Store { source, .. } => {
                 self.is_chaotic && source.kind() == StoreErrorKind::Retry
             }
+            // What its life before has sent may come late, and looks like a life.
+            Error::Fleet { kind: FleetErrorKind::WorkerIdInUse { .. }, .. } => {
+                self.is_chaotic && self.plan.reuses_ids
+            }
             _ => false,
         });
         assert!(is_excused, "no reason to fail: {error:?} in {:?}", self.plan);
@@ -353,7 +362,11 @@ impl World {
     fn begin(&mut self, worker: usize) {
         self.lives += 1;
         self.timeline.begin_life(worker);
-        let id = format!("worker-{worker}.{}", self.lives);
+        let is_reused = self.plan.reuses_ids && self.plan.players[worker].is_ours();
+        let id = match is_reused {
+            true => format!("worker-{worker}"),
+            false => format!("worker-{worker}.{}", self.lives),
+        };
         self.oracle.lock().patience().begins(worker, &id, self.timeline.now());
         let failover = self.plan.failover;
         self.ids[worker].clone_from(&id);

@@ -3,6 +3,9 @@
 //! Who joins later is refused, and writes nothing before that: a process joins with the first survey in which no row of such
 //! a process may be alive. It waits while it does not know, for which it takes one failover time, the longer of the two.
 //!
+//! That a row moves proves that its holder lives only if the earlier sight of it was no older than this process: pages may be
+//! some seconds old, and the last beats of its own former life, with the same id, come to light one after the other.
+//!
 //! Two that join at once, or while the other holds nothing, do not see each other in time. Then
 //!
 //! - with one id neither can tell who is the later one, and who sees the other first ends. No record is in danger: each
@@ -15,15 +18,25 @@
 //!   of a dead worker are free after the longer one. If that were not so, the one with the longer time would have to end.
 //!   Workers of KCL wait for their own time, which no row says: nobody can refuse them.
 
+use std::time::Duration;
+
 use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::share::survey::{Holding, Row as Seen};
+use crate::core::fleet::steward::outline::Sight;
 use crate::core::fleet::steward::words::{News, Refusal};
 use crate::core::fleet::steward::{Settings, Steward};
+
+/// No page is older. Amazon says that one shows what was written "usually within a second".
+const PAGE_AGE: Duration = Duration::from_secs(3);
 
 impl Steward {
     /// Why this process must end, now that these rows have moved since the last survey.
     pub(super) fn refusal(&mut self, rows: &[Row]) -> Option<Refusal> {
+        let is_proof = |sight: &Sight| sight.begun >= self.born + PAGE_AGE;
+        if !self.sight.as_ref().is_some_and(is_proof) {
+            return None;
+        }
         let found = self.view.moved(rows).filter_map(|row| conflict(row, &self.settings));
         let must_stay = self.held() > 0;
         for refusal in found.collect::<Vec<_>>() {

@@ -65,6 +65,8 @@ pub(crate) struct Settings {
 pub(crate) struct Steward {
     settings: Settings,
     rng: fastrand::Rng,
+    /// When it began.
+    born: Duration,
     phase: Phase,
     survey: Survey,
     pace: Pace,
@@ -120,6 +122,7 @@ impl Steward {
             survey: Survey::new(&settings.worker, failover, patience + failover),
             settings,
             rng,
+            born: now.monotonic,
             phase: Phase::Running,
             pace,
             protocol: Watch::default(),

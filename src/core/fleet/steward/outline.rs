@@ -29,17 +29,20 @@ pub(crate) struct Outline {
 /// What a survey has shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight {
+    /// When its first page was asked for.
+    pub(super) begun: Duration,
     at: Duration,
     workers: usize,
     unowned: usize,
 }
 
 impl Sight {
-    /// A survey that has ended now.
-    pub(super) fn new(now: Moment, survey: &Survey) -> Self {
+    /// A survey that began then and has ended now.
+    pub(super) fn new(begun: Moment, now: Moment, survey: &Survey) -> Self {
         let is_free = |holding: &Holding| matches!(holding, Holding::Free { .. });
         let unowned = survey.rows().iter().filter(|row| is_free(&row.holding)).count();
-        Self { at: now.monotonic, workers: survey.live().count(), unowned }
+        let (begun, at) = (begun.monotonic, now.monotonic);
+        Self { begun, at, workers: survey.live().count(), unowned }
     }
 }
 

@@ -95,7 +95,7 @@ impl Steward {
             now.monotonic,
             self.view.seen(&self.leases, &self.settings.worker),
         );
-        self.sight = Some(Sight::new(now, &self.survey));
+        self.sight = Some(Sight::new(scan.begun, now, &self.survey));
         if !self.joins(now, scan.units) {
             return;
         }

@@ -194,9 +194,10 @@ impl View {
         })
     }
 
-    /// The rows of a survey that have moved since the last one, so that their holders live.
+    /// The rows of a survey that have moved since they were last seen, so that their holders live. One that is older shows a
+    /// holder that may be over.
     pub(super) fn moved<'a>(&self, rows: &'a [Row]) -> impl Iterator<Item = &'a Row> {
-        rows.iter().filter(|row| self.row(&row.shard).is_some_and(|it| it.counter != row.counter))
+        rows.iter().filter(|row| self.row(&row.shard).is_some_and(|it| it.counter < row.counter))
     }
 
     /// Which shards of the `waiting` rows may be read, and from where. These rows are as the last answer showed them.

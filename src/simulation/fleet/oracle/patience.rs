@@ -118,7 +118,9 @@ impl Patience {
         let is_long_ago = |at: Duration| at + failover.mul_f64(1.5) < now;
         let Some(worker) = self.workers.get(&worker) else { return false };
         let Some((life, since)) = &worker.life else { return false };
+        // A life before may have had the same id.
         Some(life.as_str()) == id
+            && held_since >= *since
             && is_long_ago(*since)
             && is_long_ago(held_since)
             && worker.last_trouble(now).is_none_or(is_long_ago)

@@ -12,6 +12,8 @@ use crate::core::shard::step::Outcome;
 use crate::delivery::commits::flush_all;
 use crate::error::Error;
 use crate::error::client::{ClientError, ErrorClass};
+use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
+use crate::model::item::Item;
 use crate::simulation::fleet::machine::Machine;
 use crate::simulation::fleet::world::{STREAM, World};
 
@@ -156,4 +158,13 @@ pub(super) fn latency(world: &mut World) -> Duration {
     let is_slow = world.is_rough() && world.rng.u8(0..200) == 0;
     let most = world.plan.failover.mul_f64(if is_slow { 3.0 } else { 0.02 });
     most.mul_f64(world.rng.f64())
+}
+
+/// What the table of the versions says, which is that nobody has a later one; or the call fails.
+pub(super) fn coordinator(world: &mut World) -> Result<Option<Item>, LeaseTableError> {
+    if world.is_rough() && world.rng.u8(0..5) == 0 {
+        world.counts.fault("coordinator call failed");
+        return Err(LeaseTableError::new(LeaseTableErrorKind::Transient, "picked by the seed"));
+    }
+    Ok(None)
 }

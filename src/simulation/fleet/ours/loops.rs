@@ -72,8 +72,9 @@ impl Ours {
                     return self.sleep(machine, kind, wait);
                 }
                 Some(Call::Coordinator) => {
-                    let nothing = words::Answer::Item(Ok(None));
-                    steward.answered(Span { sent: now, now }, Call::Coordinator, nothing);
+                    let found = super::actions::coordinator(machine.world);
+                    let answer = words::Answer::Item(found);
+                    steward.answered(Span { sent: now, now }, Call::Coordinator, answer);
                     continue;
                 }
                 Some(Call::Page { after }) => Request::Page(after.clone()),

@@ -93,7 +93,7 @@ pub(in crate::simulation::fleet) enum Task {
 }
 
 impl Ours {
-    /// One with this id, which no other life has.
+    /// One with this id.
     // long: one line for each field.
     pub(in crate::simulation::fleet) fn new(
         id: String,

@@ -612,4 +612,8 @@ fn a_beat_may_tell_what_has_changed_and_is_one_all_the_same() {
     assert_eq!(told.holder, before.holder);
     assert_eq!(done(&table, &mine.tell(&marks())).limit, None);
     refused(&table, &tenure("me", 2).tell(&limited(3)));
+    // Who asks for it meanwhile is still told.
+    done(&table, &ask(&row(&table), "other").unwrap());
+    let asked = done(&table, &mine.tell(&limited(3)));
+    assert_eq!((asked.asker.as_deref(), asked.giver()), (Some("other"), Some("me")));
 }

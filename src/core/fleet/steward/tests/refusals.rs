@@ -1,11 +1,12 @@
 //! Processes and tables beside which a process refuses to run.
 
-use super::desk::{Desk, F, id, is_beat, settings};
+use super::desk::{Desk, F, act, id, is_beat, settings};
 use super::stream::Stream;
 use crate::core::fleet::lease::writes::Marks;
-use crate::core::fleet::steward::words::{Answer, Call, News, Refusal};
+use crate::core::fleet::steward::words::{Act, Answer, Call, News, Refusal};
 use crate::core::fleet::steward::{Phase, Settings};
 use crate::model::item::Item;
+use crate::store::leases::LeaseTable;
 use crate::store::leases::memory::MemoryLeases;
 
 /// Why a worker stopped that does not write a row after that.
@@ -121,6 +122,43 @@ fn a_later_process_with_the_same_id_is_refused_before_it_writes_and_the_other_st
     let (mut desk, mut later) = later(Settings { process: "me/2".to_owned(), ..settings("me") });
     let refusal = is_refused(&mut desk, &mut later);
     assert!(matches!(refusal, Refusal::WorkerIdInUse { worker } if worker == "me"));
+}
+
+#[test]
+fn a_beat_of_its_former_life_that_an_old_page_did_not_show_is_no_other_process() {
+    let (before, stream) = Desk::reading(1);
+    let mut desk =
+        Desk::new(Settings { process: "me/2".to_owned(), ..settings("me") }, &before.table);
+    desk.list(&stream);
+    // The first page is from before the last beat.
+    desk.steward.survey_at = desk.now.monotonic;
+    let page = desk.until(|call| matches!(call, Call::Page { .. }));
+    desk.answer(page);
+    let counter = desk.row(&id(0)).counter + 1;
+    desk.edit(&id(0), |row| {
+        row.insert("leaseCounter".to_owned(), counter.into());
+    });
+    desk.live(60);
+    assert_eq!((desk.steward.phase, desk.steward.held()), (Phase::Running, 1), "{:?}", desk.news);
+}
+
+#[test]
+fn a_page_that_is_older_than_what_is_known_shows_no_other_process() {
+    let (before, stream) = Desk::reading(1);
+    let mut desk =
+        Desk::new(Settings { process: "me/2".to_owned(), ..settings("me") }, &before.table);
+    desk.list(&stream);
+    let take = desk.until(|call| matches!(act(call), Some(Act::Take { .. })));
+    // The row of its former life was taken by KCL, and the next page is from before that.
+    let old = desk.table.get(&id(0)).unwrap().unwrap();
+    desk.steal(&id(0), "java");
+    desk.answer(take);
+    let stolen = desk.table.get(&id(0)).unwrap().unwrap();
+    let page = desk.until(|call| matches!(call, Call::Page { .. }));
+    desk.table.put(old);
+    desk.answer(page);
+    desk.table.put(stolen);
+    assert_eq!(desk.steward.phase, Phase::Running, "{:?}", desk.news);
 }
 
 #[test]
