@@ -103,6 +103,7 @@ impl Run<'_> {
         // From here on a commit stores at once: there would be no later write.
         sync::point();
         drop(events);
+        self.keeper.iter().for_each(|keeper| keeper.stops());
         let (is_stopped, result) = (engine.shutdown.is_stopped(), result.and(self.flush_last()));
         // After the last position is written.
         if let Some(leases) = leases {

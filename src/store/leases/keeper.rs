@@ -4,6 +4,7 @@
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -22,7 +23,6 @@ use crate::error::store::StoreError;
 use crate::model::lease_call::LeaseCall;
 use crate::model::position::Position;
 use crate::model::shard::ChildShard;
-use crate::model::write::Applied;
 use crate::store::Store;
 use crate::store::leases::LeaseTable;
 use crate::store::leases::counts::{Counts, kind};
@@ -44,12 +44,20 @@ pub(crate) struct Keeper {
     /// There is something to tell.
     told: Signal,
     counts: Counts,
+    /// Whether the run ends: from then on a table that does not answer is not waited for again and again.
+    is_stopping: AtomicBool,
+    /// Commits, and writes of the end, in a row of which nobody knows what they have done.
+    unheard: AtomicU32,
 }
 
 type Signal = (Sender<()>, Receiver<()>);
 
-/// How often a commit is tried at once whose answer does not come.
+/// How often a commit is tried at once whose answer does not come; and how often in a row, of all shards together, while the
+/// run ends.
 const ATTEMPTS: u32 = 3;
+
+/// What a call fails with of which nobody knows what it has done.
+const UNHEARD: LeaseTableErrorKind = LeaseTableErrorKind::Transient;
 
 /// A tenure's store: it writes one shard, as long as the tenure lasts.
 pub(crate) struct Tenant {
@@ -69,8 +77,19 @@ impl Keeper {
         let hearts = Mutex::new(Hearts::new(settings.marks.failover));
         let steward = Mutex::new(Steward::new(settings, clock(), rng));
         let [changed, beaten, told] = [0, 1, 2].map(|_| bounded(1));
-        let counts = Counts::default();
-        Arc::new(Self { table, clock, steward, hearts, changed, beaten, told, counts })
+        let (counts, is_stopping, unheard) = Default::default();
+        Arc::new(Self {
+            table,
+            clock,
+            steward,
+            hearts,
+            changed,
+            beaten,
+            told,
+            counts,
+            is_stopping,
+            unheard,
+        })
     }
 
     /// Makes the beat that is most urgent. Returns how long until one is due if there is none now; `None` if nothing is
@@ -81,9 +100,10 @@ impl Keeper {
             Some(call) => {
                 // Whoever else makes beats looks for the next one meanwhile.
                 let _ = self.beaten.0.try_send(());
-                let begun = (self.clock)();
+                let begun = (self.clock)().monotonic;
                 self.make(call);
-                self.hearts.lock().took((self.clock)().since(begun));
+                // A wall clock that is set meanwhile makes no beat slower.
+                self.hearts.lock().took((self.clock)().monotonic.saturating_sub(begun));
                 Some(Duration::ZERO)
             }
             None => self.steward.lock().until_beat((self.clock)()),
@@ -109,20 +129,37 @@ impl Keeper {
         }
     }
 
-    /// Gives up all that is held; what fails once is left to its failover time.
+    /// The run ends. What the table did not answer before says nothing of what it does now.
+    pub(crate) fn stops(&self) {
+        if !self.is_stopping.swap(true, Ordering::Relaxed) {
+            self.unheard.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives up all that is held: each lease for itself, also if others fail. It ends early if the table does not answer, or
+    /// if a whole round of writes has failed; what is left then is free after the failover time.
     pub(crate) fn end(&self) {
+        self.stops();
         self.steward.lock().end((self.clock)());
-        loop {
-            let call = self.steward.lock().next_call((self.clock)());
-            let is_done = call.is_some_and(|call| self.make(call));
-            if !is_done {
-                return;
-            }
+        let mut in_vain = 0;
+        while !self.gives_up() {
+            let call = {
+                let mut steward = self.steward.lock();
+                let is_round_over = in_vain >= steward.writes();
+                if is_round_over { None } else { steward.next_call((self.clock)()) }
+            };
+            let Some(call) = call else { return };
+            let failure = self.make(call);
+            self.heard(failure);
+            in_vain = if failure.is_none() { 0 } else { in_vain + 1 };
         }
     }
 
     /// The consumer says something.
     pub(crate) fn hears(&self, word: Word) {
+        if word == Word::Stopping {
+            self.stops();
+        }
         self.steward.lock().hears((self.clock)(), word);
         self.change();
     }
@@ -178,8 +215,8 @@ impl Keeper {
         call
     }
 
-    /// Makes a call, and tells the steward its answer. Whether it was answered.
-    fn make(&self, call: Call) -> bool {
+    /// Makes a call, and tells the steward its answer. Returns why there is none.
+    fn make(&self, call: Call) -> Option<LeaseTableErrorKind> {
         self.counts.called(kind(&call));
         let sent = (self.clock)();
         let answer = match &call {
@@ -188,7 +225,10 @@ impl Keeper {
             Call::Get { shard } => Answer::Item(self.table.get(shard)),
             Call::Write(job) => Answer::Applied(self.table.apply(&job.write)),
         };
-        let is_answered = answer.failure().is_none();
+        let failure = answer.failure().map(LeaseTableError::kind);
+        if failure != Some(UNHEARD) {
+            self.heard(failure);
+        }
         match &answer {
             Answer::Applied(outcome) => self.counts.applied(outcome),
             answer => self.counts.failed(answer.failure()),
@@ -196,7 +236,23 @@ impl Keeper {
         let at = Span { sent, now: (self.clock)() };
         self.steward.lock().answered(at, call, answer);
         self.change();
-        is_answered
+        failure
+    }
+
+    /// A call has ended. Returns whether nobody knows what it has done.
+    fn heard(&self, failure: Option<LeaseTableErrorKind>) -> bool {
+        let is_unheard = failure == Some(UNHEARD);
+        if is_unheard {
+            self.unheard.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.unheard.store(0, Ordering::Relaxed);
+        }
+        is_unheard
+    }
+
+    /// Whether the run ends, and the table does not answer: more calls would hold the end up, and do nothing.
+    fn gives_up(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed) && self.unheard.load(Ordering::Relaxed) >= ATTEMPTS
     }
 
     fn change(&self) {
@@ -224,13 +280,17 @@ impl Keeper {
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
+            if self.gives_up() {
+                break Err(StoreError::retry("the table of leases does not answer"));
+            }
             let sent = (self.clock)();
             self.counts.called(LeaseCall::Commit);
             let outcome = self.table.apply(&write);
             self.counts.applied(&outcome);
+            let failure = outcome.as_ref().err().map(LeaseTableError::kind);
+            unheard += u32::from(self.heard(failure));
+            let may_repeat = failure == Some(UNHEARD) && unheard < ATTEMPTS && !self.gives_up();
             let at = Span { sent, now: (self.clock)() };
-            unheard += u32::from(is_unheard(&outcome));
-            let may_repeat = is_unheard(&outcome) && unheard < ATTEMPTS;
             match self.steward.lock().committed(at, &mut commit, outcome) {
                 Ok(true) => break Ok(()),
                 Ok(false) => {}
@@ -242,11 +302,6 @@ impl Keeper {
         self.change();
         stored
     }
-}
-
-/// Whether nobody knows what was done.
-fn is_unheard(outcome: &Result<Applied, LeaseTableError>) -> bool {
-    outcome.as_ref().is_err_and(|error| error.kind() == LeaseTableErrorKind::Transient)
 }
 
 impl Tenant {

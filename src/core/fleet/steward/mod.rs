@@ -220,6 +220,8 @@ impl Steward {
     pub(crate) fn end(&mut self, now: Moment) {
         self.stop(now);
         self.phase = Phase::Leaving;
+        // What has failed is tried now: there may be no later time.
+        self.jobs.iter_mut().for_each(|job| job.due = Duration::ZERO);
         let held: Vec<_> = self.leases.keys().cloned().collect();
         held.iter().for_each(|shard| self.leave(shard, now));
     }
@@ -228,6 +230,11 @@ impl Steward {
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.leases.is_empty() && self.jobs.is_empty()
+    }
+
+    /// How many writes besides beats are to be made.
+    pub(crate) fn writes(&self) -> usize {
+        self.jobs.len()
     }
 
     /// How many leases are beaten for.
