@@ -8,6 +8,7 @@
 //! A write that may have been done, and is not tried any more, is undone in the same way.
 
 use crate::core::fleet::held::Moment;
+use crate::core::fleet::lease::refused::Loss;
 use crate::core::fleet::lease::writes::{let_go, withdraw};
 use crate::core::fleet::steward::answers::{TRIES, row};
 use crate::core::fleet::steward::words::{Act, Job};
@@ -75,14 +76,18 @@ impl Steward {
         self.view.learn(row);
     }
 
-    /// A release was refused: the lease is lost all the same, or the row that the table gave is a newer one.
+    /// A release was refused: the lease was lost before, or the row that the table gave is a newer one.
     pub(super) fn not_released(&mut self, now: Moment, job: Job, epoch: u64, found: Option<&Item>) {
         let (shard, row) = (job.write.key().to_owned(), found.and_then(row));
         let Some(lease) = self.lease(&shard, epoch) else { return };
-        if lease.tenure.loss(found).is_some() {
+        let Some(why) = lease.tenure.loss(found) else { return self.again(now, job) };
+        // An earlier attempt, of which nothing was heard, may have been done, and whoever has the lease now took it then.
+        let may_be_done = job.failures > 0 && matches!(why, Loss::Taken { .. });
+        if may_be_done || lease.row.checkpoint.is_end() {
             return self.left_to(&shard, epoch, None, row);
         }
-        self.again(now, job);
+        row.into_iter().for_each(|row| self.view.learn(row));
+        self.lose(&shard, why);
     }
 
     /// A lease was released because nobody asks for it any more: it is taken again, unless another one is quicker.

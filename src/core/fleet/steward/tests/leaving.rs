@@ -2,6 +2,7 @@
 
 use super::desk::{Desk, act, failure, id, settings, transient};
 use crate::core::event::Word;
+use crate::core::fleet::lease::refused::Loss;
 use crate::core::fleet::steward::lease::Stage;
 use crate::core::fleet::steward::words::{Act, Call, News};
 use crate::error::lease_table::LeaseTableErrorKind;
@@ -121,6 +122,56 @@ fn the_end_releases_what_is_not_drained() {
     desk.work();
     assert!(desk.steward.is_idle());
     assert_eq!(desk.row(&id(0)).owner, None);
+}
+
+/// What is told of a lease whose release finds the row as somebody has made it; perhaps after an attempt without an answer.
+fn released(is_tried_before: bool, edit: impl FnOnce(&Desk)) -> Vec<News> {
+    let (mut desk, _) = Desk::reading(1);
+    desk.steward.end(desk.now);
+    if is_tried_before {
+        let call = desk.until(is_release);
+        desk.make(&call);
+        desk.fails(call, transient());
+    }
+    edit(&desk);
+    let call = desk.until(is_release);
+    desk.said();
+    desk.answer(call);
+    assert!(desk.steward.is_idle());
+    desk.said()
+}
+
+#[test]
+fn a_lease_that_was_taken_before_it_was_released_is_lost_and_not_released() {
+    let told = released(false, |desk| desk.steal(&id(0), "third"));
+    let by = Some("third".to_owned());
+    assert!(
+        matches!(&told[..], [News::Lost { why: Loss::Taken { by: found }, .. }] if *found == by),
+        "{told:?}"
+    );
+    for is_tried_before in [false, true] {
+        let told = released(is_tried_before, |desk| drop(desk.table.delete(&id(0))));
+        assert!(matches!(&told[..], [News::Lost { why: Loss::Gone, .. }]), "{told:?}");
+    }
+}
+
+#[test]
+fn a_lease_whose_release_was_done_unheard_is_released_whoever_has_taken_it_since() {
+    let left = [News::Left { shard: id(0), to: None }];
+    assert_eq!(released(true, |_| {}), left);
+    assert_eq!(released(true, |desk| desk.steal(&id(0), "third")), left);
+}
+
+#[test]
+fn what_failed_before_the_end_is_tried_again_at_the_end() {
+    let (mut desk, _) = Desk::reading(1);
+    let epoch = desk.epoch(&id(0));
+    desk.hears(Word::Drained { shard: id(0), epoch });
+    let call = desk.until(is_release);
+    desk.fails(call, failure(LeaseTableErrorKind::Throttled));
+    assert!(desk.steward.next_call(desk.now).is_none(), "it is tried at once");
+    desk.steward.end(desk.now);
+    assert!(desk.steward.next_call(desk.now).is_some_and(|call| is_release(&call)));
 }
 
 #[test]
