@@ -120,18 +120,39 @@ impl FleetMeter {
 
     /// Adds what the counters of calls do not have yet.
     fn count(&self, now: &FleetProgress) {
-        let mut told = self.told.lock();
-        for (call, count) in &now.calls {
-            let before = told.calls.insert(*call, *count).unwrap_or_default();
-            self.calls[*call as usize].increment(count.saturating_sub(before));
+        // A recorder is not ours: the lock is not held while it is told.
+        let new = self.told.lock().take_in(now);
+        for (call, more) in new.calls {
+            self.calls[call as usize].increment(more);
         }
-        for (kind, count) in &now.errors {
-            let before = told.errors.insert(*kind, *count).unwrap_or_default();
-            self.errors[*kind as usize].increment(count.saturating_sub(before));
+        for (kind, more) in new.errors {
+            self.errors[kind as usize].increment(more);
         }
-        let before = std::mem::replace(&mut told.refused, now.refused);
-        self.refused.increment(now.refused.saturating_sub(before));
+        self.refused.increment(new.refused);
     }
+}
+
+impl Told {
+    /// Takes in new counts. Returns by how much each has grown.
+    fn take_in(&mut self, now: &FleetProgress) -> Self {
+        let before = std::mem::replace(
+            self,
+            Self { calls: now.calls.clone(), refused: now.refused, errors: now.errors.clone() },
+        );
+        Self {
+            calls: grown(&before.calls, &now.calls),
+            refused: now.refused.saturating_sub(before.refused),
+            errors: grown(&before.errors, &now.errors),
+        }
+    }
+}
+
+/// By how much each count has grown.
+fn grown<K: Copy + Ord>(before: &BTreeMap<K, u64>, now: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
+    let more = |(key, count): (&K, &u64)| {
+        (*key, count.saturating_sub(before.get(key).copied().unwrap_or_default()))
+    };
+    now.iter().map(more).collect()
 }
 
 #[cfg(all(test, feature = "metrics"))]

@@ -1,8 +1,11 @@
 //! What is exported of a fleet, against the manual.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
-use metrics::with_local_recorder;
+use crossbeam_channel::bounded;
+use metrics::{CounterFn, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::*;
@@ -74,6 +77,42 @@ fn what_is_exported_is_what_is_known_and_no_gauge_outlives_the_run() {
     let mut kept = named(counters);
     kept.insert(counters[0].0.to_owned(), 72.0);
     assert_eq!(values(&handle), kept);
+}
+
+/// A recorder that looks at the meter it is told by.
+#[derive(Default)]
+struct Curious {
+    meter: OnceLock<Weak<FleetMeter>>,
+    seen: AtomicUsize,
+}
+
+impl CounterFn for Curious {
+    fn increment(&self, _: u64) {
+        if let Some(meter) = self.meter.get().and_then(Weak::upgrade) {
+            // On this thread it would wait for itself.
+            meter.count(&FleetProgress::default());
+            self.seen.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn absolute(&self, _: u64) {}
+}
+
+#[test]
+fn a_recorder_that_looks_back_is_waited_for_by_nobody() {
+    let curious = Arc::new(Curious::default());
+    let (mut meter, _handle) = meter();
+    meter.calls[LeaseCall::Beat as usize] = Counter::from_arc(Arc::clone(&curious));
+    let meter = Arc::new(meter);
+    curious.meter.set(Arc::downgrade(&meter)).expect("it is set once");
+    let (tell, told) = bounded(1);
+    // If it hangs, it hangs there.
+    std::thread::spawn(move || {
+        meter.refresh(&progress());
+        tell.send(()).expect("the test waits");
+    });
+    told.recv_timeout(Duration::from_secs(60)).expect("it does not hang");
+    assert_eq!(curious.seen.load(Ordering::Relaxed), 1);
 }
 
 #[test]
