@@ -7,6 +7,7 @@ use log::Level;
 
 use crate::core::event::Ending;
 use crate::core::event::{Start, StartAt};
+use crate::core::fleet::lease::refused::Loss;
 use crate::core::outage::{Outage, Tally, Trouble};
 use crate::core::quota::Quota;
 use crate::error::Error;
@@ -188,7 +189,7 @@ impl Journal {
                     "stream {stream:?}, shard {shard:?}: its lease could not be kept up, so its batches wait"
                 );
             }
-            // The core logs a loss with its reason.
+            // `lost` has logged the loss.
             Notice::Unfenced { shard } | Notice::Lost { shard, .. } => {
                 self.fence_is_over(now, shard);
             }
@@ -202,6 +203,11 @@ impl Journal {
             ),
             _ => {}
         }
+    }
+
+    /// In a fleet, a lease is lost; whether its shard was started or not.
+    pub(crate) fn lost(&self, shard: &str, why: &Loss) {
+        log::warn!("stream {:?}, shard {shard:?}: its lease is lost: {why}", self.stream);
     }
 
     fn fence_is_over(&self, now: Duration, shard: &str) {

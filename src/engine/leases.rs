@@ -10,7 +10,6 @@ use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 use crate::core::event::Event;
 use crate::core::fleet::lease::refused::Loss;
-use crate::core::fleet::steward::commit::lost;
 use crate::core::fleet::steward::words::News;
 use crate::engine::run::Run;
 use crate::error::Error;
@@ -111,39 +110,39 @@ impl Run<'_> {
         news.map(|news| self.told(news)).collect()
     }
 
-    // long: one branch for each kind of news.
+    /// What follows from news, and what people are told of it, by a notice or by the log alone.
     fn told(&self, news: News) -> Told {
-        let stream = &self.engine.stream;
-        let (event, notice) = match news {
-            News::Leased { shard, at, epoch } => (Event::Leased { shard, at, epoch }, None),
-            News::Asked { shard, epoch, .. } => (Event::Asked { shard, epoch }, None),
-            News::Lost { shard, epoch, why } => {
-                let notice = Notice::Lost { shard: shard.clone(), why: reason(&why) };
-                (Event::LeaseLost { shard, epoch, why: lost(&why) }, Some(notice))
+        (news.event(&self.engine.stream), self.notice(news))
+    }
+
+    // long: one branch for each kind of news.
+    fn notice(&self, news: News) -> Option<Notice> {
+        Some(match news {
+            News::Gained { shard, from } => Notice::Gained { shard, from },
+            News::Lost { shard, why, .. } => {
+                self.journal.lost(&shard, &why);
+                Notice::Lost { shard, why: reason(&why) }
             }
-            News::ListingWanted => (Event::ListingWanted, None),
-            News::Completed => (Event::Completed, None),
-            News::Failed(refusal) => {
-                let (stream, kind) = (stream.to_string(), refusal.into_kind());
-                (Event::Failed(Error::Fleet { stream, kind }), None)
-            }
-            News::Beside(refusal) => {
-                let why = refusal.into_kind();
-                log::warn!("stream {stream:?}: {why}; this one stays, since it holds leases");
-                return (None, None);
-            }
-            News::Gained { shard, from } => return (None, Some(Notice::Gained { shard, from })),
-            News::Left { shard, to } => return (None, Some(Notice::Released { shard, to })),
-            News::Fenced { shard } => return (None, Some(Notice::Fenced { shard })),
-            News::Unfenced { shard } => return (None, Some(Notice::Unfenced { shard })),
+            News::Left { shard, to } => Notice::Released { shard, to },
+            News::Fenced { shard } => Notice::Fenced { shard },
+            News::Unfenced { shard } => Notice::Unfenced { shard },
             News::Outage { lasted, why } => {
                 self.journal.table_fails(lasted, &why);
-                return (None, Some(Notice::TableOutage { since: lasted }));
+                Notice::TableOutage { since: lasted }
             }
-            News::Answers { lasted } => return (None, Some(Notice::TableRecovered { lasted })),
-            News::Protocol { version } => return (None, Some(Notice::Protocol { version })),
-        };
-        (Some(event), notice)
+            News::Answers { lasted } => Notice::TableRecovered { lasted },
+            News::Protocol { version } => Notice::Protocol { version },
+            News::Beside(refusal) => {
+                let (stream, why) = (&self.engine.stream, refusal.into_kind());
+                log::warn!("stream {stream:?}: {why}; this one stays, since it holds leases");
+                return None;
+            }
+            News::Leased { .. }
+            | News::Asked { .. }
+            | News::ListingWanted
+            | News::Completed
+            | News::Failed(_) => return None,
+        })
     }
 }
 

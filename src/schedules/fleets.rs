@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::try_all;
 use super::world::{STREAM, World, a_while, current, with_thread};
+use super::{logs, try_all};
 use crate::config::Config;
 use crate::core::fleet::lease::row::{Row, Seen, read};
 use crate::delivery::batch::Batch;
@@ -124,6 +124,12 @@ impl Diary {
     fn gets(&self, batch: &Batch) {
         let (shard, is_current) = (batch.shard().to_owned(), batch.is_current());
         self.0.lock().push(Entry::Batch { shard, is_current });
+    }
+
+    /// How many leases were lost.
+    fn losses(&self) -> usize {
+        let is_loss = |entry: &&Entry| matches!(entry, Entry::Notice(Notice::Lost { .. }));
+        self.0.lock().iter().filter(is_loss).count()
     }
 
     /// Each notice comes once, and in its place. What happened is noted.
@@ -356,7 +362,7 @@ fn a_table_that_refuses_or_loses_replies_loses_no_record() {
             }
         });
         for error in ended.into_iter().filter_map(Result::err) {
-            // The last write is made once.
+            // So many calls may fail in a row that the last write is given up.
             let Error::Store { source, .. } = error else { panic!("{error:?}") };
             assert_eq!(source.kind(), StoreErrorKind::Retry, "{source:?}");
         }
@@ -513,6 +519,7 @@ fn of_two_processes_with_one_name_that_begin_at_once_one_is_refused() {
 #[test]
 fn what_becomes_of_each_lease_is_told_once_and_in_order() {
     let outcomes = try_all(|| {
+        logs::keep();
         let (world, table) = (World::new(2), MemoryLeases::new());
         let sights = [Sight::new(&table), Sight::new(&table)];
         let diaries = [Diary::default(), Diary::default()];
@@ -555,6 +562,9 @@ fn what_becomes_of_each_lease_is_told_once_and_in_order() {
         let both = || with_thread(|| listen(one, of_one), || listen(two, of_two));
         with_thread(stop, both);
         diaries.iter().for_each(Diary::check);
+        let losses = diaries.iter().map(Diary::losses).sum::<usize>();
+        let lines = ["its lease is lost: ", "it is given up"];
+        assert_eq!(logs::told(&lines), vec![lines[0]; losses], "{:#?}", current().lines());
         for at in [0, 1] {
             let known = fleet(at);
             assert_eq!((known.held, known.target), (0, 0), "{known:?}");

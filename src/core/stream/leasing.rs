@@ -134,16 +134,6 @@ impl Coordinator {
             }
             _ => {}
         }
-        self.log_losses(&turn.actions);
-    }
-
-    fn log_losses(&self, actions: &[Action]) {
-        for action in actions {
-            if let Action::GiveUp { shard, why } = action {
-                let stream = &self.plan.stream;
-                log::warn!("stream {stream:?}, shard {shard:?}: it is given up: {why:#}");
-            }
-        }
     }
 
     /// A store has said that somebody else holds the lease of a shard.

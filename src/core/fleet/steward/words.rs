@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::core::event::StartAt;
+use crate::core::event::{Event, StartAt};
 use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::protocol::Newer;
 use crate::core::fleet::lease::refused::Loss;
 use crate::core::fleet::lease::row::Misread;
 use crate::core::fleet::lease::writes::{Birth, Tenure};
+use crate::core::fleet::steward::commit::lost;
+use crate::error::Error;
 use crate::error::fleet::FleetErrorKind;
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::model::item::Item;
@@ -141,6 +143,32 @@ pub(crate) enum Refusal {
     },
     /// The table cannot be used.
     Table(LeaseTableError),
+}
+
+impl News {
+    /// What follows from it for the consumer of this stream; `None` if people alone need to know it.
+    pub(crate) fn event(&self, stream: &str) -> Option<Event> {
+        let event = match self.clone() {
+            Self::Leased { shard, at, epoch } => Event::Leased { shard, at, epoch },
+            Self::Asked { shard, epoch, .. } => Event::Asked { shard, epoch },
+            Self::Lost { shard, epoch, why } => Event::LeaseLost { shard, epoch, why: lost(&why) },
+            Self::ListingWanted => Event::ListingWanted,
+            Self::Completed => Event::Completed,
+            Self::Failed(refusal) => {
+                let (stream, kind) = (stream.to_owned(), refusal.into_kind());
+                Event::Failed(Error::Fleet { stream, kind })
+            }
+            Self::Gained { .. }
+            | Self::Left { .. }
+            | Self::Fenced { .. }
+            | Self::Unfenced { .. }
+            | Self::Outage { .. }
+            | Self::Answers { .. }
+            | Self::Protocol { .. }
+            | Self::Beside(_) => return None,
+        };
+        Some(event)
+    }
 }
 
 impl Answer {

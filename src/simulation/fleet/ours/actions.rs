@@ -6,7 +6,6 @@ use super::{Ours, Task};
 use crate::client::Client;
 use crate::control::call::Call;
 use crate::core::event::{Action, Event};
-use crate::core::fleet::steward::commit::lost;
 use crate::core::fleet::steward::words::News;
 use crate::core::shard::step::Outcome;
 use crate::delivery::commits::flush_all;
@@ -106,37 +105,28 @@ impl Ours {
 
     /// The steward says something.
     pub(super) fn hears(&mut self, machine: &mut Machine<'_>, news: News) {
-        let event = match news {
-            News::Leased { shard, at, epoch } => Event::Leased { shard, at, epoch },
-            News::Asked { shard, epoch, by } => {
-                let is_wanted = by.is_some();
-                machine.world.counts.fault(if is_wanted { "lease asked for" } else { "stopped" });
-                Event::Asked { shard, epoch }
-            }
+        let event = news.event(STREAM);
+        let what = match news {
+            News::Leased { .. } | News::ListingWanted | News::Completed | News::Failed(_) => None,
+            News::Asked { by, .. } => Some(by.map_or("stopped", |_| "lease asked for")),
             News::Lost { shard, epoch, why } => {
-                machine.world.counts.fault("lease lost");
                 let tenure = self.tenure(epoch);
                 machine.world.oracle.lock().loses(&shard, &tenure, &why.to_string());
-                Event::LeaseLost { shard, epoch, why: lost(&why) }
+                Some("lease lost")
             }
-            News::Outage { .. } => return machine.world.counts.fault("table outage told"),
-            News::Answers { .. } => return machine.world.counts.fault("end of an outage told"),
-            News::Protocol { .. } => return machine.world.counts.fault("version told"),
-            News::ListingWanted => Event::ListingWanted,
-            News::Completed => Event::Completed,
-            News::Failed(refusal) => {
-                Event::Failed(Error::Fleet { stream: STREAM.to_owned(), kind: refusal.into_kind() })
-            }
+            News::Outage { .. } => Some("table outage told"),
+            News::Answers { .. } => Some("end of an outage told"),
+            News::Protocol { .. } => Some("version told"),
             News::Beside(refusal) => panic!("all have the same time, but {refusal:?}"),
-            News::Gained { .. } => return machine.world.counts.fault("lease gained"),
-            News::Left { to, .. } => {
-                let what = if to.is_some() { "lease handed over" } else { "lease released" };
-                return machine.world.counts.fault(what);
-            }
-            News::Fenced { .. } => return machine.world.counts.fault("fenced"),
-            News::Unfenced { .. } => return machine.world.counts.fault("unfenced"),
+            News::Gained { .. } => Some("lease gained"),
+            News::Left { to, .. } => Some(to.map_or("lease released", |_| "lease handed over")),
+            News::Fenced { .. } => Some("fenced"),
+            News::Unfenced { .. } => Some("unfenced"),
         };
-        self.tell(machine, event);
+        what.iter().for_each(|what| machine.world.counts.fault(what));
+        if let Some(event) = event {
+            self.tell(machine, event);
+        }
     }
 }
 
