@@ -3,8 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use kinesis_consumer::leases::LeaseTable;
-use kinesis_consumer::testing::MemoryLeases;
+use kinesis_consumer::leases::LeaseTableErrorKind;
+use kinesis_consumer::testing::TableFault;
 use kinesis_consumer::{
     Error, Fleet, Import, ImportError, IteratorType, StoreErrorKind, Stream, export_positions,
     import_positions,
@@ -12,6 +12,7 @@ use kinesis_consumer::{
 
 use crate::common::loopback::{chain, says};
 use crate::common::{HOUR, STREAM, id};
+use crate::tables::{Watched, failure};
 use crate::team::{FAILOVER, Team, config, drain};
 
 /// The setting that is out of range, and the whole text.
@@ -125,32 +126,29 @@ fn positions_of_a_fleet_are_exported_and_an_import_into_it_is_refused() {
 
 #[test]
 fn positions_of_a_table_that_cannot_be_read_are_an_error() {
-    struct Gone;
-    use kinesis_consumer::leases::{
-        Applied, Item, LeaseTableError, LeaseTableErrorKind, Page, PageToken, Write,
-    };
-    fn gone() -> LeaseTableError {
-        LeaseTableError::new(LeaseTableErrorKind::NoTable, "there is no table \"leases\"")
-    }
-    impl LeaseTable for Gone {
-        fn page(&self, _: Option<&PageToken>) -> Result<Page, LeaseTableError> {
-            Err(gone())
-        }
-        fn get(&self, _: &str) -> Result<Option<Item>, LeaseTableError> {
-            Err(gone())
-        }
-        fn apply(&self, _: &Write) -> Result<Applied, LeaseTableError> {
-            Err(gone())
-        }
-    }
-    let error = export_positions(&Fleet::new(Gone), STREAM).unwrap_err();
+    let team = Team::new(1, FAILOVER);
+    let gone = Watched::new(&team.table, |_| Err(failure(LeaseTableErrorKind::NoTable)));
+    let error = export_positions(&team.fleet_on(gone, "reader"), STREAM).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Fatal);
-    says(&chain(&error), &["there is no table \"leases\""]);
-    let busy = MemoryLeases::new();
-    busy.fail_next(
-        1,
-        kinesis_consumer::testing::TableFault::Refused(LeaseTableErrorKind::Throttled),
-    );
-    let error = export_positions(&Fleet::new(busy), STREAM).unwrap_err();
+    says(&chain(&error), &["the table said no"]);
+    team.table.fail_next(1, TableFault::Refused(LeaseTableErrorKind::Throttled));
+    let error = export_positions(&team.fleet("reader"), STREAM).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Retry);
+}
+
+#[test]
+fn positions_are_those_of_the_stream_that_is_named_by_its_name_or_its_arn_or_an_error() {
+    let team = Team::new(1, FAILOVER);
+    team.put(1);
+    let listener = team.join("one");
+    team.wait_for_all();
+    drain(listener);
+    let export = |stream: &str| export_positions(&team.fleet("reader"), stream);
+    let arn = format!("arn:aws:kinesis:eu-west-1:123456789012:stream/{STREAM}");
+    for stream in [STREAM, &arn] {
+        says(&export(stream).unwrap(), &[&id(0), &team.text(&id(0), "checkpoint").unwrap()]);
+    }
+    let error = export("payments").unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Fatal);
+    says(&chain(&error), &["is about the stream \"orders\"", "a table of its own"]);
 }

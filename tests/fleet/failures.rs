@@ -6,14 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::unbounded;
-use kinesis_consumer::leases::{
-    Applied, Item, LeaseTable, LeaseTableError, LeaseTableErrorKind, Page, PageToken, Write,
-};
-use kinesis_consumer::testing::{MemoryLeases, TableFault};
+use kinesis_consumer::leases::{LeaseTable, LeaseTableErrorKind};
+use kinesis_consumer::testing::TableFault;
 use kinesis_consumer::{Batch, Error, FleetErrorKind, Listener, StoreErrorKind};
 
 use crate::common::loopback::{chain, says};
-use crate::tables::{TableCall, Watched, failure};
+use crate::tables::{TableCall, Watched};
 use crate::team::{FAILOVER, LONG, SHORT, Team, drain, end, until};
 
 /// Waits until one of two has ended; which one, and why; and the other one, which continues.
@@ -80,17 +78,6 @@ fn of_two_consumers_with_different_failover_times_one_is_refused_and_says_both()
     team.check_released();
 }
 
-/// A table that fails this way from a moment on.
-fn failing(team: &Team, kind: LeaseTableErrorKind) -> (Watched, Arc<AtomicBool>) {
-    let fails = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&fails);
-    let table = Watched::new(&team.table, move |_| match flag.load(Ordering::SeqCst) {
-        true => Err(failure(kind)),
-        false => Ok(()),
-    });
-    (table, fails)
-}
-
 #[test]
 fn a_table_that_is_gone_or_refuses_for_good_ends_the_consumer_at_its_start_and_later() {
     for (kind, at_start) in [
@@ -100,7 +87,7 @@ fn a_table_that_is_gone_or_refuses_for_good_ends_the_consumer_at_its_start_and_l
         (LeaseTableErrorKind::Fatal, false),
     ] {
         let team = Team::new(2, SHORT);
-        let (table, fails) = failing(&team, kind);
+        let (table, fails) = Watched::failing(&team.table, kind);
         fails.store(at_start, Ordering::SeqCst);
         let listener = team.spawn("one", team.open(team.fleet_on(table, "one")));
         if !at_start {
@@ -133,7 +120,7 @@ fn a_table_that_is_gone_or_refuses_for_good_ends_the_consumer_at_its_start_and_l
 fn while_the_table_fails_consumers_wait_and_continue_when_it_works_again() {
     for kind in [LeaseTableErrorKind::Throttled, LeaseTableErrorKind::Transient] {
         let team = Team::new(4, SHORT);
-        let (table, fails) = failing(&team, kind);
+        let (table, fails) = Watched::failing(&team.table, kind);
         let holds = Arc::new(AtomicBool::new(false));
         let (tell, told) = unbounded();
         let join = |worker: &'static str| {
@@ -177,12 +164,11 @@ fn while_the_table_fails_consumers_wait_and_continue_when_it_works_again() {
 }
 
 #[test]
-fn a_table_that_is_slow_throttles_and_loses_replies_loses_no_record() {
+fn a_table_that_throttles_and_loses_replies_loses_no_record() {
     let team = Team::new(4, SHORT);
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     let table = Watched::new(&team.table, move |_| {
-        std::thread::sleep(Duration::from_millis(20));
         counted.fetch_add(1, Ordering::SeqCst);
         Ok(())
     });
@@ -205,57 +191,22 @@ fn a_table_that_is_slow_throttles_and_loses_replies_loses_no_record() {
         listener.shutdown().drain(LONG);
         match end(listener) {
             Ok(()) => {}
-            // The last write is made once.
+            // So many calls may fail in a row that the last write is given up.
             Err(Error::Store { source, .. }) => assert_eq!(source.kind(), StoreErrorKind::Retry),
             Err(other) => panic!("{other:?}"),
         }
     }
 }
 
-/// A table of one's own, which counts its calls.
-#[derive(Default)]
-struct Counted {
-    inside: MemoryLeases,
-    calls: [AtomicUsize; 4],
-}
-
-impl Counted {
-    fn count(&self, call: TableCall) {
-        self.calls[call as usize].fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn calls(&self, call: TableCall) -> usize {
-        self.calls[call as usize].load(Ordering::SeqCst)
-    }
-}
-
-impl LeaseTable for Counted {
-    fn page(&self, after: Option<&PageToken>) -> Result<Page, LeaseTableError> {
-        self.count(TableCall::Page);
-        self.inside.page(after)
-    }
-
-    fn coordinator(&self) -> Result<Option<Item>, LeaseTableError> {
-        self.count(TableCall::Coordinator);
-        Ok(None)
-    }
-
-    fn get(&self, key: &str) -> Result<Option<Item>, LeaseTableError> {
-        self.count(TableCall::Get);
-        self.inside.get(key)
-    }
-
-    fn apply(&self, write: &Write) -> Result<Applied, LeaseTableError> {
-        self.count(TableCall::Apply);
-        self.inside.apply(write)
-    }
-}
-
 #[test]
 fn consumers_share_a_table_of_ones_own_whose_type_nobody_knows() {
     let team = Team::new(4, FAILOVER);
-    let counted = Arc::new(Counted { inside: team.table.clone(), ..Counted::default() });
-    let table: Arc<dyn LeaseTable> = Arc::clone(&counted) as _;
+    let calls = Arc::new([const { AtomicUsize::new(0) }; 4]);
+    let counted = Arc::clone(&calls);
+    let table: Arc<dyn LeaseTable> = Arc::new(Watched::new(&team.table, move |call| {
+        counted[call as usize].fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }));
     let fleet = team.fleet_on(Arc::clone(&table), "one");
     // A clone of the fleet, and a box of the table, are on the same table.
     let clone = fleet.clone().worker_id("two");
@@ -269,10 +220,11 @@ fn consumers_share_a_table_of_ones_own_whose_type_nobody_knows() {
     consumers.into_iter().for_each(drain);
     team.check_once();
     team.check_released();
+    let calls = |call| calls[call as usize].load(Ordering::SeqCst);
     for call in [TableCall::Page, TableCall::Coordinator, TableCall::Apply] {
-        assert!(counted.calls(call) > 0, "{call:?}");
+        assert!(calls(call) > 0, "{call:?}");
     }
-    let all = [TableCall::Page, TableCall::Get, TableCall::Apply].map(|it| counted.calls(it));
+    let all = [TableCall::Page, TableCall::Get, TableCall::Apply].map(calls);
     assert_eq!(all.iter().sum::<usize>() as u64, team.table.calls());
 }
 

@@ -9,18 +9,12 @@ use kinesis_consumer::leases::{Item, LeaseTableErrorKind};
 use kinesis_consumer::{Batch, Config, Error, Listener, Notice, StoreErrorKind};
 
 use crate::common::id;
-use crate::tables::{Watched, failure};
+use crate::tables::Watched;
 use crate::team::{LONG, SHORT, Team, config, drain, end, until};
 
 /// A table that one consumer can lose sight of.
 fn sight(team: &Team) -> (Watched, Arc<AtomicBool>) {
-    let is_lost = Arc::new(AtomicBool::new(false));
-    let lost = Arc::clone(&is_lost);
-    let table = Watched::new(&team.table, move |_| match lost.load(Ordering::SeqCst) {
-        true => Err(failure(LeaseTableErrorKind::Transient)),
-        false => Ok(()),
-    });
-    (table, is_lost)
+    Watched::failing(&team.table, LeaseTableErrorKind::Transient)
 }
 
 /// Takes over, and handles nothing until the test lets it.

@@ -1,6 +1,7 @@
 //! A table whose calls are watched, and that fails, waits or panics on demand.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kinesis_consumer::leases::{
     Applied, Item, LeaseTable, LeaseTableError, LeaseTableErrorKind, Page, PageToken, Write,
@@ -32,6 +33,20 @@ impl Watched {
         hook: impl Fn(TableCall) -> Result<(), LeaseTableError> + Send + Sync + 'static,
     ) -> Self {
         Self { inside: table.clone(), hook: Arc::new(hook), coordinator: None }
+    }
+
+    /// One of which every call fails this way while the flag is set.
+    pub(crate) fn failing(
+        table: &MemoryLeases,
+        kind: LeaseTableErrorKind,
+    ) -> (Self, Arc<AtomicBool>) {
+        let fails = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&fails);
+        let table = Self::new(table, move |_| match flag.load(Ordering::SeqCst) {
+            true => Err(failure(kind)),
+            false => Ok(()),
+        });
+        (table, fails)
     }
 
     /// The same beside a table of a coordinator, which holds this row.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{fmt, fs, process};
 
 use crate::core::fleet::lease::checkpoint::Start;
-use crate::core::fleet::lease::row::{Seen, read};
+use crate::core::fleet::lease::row::{Misread, Seen, read};
 use crate::core::fleet::lease::writes::Marks;
 use crate::core::fleet::steward::Settings;
 use crate::core::settings::StoreEvery;
@@ -14,6 +14,7 @@ use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::error::store::StoreError;
 use crate::model::item::Item;
 use crate::model::position::{IteratorType, Position};
+use crate::model::stream_id::name_in;
 use crate::model::time::spoken;
 use crate::store::Store;
 use crate::store::leases::LeaseTable;
@@ -29,8 +30,9 @@ use crate::store::leases::LeaseTable;
 /// those of Amazon's Kinesis Client Library (KCL) 2.x, whose workers may share the table.
 ///
 /// What no clock can promise: a process that hangs in its handler while its lease is taken may handle a batch that the new
-/// holder handles too. It is handed nothing new from then on, and its late [`commit`](crate::Batch::commit) is an error of
-/// kind [`Lost`](crate::StoreErrorKind::Lost) once the consumer knows of the loss; it writes nothing in any case.
+/// holder handles too. As soon as the consumer knows of the loss, at the latest with its next sign of life, nothing new of the
+/// shard is handed over, and a late [`commit`](crate::Batch::commit) is an error of kind
+/// [`Lost`](crate::StoreErrorKind::Lost). It writes nothing in any case.
 /// [`Batch::is_current`](crate::Batch::is_current) tells a handler that wants to know.
 ///
 /// A table belongs to one application and to one stream. In a fleet there is no
@@ -103,7 +105,8 @@ impl Fleet {
     }
 
     /// The name of this consumer in the table, which no other one has at the same time: 1 to 128 visible ASCII characters
-    /// without `/` and `#`. Defaults to the name of the host, the number of the process and 16 random digits.
+    /// without `/` and `#`. Defaults to the name of the host, which is known on Linux alone, the number of the process and 16
+    /// random digits.
     pub fn worker_id(mut self, id: impl Into<String>) -> Self {
         self.leases.worker = id.into();
         self
@@ -111,7 +114,8 @@ impl Fleet {
 
     /// How long a lease stands still before another worker takes it; 1 second to 1 hour. All workers on the table need the
     /// same time, those of KCL too (`failoverTimeMillis`): one with a shorter time takes leases of workers that
-    /// live. Each lease costs three writes in this time. Defaults to 10 seconds, as in KCL.
+    /// live. Each lease costs three writes in this time, and five while its shard has records. Defaults to 10 seconds, as in
+    /// KCL.
     pub fn failover(mut self, time: Duration) -> Self {
         self.leases.failover = time;
         self
@@ -124,18 +128,18 @@ impl Fleet {
         self
     }
 
-    /// How long a consumer that is asked for a lease may handle what it has read, before the lease is taken from it. A
-    /// handler that needs longer for a batch may see records come again on another consumer. At most a day. Defaults to 30
-    /// seconds.
+    /// How long this consumer waits for a lease that it has asked for, before it takes the lease; the
+    /// [failover time](Self::failover) comes on top. So long the holder may handle what it has read: if its handler needs
+    /// longer for a batch, records come again here. At most a day. Defaults to 30 seconds.
     pub fn handoff_patience(mut self, patience: Duration) -> Self {
         self.leases.handoff_patience = patience;
         self
     }
 
     /// How many read units a second all consumers together spend on looking at the table, at least 1: a unit reads 8 KiB,
-    /// which is about 20 leases ([`Page::units`](crate::leases::Page::units)). A large fleet on a large table looks less
-    /// often, but at least once in two failover times.
-    /// Defaults to 100.
+    /// which is about 20 leases ([`Page::units`](crate::leases::Page::units)). A consumer looks every half failover time, or
+    /// less often if that costs too much for this budget, but at least about every two, whatever it costs. In its first
+    /// minute, and while it finds free leases, it looks every half. Defaults to 100.
     pub fn read_budget(mut self, units: u32) -> Self {
         self.leases.read_budget = units;
         self
@@ -150,7 +154,7 @@ impl Fleet {
         self
     }
 
-    /// Whether the row of a shard is deleted that is done, five minutes after its children have begun, as KCL does.
+    /// Whether the row of a finished shard is deleted, five minutes after its children have begun, as KCL does.
     /// Defaults to `true`.
     pub fn retire_rows(mut self, retires: bool) -> Self {
         self.leases.retires = retires;
@@ -165,13 +169,13 @@ impl Store for Fleet {
         Err(read_only())
     }
 
-    fn shard_iterators(&self, _stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
+    fn shard_iterators(&self, stream: &str) -> Result<Vec<(String, Position)>, StoreError> {
         let mut positions = Vec::new();
         let mut after = None;
         loop {
             let page = self.leases.table.page(after.as_ref()).map_err(unread)?;
             for item in &page.items {
-                positions.extend(position(item)?);
+                positions.extend(position(item, name_in(stream))?);
             }
             match page.next {
                 Some(next) => after = Some(next),
@@ -283,11 +287,11 @@ fn default_worker() -> String {
 }
 
 /// The position of a lease; none of a row that is no lease, or of a shard of which nothing is done.
-fn position(item: &Item) -> Result<Option<(String, Position)>, StoreError> {
-    let seen = read(item).map_err(|misread| {
-        StoreError::fatal("reading a position failed").with_source(misread.into_kind())
-    })?;
-    let Seen::Lease(row) = seen else { return Ok(None) };
+fn position(item: &Item, stream: &str) -> Result<Option<(String, Position)>, StoreError> {
+    let misread =
+        |why: Misread| StoreError::fatal("reading a position failed").with_source(why.into_kind());
+    let Seen::Lease(row) = read(item).map_err(misread)? else { return Ok(None) };
+    row.check_stream(stream).map_err(misread)?;
     let start = row.checkpoint.start(None);
     let stored = |start| match start {
         Start::Stored(position) => Some(position),
