@@ -12,7 +12,8 @@ use crate::model::time::spoken;
 #[non_exhaustive]
 pub enum FleetErrorKind {
     /// The application is run by a version of Amazon's library (KCL) whose protocol this crate does not speak: by KCL 3
-    /// after its switch from the protocol of KCL 2. Before a consumer has leases, it has changed no row.
+    /// after its switch from the protocol of KCL 2. If that is seen at the consumer's first look at the table, it has changed
+    /// no row.
     #[error(
         "its tables say {version:?}: the application is run by a newer version of Amazon's library, or by an unknown \
          one; keep that compatible with version 2, or use a table of its own for each of them"

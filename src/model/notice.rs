@@ -45,8 +45,9 @@ pub enum Notice {
         /// The shard.
         shard: String,
     },
-    /// Somebody else owns the shard. It is not read any more, its batches in the queue are not handled, and its children
-    /// are left to the owner. All other shards continue.
+    /// The consumer has lost the shard: somebody else owns it or, in a fleet, may take it. It is not read any more, and its
+    /// batches in the queue are not handled. All other shards continue. Its children are left to the owner; in a fleet each
+    /// of them has a lease of its own.
     ///
     /// A batch that the handler has at this moment is handled to its end, and its commit fails.
     #[non_exhaustive]
@@ -115,7 +116,7 @@ pub enum Notice {
     },
 }
 
-/// How it is known that somebody else owns a shard.
+/// How it is known that a shard is lost: somebody else owns it or, in a fleet, may take it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LossReason {
@@ -124,7 +125,9 @@ pub enum LossReason {
     /// The store said so of a shard that this one descends from.
     Ancestor,
     /// In a fleet, the row of its lease is another worker's. That worker saw no write of this consumer for the failover
-    /// time, or it takes leases without asking, as KCL 2 does.
+    /// time; or it had asked for the lease, and did not get it within its
+    /// [`handoff_patience`](crate::Fleet::handoff_patience) and the failover time; or it takes leases without asking, as KCL 2
+    /// does.
     #[non_exhaustive]
     Taken {
         /// The worker that holds it, which may be this one, by a later write; `None` if nobody does.
@@ -175,7 +178,7 @@ pub enum ShardState {
     Draining,
     /// It was read to its end.
     Ended,
-    /// Somebody else owns it: see [`Notice::Lost`].
+    /// It is lost: somebody else owns it or, in a fleet, may take it. See [`Notice::Lost`].
     Lost,
 }
 
@@ -238,7 +241,7 @@ impl fmt::Display for ShardState {
             Self::Fenced => "fenced, since its lease could not be kept up",
             Self::Draining => "draining, since its lease is given up",
             Self::Ended => "ended",
-            Self::Lost => "owned by somebody else",
+            Self::Lost => "lost to somebody else",
         })
     }
 }

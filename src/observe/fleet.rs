@@ -14,7 +14,7 @@ pub struct FleetProgress {
     pub worker: String,
     /// How many leases it holds. A shard that was read to its end does not count.
     pub held: usize,
-    /// How many it should hold, by the last survey; none after a stop.
+    /// How many it should hold, by the last survey; 0 after a stop.
     pub target: usize,
     /// How many workers lived at the last survey, this one included; 0 before the first.
     pub workers: usize,

@@ -14,7 +14,7 @@ pub(crate) struct Outline {
     pub(crate) worker: String,
     /// How many leases it holds.
     pub(crate) held: usize,
-    /// How many it should hold; none after a stop.
+    /// How many it should hold; 0 after a stop.
     pub(crate) target: usize,
     /// How many workers lived at the last survey, this one included.
     pub(crate) workers: usize,
