@@ -2,14 +2,13 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use kinesis_consumer::testing::MemoryLeases;
 use kinesis_consumer::{BoxError, Config, Fleet, Listener, Stream};
-
-const SOON: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     match run() {
@@ -24,7 +23,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), BoxError> {
     let demo = support::Demo::start("fleet", 4)?;
     let table = MemoryLeases::new(); // a table in a database serves many machines
-    let (told, handled) = mpsc::channel();
+    let ((told, handled), soon) = (mpsc::channel(), Duration::from_secs(30));
     let join = |worker: &'static str| -> Result<Listener, BoxError> {
         let fleet = Fleet::new(table.clone()).worker_id(worker).failover(Duration::from_secs(1));
         let config = Config::new().interval(Duration::from_millis(200));
@@ -37,14 +36,13 @@ fn run() -> Result<(), BoxError> {
     };
     let (one, two) = (join("one")?, join("two")?);
 
-    let (mut put, mut read, mut seen) = (0, 0, (false, false));
-    // At first one of them may have all leases.
-    while seen != (true, true) {
-        demo.put(20)?;
+    let (mut put, mut read, mut seen) = (0, 0, BTreeSet::new());
+    while seen.len() < 2 {
+        demo.put(20)?; // at first one of them may have all leases
         put += 20;
-        let (worker, records) = handled.recv_timeout(SOON)?;
+        let (worker, records) = handled.recv_timeout(soon)?;
         read += records;
-        seen = (seen.0 || worker == "one", seen.1 || worker == "two");
+        seen.insert(worker);
     }
     one.shutdown().drain(Duration::from_secs(5)); // it hands over its leases
     one.join()?;
@@ -52,7 +50,7 @@ fn run() -> Result<(), BoxError> {
     demo.put(100)?;
     put += 100;
     while read < put {
-        read += handled.recv_timeout(SOON)?.1;
+        read += handled.recv_timeout(soon)?.1;
     }
     two.shutdown().now();
     two.join()?;

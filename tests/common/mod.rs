@@ -22,6 +22,7 @@ use kinesis_consumer::{
 };
 use md5::{Digest, Md5};
 use parking_lot::Mutex;
+use serde_json::Value;
 
 /// How long an event may take on a machine that is busy with something else.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -44,6 +45,22 @@ pub(crate) fn kinesis(shards: usize, records: usize) -> MemoryKinesis {
         kinesis.put(STREAM, &format!("key-{record}"), record.to_string().as_bytes());
     }
     kinesis
+}
+
+/// What Amazon's aggregator for Python has made: each aggregate, with the data of its user records.
+pub(crate) fn golden() -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
+    let golden: Value = serde_json::from_str(include_str!("../golden/kpl.json")).unwrap();
+    let bytes = |text: &Value| {
+        let digits = text.as_str().unwrap().as_bytes();
+        let byte =
+            |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks(2).map(byte).collect::<Vec<u8>>()
+    };
+    let users = |golden: &Value| {
+        golden["records"].as_array().unwrap().iter().map(|user| bytes(&user["data"])).collect()
+    };
+    let all = golden.as_array().unwrap().iter();
+    all.map(|golden| (bytes(&golden["aggregate"]), users(golden))).collect()
 }
 
 /// For what no event tells.

@@ -8,25 +8,8 @@ use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{
     Batch, Config, Deaggregation, LocalStore, Notice, OnGap, OnTrimmed, Position, Store, Stream,
 };
-use serde_json::Value;
 
-use crate::common::{SOON, STREAM, aggregate_of, id, logs, quick, until};
-
-/// What Amazon's aggregator for Python has made: each aggregate, with the data of its user records.
-fn golden() -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
-    let golden: Value = serde_json::from_str(include_str!("../golden/kpl.json")).unwrap();
-    let bytes = |text: &Value| {
-        let digits = text.as_str().unwrap().as_bytes();
-        let byte =
-            |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        digits.chunks(2).map(byte).collect::<Vec<u8>>()
-    };
-    let users = |golden: &Value| {
-        golden["records"].as_array().unwrap().iter().map(|user| bytes(&user["data"])).collect()
-    };
-    let all = golden.as_array().unwrap().iter();
-    all.map(|golden| (bytes(&golden["aggregate"]), users(golden))).collect()
-}
+use crate::common::{SOON, STREAM, aggregate_of, golden, id, logs, quick, until};
 
 /// One shard with every aggregate between plain records, and the data that is to be read.
 fn aggregated() -> (MemoryKinesis, Vec<Vec<u8>>) {

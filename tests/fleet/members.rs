@@ -1,10 +1,11 @@
 //! Who reads what: shards are shared evenly, and those of who leaves are read by the others.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Sender, bounded, unbounded};
 use kinesis_consumer::leases::Item;
-use kinesis_consumer::{Batch, BoxError, Error};
+use kinesis_consumer::{Batch, BoxError, Error, Listener};
 
 use crate::common::id;
 use crate::tables::Watched;
@@ -133,26 +134,33 @@ fn a_handler_that_takes_ten_failover_times_loses_no_lease() {
     team.check_once();
 }
 
-#[test]
-fn a_consumer_that_is_asked_for_a_lease_handles_what_it_has_read_first() {
-    let team = Team::new(2, FAILOVER);
+/// A consumer that holds both shards of a stream, and whose handler has a batch until the other value is dropped. That must
+/// be first, also if the test fails: the listener waits for its handler.
+fn busy(team: &Team) -> (Listener, Sender<()>) {
     let (gate, opened) = bounded::<()>(0);
     let (tell, told) = bounded(10);
     let busy = team.open_with(team.fleet("busy").handoff_patience(LONG), config().limit(1));
     let of_busy = team.clone();
     let busy = busy.spawn(move |batch: &Batch| {
-        // As above.
+        // Nobody may be listening any more.
         let _ = tell.send(());
+        // Disconnected when the test lets it continue.
         let _ = opened.recv();
         of_busy.keep("busy", batch);
         Ok(())
     });
     let busy = busy.unwrap();
-    // Dropped before the listener, which waits for the handler, if the test fails.
     let gate = gate;
     team.put(3);
     told.recv_timeout(LONG).unwrap();
     team.wait_for_shares(&[("busy", 2)]);
+    (busy, gate)
+}
+
+#[test]
+fn a_consumer_that_is_asked_for_a_lease_handles_what_it_has_read_first() {
+    let team = Team::new(2, FAILOVER);
+    let (busy, gate) = busy(&team);
     let other = team.join("other");
     let giver = |shard: &usize| team.text(&id(*shard), "checkpointOwner");
     let asked = || (0..2).find(|shard| giver(shard).is_some());
@@ -219,16 +227,30 @@ fn a_consumer_that_comes_and_goes_at_once_leaves_no_lease() {
 }
 
 #[test]
-fn a_consumer_stops_while_its_table_is_slow() {
+fn a_consumer_that_is_stopped_during_calls_of_its_table_waits_for_them_and_gives_all_back() {
     let team = Team::new(2, SHORT);
-    let table = Watched::new(&team.table, |_| {
-        std::thread::sleep(Duration::from_millis(120));
+    let (gate, opened) = bounded::<()>(0);
+    let (tell, told) = unbounded();
+    let holds = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&holds);
+    let table = Watched::new(&team.table, move |_| {
+        if flag.load(Ordering::SeqCst) {
+            // As in `busy`.
+            let _ = tell.send(());
+            let _ = opened.recv();
+        }
         Ok(())
     });
     let listener = team.spawn("slow", team.open(team.fleet_on(table, "slow")));
+    // Dropped before the listener, if the test fails.
+    let gate = gate;
     team.put(2);
     team.wait_for_all();
-    drain(listener);
+    holds.store(true, Ordering::SeqCst);
+    told.recv_timeout(LONG).unwrap();
+    listener.shutdown().drain(LONG);
+    drop(gate);
+    end(listener).unwrap();
     team.check_once();
     team.check_released();
 }
@@ -236,20 +258,7 @@ fn a_consumer_stops_while_its_table_is_slow() {
 #[test]
 fn a_shard_that_was_asked_for_by_who_has_left_stays_with_its_holder() {
     let team = Team::new(2, FAILOVER);
-    let (gate, opened) = bounded::<()>(0);
-    let (tell, told) = bounded(10);
-    let busy = team.open_with(team.fleet("busy").handoff_patience(LONG), config().limit(1));
-    let of_busy = team.clone();
-    let busy = busy.spawn(move |batch: &Batch| {
-        let _ = tell.send(());
-        let _ = opened.recv();
-        of_busy.keep("busy", batch);
-        Ok(())
-    });
-    let busy = busy.unwrap();
-    team.put(3);
-    told.recv_timeout(LONG).unwrap();
-    team.wait_for_shares(&[("busy", 2)]);
+    let (busy, gate) = busy(&team);
     let asks = team.join("asks");
     let is_asked = || {
         let shards = [0, 1].map(|shard| team.text(&id(shard), "checkpointOwner"));

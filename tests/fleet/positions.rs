@@ -6,9 +6,8 @@ use std::time::SystemTime;
 use kinesis_consumer::testing::MemoryKinesis;
 use kinesis_consumer::{Deaggregation, IteratorType, Stream};
 use parking_lot::Mutex;
-use serde_json::Value;
 
-use crate::common::{HOUR, STREAM, id};
+use crate::common::{HOUR, STREAM, golden, id};
 use crate::team::{FAILOVER, LONG, Team, config, drain, end, until};
 
 #[test]
@@ -44,25 +43,10 @@ fn a_shard_without_records_keeps_its_place_at_latest_until_the_next_consumer_com
     team.check_once();
 }
 
-/// An aggregate, and the data of its user records.
-fn golden() -> (Vec<u8>, Vec<Vec<u8>>) {
-    let golden: Value = serde_json::from_str(include_str!("../golden/kpl.json")).unwrap();
-    let bytes = |text: &Value| {
-        let digits = text.as_str().unwrap().as_bytes();
-        let pair = |pair: &[u8]| std::str::from_utf8(pair).unwrap().to_owned();
-        let byte = |it: &[u8]| u8::from_str_radix(&pair(it), 16).unwrap();
-        digits.chunks(2).map(byte).collect::<Vec<u8>>()
-    };
-    let largest = golden.as_array().unwrap().iter();
-    let largest = largest.max_by_key(|it| it["records"].as_array().unwrap().len()).unwrap();
-    let users = largest["records"].as_array().unwrap().iter();
-    (bytes(&largest["aggregate"]), users.map(|user| bytes(&user["data"])).collect())
-}
-
 #[test]
 fn a_position_in_the_middle_of_an_aggregate_is_handed_from_one_consumer_to_the_next() {
     let team = Team::new(1, FAILOVER);
-    let (aggregate, users) = golden();
+    let (aggregate, users) = golden().into_iter().max_by_key(|(_, users)| users.len()).unwrap();
     team.kinesis.put_to(STREAM, &id(0), "outer", &aggregate);
     team.kinesis.put_to(STREAM, &id(0), "plain", b"plain");
     let mut wanted = users;
