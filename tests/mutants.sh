@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Applies each deliberate bug of tests/mutants to a scratch copy and demands that the simulation
-# of one consumer catches it, or the tests that the head of its patch names in a line "Caught by: FILTER". Bugs to try
-# may be named; --some N tries N of them, chosen by the hash of HEAD. JUDGE is a filter of tests that judge
-# instead, as JUDGE=simulation::fleet, for JUDGE_SECONDS at most (300): so one sees what that finds. SIMULATION_SEEDS is how many
-# seeds each gets (1000), SCHEDULES how many schedules of each scenario (5000), and
-# SCHEDULE_STEPS after how many steps none of them begins any more (2000000).
+# Applies each deliberate bug of tests/mutants to a scratch copy, and demands that a test catches it: the simulation of one
+# consumer, or the tests that the head of the patch names in a line "Caught by: FILTER".
+#
+#   tests/mutants.sh               all bugs
+#   tests/mutants.sh NAME...       these bugs
+#   tests/mutants.sh --some N      N of them, chosen by the hash of HEAD
+#
+# Variables: JUDGE is a filter of tests that are to catch all of them instead, for example simulation::fleet, and JUDGE_SECONDS
+# is how long these run at most (300). SIMULATION_SEEDS is the number of seeds for each bug (1000), SCHEDULES the number of
+# schedules of each scenario (5000). After SCHEDULE_STEPS steps (2000000) no further schedule of a scenario begins.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD

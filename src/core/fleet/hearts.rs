@@ -1,21 +1,21 @@
-//! How many threads make the beats.
+//! How many threads make the beats, by which leases are kept up.
 
 use std::time::Duration;
 
-/// What the beats of one process have taken.
+/// How long the beats of one process take.
 #[derive(Debug)]
 pub(crate) struct Hearts {
     /// The time from one beat of a lease to the next.
     period: Duration,
-    /// The longest of late, which falls slowly.
+    /// The longest time that a beat took. With each quicker beat it falls by a twentieth at most.
     latency: Duration,
 }
 
-/// More at once would only be throttled.
+/// A table would throttle more beats at once.
 const MOST: usize = 16;
 
 impl Hearts {
-    /// With this failover time.
+    /// Nothing is known yet of beats.
     pub(crate) fn new(failover: Duration) -> Self {
         Self { period: failover / 3, latency: Duration::ZERO }
     }
@@ -25,7 +25,7 @@ impl Hearts {
         self.latency = time.max(self.latency.mul_f64(0.95));
     }
 
-    /// How many threads can beat for so many leases, with room for beats that are half as slow again.
+    /// How many threads so many leases need. There is room for beats that take half as long again.
     pub(crate) fn wanted(&self, leases: usize) -> usize {
         let busy = leases as f64 * self.latency.as_secs_f64() * 1.5 / self.period.as_secs_f64();
         // Too large a number becomes the largest one.

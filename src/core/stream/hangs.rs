@@ -1,13 +1,13 @@
-//! Finds tenures whose handler stands still: something was read, and nothing of it is committed for too long.
+//! Finds handlers that stand still: batches of a shard were read, and for too long none of them was committed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Checks all tenures of a process of a fleet now and then.
+/// Looks at all tenures of a process of a fleet now and then.
 #[derive(Debug)]
 pub(crate) struct Hangs {
     after: Duration,
-    /// When a shard was last held back, though something of it was read.
+    /// When a shard with uncommitted batches was last held back.
     held_back: BTreeMap<String, Duration>,
 }
 
@@ -16,10 +16,10 @@ pub(crate) struct Hangs {
 pub(crate) struct Standing {
     pub(crate) shard: String,
     pub(crate) epoch: u64,
-    /// For how long the position has waited for the commit of a batch; zero if nothing is read that waits.
+    /// For how long the position has waited for the commit of a batch; zero if every batch is committed.
     pub(crate) uncommitted: Duration,
-    /// Whether the user has paused the shard, or its batches may not be handed over for now: that is not the handler's
-    /// fault, and the time counts again from its end.
+    /// Whether the user has paused the shard, or its batches may not be handed over for now. That is not the handler's
+    /// fault: its time begins again when the shard is held back no more.
     pub(crate) is_held_back: bool,
 }
 
@@ -28,7 +28,7 @@ impl Hangs {
         Self { after, held_back: BTreeMap::new() }
     }
 
-    /// The tenures that are to be given up, and for how long nothing of them was committed.
+    /// The tenures that are to be given up, and for how long nothing of each was committed.
     pub(crate) fn look(&mut self, now: Duration, all: &[Standing]) -> Vec<(String, u64, Duration)> {
         let earlier = std::mem::take(&mut self.held_back);
         let mut found = Vec::new();

@@ -1,22 +1,22 @@
-//! Processes that must not run beside this one: with the same worker id, or with another failover time.
+//! Processes that must not run at the same time as this one: with the same worker id, or with another failover time.
 //!
-//! Who joins later is refused, and writes nothing before that: a process joins with the first survey in which no row of such
-//! a process may be alive. It waits while it does not know, for which it takes one failover time, the longer of the two.
+//! A process that joins later is refused. It writes nothing before its first survey in which no row of such a process may be
+//! alive. While it does not know that, it waits: for one failover time, the longer of the two.
 //!
 //! That a row moves proves that its holder lives only if the earlier sight of it was no older than this process: pages may be
 //! some seconds old, and the last beats of its own former life, with the same id, come to light one after the other.
 //!
-//! Two that join at once, or while the other holds nothing, do not see each other in time. Then
+//! Two processes do not see each other in time if they join at once, or if the other one holds nothing. Then:
 //!
-//! - with one id neither can tell who is the later one, and who sees the other first ends. No record is in danger: each
-//!   write depends on the nonce of its process. But peers count the two as one, and each takes the other's rows for its own
-//!   share.
-//! - with two failover times who holds leases stays, and says so once; who holds none counts as one that joins. To stay is
-//!   safe for both. A holder hands over up to nine tenths of its own time after its last write, and each row says what that
-//!   time is. A taker waits for the longer one of its own and the row's, in surveys and after requests: so also a holder with
-//!   the longer time is over before one with the shorter time takes its lease. What the difference costs is time: the leases
-//!   of a dead worker are free after the longer one. If that were not so, the one with the longer time would have to end.
-//!   Workers of KCL wait for their own time, which no row says: nobody can refuse them.
+//! - With one worker id nobody can tell which of them came later. The one that sees the other first ends. No record is in
+//!   danger, since each write depends on the nonce of its process. But other workers count the two as one, and each of the two
+//!   counts the rows of the other as its own.
+//! - With two failover times, a process that holds leases stays, and says so once; a process that holds none is refused. To
+//!   stay is safe for both. A holder hands batches over for nine tenths of its own time after its last write, and each row says
+//!   what that time is. A taker waits for the longer of its own time and the row's, in surveys and after requests. So a holder
+//!   with the longer time has stopped before a taker with the shorter time takes its lease. The price is time: the leases of a
+//!   dead worker are free after the longer one. Workers of KCL wait for their own time, which no row says: nobody can refuse
+//!   them.
 
 use std::time::Duration;
 
