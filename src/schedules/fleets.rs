@@ -24,7 +24,7 @@ use crate::store::leases::LeaseTable;
 use crate::store::leases::fleet::Fleet;
 use crate::store::leases::memory::{MemoryLeases, TableFault};
 use crate::stream::Stream;
-use crate::sync::Mutex;
+use crate::sync::{self, Mutex};
 
 /// The failover time.
 const F: Duration = Duration::from_secs(3);
@@ -429,6 +429,31 @@ fn a_consumer_that_drains_leaves_its_shards_to_the_others_and_nothing_comes_twic
         };
         with_thread(|| with_thread(|| listen(one), || listen(two)), stop);
         world.check();
+    });
+}
+
+#[test]
+fn a_stop_ends_soon_though_the_table_does_not_answer_and_has_no_position_of_many_shards() {
+    try_all(|| {
+        let (world, table) = (World::new(8), MemoryLeases::new());
+        let sight = Sight { slowest: 1_000, ..Sight::new(&table) };
+        let config = World::config().store_every(100, Duration::from_secs(60));
+        let fleet = fleet(&sight, "one");
+        let stream = Stream::new(world.kinesis.clone(), STREAM, fleet, config).unwrap();
+        let (stop, stopped) = (stream.shutdown(), Mutex::new(None));
+        let stops = || {
+            world.put_to_each();
+            wait_until(|| world.has_each());
+            sight.is_lost.store(true, Ordering::SeqCst);
+            *stopped.lock() = Some(sync::now());
+            stop.now();
+        };
+        let ended = with_thread(stops, || listen(&world, stream));
+        let lasted = sync::since(stopped.into_inner().expect("it was stopped"));
+        // Calls in progress, one after the other, and three more.
+        assert!(lasted < Duration::from_secs(6), "it took {lasted:?}");
+        let Err(Error::Store { source, .. }) = ended else { panic!("{ended:?}") };
+        assert_eq!(source.kind(), StoreErrorKind::Retry, "{source:?}");
     });
 }
 
