@@ -92,7 +92,11 @@ impl Terms {
             Condition::Equals(name, value) => {
                 format!("{} = {}", self.name(name), self.value(value.clone()))
             }
-            Condition::Same(name, other) => format!("{} = {}", self.name(name), self.name(other)),
+            Condition::Same(name, other) => {
+                let (name, other) = (self.name(name), self.name(other));
+                // To some servers two attributes are equal that are not there.
+                format!("attribute_exists({name}) AND {name} = {other}")
+            }
             Condition::All(pair) => self.pair(pair, "AND"),
             Condition::Any(pair) => self.pair(pair, "OR"),
         }
@@ -235,7 +239,8 @@ mod tests {
         assert_eq!(found["Item"], serde_json::json!({"leaseKey": {"S": "shard"}}));
         assert!(found.get("Key").is_none() && found.get("ReturnValues").is_none());
         let same = json(&Write::delete("shard", Condition::Same("a", "b")));
-        assert_eq!(same["ConditionExpression"], "(attribute_exists(#0)) AND (#1 = #2)");
+        let equal = "(attribute_exists(#0)) AND (attribute_exists(#1) AND #1 = #2)";
+        assert_eq!(same["ConditionExpression"], equal);
         let found = json(&Write::update("shard", Condition::Exists("a"), Update::new()));
         assert!(found.get("UpdateExpression").is_none());
         assert!(found.get("ExpressionAttributeValues").is_none());
