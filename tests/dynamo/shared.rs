@@ -10,7 +10,8 @@ use kinesis_consumer::{Batch, Config, Error, Fleet, FleetErrorKind, Stream};
 
 use crate::at;
 
-const FAILOVER: Duration = Duration::from_secs(2);
+/// These servers are slow beside others, and no lease is to be lost by that.
+const FAILOVER: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Two consumers share a stream through a table there; one leaves, the other reads on.
