@@ -36,6 +36,8 @@ cd "$(dirname "$0")/.."
 # consumer::on_error    retries, which come after a time
 # consumer::progress    states that pass, and ages
 # consumer::workers     several workers that are all to get something
+# dynamo::faults        deadlines of calls; this and the next one need tests/servers/run.sh
+# dynamo::shared        leases that are shared as time passes
 # fleet::doors          leases that are shared and taken as time passes; so do the others of `fleet`
 # metrics::alerts       rates and ages over seconds that stand for minutes
 # metrics::exported     gauges that grow with time
@@ -47,9 +49,9 @@ cd "$(dirname "$0")/.."
 # stops                 how soon each stop is done, and threads that are to be asleep
 readonly TIMING="aws::bad_network aws::client aws::credentials aws::renewal consumer::bad_input consumer::batches
 consumer::budget consumer::corners consumer::doors consumer::drains consumer::ends consumer::listeners
-consumer::notices consumer::on_error consumer::progress consumer::workers fleet::doors fleet::ends fleet::failures
-fleet::late fleet::lineage fleet::members fleet::positions fleet::rows metrics::alerts metrics::exported
-process::crash process::exhaustion process::tail service::conformance service::faults stops"
+consumer::notices consumer::on_error consumer::progress consumer::workers dynamo::faults dynamo::shared fleet::doors
+fleet::ends fleet::failures fleet::late fleet::lineage fleet::members fleet::positions fleet::rows metrics::alerts
+metrics::exported process::crash process::exhaustion process::tail service::conformance service::faults stops"
 
 readonly TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 readonly LOG=${STRESS_LOG:-$TARGET/stress.log} LOOPS=${STRESS_LOOPS:-8} JOBS=${STRESS_JOBS:-1} TIME=${STRESS_TIME:-1200}

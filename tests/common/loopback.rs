@@ -1,5 +1,6 @@
 //! A server on loopback that answers as a test says, to any number of connections at once.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,6 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, unbounded};
+
+/// The header of an answer after which the connection is closed.
+pub(crate) const CLOSE: &str = "connection: close\r\n";
 
 /// One request, as it came.
 #[derive(Clone, Debug)]
@@ -67,12 +71,14 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) requests: Receiver<Request>,
     ended: Arc<AtomicBool>,
-    connections: Arc<Mutex<Vec<TcpStream>>>,
+    /// Those that are open, by number.
+    connections: Arc<Mutex<BTreeMap<usize, TcpStream>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// `answer` gets each request; `None` lets the client wait until it gives up.
+    /// `answer` gets each request; `None` lets the client wait until it gives up. An answer that says `connection: close`
+    /// is the last one of its connection, also if its body is shorter than it says.
     pub(crate) fn new(answer: impl Fn(&Request) -> Option<String> + Send + Sync + 'static) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
     }
@@ -85,22 +91,24 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (seen, requests) = unbounded();
         let ended = Arc::new(AtomicBool::new(false));
-        let connections = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(Mutex::new(BTreeMap::new()));
         let (flag, kept) = (Arc::clone(&ended), Arc::clone(&connections));
         let thread = thread::spawn(move || {
             thread::scope(|scope| {
-                for stream in listener.incoming() {
+                for (number, stream) in listener.incoming().enumerate() {
                     let stream = stream.unwrap();
-                    kept.lock().unwrap().push(stream.try_clone().unwrap());
+                    kept.lock().unwrap().insert(number, stream.try_clone().unwrap());
                     if flag.load(Ordering::SeqCst) {
                         return;
                     }
-                    let (seen, answer) = (&seen, &answer);
+                    let (seen, answer, kept) = (&seen, &answer, &kept);
                     scope.spawn(move || {
                         serve(stream, &|request| {
                             let _ = seen.send(request.clone());
                             answer(request)
-                        })
+                        });
+                        // With the last of both, the connection is closed.
+                        kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
                     });
                 }
             });
@@ -122,7 +130,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address);
-        for stream in self.connections.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for stream in self.connections.lock().unwrap_or_else(PoisonError::into_inner).values() {
             let _ = stream.shutdown(Shutdown::Both);
         }
         let result = self.thread.take().unwrap().join();
@@ -134,8 +142,13 @@ fn serve(mut stream: TcpStream, answer: &dyn Fn(&Request) -> Option<String>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Some(request) = read_request(&mut reader) {
         match answer(&request) {
-            Some(answer) if stream.write_all(answer.as_bytes()).is_ok() => {}
-            Some(_) => return,
+            Some(answer) => {
+                let head = answer.find("\r\n\r\n").map_or("", |end| &answer[..end + 2]);
+                let is_last = head.contains(CLOSE);
+                if stream.write_all(answer.as_bytes()).is_err() || is_last {
+                    return;
+                }
+            }
             None => {
                 // Until the client has closed the connection.
                 let _ = reader.read_to_end(&mut Vec::new());

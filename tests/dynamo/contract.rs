@@ -9,7 +9,7 @@ use kinesis_consumer::testing::lease_table_contract;
 use crate::at;
 
 /// What moto does not do: an update without changes ends with an error of its own.
-struct Moto(DynamoLeases);
+pub(crate) struct Moto(pub(crate) DynamoLeases);
 
 impl LeaseTable for Moto {
     fn page(&self, after: Option<&PageToken>) -> Result<Page, LeaseTableError> {

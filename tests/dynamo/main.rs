@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which Clippy does not see as tests")]
 
+#[path = "../common/mod.rs"]
+mod common;
+mod proxy;
+
 mod contract;
+mod faults;
 mod shared;
 
 use std::env;
