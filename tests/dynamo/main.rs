@@ -8,6 +8,8 @@ mod proxy;
 
 mod contract;
 mod faults;
+#[cfg(unix)]
+mod processes;
 mod shared;
 
 use std::env;
@@ -16,15 +18,18 @@ use std::time::Duration;
 
 use kinesis_consumer::{DynamoLeases, KinesisClient};
 
-/// A server, by the variable that has its address.
+/// A server of tables, by the variable that has its address.
 fn at(variable: &str) -> Option<Server> {
-    let endpoint = match env::var(variable) {
-        Ok(endpoint) => endpoint,
-        Err(_) if env::var_os("CI").is_none() => return None,
+    address(variable).map(Server::of)
+}
+
+/// The address of a server; none if it was not started, which is an error in CI.
+fn address(variable: &str) -> Option<String> {
+    match env::var(variable) {
+        Ok(endpoint) => Some(endpoint),
+        Err(_) if env::var_os("CI").is_none() => None,
         Err(_) => panic!("{variable} is not set: tests/servers/run.sh does that"),
-    };
-    let client = KinesisClient::builder().region("us-east-1").credentials("key", "secret");
-    Some(Server { client: client.build().expect("a client"), endpoint })
+    }
 }
 
 /// A server, and who calls it.
@@ -34,6 +39,12 @@ struct Server {
 }
 
 impl Server {
+    /// The one at this address.
+    fn of(endpoint: String) -> Self {
+        let client = KinesisClient::builder().region("us-east-1").credentials("key", "secret");
+        Self { client: client.build().expect("a client"), endpoint }
+    }
+
     /// A new table, whose name begins like this.
     fn table(&self, name: &str) -> DynamoLeases {
         static TABLES: AtomicU32 = AtomicU32::new(0);
