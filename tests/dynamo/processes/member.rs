@@ -17,6 +17,8 @@ use signal_hook::iterator::Signals;
 use super::notes::{self, Handled};
 
 const ORDERS: &str = "FLEET_TEST_ORDERS";
+/// While a file of this name is beside its notes, a handler sleeps for ten failover times.
+pub(crate) const SLEEP: &str = "sleep";
 /// How long a process may drain that is told to end.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -141,7 +143,8 @@ impl Orders {
     fn handle(&self, file: &File, batch: &Batch) -> Result<(), BoxError> {
         let begun = notes::now();
         let share = if self.is_random { fastrand::f64().powi(4) } else { 1.0 };
-        thread::sleep(self.work.mul_f64(share));
+        let is_asleep = self.notes.with_file_name(SLEEP).exists();
+        thread::sleep(if is_asleep { self.failover * 10 } else { self.work.mul_f64(share) });
         let mut records = Vec::new();
         for record in batch.records() {
             let text = std::str::from_utf8(record.data())?;

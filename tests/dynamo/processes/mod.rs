@@ -3,6 +3,7 @@
 //! Each process is this binary again, with one test alone, which finds its orders in the environment.
 
 mod check;
+mod figures;
 mod life;
 mod member;
 mod notes;
@@ -20,6 +21,11 @@ const TEST: &str = "kills_stops_splits_and_faults_lose_no_record_and_repeat_none
 fn kills_stops_splits_and_faults_lose_no_record_and_repeat_none_without_a_cause() {
     match member::Orders::read() {
         Some(orders) => orders.follow().unwrap(),
-        None => torture::run("torture", test_of(module_path!(), TEST).leak()),
+        None => torture::run(),
     }
+}
+
+/// The test that each process runs.
+fn test() -> String {
+    test_of(module_path!(), TEST)
 }

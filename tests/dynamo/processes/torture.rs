@@ -5,6 +5,7 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use super::check::Verdict;
+use super::test;
 use super::world::{Plan, World};
 use crate::proxy::Fault;
 
@@ -46,10 +47,10 @@ fn length() -> Duration {
 }
 
 /// Five processes share a stream, until the time is over.
-pub(crate) fn run(name: &'static str, test: &'static str) {
+pub(crate) fn run() {
     let plan = Plan {
-        name,
-        test,
+        name: "torture",
+        test: test(),
         shards: SHARDS,
         keys: KEYS,
         failover: FAILOVER,
@@ -60,10 +61,10 @@ pub(crate) fn run(name: &'static str, test: &'static str) {
     let until = Instant::now() + length();
     let (mut deeds, mut calms) = (Deeds::default(), Vec::new());
     (0..MEMBERS).for_each(|_| world.join());
-    calms.push(calm(&mut world));
+    calms.push(world.calm());
     while calms.len() == 1 || Instant::now() + STORM < until {
         Storm::over(&mut world, &mut deeds);
-        calms.push(calm(&mut world));
+        calms.push(world.calm());
     }
     let done = world.producer.take().unwrap().end();
     let wanted = (done.rounds * KEYS) as usize;
@@ -81,17 +82,6 @@ pub(crate) fn run(name: &'static str, test: &'static str) {
     );
     assert!(verdict.is_right(), "{:#?}", verdict.faults);
     assert!(*worst <= SURVEYS, "even after {calms:?} surveys");
-}
-
-/// Waits until all is even. Returns the most surveys that a member has made until then.
-fn calm(world: &mut World) -> usize {
-    world.until("all are ready", |world, _| {
-        world.members().iter().all(|place| world.lives[*place].is_ready)
-    });
-    let before = world.surveys();
-    world.until("the leases are spread", |world, look| world.is_even(look));
-    let after = world.surveys();
-    after.iter().map(|(place, surveys)| surveys - before[place]).max().unwrap()
 }
 
 impl<'a> Storm<'a> {

@@ -1,13 +1,14 @@
 //! A stream, a table on a way with faults, and the processes that share the stream.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use kinesis_consumer::leases::{Attribute, Item, KEY, LeaseTable};
 use kinesis_consumer::{DynamoLeases, SequenceNumber};
 
 use super::life::Life;
-use super::member::Orders;
+use super::member::{Orders, SLEEP};
 use super::notes;
 use super::producer::Producer;
 use crate::common::directory::Directory;
@@ -21,11 +22,11 @@ const LOOK: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How a world is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) name: &'static str,
     /// The test that a child runs.
-    pub(crate) test: &'static str,
+    pub(crate) test: String,
     pub(crate) shards: usize,
     pub(crate) keys: u64,
     pub(crate) failover: Duration,
@@ -68,7 +69,6 @@ impl World {
         let admin = || Admin::new(&kinesis, table.name()).unwrap();
         admin().create(plan.shards as i64).unwrap();
         Some(Self {
-            plan,
             lives: Vec::new(),
             producer: Some(Producer::start(admin(), plan.keys, plan.shards)),
             proxy: Proxy::before(&server.endpoint),
@@ -77,6 +77,7 @@ impl World {
             table,
             kinesis,
             folder: Directory::new(plan.name),
+            plan,
         })
     }
 
@@ -96,7 +97,7 @@ impl World {
             worker,
         };
         let errors = self.folder.join(&format!("errors-{place}"));
-        self.lives.push(Life::start(&orders, self.plan.test, &errors));
+        self.lives.push(Life::start(&orders, &self.plan.test, &errors));
     }
 
     /// The places of the processes that take part.
@@ -176,6 +177,22 @@ impl World {
         let is_all = is_there && shares.iter().sum::<usize>() == look.owners.len();
         let (least, most) = (shares.iter().min(), shares.iter().max());
         is_all && look.asked == 0 && most.zip(least).is_some_and(|(most, least)| most - least <= 1)
+    }
+
+    /// Waits until all is even. Returns the most surveys that a member has made until then.
+    pub(crate) fn calm(&mut self) -> usize {
+        self.until("all are ready", |world, _| {
+            world.members().iter().all(|place| world.lives[*place].is_ready)
+        });
+        let before = self.surveys();
+        self.until("the leases are spread", Self::is_even);
+        let after = self.surveys();
+        after.iter().map(|(place, surveys)| surveys - before[place]).max().unwrap()
+    }
+
+    /// As long as this file is there, handlers sleep.
+    pub(crate) fn sleep_mark(&self) -> PathBuf {
+        self.folder.join(SLEEP)
     }
 
     /// How many surveys each member has made so far.

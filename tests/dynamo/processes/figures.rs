@@ -1,0 +1,237 @@
+//! Figures of a fleet of three processes, 24 shards and a failover time of 4 s: by hand, and printed.
+
+use std::fs;
+use std::time::Duration;
+
+use super::check::{Cause, Verdict};
+use super::life::Life;
+use super::notes;
+use super::test;
+use super::torture::FAILOVER;
+use super::world::{Plan, World};
+
+const MEMBERS: usize = 3;
+const SHARDS: usize = 24;
+const SURVEYS: usize = 6;
+
+/// Three processes that have joined, and share the shards evenly.
+fn fleet(name: &'static str) -> Option<(World, usize)> {
+    let plan = Plan {
+        name,
+        test: test(),
+        shards: SHARDS,
+        // So that every shard has some.
+        keys: 150,
+        failover: FAILOVER,
+        work: Duration::from_millis(2),
+        is_random: true,
+    };
+    let mut world = World::new(plan)?;
+    (0..MEMBERS).for_each(|_| world.join());
+    let surveys = world.calm();
+    Some((world, surveys))
+}
+
+fn places(world: &World, worker: &str) -> usize {
+    world.lives.iter().position(|life| life.worker == worker).unwrap()
+}
+
+/// How long after that moment each of these shards was handled by another process than this one; none if all have waited
+/// too long, which those without records do.
+fn handled_after(world: &World, left: usize, since: Duration, shards: &[String]) -> Vec<Duration> {
+    let others = || world.lives.iter().enumerate().filter(|(place, _)| *place != left);
+    let first = |shard: &String| {
+        let batches = others().flat_map(|(_, life)| &life.handled);
+        let batches = batches.filter(|(_, batch)| batch.shard == *shard && batch.begun > since);
+        batches.map(|(_, batch)| batch.begun - since).min()
+    };
+    shards.iter().filter_map(first).collect()
+}
+
+/// The shards of a member, which are not being handed over.
+fn shards(world: &mut World, place: usize) -> Vec<String> {
+    let look = world.look();
+    let worker = &world.lives[place].worker;
+    let mine = look.owners.into_iter().filter(|(_, owner)| owner.as_ref() == Some(worker));
+    mine.map(|(shard, _)| shard).collect()
+}
+
+fn seconds(times: &[Duration]) -> String {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize].as_secs_f64();
+    format!("median {:.2} s, 9 of 10 {:.2} s, worst {:.2} s", at(0.5), at(0.9), at(1.0))
+}
+
+fn median(times: &[Duration]) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    sorted[sorted.len() / 2]
+}
+
+/// A member at random.
+fn any(world: &World) -> usize {
+    let members = world.members();
+    members[fastrand::usize(..members.len())]
+}
+
+/// Ends all, and says what became of the records.
+fn verdict(mut world: World) -> Verdict {
+    let done = world.producer.take().unwrap().end();
+    world.until("every record is handled", |world, _| Verdict::of(world, done.rounds).lost == 0);
+    world.end();
+    let verdict = Verdict::of(&world, done.rounds);
+    assert!(verdict.is_right(), "{:#?}", verdict.faults);
+    verdict
+}
+
+#[test]
+#[ignore = "by hand: two minutes"]
+fn three_processes_share_24_shards_evenly_within_six_surveys() {
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        let Some((_, surveys)) = fleet("even") else { return };
+        all.push(surveys);
+    }
+    println!("figure: even after {all:?} surveys of a member at most");
+    assert!(all.iter().all(|surveys| *surveys <= SURVEYS), "{all:?}");
+}
+
+#[test]
+#[ignore = "by hand: six minutes"]
+fn the_shards_of_a_killed_process_are_read_again_soon() {
+    let Some((mut world, _)) = fleet("kills") else { return };
+    let (mut all, mut surveys) = (Vec::new(), Vec::new());
+    for _ in 0..20 {
+        let place = any(&world);
+        // Kills are not to be in step with the surveys.
+        world.watch(FAILOVER.mul_f64(fastrand::f64()));
+        let shards = shards(&mut world, place);
+        world.lives[place].kill();
+        let at = notes::now();
+        world.watch(FAILOVER * 3);
+        let times = handled_after(&world, place, at, &shards);
+        println!("{} of {} shards: {}", times.len(), shards.len(), seconds(&times));
+        all.extend(times);
+        world.join();
+        surveys.push(world.calm());
+    }
+    println!("figure: 20 kills, {} shards read again: {}", all.len(), seconds(&all));
+    println!("figure: even after {surveys:?} surveys of a member at most");
+    println!("figure: {}", verdict(world));
+    assert!(
+        median(&all) <= FAILOVER.mul_f64(1.7)
+            && *all.iter().max().unwrap() <= FAILOVER.mul_f64(2.5)
+    );
+}
+
+#[test]
+#[ignore = "by hand: three minutes"]
+fn the_successor_of_a_process_that_is_told_to_end_reads_soon_and_repeats_nothing() {
+    let Some((mut world, _)) = fleet("ends") else { return };
+    let mut all = Vec::new();
+    for _ in 0..10 {
+        let place = any(&world);
+        let shards = shards(&mut world, place);
+        let at = notes::now();
+        world.lives[place].terminate();
+        world.join();
+        world.until("it has ended", |world, _| world.lives[place].is_over);
+        println!("told to end: it took {:.2} s", (notes::now() - at).as_secs_f64());
+        world.watch(FAILOVER * 2);
+        let times = handled_after(&world, place, at, &shards);
+        println!("{} of {} shards: {}", times.len(), shards.len(), seconds(&times));
+        all.extend(times);
+        world.calm();
+    }
+    println!("figure: 10 ends, {} shards read again: {}", all.len(), seconds(&all));
+    let verdict = verdict(world);
+    println!("figure: {verdict}");
+    assert!(verdict.again.is_empty());
+    assert!(*all.iter().max().unwrap() <= Duration::from_secs(4));
+}
+
+#[test]
+#[ignore = "by hand: three minutes"]
+fn a_process_that_stood_still_hands_over_nothing_after_its_fence() {
+    let Some((mut world, _)) = fleet("stops") else { return };
+    for _ in 0..10 {
+        let place = any(&world);
+        world.lives[place].stop();
+        world.watch(FAILOVER.mul_f64(1.2 + 2.0 * fastrand::f64()));
+        world.lives[place].resume();
+        world.calm();
+    }
+    let verdict = verdict(world);
+    println!("figure: 10 stops: {verdict}");
+    let expected = verdict.again.keys().all(|cause| *cause == Cause::Stopped);
+    assert!(expected && verdict.late == 0);
+}
+
+#[test]
+#[ignore = "by hand: two minutes"]
+fn a_handler_that_sleeps_ten_failover_times_costs_no_lease() {
+    let Some((mut world, _)) = fleet("sleeps") else { return };
+    let before = world.look().owners;
+    let had = |world: &World| world.lives.iter().map(|it: &Life| it.tenures.len()).sum::<usize>();
+    let (gained, place) = (had(&world), places(&world, "worker-0"));
+    fs::write(world.sleep_mark(), "").unwrap();
+    world.watch(FAILOVER * 12);
+    assert_eq!(world.look().owners, before);
+    assert_eq!(had(&world), gained);
+    let tenures = world.lives.iter().flat_map(|life| &life.tenures);
+    assert!(tenures.clone().all(|tenure| tenure.closed.is_none() || tenure.gained < notes::now()));
+    let fences = tenures.filter(|tenure| tenure.was_fenced).count();
+    fs::remove_file(world.sleep_mark()).unwrap();
+    println!(
+        "figure: handlers that sleep 40 s: no lease of {SHARDS} lost, {fences} fenced, {} batches by the first",
+        world.lives[place].handled.len()
+    );
+    let verdict = verdict(world);
+    println!("figure: {verdict}");
+    assert!(fences == 0 && verdict.again.is_empty());
+}
+
+/// Calls of the table in a second, by their operations.
+fn calls(world: &mut World, time: Duration) -> [f64; 3] {
+    let sum = |world: &World| {
+        let calls = world.proxy.counts().calls;
+        ["UpdateItem", "Scan", "GetItem"].map(|operation| {
+            let of = calls.iter().filter(|((_, name), _)| name == operation);
+            of.map(|(_, count)| *count as f64).sum::<f64>()
+        })
+    };
+    let (from, before) = (notes::now(), sum(world));
+    world.watch(time);
+    let after = sum(world);
+    let seconds = (notes::now() - from).as_secs_f64();
+    [0, 1, 2].map(|at| (after[at] - before[at]) / seconds)
+}
+
+#[test]
+#[ignore = "by hand: four minutes"]
+fn calls_of_the_table_are_as_many_as_the_manual_says() {
+    let Some((mut world, _)) = fleet("costs") else { return };
+    // New members look more often.
+    world.watch(Duration::from_secs(65));
+    let busy = calls(&mut world, Duration::from_secs(60));
+    world.producer.take().unwrap().end();
+    world.watch(Duration::from_secs(5));
+    let idle = calls(&mut world, Duration::from_secs(60));
+    let failover = FAILOVER.as_secs_f64();
+    let beats = 3.0 * SHARDS as f64 / failover;
+    let commits = 5.0 * SHARDS as f64 / failover;
+    let surveys = 2.0 * MEMBERS as f64 / failover;
+    for (name, [writes, scans, reads], expected) in [("busy", busy, commits), ("idle", idle, beats)]
+    {
+        println!(
+            "figure: {name}: {writes:.2} writes a second, {expected:.2} expected ({:+.1} %); {scans:.2} surveys, \
+             {surveys:.2} expected ({:+.1} %); {reads:.2} reads of rows",
+            (writes / expected - 1.0) * 100.0,
+            (scans / surveys - 1.0) * 100.0
+        );
+    }
+    let is_near = |found: f64, expected: f64| (found / expected - 1.0).abs() <= 0.1;
+    assert!(is_near(idle[0], beats) && is_near(busy[0], commits));
+    assert!(is_near(idle[1], surveys) && is_near(busy[1], surveys));
+}
