@@ -185,6 +185,24 @@ impl Survey {
         self.workers[ME].count
     }
 
+    /// When the first row of another worker that seems to be dead will have stood still for long enough, if the last scan
+    /// began at this moment. A scan then is worth more than one at any other time.
+    pub(crate) fn expiry(&self, begun: Duration) -> Option<Duration> {
+        let seems_dead = |row: &&Row| {
+            let still = begun.saturating_sub(row.since);
+            // A living one lets it grow every third of the time. What has stood still for longer is free, or its holder's
+            // time is longer.
+            let is_quiet = still > self.failover / 2 && still <= self.failover;
+            is_quiet
+                && !matches!(
+                    row.holding,
+                    Holding::Held(ME) | Holding::Free { .. } | Holding::Ended(_)
+                )
+        };
+        let first = self.rows.iter().filter(seems_dead).map(|row| row.since).min()?;
+        Some(first + self.failover + self.failover / 100)
+    }
+
     /// What the scan before showed.
     pub(crate) fn before(&self) -> Option<Before> {
         self.before

@@ -113,7 +113,8 @@ impl Steward {
         self.leave_ends(now);
         let workers = self.survey.live().count();
         let wait = self.pace.next(now.monotonic, workers, scan.units, is_urgent, &mut self.rng);
-        self.survey_at = now.monotonic + wait;
+        let expiry = self.survey.expiry(scan.begun.monotonic).unwrap_or(Duration::MAX);
+        self.survey_at = (now.monotonic + wait).min(expiry);
     }
 
     /// Plans the rows that come and go.

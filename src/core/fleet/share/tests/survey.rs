@@ -68,6 +68,25 @@ fn a_holder_with_a_longer_failover_time_keeps_its_row_for_that_time() {
 }
 
 #[test]
+fn the_first_row_of_another_worker_that_stands_still_says_when_a_scan_is_worth_most() {
+    let mut survey = survey();
+    let expiry = |survey: &Survey, begun| survey.expiry(Duration::from_millis(begun));
+    let after = |since: u64| Some(Duration::from_millis(since + F + F / 100));
+    let (mine, ended) = (row("0", "m", 1), Seen { is_end: true, ..row("4", "a", 1) });
+    let rows = |one, two| [mine, row("1", "a", one), row("2", "b", two), row("3", "b", two), ended];
+    scan(&mut survey, 0, 1_000, &rows(1, 1));
+    assert_eq!(expiry(&survey, 0), None, "one sight shows nothing");
+    scan(&mut survey, 6_000, 6_500, &rows(2, 1));
+    assert_eq!(expiry(&survey, 6_000), None, "a beat may be late");
+    scan(&mut survey, 6_600, 7_000, &rows(2, 1));
+    assert_eq!(expiry(&survey, 6_600), after(1_000));
+    scan(&mut survey, 11_000, 11_500, &rows(3, 1));
+    assert_eq!(expiry(&survey, 11_000), after(1_000));
+    scan(&mut survey, 11_600, 12_000, &rows(3, 1));
+    assert_eq!(expiry(&survey, 11_600), None, "who has expired is not waited for");
+}
+
+#[test]
 fn one_sight_proves_nothing_however_long_it_takes() {
     let mut survey = survey();
     scan(&mut survey, 0, 100 * F, &[row("1", "a", 7)]);

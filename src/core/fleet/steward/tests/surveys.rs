@@ -1,9 +1,9 @@
 //! Surveys of the table.
 
-use super::desk::{Desk, id, is_beat, settings, transient};
+use super::desk::{Desk, F, act, id, is_beat, settings, transient};
 use super::stream::Stream;
 use crate::core::event::Word;
-use crate::core::fleet::steward::words::{Answer, Call, News};
+use crate::core::fleet::steward::words::{Act, Answer, Call, News};
 use crate::model::write::Act as Kind;
 use crate::store::leases::memory::MemoryLeases;
 
@@ -154,4 +154,23 @@ fn a_survey_with_a_failure_is_no_failure_of_the_process() {
             call => desk.make(&call),
         },
     );
+}
+
+#[test]
+fn a_survey_falls_on_the_moment_at_which_the_lease_of_a_dead_worker_may_be_taken() {
+    let (mut desk, _) = Desk::reading(2);
+    // Surveys of a new worker are closer to each other.
+    desk.live(70);
+    for _ in 0..5 {
+        desk.steal(&id(0), "you");
+        let page = desk.until(is_page);
+        desk.answer(page);
+        let seen = desk.now.monotonic;
+        let is_take = |call: &Call| matches!(act(call), Some(Act::Take { .. }));
+        let take = desk.until(is_take);
+        let time = desk.now.monotonic - seen;
+        assert!(time > F && time < F.mul_f64(1.1), "{time:?}");
+        desk.answer(take);
+        desk.live(70);
+    }
 }
