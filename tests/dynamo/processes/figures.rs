@@ -1,7 +1,7 @@
 //! Figures of a fleet of three processes, 24 shards and a failover time of 4 s: by hand, and printed.
 
-use std::fs;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use super::check::{Cause, Verdict};
 use super::life::Life;
@@ -13,6 +13,8 @@ use super::world::{Plan, World};
 const MEMBERS: usize = 3;
 const SHARDS: usize = 24;
 const SURVEYS: usize = 6;
+/// kinesis-local is slow with more.
+const PUT_EVERY: Duration = Duration::from_millis(500);
 
 /// Three processes that have joined, and share the shards evenly.
 fn fleet(name: &'static str) -> Option<(World, usize)> {
@@ -22,6 +24,7 @@ fn fleet(name: &'static str) -> Option<(World, usize)> {
         shards: SHARDS,
         // So that every shard has some.
         keys: 150,
+        put_every: PUT_EVERY,
         failover: FAILOVER,
         work: Duration::from_millis(2),
         is_random: true,
@@ -36,16 +39,45 @@ fn places(world: &World, worker: &str) -> usize {
     world.lives.iter().position(|life| life.worker == worker).unwrap()
 }
 
-/// How long after that moment each of these shards was handled by another process than this one; none if all have waited
-/// too long, which those without records do.
-fn handled_after(world: &World, left: usize, since: Duration, shards: &[String]) -> Vec<Duration> {
-    let others = || world.lives.iter().enumerate().filter(|(place, _)| *place != left);
-    let first = |shard: &String| {
-        let batches = others().flat_map(|(_, life)| &life.handled);
-        let batches = batches.filter(|(_, batch)| batch.shard == *shard && batch.begun > since);
-        batches.map(|(_, batch)| batch.begun - since).min()
-    };
-    shards.iter().filter_map(first).collect()
+/// How long after a moment each shard was gained by another process, and handled by it.
+#[derive(Default)]
+struct Waits {
+    gained: Vec<Duration>,
+    handled: Vec<Duration>,
+}
+
+impl Waits {
+    /// Of these shards, which a process has left. One that has no records is never handled.
+    fn of(world: &World, left: usize, since: Duration, shards: &[String]) -> Self {
+        let others = || world.lives.iter().enumerate().filter(|(place, _)| *place != left);
+        let gained = |shard: &String| {
+            let tenures = others().flat_map(|(_, life)| &life.tenures);
+            let tenures = tenures.filter(|it| it.shard == *shard && it.gained > since);
+            tenures.map(|tenure| tenure.gained - since).min()
+        };
+        let handled = |shard: &String| {
+            let batches = others().flat_map(|(_, life)| &life.handled);
+            let batches = batches.filter(|(_, it)| it.shard == *shard && it.begun > since);
+            batches.map(|(_, batch)| batch.begun - since).min()
+        };
+        let waits = Self {
+            gained: shards.iter().filter_map(gained).collect(),
+            handled: shards.iter().filter_map(handled).collect(),
+        };
+        println!("{} of {} shards: {waits}", waits.gained.len(), shards.len());
+        waits
+    }
+
+    fn add(&mut self, more: Self) {
+        self.gained.extend(more.gained);
+        self.handled.extend(more.handled);
+    }
+}
+
+impl fmt::Display for Waits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gained: {}; handled: {}", seconds(&self.gained), seconds(&self.handled))
+    }
 }
 
 /// The shards of a member, which are not being handed over.
@@ -57,16 +89,16 @@ fn shards(world: &mut World, place: usize) -> Vec<String> {
 }
 
 fn seconds(times: &[Duration]) -> String {
-    let mut sorted = times.to_vec();
-    sorted.sort();
-    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize].as_secs_f64();
+    let at = |share| part(times, share).as_secs_f64();
     format!("median {:.2} s, 9 of 10 {:.2} s, worst {:.2} s", at(0.5), at(0.9), at(1.0))
 }
 
-fn median(times: &[Duration]) -> Duration {
+/// The time that this share of them took at most.
+fn part(times: &[Duration], share: f64) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort();
-    sorted[sorted.len() / 2]
+    let last = sorted.len().saturating_sub(1) as f64;
+    sorted.get((last * share) as usize).copied().unwrap_or_default()
 }
 
 /// A member at random.
@@ -101,7 +133,7 @@ fn three_processes_share_24_shards_evenly_within_six_surveys() {
 #[ignore = "by hand: six minutes"]
 fn the_shards_of_a_killed_process_are_read_again_soon() {
     let Some((mut world, _)) = fleet("kills") else { return };
-    let (mut all, mut surveys) = (Vec::new(), Vec::new());
+    let (mut all, mut surveys) = (Waits::default(), Vec::new());
     for _ in 0..20 {
         let place = any(&world);
         // Kills are not to be in step with the surveys.
@@ -110,45 +142,59 @@ fn the_shards_of_a_killed_process_are_read_again_soon() {
         world.lives[place].kill();
         let at = notes::now();
         world.watch(FAILOVER * 3);
-        let times = handled_after(&world, place, at, &shards);
-        println!("{} of {} shards: {}", times.len(), shards.len(), seconds(&times));
-        all.extend(times);
+        all.add(Waits::of(&world, place, at, &shards));
         world.join();
         surveys.push(world.calm());
     }
-    println!("figure: 20 kills, {} shards read again: {}", all.len(), seconds(&all));
+    println!("figure: 20 kills, {} shards read again: {all}", all.gained.len());
     println!("figure: even after {surveys:?} surveys of a member at most");
     println!("figure: {}", verdict(world));
-    assert!(
-        median(&all) <= FAILOVER.mul_f64(1.7)
-            && *all.iter().max().unwrap() <= FAILOVER.mul_f64(2.5)
-    );
+    assert!(part(&all.gained, 0.5) <= FAILOVER.mul_f64(1.7));
+    assert!(part(&all.gained, 1.0) <= FAILOVER.mul_f64(2.5));
 }
 
-#[test]
-#[ignore = "by hand: three minutes"]
-fn the_successor_of_a_process_that_is_told_to_end_reads_soon_and_repeats_nothing() {
-    let Some((mut world, _)) = fleet("ends") else { return };
-    let mut all = Vec::new();
+/// Tells processes to end, one after the other. Another one joins at the same time, as a new version of a program does, or
+/// after the others have the shards.
+fn ends(joins_at_once: bool) -> Option<Waits> {
+    let (mut world, _) = fleet("ends")?;
+    let mut all = Waits::default();
     for _ in 0..10 {
         let place = any(&world);
         let shards = shards(&mut world, place);
         let at = notes::now();
         world.lives[place].terminate();
-        world.join();
-        world.until("it has ended", |world, _| world.lives[place].is_over);
-        println!("told to end: it took {:.2} s", (notes::now() - at).as_secs_f64());
+        if joins_at_once {
+            world.join();
+        }
         world.watch(FAILOVER * 2);
-        let times = handled_after(&world, place, at, &shards);
-        println!("{} of {} shards: {}", times.len(), shards.len(), seconds(&times));
-        all.extend(times);
+        assert!(world.lives[place].is_over);
+        all.add(Waits::of(&world, place, at, &shards));
+        if !joins_at_once {
+            world.join();
+        }
         world.calm();
     }
-    println!("figure: 10 ends, {} shards read again: {}", all.len(), seconds(&all));
     let verdict = verdict(world);
     println!("figure: {verdict}");
     assert!(verdict.again.is_empty());
-    assert!(*all.iter().max().unwrap() <= Duration::from_secs(4));
+    Some(all)
+}
+
+#[test]
+#[ignore = "by hand: three minutes"]
+fn the_others_soon_read_what_a_process_has_left_that_is_told_to_end_and_repeat_nothing() {
+    let Some(all) = ends(false) else { return };
+    println!("figure: 10 ends, {} shards read again: {all}", all.gained.len());
+    assert!(part(&all.gained, 1.0) <= FAILOVER);
+}
+
+#[test]
+#[ignore = "by hand: three minutes"]
+fn a_process_that_is_replaced_leaves_its_shards_to_others_soon_and_repeats_nothing() {
+    let Some(all) = ends(true) else { return };
+    println!("figure: 10 replacements, {} shards read again: {all}", all.gained.len());
+    // Who is new takes one shard at first.
+    assert!(part(&all.gained, 1.0) <= FAILOVER * 2);
 }
 
 #[test]
@@ -220,7 +266,8 @@ fn calls_of_the_table_are_as_many_as_the_manual_says() {
     let idle = calls(&mut world, Duration::from_secs(60));
     let failover = FAILOVER.as_secs_f64();
     let beats = 3.0 * SHARDS as f64 / failover;
-    let commits = 5.0 * SHARDS as f64 / failover;
+    // The first batch after a fifth of the time; a shard has one at every second read.
+    let commits = SHARDS as f64 / 1.0_f64.max(failover / 5.0);
     let surveys = 2.0 * MEMBERS as f64 / failover;
     for (name, [writes, scans, reads], expected) in [("busy", busy, commits), ("idle", idle, beats)]
     {

@@ -92,6 +92,9 @@ impl Orders {
 
     /// The work of the child: it reads until it is told to end.
     pub(crate) fn follow(self) -> Result<(), BoxError> {
+        // A test that is killed leaves nobody behind.
+        #[cfg(target_os = "linux")]
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         let file = OpenOptions::new().append(true).create(true).open(&self.notes)?;
         let file = Arc::new(file);
         match self.consume(&file) {

@@ -8,9 +8,6 @@ use kinesis_consumer::BoxError;
 
 use crate::common::support::Admin;
 
-/// Between two calls that put a record of each key.
-const PUT_INTERVAL: Duration = Duration::from_millis(200);
-
 /// What was done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Done {
@@ -30,8 +27,8 @@ pub(crate) struct Producer {
 }
 
 impl Producer {
-    /// Puts a record of each key again and again.
-    pub(crate) fn start(admin: Admin, keys: u64, shards: usize) -> Self {
+    /// Puts a record of each key again and again, as often as this.
+    pub(crate) fn start(admin: Admin, keys: u64, put_every: Duration, shards: usize) -> Self {
         let (orders, taken) = bounded::<Order>(0);
         let work = move || {
             let (mut done, mut every) = (Done::default(), None);
@@ -41,7 +38,7 @@ impl Producer {
                     Ok(time) => every = time,
                     Err(RecvTimeoutError::Disconnected) => return Ok(done),
                     Err(RecvTimeoutError::Timeout) => {
-                        put = Instant::now() + PUT_INTERVAL;
+                        put = Instant::now() + put_every;
                         put_round(&admin, keys, &mut done)?;
                         if every.is_some_and(|time| resharded.elapsed() > time) {
                             resharded = Instant::now();

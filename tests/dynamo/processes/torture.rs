@@ -53,6 +53,7 @@ pub(crate) fn run() {
         test: test(),
         shards: SHARDS,
         keys: KEYS,
+        put_every: Duration::from_millis(200),
         failover: FAILOVER,
         work: Duration::from_millis(300),
         is_random: true,

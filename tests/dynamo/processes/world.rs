@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) test: String,
     pub(crate) shards: usize,
     pub(crate) keys: u64,
+    /// Between two calls that put a record of each key.
+    pub(crate) put_every: Duration,
     pub(crate) failover: Duration,
     /// How long a batch is handled at most.
     pub(crate) work: Duration,
@@ -70,7 +72,7 @@ impl World {
         admin().create(plan.shards as i64).unwrap();
         Some(Self {
             lives: Vec::new(),
-            producer: Some(Producer::start(admin(), plan.keys, plan.shards)),
+            producer: Some(Producer::start(admin(), plan.keys, plan.put_every, plan.shards)),
             proxy: Proxy::before(&server.endpoint),
             stored: BTreeMap::new(),
             admin: admin(),
