@@ -353,8 +353,8 @@ impl Steward {
 
     fn lose(&mut self, shard: &str, why: Loss) {
         // Nobody reads what is done to its end, and what was given up was told.
-        let lease = self.leases.remove(shard).filter(Lease::is_load);
-        if let Some(lease) = lease.filter(|it| !it.is_given_up) {
+        let may_tell = |it: &Lease| it.is_load() && !it.row.checkpoint.is_end() && !it.is_given_up;
+        if let Some(lease) = self.leases.remove(shard).filter(may_tell) {
             self.news.push(News::Lost { shard: shard.to_owned(), epoch: lease.epoch, why });
         }
     }

@@ -82,8 +82,7 @@ impl Steward {
         let Some(lease) = self.lease(&shard, epoch) else { return };
         let Some(why) = lease.tenure.loss(found) else { return self.again(now, job) };
         // An earlier attempt, of which nothing was heard, may have been done, and whoever has the lease now took it then.
-        let may_be_done = job.failures > 0 && matches!(why, Loss::Taken { .. });
-        if may_be_done || lease.row.checkpoint.is_end() {
+        if job.failures > 0 && matches!(why, Loss::Taken { .. }) {
             return self.left_to(&shard, epoch, None, row);
         }
         row.into_iter().for_each(|row| self.view.learn(row));

@@ -221,6 +221,30 @@ fn the_row_of_an_ended_lease_that_is_deleted_is_no_loss() {
 }
 
 #[test]
+fn an_ended_lease_whose_row_is_gone_or_taken_when_it_is_given_up_is_no_loss() {
+    for (is_asked, is_deleted) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (mut desk, _) = kept();
+        desk.said();
+        if is_asked {
+            desk.ask(&id(0), "third");
+        } else {
+            desk.hears(Word::Stopping);
+        }
+        let call = desk
+            .until(|call| matches!(act(call), Some(Act::Release { .. } | Act::HandOver { .. })));
+        match is_deleted {
+            true => drop(desk.table.delete(&id(0))),
+            false => desk.steal(&id(0), "third"),
+        }
+        desk.answer(call);
+        assert_eq!(desk.stage(&id(0)), None);
+        let told = desk.said();
+        let is_loss = |it: &News| matches!(it, News::Lost { shard, .. } if *shard == id(0));
+        assert!(!told.iter().any(is_loss), "{is_asked} {is_deleted}: {told:?}");
+    }
+}
+
+#[test]
 fn a_stop_releases_what_has_ended_without_asking_for_it() {
     let (mut desk, _) = kept();
     desk.said();
