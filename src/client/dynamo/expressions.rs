@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::http::malformed::Malformed;
-use crate::client::dynamo::item::{RawItem, Wire, WireItem, wire};
+use crate::client::dynamo::item::{Row, Wire, WireItem, wire};
 use crate::model::item::{Attribute, Item, KEY};
 use crate::model::write::{Act, Change, Condition, Update, Write};
 
@@ -147,7 +147,7 @@ impl Terms {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct WriteOutput {
-    attributes: Option<RawItem>,
+    attributes: Option<Row>,
 }
 
 /// A conditional write of the service.
@@ -193,7 +193,7 @@ impl Operation {
         let output: WriteOutput = serde_json::from_slice(body)?;
         match (write.act(), output.attributes) {
             (Act::Put(item), _) => Ok(item.clone()),
-            (Act::Update(_) | Act::Delete, Some(row)) => Ok(row.into()),
+            (Act::Update(_) | Act::Delete, Some(row)) => Ok(row.0),
             (Act::Update(_) | Act::Delete, None) => {
                 Err(Malformed::new("no row after a write of one"))
             }

@@ -1,10 +1,11 @@
 //! Rows as DynamoDB's JSON has them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use base64_simd::STANDARD;
-use serde::de::Error as _;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::item::{Attribute, Item};
@@ -35,32 +36,32 @@ pub(super) type WireItem<'a> = BTreeMap<&'a str, Wire<'a>>;
 /// Bytes, to be written as text.
 pub(super) struct Base64<'a>(&'a [u8]);
 
+/// A row that was read.
+#[derive(Debug)]
+pub(super) struct Row(pub(super) Item);
+
 /// A value that was read.
+struct Value(Attribute);
+
+/// A value in the form of the service, whose texts are already those of the row.
 #[derive(Deserialize)]
-enum Raw<'a> {
-    #[serde(borrow)]
-    S(Cow<'a, str>),
-    N(Cow<'a, str>),
+enum Read {
+    S(String),
+    N(String),
     B(Bytes),
     #[serde(rename = "SS")]
-    Ss(Vec<String>),
+    Ss(BTreeSet<String>),
     #[serde(rename = "NS")]
-    Ns(Vec<String>),
+    Ns(BTreeSet<String>),
     #[serde(rename = "BS")]
     Bs(Vec<Bytes>),
-    M(RawItem),
-    L(Vec<RawAttribute>),
+    M(Row),
+    L(Vec<Value>),
     #[serde(rename = "BOOL")]
     Bool(bool),
     #[serde(rename = "NULL")]
     Null(bool),
 }
-
-/// A row that was read.
-#[derive(Deserialize)]
-pub(super) struct RawItem(BTreeMap<String, RawAttribute>);
-
-struct RawAttribute(Attribute);
 
 struct Bytes(Vec<u8>);
 
@@ -93,27 +94,46 @@ impl Serialize for Base64<'_> {
     }
 }
 
-impl From<RawItem> for Item {
-    fn from(raw: RawItem) -> Self {
-        raw.0.into_iter().map(|(name, value)| (name, value.0)).collect()
+/// Puts each value into its row as it is read: a map of other values would be made again.
+impl<'de> Deserialize<'de> for Row {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Rows)
     }
 }
 
-impl<'de> Deserialize<'de> for RawAttribute {
+/// Reads a row.
+struct Rows;
+
+impl<'de> Visitor<'de> for Rows {
+    type Value = Row;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
+        let mut item = Item::new();
+        while let Some((name, Value(value))) = map.next_entry()? {
+            item.insert(name, value);
+        }
+        Ok(Row(item))
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let all = |bytes: Vec<Bytes>| bytes.into_iter().map(|it| it.0).collect();
-        Ok(Self(match Raw::deserialize(deserializer)? {
-            Raw::S(text) => Attribute::S(text.into_owned()),
-            Raw::N(number) => Attribute::N(number.into_owned()),
-            Raw::B(bytes) => Attribute::B(bytes.0),
-            Raw::Ss(texts) => Attribute::Ss(texts.into_iter().collect()),
-            Raw::Ns(numbers) => Attribute::Ns(numbers.into_iter().collect()),
-            Raw::Bs(bytes) => Attribute::Bs(all(bytes)),
-            Raw::M(item) => Attribute::M(item.into()),
-            Raw::L(list) => Attribute::L(list.into_iter().map(|it| it.0).collect()),
-            Raw::Bool(is_so) => Attribute::Bool(is_so),
-            Raw::Null(true) => Attribute::Null,
-            Raw::Null(false) => return Err(D::Error::custom("no value, and not none")),
+        Ok(Self(match Read::deserialize(deserializer)? {
+            Read::S(text) => Attribute::S(text),
+            Read::N(number) => Attribute::N(number),
+            Read::B(bytes) => Attribute::B(bytes.0),
+            Read::Ss(texts) => Attribute::Ss(texts),
+            Read::Ns(numbers) => Attribute::Ns(numbers),
+            Read::Bs(all) => Attribute::Bs(all.into_iter().map(|it| it.0).collect()),
+            Read::M(row) => Attribute::M(row.0),
+            Read::L(list) => Attribute::L(list.into_iter().map(|it| it.0).collect()),
+            Read::Bool(is_so) => Attribute::Bool(is_so),
+            Read::Null(true) => Attribute::Null,
+            Read::Null(false) => return Err(D::Error::custom("no value, and not none")),
         }))
     }
 }
@@ -131,7 +151,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Item {
-        serde_json::from_str::<RawItem>(json).unwrap().into()
+        serde_json::from_str::<Row>(json).unwrap().0
     }
 
     #[test]
@@ -152,7 +172,7 @@ mod tests {
         for json in
             ["[]", r#"{"a":"b"}"#, r#"{"a":{"X":"b"}}"#, r#"{"a":{"B":"?"}}"#, r#"{"a":{}}"#]
         {
-            assert!(serde_json::from_str::<RawItem>(json).is_err(), "{json}");
+            assert!(serde_json::from_str::<Row>(json).is_err(), "{json}");
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::aws::http::transport::Network;
 use crate::aws::service::Service;
 use crate::aws::sign::Content;
 use crate::client::dynamo::expressions::Terms;
-use crate::client::dynamo::item::{RawItem, Wire, WireItem};
+use crate::client::dynamo::item::{Row, Wire, WireItem};
 use crate::client::dynamo::refusals::{DYNAMODB, IN_USE, NO_TABLE, REFUSED};
 use crate::control::call::Call;
 use crate::error::Error;
@@ -285,15 +285,15 @@ struct Description {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct GetOutput {
-    item: Option<RawItem>,
+    item: Option<Row>,
     consumed_capacity: Option<Capacity>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ScanOutput {
-    items: Vec<RawItem>,
-    last_evaluated_key: Option<RawItem>,
+    items: Vec<Row>,
+    last_evaluated_key: Option<Row>,
     consumed_capacity: Option<Capacity>,
 }
 
@@ -306,7 +306,7 @@ struct Capacity {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RefusedOutput {
-    item: Option<RawItem>,
+    item: Option<Row>,
 }
 
 /// Calls to that server, by this account.
@@ -338,13 +338,13 @@ fn check_name(name: &str) -> Result<(), Error> {
 /// A page of rows.
 fn page(body: &[u8]) -> Result<Page, Malformed> {
     let output: ScanOutput = serde_json::from_slice(body)?;
-    let next = output.last_evaluated_key.map(Item::from);
+    let next = output.last_evaluated_key.map(|row| row.0);
     let next = next.map(|key| match key.get(KEY).and_then(Attribute::text) {
         Some(key) => Ok(PageToken::after(key)),
         None => Err(Malformed::new("a next page without its key")),
     });
     let units = output.consumed_capacity.map_or(0.0, |it| it.capacity_units);
-    let items = output.items.into_iter().map(Item::from).collect();
+    let items = output.items.into_iter().map(|row| row.0).collect();
     Ok(Page::new(items, next.transpose()?, units))
 }
 
@@ -353,14 +353,14 @@ fn row(body: &[u8]) -> Result<Option<Item>, Malformed> {
     let output: GetOutput = serde_json::from_slice(body)?;
     match (output.item, output.consumed_capacity) {
         (None, None) => Err(Malformed::new("neither a row nor what the call has cost")),
-        (item, _) => Ok(item.map(Item::from)),
+        (item, _) => Ok(item.map(|row| row.0)),
     }
 }
 
 /// The row that refused a write, if the server says it.
 fn refused(body: &[u8]) -> Result<Answered, Malformed> {
     let output: RefusedOutput = serde_json::from_slice(body)?;
-    Ok(Answered::Refused(output.item.map(Item::from)))
+    Ok(Answered::Refused(output.item.map(|row| row.0)))
 }
 
 impl fmt::Debug for DynamoLeases {
@@ -371,3 +371,6 @@ impl fmt::Debug for DynamoLeases {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

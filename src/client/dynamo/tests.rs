@@ -1,0 +1,3 @@
+//! A table in DynamoDB.
+
+mod costs;
