@@ -75,9 +75,11 @@ impl Caller {
         Self { shared: Arc::new(Shared { account, peer, signer, resolver }), transport }
     }
 
-    /// The same with connections of its own.
-    pub(crate) fn session(&self, calls: usize) -> Self {
-        self.with_transport(self.transport.deadline(), calls)
+    /// The same with connections of its own, where a call takes no longer than `deadline`.
+    pub(crate) fn session(&self, deadline: Duration, calls: usize) -> Self {
+        let Shared { peer, resolver, .. } = &*self.shared;
+        let transport = Transport::new(&peer.network, resolver, deadline, calls, peer.dialect);
+        Self { shared: Arc::clone(&self.shared), transport }
     }
 
     pub(crate) fn account(&self) -> &Arc<Account> {
@@ -112,18 +114,6 @@ impl Caller {
                 false => error,
             }
         })
-    }
-
-    /// The same with connections of its own, where a call takes no longer than `deadline`.
-    #[cfg(feature = "fleet")]
-    pub(crate) fn within(&self, deadline: Duration, calls: usize) -> Self {
-        self.with_transport(deadline, calls)
-    }
-
-    fn with_transport(&self, deadline: Duration, calls: usize) -> Self {
-        let Shared { peer, resolver, .. } = &*self.shared;
-        let transport = Transport::new(&peer.network, resolver, deadline, calls, peer.dialect);
-        Self { shared: Arc::clone(&self.shared), transport }
     }
 
     /// One call.

@@ -77,6 +77,8 @@ struct Failure {
     passes: bool,
     /// Only with class `Credentials`: different ones were refused before, or their source has no others.
     refuses_new_keys: bool,
+    /// The service answered with it; an earlier request for the same call broke off, and may have been done.
+    has_earlier_request: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -90,6 +92,7 @@ impl ClientError {
             message: message.into(),
             passes: false,
             refuses_new_keys: false,
+            has_earlier_request: false,
             source: None,
         }))
     }
@@ -117,6 +120,12 @@ impl ClientError {
     /// The same, after new credentials were refused as well.
     pub(crate) fn with_new_keys_refused(mut self) -> Self {
         self.0.refuses_new_keys = true;
+        self
+    }
+
+    /// The same, after an earlier request for this call that may have reached the service.
+    pub(crate) fn with_earlier_request(mut self) -> Self {
+        self.0.has_earlier_request = true;
         self
     }
 
@@ -165,6 +174,13 @@ impl ClientError {
     /// others.
     pub(crate) fn refuses_new_keys(&self) -> bool {
         self.0.refuses_new_keys
+    }
+
+    /// Whether the service may have done what it refuses here: an earlier request for the same call broke off after it may
+    /// have reached the service.
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "Kinesis is only read"))]
+    pub(crate) fn has_earlier_request(&self) -> bool {
+        self.0.has_earlier_request
     }
 }
 

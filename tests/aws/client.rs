@@ -22,16 +22,18 @@ use crate::common::promptly::promptly;
 const EMPTY: &str = r#"{"Records":[],"NextShardIterator":"next","MillisBehindLatest":0}"#;
 
 /// A server of one connection at a time that answers each request as it is told.
-struct Fake {
-    address: SocketAddr,
-    requests: crossbeam_channel::Receiver<String>,
+pub(crate) struct Fake {
+    pub(crate) address: SocketAddr,
+    pub(crate) requests: crossbeam_channel::Receiver<String>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Fake {
     /// `answer` is told which request it is, from 0, and says whether the connection stays.
-    fn new(mut answer: impl FnMut(&mut TcpStream, usize) -> bool + Send + 'static) -> Self {
+    pub(crate) fn new(
+        mut answer: impl FnMut(&mut TcpStream, usize) -> bool + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let ended = Arc::new(AtomicBool::new(false));

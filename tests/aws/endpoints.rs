@@ -16,8 +16,9 @@ use crate::common::loopback::{ACTIVE, Server, answer, chain, ok};
 const CLIENTS: &str = "KC_TEST_CLIENTS";
 /// Makes the child call each of them.
 const CALL: &str = "KC_TEST_CALL";
-/// What the child gives to the setter of the endpoint.
+/// What the child gives to the setter of the endpoint, and to that of a table.
 const ENDPOINT: &str = "KC_TEST_ENDPOINT";
+const TABLE: &str = "KC_TEST_TABLE";
 
 #[test]
 #[ignore = "what a child process runs, in an environment of its own"]
@@ -31,6 +32,10 @@ fn child() {
         }
         let client = builder.build().unwrap();
         println!("\nplace: {} {}", client.region(), client.endpoint());
+        if let Ok(endpoint) = std::env::var(TABLE) {
+            let table = client.lease_table("orders").unwrap().endpoint(&endpoint);
+            println!("table: {:?}", table.map(drop));
+        }
         if std::env::var_os(CALL).is_some() {
             match client.describe_stream("orders", &Call::unbounded()) {
                 Ok(status) => println!("outcome: {status:?}"),
@@ -117,6 +122,17 @@ fn a_demand_that_a_configured_endpoint_may_not_meet_is_told_once() {
         let said = run(1, &[("AWS_ENDPOINT_URL_KINESIS", &url), fips, dual]);
         assert_eq!(said.all("warned").len(), unmet, "{host}: {:?}", said.all("warned"));
     }
+}
+
+#[test]
+fn a_demand_that_the_endpoint_of_a_table_may_not_meet_is_told_too() {
+    let (region, fips) = (("AWS_REGION", "us-east-1"), ("AWS_USE_FIPS_ENDPOINT", "true"));
+    let said = run(1, &[region, fips, (TABLE, "http://127.0.0.1:9")]);
+    let wanted = "AWS_USE_FIPS_ENDPOINT demands a FIPS endpoint: the configured endpoint http://127.0.0.1:9 is not \
+                  checked for that";
+    assert_eq!((said.all("table"), said.all("warned")), (vec!["Ok(())"], vec![wanted]));
+    let said = run(1, &[region, fips, (TABLE, "https://dynamodb-fips.us-east-1.amazonaws.com")]);
+    assert_eq!((said.all("table"), said.all("warned")), (vec!["Ok(())"], vec![]));
 }
 
 #[test]

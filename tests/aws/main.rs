@@ -15,4 +15,5 @@ mod roles;
 mod runtime;
 mod sso;
 mod sts;
+mod tables;
 mod trial;

@@ -36,8 +36,9 @@ const INPUT_BUFFER: usize = 64 << 10;
 /// Room for the headers; a session token may have several KiB.
 const OUTPUT_BUFFER: usize = 32 << 10;
 
-/// An error answer is a line of JSON; a longer one is not from Kinesis.
-const MAX_REFUSAL: u64 = 64 << 10;
+/// Most error answers are a line of JSON. A write that DynamoDB refuses brings the row with it: a row has up to 400 KB, and
+/// JSON makes a third more of bytes, and up to twice as much of a text full of quotes. A longer answer is from somebody else.
+const MAX_REFUSAL: u64 = 1 << 20;
 
 /// How much later than its deadline a call may end.
 ///
@@ -127,12 +128,12 @@ impl Transport {
         self.agent.clone().shutdown();
     }
 
-    /// Sends a signed request and reads its answer. A refusal may be an answer too: `refused` gets the service's name for
+    /// Sends a signed request and reads its answer. If the connection breaks, the request is sent again, up to three times: the
+    /// service may do it more than once, and an error that it answers then says so. A refusal may be an answer too: `refused` gets the service's name for
     /// it, and its body.
     ///
     /// # Errors
     /// Whatever goes wrong, classified.
-    // long: what a bad status and a good one mean for the same body.
     pub(crate) fn exchange<T>(
         &self,
         request: &impl Outgoing,
@@ -140,7 +141,20 @@ impl Transport {
         decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
         refused: impl FnOnce(&str, &[u8]) -> Option<Result<T, Malformed>>,
     ) -> Result<T, ClientError> {
-        let (head, body) = self.send(request, bounds)?.into_parts();
+        let (response, was_sent_before) = self.send(request, bounds)?;
+        let answer = self.answer(response, bounds, decode, refused);
+        answer.map_err(|error| if was_sent_before { error.with_earlier_request() } else { error })
+    }
+
+    // long: what a bad status and a good one mean for the same body.
+    fn answer<T>(
+        &self,
+        response: Response<Body>,
+        bounds: &Bounds,
+        decode: impl FnOnce(&Head<'_>, &[u8]) -> Result<T, Malformed>,
+        refused: impl FnOnce(&str, &[u8]) -> Option<Result<T, Malformed>>,
+    ) -> Result<T, ClientError> {
+        let (head, body) = response.into_parts();
         let status = head.status;
         if !status.is_success() {
             return body::read(body, MAX_REFUSAL, bounds.call(), |body, end| {
@@ -185,15 +199,20 @@ impl Transport {
         refusal.into_error(self.dialect)
     }
 
-    fn send(&self, signed: &impl Outgoing, bounds: &Bounds) -> Result<Response<Body>, ClientError> {
-        let mut retries = 0;
+    /// The head of the answer, and whether an earlier request that broke off may have reached the server.
+    fn send(
+        &self,
+        signed: &impl Outgoing,
+        bounds: &Bounds,
+    ) -> Result<(Response<Body>, bool), ClientError> {
+        let (mut retries, mut was_sent) = (0, false);
         loop {
             let left = bounds.check()?;
             if self.ended.load(Ordering::SeqCst) {
                 return Err(bounds.stopped());
             }
             let error = match self.attempt(signed, left) {
-                Ok(response) => return Ok(response),
+                Ok(response) => return Ok((response, was_sent)),
                 Err(error) => error,
             };
             if is_connect_failure(&error) {
@@ -202,7 +221,7 @@ impl Transport {
             if retries == RETRIES || !may_pass(&error) {
                 return Err(unanswered(bounds, signed, self.proxy.as_deref(), &error));
             }
-            retries += 1;
+            (retries, was_sent) = (retries + 1, was_sent || may_have_arrived(&error));
             log::debug!("{} is sent again: {error}", bounds.operation());
         }
     }
@@ -239,6 +258,17 @@ fn may_pass(error: &ureq::Error) -> bool {
         ureq::Error::Io(error) => !matches!(error.kind(), NotConnected | TimedOut | WouldBlock),
         ureq::Error::ConnectionFailed => true,
         _ => false,
+    }
+}
+
+/// Whether the server may have got the request before the connection broke. A route may be lost at any time, so only what
+/// cannot come from an open connection proves that it has not.
+fn may_have_arrived(error: &ureq::Error) -> bool {
+    use ErrorKind::{AddrNotAvailable, ConnectionRefused};
+    match error {
+        ureq::Error::Io(error) => !matches!(error.kind(), ConnectionRefused | AddrNotAvailable),
+        ureq::Error::ConnectionFailed => false,
+        _ => true,
     }
 }
 
@@ -363,4 +393,22 @@ fn date(headers: &HeaderMap) -> Option<SystemTime> {
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn only_a_connection_that_was_never_made_has_surely_carried_nothing() {
+        use ErrorKind::*;
+        let of = |kind: ErrorKind| may_have_arrived(&ureq::Error::Io(io::Error::from(kind)));
+        for kind in [ConnectionReset, BrokenPipe, UnexpectedEof, HostUnreachable, NetworkDown] {
+            assert!(of(kind), "{kind}");
+        }
+        assert!(!of(ConnectionRefused) && !of(AddrNotAvailable));
+        assert!(!may_have_arrived(&ureq::Error::ConnectionFailed));
+    }
 }

@@ -7,7 +7,7 @@ use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 /// How DynamoDB refuses.
 pub(super) const DYNAMODB: Dialect = Dialect {
     class,
-    may_pass: |_| None,
+    may_pass,
     advice,
     stranger: "check that the endpoint is a DynamoDB, and any proxy on the way",
 };
@@ -32,6 +32,12 @@ fn class(name: &str) -> Option<ErrorClass> {
     })
 }
 
+/// No later call passes by itself: the row has no room, or the server knows no such request.
+fn may_pass(name: &str) -> Option<bool> {
+    matches!(name, "ItemCollectionSizeLimitExceeded" | "Serialization" | "UnknownOperation")
+        .then_some(false)
+}
+
 fn advice(operation: &str, name: &str) -> Option<String> {
     let text = match name {
         "ProvisionedThroughputExceeded" | "RequestLimitExceeded" | "Throttling" => {
@@ -46,32 +52,63 @@ fn advice(operation: &str, name: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// What a worker does about it.
+/// What a worker does about a call that has written nothing.
 pub(super) fn of(error: ClientError) -> LeaseTableError {
+    let kind = kind(&error);
+    LeaseTableError::new(kind, format!("{} failed", error.operation())).with_source(error)
+}
+
+/// What a worker does about a write. Nothing was written if the service says so, and no earlier request for the same write
+/// may have reached it.
+pub(super) fn of_write(error: ClientError) -> LeaseTableError {
+    if error.has_earlier_request() { unheard(error) } else { of(error) }
+}
+
+/// What a worker does if the row would tell whether a write was done, and cannot be read.
+pub(super) fn unheard(error: ClientError) -> LeaseTableError {
     use LeaseTableErrorKind::{Fatal, NoTable, Throttled, Transient};
-    let kind = match error.class() {
-        ErrorClass::Throttled => Throttled,
-        ErrorClass::NotFound => NoTable,
-        // The table is being made.
-        ErrorClass::InUse => Transient,
-        _ if error.is_retriable() => Transient,
-        _ => Fatal,
+    let kind = match kind(&error) {
+        Throttled | Transient | Fatal => Transient,
+        // There is no row.
+        NoTable => NoTable,
     };
     LeaseTableError::new(kind, format!("{} failed", error.operation())).with_source(error)
 }
 
+fn kind(error: &ClientError) -> LeaseTableErrorKind {
+    use LeaseTableErrorKind::{Fatal, NoTable, Throttled, Transient};
+    match error.class() {
+        ErrorClass::Throttled => Throttled,
+        ErrorClass::NotFound => NoTable,
+        // The table is being made.
+        ErrorClass::InUse => Transient,
+        // One answer of a gateway, or one refusal of a signature for its time, is no reason to leave the fleet.
+        _ if error.is_retriable() || error.may_pass() => Transient,
+        _ => Fatal,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
     use crate::aws::http::refusal::Refusal;
     use LeaseTableErrorKind::{Fatal, NoTable, Throttled, Transient};
 
-    fn refused(status: u16, code: &str) -> LeaseTableError {
-        let body =
-            format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"no"}}"#);
-        let (header, date, operation) = (None, None, "UpdateItem");
+    fn answer(status: u16, date: Option<SystemTime>, body: &str) -> ClientError {
+        let (header, operation) = (None, "UpdateItem");
         let refusal = Refusal { operation, status, header, date, body: body.as_bytes() };
-        of(refusal.into_error(&DYNAMODB))
+        refusal.into_error(&DYNAMODB)
+    }
+
+    fn named(status: u16, code: &str) -> ClientError {
+        let code = format!("com.amazonaws.dynamodb.v20120810#{code}");
+        answer(status, None, &format!(r#"{{"__type":"{code}","message":"no"}}"#))
+    }
+
+    fn refused(status: u16, code: &str) -> LeaseTableError {
+        of(named(status, code))
     }
 
     #[test]
@@ -94,8 +131,51 @@ mod tests {
             ("ValidationException", 400, Fatal),
             ("AccessDeniedException", 400, Fatal),
             ("ItemCollectionSizeLimitExceededException", 400, Fatal),
+            ("SerializationException", 400, Fatal),
+            ("UnknownOperationException", 400, Fatal),
+            ("MissingAuthenticationTokenException", 400, Fatal),
+            ("InvalidSignatureException", 400, Transient),
+            ("RequestExpired", 400, Transient),
+            ("ForbiddenException", 403, Transient),
         ] {
             assert_eq!(refused(status, code).kind(), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_a_gateway_answers_in_its_place_may_pass() {
+        for status in [301, 400, 403, 404, 407, 502] {
+            for body in ["", "<html>no route</html>", r#"{"message":"Forbidden"}"#] {
+                let error = of(answer(status, None, body));
+                assert_eq!(error.kind(), Transient, "{status} {body}");
+                assert!(format!("{error:#}").contains("check that the endpoint is a DynamoDB"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_is_refused_for_good_only_by_a_clock_that_shows_why() {
+        let body = r#"{"__type":"InvalidSignatureException"}"#;
+        for (off, kind) in [(290, Transient), (310, Fatal)] {
+            let off = Duration::from_secs(off);
+            for date in [SystemTime::now() - off, SystemTime::now() + off] {
+                assert_eq!(of(answer(400, Some(date), body)).kind(), kind, "{off:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_knows_what_was_written_once_an_earlier_request_may_have_arrived() {
+        for (code, once, again) in [
+            ("ThrottlingException", Throttled, Transient),
+            ("AccessDeniedException", Fatal, Transient),
+            ("InternalServerError", Transient, Transient),
+            ("ResourceNotFoundException", NoTable, NoTable),
+        ] {
+            assert_eq!(of_write(named(400, code)).kind(), once, "{code}");
+            assert_eq!(of_write(named(400, code).with_earlier_request()).kind(), again, "{code}");
+            assert_eq!(of(named(400, code).with_earlier_request()).kind(), once, "{code}");
+            assert_eq!(unheard(named(400, code)).kind(), again, "{code}");
         }
     }
 

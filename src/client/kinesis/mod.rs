@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use crate::aws::caller::{Account, Caller, Peer};
 use crate::aws::endpoint::Endpoint;
+#[cfg(feature = "fleet")]
+use crate::aws::environment;
 use crate::aws::http::transport::Network;
 use crate::aws::service::Service;
 use crate::aws::sign::Content;
@@ -98,10 +100,11 @@ impl KinesisClient {
     /// [`Fleet`](crate::Fleet). Makes no call.
     ///
     /// # Errors
-    /// [`Error::InvalidSetting`] if it is not the name of a table, or if the environment names an impossible endpoint.
+    /// [`Error::InvalidSetting`] if it is not the name of a table, or if the environment names an impossible endpoint, or
+    /// one in another region.
     #[cfg(feature = "fleet")]
     pub fn lease_table(&self, name: impl Into<String>) -> Result<DynamoLeases, Error> {
-        DynamoLeases::new(self.caller.account(), name.into())
+        DynamoLeases::new(self.caller.account(), name.into(), &environment::process)
     }
 
     fn with(account: Account, endpoint: Endpoint, network: Network, deadline: Duration) -> Self {
@@ -158,7 +161,8 @@ impl Client for KinesisClient {
     }
 
     fn session(&self) -> Option<Arc<dyn Client>> {
-        Some(Arc::new(Self { caller: self.caller.session(SESSION_CONNECTIONS) }))
+        let deadline = self.caller.transport().deadline();
+        Some(Arc::new(Self { caller: self.caller.session(deadline, SESSION_CONNECTIONS) }))
     }
 
     fn interrupt(&self) {

@@ -114,8 +114,9 @@ impl Fleet {
 
     /// How long a lease stands still before another worker takes it; 1 second to 1 hour. All workers on the table need the
     /// same time, those of KCL too (`failoverTimeMillis`): one with a shorter time takes leases of workers that
-    /// live. Each lease costs three writes in this time, and five while its shard has records. Defaults to 10 seconds, as in
-    /// KCL.
+    /// live. Each lease costs three writes in this time, and five while its shard has records. A call of the table that takes
+    /// at most a sixth of it may fail without harm; the default deadline of a table in DynamoDB, 1.5 seconds, is that for 9
+    /// seconds or more. Defaults to 10 seconds, as in KCL.
     pub fn failover(mut self, time: Duration) -> Self {
         self.leases.failover = time;
         self

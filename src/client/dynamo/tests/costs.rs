@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, str};
 
-use crate::client::dynamo::page;
+use crate::client::dynamo::calls::page;
 
 /// How many rows the child of the measurement reads.
 const ROWS: &str = "KC_TEST_ROWS";
