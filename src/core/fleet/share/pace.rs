@@ -42,13 +42,25 @@ impl Pace {
         if is_urgent || now.saturating_sub(self.joined) < JOINING {
             return shortest.mul_f64(0.5 + rng.f64());
         }
-        let seconds = workers as f64 * units / self.budget;
+        let seconds = self.seconds(workers, units);
         let longest =
             if self.has_watch { LONGEST.max(self.failover * 2) } else { self.failover * 2 };
         let (least, most) = (shortest.as_secs_f64(), longest.as_secs_f64());
         // A budget of nothing makes this infinite, or no number at all: the longest time.
         let seconds = if seconds < most { seconds.max(least) } else { most };
         Duration::from_secs_f64(seconds * (0.75 + rng.f64() / 2.0))
+    }
+
+    /// In what time all workers survey once that have the same reason to, as the budget allows; at most half of a failover
+    /// time.
+    pub(crate) fn spread(&self, workers: usize, units: f64) -> Duration {
+        let (seconds, most) = (self.seconds(workers, units), (self.failover / 2).as_secs_f64());
+        Duration::from_secs_f64(if seconds < most { seconds } else { most })
+    }
+
+    /// How many seconds of the budget one survey of every worker costs; infinite, or no number, without a budget.
+    fn seconds(&self, workers: usize, units: f64) -> f64 {
+        workers as f64 * units / self.budget
     }
 }
 
@@ -87,6 +99,18 @@ mod tests {
         is_about(bounds(1_060, 200, 437.0, 100.0), (1.5, 2.5));
         is_about(bounds(1_060, 200, 437.0, 0.0), (1.5, 2.5));
         is_about(bounds(1_060, 0, 0.0, 0.0), (1.5, 2.5));
+    }
+
+    #[test]
+    fn workers_with_the_same_reason_survey_at_once_only_as_the_budget_allows() {
+        let spread = |workers, units, budget| {
+            Pace { failover: F, budget, joined: Duration::ZERO, has_watch: false }
+                .spread(workers, units)
+        };
+        assert_eq!(spread(3, 1.0, 100.0), Duration::from_millis(30));
+        assert_eq!(spread(200, 437.0, 100.0), F / 2);
+        assert_eq!(spread(200, 437.0, 0.0), F / 2);
+        assert_eq!(spread(0, 0.0, 0.0), F / 2);
     }
 
     #[test]

@@ -113,8 +113,12 @@ impl Steward {
         self.leave_ends(now);
         let workers = self.survey.live().count();
         let wait = self.pace.next(now.monotonic, workers, scan.units, is_urgent, &mut self.rng);
-        let expiry = self.survey.expiry(scan.begun.monotonic).unwrap_or(Duration::MAX);
-        self.survey_at = (now.monotonic + wait).min(expiry);
+        self.survey_at = now.monotonic + wait;
+        if let Some(expiry) = self.survey.expiry(scan.begun.monotonic) {
+            // All workers see the same silence.
+            let spread = self.pace.spread(workers, scan.units).mul_f64(self.rng.f64());
+            self.survey_at = self.survey_at.min(expiry + spread);
+        }
     }
 
     /// Plans the rows that come and go.
