@@ -28,8 +28,8 @@ impl Pace {
     }
 
     /// The time from one survey to the next. `workers` is the number of workers that live, `units` what a survey costs in
-    /// read units. All workers together keep to the budget, but each surveys at least once in two failover times, or in an
-    /// hour if it has a watch; and more often while it is new, and when its plan is urgent.
+    /// read units. All workers together keep to the budget, but each surveys every two failover times, or every hour if it has
+    /// a watch, and a quarter later at most; and more often while it is new, and when its plan is urgent.
     pub(crate) fn next(
         &self,
         now: Duration,

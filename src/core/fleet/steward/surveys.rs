@@ -111,9 +111,13 @@ impl Steward {
             self.adopt(now);
         }
         self.leave_ends(now);
+        self.plan_survey(scan, is_urgent, now.monotonic);
+    }
+
+    /// When the next survey begins, after this one.
+    fn plan_survey(&mut self, scan: &Scan, is_urgent: bool, now: Duration) {
         let workers = self.survey.live().count();
-        let wait = self.pace.next(now.monotonic, workers, scan.units, is_urgent, &mut self.rng);
-        self.survey_at = now.monotonic + wait;
+        self.survey_at = now + self.pace.next(now, workers, scan.units, is_urgent, &mut self.rng);
         if let Some(expiry) = self.survey.expiry(scan.begun.monotonic) {
             // All workers see the same silence.
             let spread = self.pace.spread(workers, scan.units).mul_f64(self.rng.f64());

@@ -163,13 +163,18 @@ fn a_survey_falls_on_the_moment_at_which_the_lease_of_a_dead_worker_may_be_taken
     desk.live(70);
     for _ in 0..5 {
         desk.steal(&id(0), "you");
+        // A beat tells that it is lost, and the next survey that somebody has it.
+        while desk.stage(&id(0)).is_some() {
+            let beat = desk.until(is_beat);
+            desk.answer(beat);
+        }
         let page = desk.until(is_page);
         desk.answer(page);
         let seen = desk.now.monotonic;
         let is_take = |call: &Call| matches!(act(call), Some(Act::Take { .. }));
         let take = desk.until(is_take);
         let time = desk.now.monotonic - seen;
-        assert!(time > F && time < F.mul_f64(1.1), "{time:?}");
+        assert!(time > F && time < F.mul_f64(1.15), "{time:?}");
         desk.answer(take);
         desk.live(70);
     }
