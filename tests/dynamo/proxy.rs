@@ -41,6 +41,8 @@ pub(crate) struct Proxy {
 struct Shared {
     upstream: SocketAddr,
     choice: Mutex<Arc<Choice>>,
+    /// Held across a call, if the server is to have one at a time.
+    turn: Option<Mutex<()>>,
     counts: Mutex<Counts>,
 }
 
@@ -68,10 +70,19 @@ impl Fault {
 impl Proxy {
     /// A proxy that lets everything through, in front of the server at this address, `http://127.0.0.1:port`.
     pub(crate) fn before(upstream: &str) -> Self {
+        Self::new(upstream, None)
+    }
+
+    /// The same, which makes one call after the other, in front of a server that loses writes when they meet.
+    pub(crate) fn in_turn_before(upstream: &str) -> Self {
+        Self::new(upstream, Some(Mutex::default()))
+    }
+
+    fn new(upstream: &str, turn: Option<Mutex<()>>) -> Self {
         let upstream = upstream.trim_start_matches("http://").parse().unwrap();
         let choice: Choice = Box::new(|_| None);
         let choice = Mutex::new(Arc::new(choice));
-        let shared = Arc::new(Shared { upstream, choice, counts: Mutex::default() });
+        let shared = Arc::new(Shared { upstream, choice, turn, counts: Mutex::default() });
         let serving = Arc::clone(&shared);
         Self { server: Server::new(move |request| serving.answer(request)), shared }
     }
@@ -140,6 +151,7 @@ impl Shared {
 
     /// The answer of the server; none if it gives none, as at the end of a test.
     fn forward(&self, request: &Request) -> Option<String> {
+        let _turn = self.turn.as_ref().map(Mutex::lock);
         exchange(self.upstream, request).ok()
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn run() {
         keys: KEYS,
         put_every: Duration::from_millis(200),
         failover: FAILOVER,
-        work: Duration::from_millis(300),
+        work: Duration::from_millis(600),
         is_random: true,
     };
     let Some(mut world) = World::new(plan) else { return };
