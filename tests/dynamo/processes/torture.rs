@@ -146,7 +146,9 @@ impl<'a> Storm<'a> {
     /// One thing happens.
     fn event(&mut self) {
         let members = self.world.members();
-        let up: Vec<_> = members.into_iter().filter(|it| !self.resumed.contains_key(it)).collect();
+        // Before it is ready, one that is told to end does not know how.
+        let is_up = |it: &usize| self.world.lives[*it].is_ready && !self.resumed.contains_key(it);
+        let up: Vec<_> = members.into_iter().filter(is_up).collect();
         let now = Instant::now();
         let soon = now + Duration::from_millis(fastrand::u64(..2_000));
         match fastrand::u8(..9) {
