@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kinesis_consumer::leases::{Attribute, Item, KEY, LeaseTable};
 use kinesis_consumer::{DynamoLeases, SequenceNumber};
 
-use super::life::Life;
+use super::life::{End, Life};
 use super::member::{Orders, SLEEP};
 use super::notes;
 use super::producer::Producer;
@@ -181,11 +181,20 @@ impl World {
         is_all && look.asked == 0 && most.zip(least).is_some_and(|(most, least)| most - least <= 1)
     }
 
-    /// Waits until all is even. Returns the most surveys that a member has made until then.
+    /// Waits until all is even. Returns the most surveys that a member has made until then, since the last event: a kill is
+    /// one of which the others know after the failover time.
     pub(crate) fn calm(&mut self) -> usize {
         self.until("all are ready", |world, _| {
             world.members().iter().all(|place| world.lives[*place].is_ready)
         });
+        // Until then nobody can know that it is dead.
+        let killed = self.lives.iter().filter_map(|life| match life.end {
+            Some((at, End::Killed)) => Some(at + self.plan.failover),
+            _ => None,
+        });
+        if let Some(dead) = killed.max() {
+            self.watch(dead.saturating_sub(notes::now()));
+        }
         let before = self.surveys();
         self.until("the leases are spread", Self::is_even);
         let after = self.surveys();
