@@ -12,14 +12,20 @@ start_tables() {
     server_ids+=($!)
     "$directory/moto/bin/moto_server" -H 127.0.0.1 -p "${ports[1]}" >"$directory/moto.log" 2>&1 &
     server_ids+=($!)
-    "$directory/dynoxide/debug/dynoxide-server" "${ports[2]}" >"$directory/dynoxide.log" 2>&1 &
-    server_ids+=($!)
+    start_dynoxide "$directory" "${ports[2]}"
     export DYNALITE_ENDPOINT="http://127.0.0.1:${ports[0]}"
     export MOTO_ENDPOINT="http://127.0.0.1:${ports[1]}"
-    export DYNOXIDE_ENDPOINT="http://127.0.0.1:${ports[2]}"
     await_server "${ports[0]}" "${server_ids[-3]}" "$directory/dynalite.log"
     await_server "${ports[1]}" "${server_ids[-2]}" "$directory/moto.log"
-    await_server "${ports[2]}" "${server_ids[-1]}" "$directory/dynoxide.log"
+}
+
+# Starts it on a port, and exports where it is.
+start_dynoxide() {
+    local directory=$1 port=$2
+    "$directory/dynoxide/debug/dynoxide-server" "$port" >"$directory/dynoxide.log" 2>&1 &
+    server_ids+=($!)
+    export DYNOXIDE_ENDPOINT="http://127.0.0.1:$port"
+    await_server "$port" "${server_ids[-1]}" "$directory/dynoxide.log"
 }
 
 # Downloads nothing if all are there.
@@ -34,5 +40,10 @@ install_tables() {
         python3 -m venv "$directory/moto"
         "$directory/moto/bin/pip" install --quiet --disable-pip-version-check "$MOTO"
     fi
+    build_dynoxide "$here" "$directory"
+}
+
+build_dynoxide() {
+    local here=$1 directory=$2
     CARGO_TARGET_DIR="$directory/dynoxide" cargo build --quiet --locked --manifest-path "$here/dynoxide/Cargo.toml"
 }

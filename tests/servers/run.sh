@@ -28,30 +28,35 @@ start_servers() {
     install_servers "$directory"
     make_certificate "$directory"
     read -ra ports < <(free_ports)
+    start_kinesis_local "$here" "$directory" "${ports[0]}" "${ports[1]}"
+    NODE_PATH="$directory/node_modules" node "$here/kinesalite.js" "${ports[2]}" \
+        >"$directory/kinesalite.log" 2>&1 &
+    server_ids+=($!)
 
+    export KINESALITE_ENDPOINT="http://127.0.0.1:${ports[2]}"
+    await_server "${ports[2]}" "${server_ids[-1]}" "$directory/kinesalite.log"
+    start_tables "$here" "$directory"
+}
+
+# Starts it on two ports, one of them with TLS, and exports where it is.
+start_kinesis_local() {
+    local here=$1 directory=$2 plain=$3 tls=$4
     # It listens on every interface by itself.
-    KINESIS_MOCK_PLAIN_PORT=${ports[0]} KINESIS_MOCK_TLS_PORT=${ports[1]} \
+    KINESIS_MOCK_PLAIN_PORT=$plain KINESIS_MOCK_TLS_PORT=$tls \
         KINESIS_MOCK_CERT_PATH="$directory/server.json" SHARD_LIMIT=1000 LOG_LEVEL=ERROR \
         CREATE_STREAM_DURATION=50ms DELETE_STREAM_DURATION=50ms \
         SPLIT_SHARD_DURATION=50ms MERGE_SHARDS_DURATION=50ms \
         node -r "$here/loopback.js" "$directory/node_modules/kinesis-local/main.js" \
         >"$directory/kinesis-local.log" 2>&1 &
     server_ids+=($!)
-    NODE_PATH="$directory/node_modules" node "$here/kinesalite.js" "${ports[2]}" \
-        >"$directory/kinesalite.log" 2>&1 &
-    server_ids+=($!)
-
-    export KINESIS_LOCAL_ENDPOINT="http://127.0.0.1:${ports[0]}"
-    export KINESIS_LOCAL_TLS_ENDPOINT="https://127.0.0.1:${ports[1]}"
+    export KINESIS_LOCAL_ENDPOINT="http://127.0.0.1:$plain"
+    export KINESIS_LOCAL_TLS_ENDPOINT="https://127.0.0.1:$tls"
     export KINESIS_LOCAL_CERT="$directory/certificate.pem"
-    export KINESALITE_ENDPOINT="http://127.0.0.1:${ports[2]}"
-    await_server "${ports[0]}" "${server_ids[0]}" "$directory/kinesis-local.log"
-    await_server "${ports[1]}" "${server_ids[0]}" "$directory/kinesis-local.log"
-    await_server "${ports[2]}" "${server_ids[1]}" "$directory/kinesalite.log"
-    start_tables "$here" "$directory"
+    await_server "$plain" "${server_ids[-1]}" "$directory/kinesis-local.log"
+    await_server "$tls" "${server_ids[-1]}" "$directory/kinesis-local.log"
 }
 
-# Ends the servers that start_servers started, and no other; one that has ended by itself is not passed over.
+# Ends the servers that were started here, and no other; one that has ended by itself is not passed over.
 stop_servers() {
     local id
     for id in "${server_ids[@]}"; do
