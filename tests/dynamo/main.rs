@@ -8,6 +8,7 @@ mod proxy;
 
 mod contract;
 mod faults;
+mod member;
 #[cfg(unix)]
 mod processes;
 mod shared;
