@@ -99,7 +99,7 @@ public class Worker implements ShardRecordProcessor {
 
     private static void stop(Scheduler scheduler) {
         try {
-            scheduler.startGracefulShutdown().get(20, TimeUnit.SECONDS);
+            scheduler.startGracefulShutdown().get(10, TimeUnit.SECONDS);
             tell("STOPPED", "-", "");
         } catch (Exception error) {
             tell("UNSTOPPED", "-", error.toString());

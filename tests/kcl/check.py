@@ -17,7 +17,7 @@ LOOPS = {
 
 
 def records(fleet):
-    """Counts of the records, by name; each but the first four must be zero, or is judged by the scenario."""
+    """Counts of the records, by name."""
     put, said = fleet.stream.put, fleet.said()
     reads = [line for line in said if line.kind == "REC"]
     first = {}
@@ -31,7 +31,7 @@ def records(fleet):
         "put": len(put),
         "by Java": sum(line.who.startswith("java") for line in reads),
         "by ours": sum(line.who.startswith("ours") for line in reads),
-        "repeated": len(reads) - len(first),
+        "repeated": _repeats(again, first),
         "lost": len(set(put) - set(first)),
         "strange": len(strange),
         "unordered": sum(_unordered(tenure) for tenure in tenures),
@@ -46,8 +46,7 @@ def moves(fleet):
     last, found = {}, Counter()
     for line in fleet.said():
         if line.kind == "INIT":
-            before = last.get(line.shard, "nobody")
-            found[f"{before.split('-')[0]} to {line.who.split('-')[0]}"] += 1
+            found[_kinds(last.get(line.shard, "nobody"), line.who)] += 1
             last[line.shard] = line.who
     return dict(sorted(found.items()))
 
@@ -104,6 +103,16 @@ def _tenures(said):
         elif line.kind == "REC":
             running[line.who, line.shard].append(line)
     return every
+
+
+def _kinds(before, after):
+    return f"{before.split('-')[0]} to {after.split('-')[0]}"
+
+
+def _repeats(again, first):
+    """By kind of who handled the record first, and of who did so again."""
+    found = Counter(_kinds(first[it.data].who, it.who) for repeats in again for it in repeats)
+    return dict(sorted(found.items()))
 
 
 def _unordered(tenure):

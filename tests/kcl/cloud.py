@@ -57,11 +57,20 @@ class Stream:
         self._failure = None
         self._stop = threading.Event()
         self._producer = threading.Thread(target=self._produce, daemon=True)
-        self._ask("CreateStream", ShardCount=shards)
+        self._create(shards)
         self._await_active()
 
     def _ask(self, action, **body):
         return call(self.url, f"Kinesis_20131202.{action}", "1.1", {"StreamName": self.name, **body})
+
+    def _create(self, shards):
+        """Waits for a server that has only just begun."""
+        for _ in range(60):
+            try:
+                return self._ask("CreateStream", ShardCount=shards)
+            except urllib.error.URLError:
+                time.sleep(0.5)
+        raise SystemExit(f"no server at {self.url}")
 
     def _await_active(self):
         while self._ask("DescribeStreamSummary")["StreamDescriptionSummary"]["StreamStatus"] != "ACTIVE":

@@ -13,6 +13,7 @@ import cloud
 
 KINDS = "INIT|REC|END|LOST|RELEASED|FENCED|UNFENCED|UNCOMMITTED|STOPPED|UNSTOPPED|FAILED|ROW"
 LINE = re.compile(rf"\b({KINDS}) (\d{{13}}) (\S+) ?(.*)")
+ENDS = {"STOPPED", "UNSTOPPED", "FAILED"}
 PATIENCE = 300  # seconds: for what is sure to come
 
 
@@ -57,12 +58,11 @@ class Member:
         return self._process.poll() is None
 
     def end(self, by=signal.SIGTERM):
-        """Returns when it has ended, by itself or by SIGKILL."""
+        """Returns when it has ended, by itself or by SIGKILL, with the last that it said of that."""
         self._process.send_signal(by)
         self._process.wait(PATIENCE)
         self._reader.join()
-        if by == signal.SIGTERM and not any(it.kind == "STOPPED" for it in self.said):
-            raise SystemExit(f"{self.name} did not stop in good order: see {self.log}")
+        return next((it.kind for it in reversed(self.said) if it.kind in ENDS), None)
 
 
 class Fleet:
@@ -72,6 +72,7 @@ class Fleet:
         self.settings, self.name = settings, name
         self.stream = cloud.Stream(settings.kinesis, name, shards)
         self.members = {}
+        self.is_orderly = False  # whether nothing is taken that somebody has not given up
 
     def start(self, name):
         """Its name begins with its kind."""
@@ -132,9 +133,17 @@ class Fleet:
         self.until("all was read", lambda: put <= {it.data for it in self.said() if it.kind == "REC"})
 
     def end(self, *names):
-        """Stops them one after the other, or all that run."""
+        """Stops them one after the other, or all that run.
+
+        Also without others on the table, a worker of KCL 2.5.8 waits in vain for the end of each shard that it has read to
+        its end before the stop: it gives that up after 10 s.
+        """
+        may_hang = set(self.stream.shards()) != set(self.stream.open())
         for name in names or [it.name for it in self.members.values() if it.is_running()]:
-            self.members[name].end()
+            member = self.members[name]
+            ended = member.end()
+            if ended != "STOPPED" and not (ended == "UNSTOPPED" and may_hang):
+                raise SystemExit(f"{name} did not stop in good order, but {ended}: see {member.log}")
 
     def abandon(self):
         """Ends whatever still runs, and keeps what all have said."""

@@ -25,6 +25,7 @@ def mixed(party):
         party.start(name)
         party.until(f"{name} reads", lambda: any(it.kind == "REC" for it in party.members[name].said))
     everybody_has(party, 4)
+    time.sleep(party.settings.failover / 1000)  # until whoever has taken the last one says so
     before = sum(check.moves(party).values())
     time.sleep(party.settings.failover * 4 / 1000)
     return {"moves after the balance": sum(check.moves(party).values()) - before}
@@ -32,6 +33,7 @@ def mixed(party):
 
 def stopped(party):
     """One kind stops in good order before the other one begins, both ways."""
+    party.is_orderly = True
     party.stream.start()
     for names in [("java-1", "java-2"), ("ours-1", "ours-2"), ("java-3",), ("ours-3",)]:
         for name in names:
@@ -40,7 +42,7 @@ def stopped(party):
         time.sleep(party.settings.failover / 1000)
         party.end(*names)
     party.start("java-4")
-    return {"allowed to repeat": 0}
+    return {}
 
 
 def resharded(party):
@@ -85,8 +87,10 @@ def judge(party, more):
     """All counts of a scenario, and what is wrong with them."""
     counts = {**check.records(party), **more}
     wrong = [f"{name}: {counts[name]}" for name in ("lost", "strange", "unordered", "before its parent") if counts[name]]
-    if counts["repeated"] > counts.pop("allowed to repeat", counts["repeated"]):
-        wrong.append(f"{counts['repeated']} repeated, though every stop was in good order")
+    # A worker of Amazon's library that joins takes from another one what that one is handling.
+    repeated = sum(count for kinds, count in counts["repeated"].items() if kinds != "java to java")
+    if party.is_orderly and repeated:
+        wrong.append(f"{repeated} repeated, though every stop was in good order")
     # Positions are stored each fifth of the failover time, and a loss is known at the next sign of life, a third of it
     # later; the machine is busy.
     most = party.settings.failover * (1 / 5 + 1 / 3) + 2000
