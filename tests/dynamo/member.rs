@@ -4,7 +4,6 @@
 //! good order. It has its settings from the environment.
 
 use std::env;
-use std::io::{Write, stdout};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kinesis_consumer::{Batch, Config, Fleet, KinesisClient, Notice, Stream};
@@ -45,7 +44,7 @@ fn millis() -> u128 {
 }
 
 fn tell(kind: &str, shard: &str, more: &str) {
-    writeln!(stdout(), "{kind} {} {shard} {more}", millis()).unwrap();
+    println!("{kind} {} {shard} {more}", millis());
 }
 
 fn told(notice: &Notice) {
