@@ -24,7 +24,7 @@ def records(fleet):
     for line in reads:
         first.setdefault(line.data, line)
     strange = [it for it in reads if put.get(it.data) != (it.shard, it.number)]
-    tenures = _tenures(said)
+    tenures, stray = _tenures(said)
     again = [[it for it in tenure if first[it.data] is not it] for tenure in tenures]
     spans = [_span([first[it.data] for it in repeats]) for repeats in again]
     return {
@@ -34,6 +34,7 @@ def records(fleet):
         "repeated": _repeats(again, first),
         "lost": len(set(put) - set(first)),
         "strange": len(strange),
+        "without a lease": stray,
         "unordered": sum(_unordered(tenure) for tenure in tenures),
         "before its parent": _early(fleet.stream.shards(), first, put),
         "most repeated by one tenure": max(map(len, again), default=0),
@@ -84,7 +85,7 @@ def _row(row, was_ours):
     at = row["checkpoint"]["S"]
     if at not in WORDS and not at.isdigit():
         yield f"its checkpoint is {at}"
-    if not all(0 <= int(row[name]["N"]) < 2**63 for name in NUMBERS):
+    if not all(0 <= int(row.get(name, {}).get("N", -1)) < 2**63 for name in NUMBERS):
         yield "a number is none of Java's"
     if was_ours and not {"kcFailover", "kcStream", "kcFormat"} <= set(row):
         yield "it was held by ours, and does not say so"
@@ -94,15 +95,20 @@ def _row(row, was_ours):
 
 
 def _tenures(said):
-    """Records of each time that one consumer had a shard."""
-    running, every = {}, []
+    """Records of each time that one consumer had a shard; and how many it handled before that, or after it gave the shard up."""
+    running, every, stray = {}, [], 0
     for line in said:
+        at = (line.who, line.shard)
         if line.kind == "INIT":
-            running[line.who, line.shard] = []
-            every.append(running[line.who, line.shard])
+            running[at] = []
+            every.append(running[at])
+        elif line.kind == "RELEASED":
+            running.pop(at, None)
+        elif line.kind == "REC" and at in running:
+            running[at].append(line)
         elif line.kind == "REC":
-            running[line.who, line.shard].append(line)
-    return every
+            stray += 1
+    return every, stray
 
 
 def _kinds(before, after):

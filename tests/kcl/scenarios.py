@@ -12,23 +12,30 @@ import fleet
 MEMBERS = ["ours-1", "java-1", "ours-2", "java-2"]
 
 
-def everybody_has(party, leases):
-    """All members are there, and each has this many leases."""
-    even = dict.fromkeys(MEMBERS, leases)
-    party.until(f"each has {leases} leases", lambda: party.held() == even)
+def each_has(party, leases, names):
+    """These alone hold leases, and each has this many."""
+    even = dict.fromkeys(names, leases)
+    party.until(f"each of {names} has {leases} leases", lambda: party.held() == even)
 
 
 def mixed(party):
-    """They join one after the other, so that each kind takes from the other one; then nothing moves."""
+    """They join one after the other, then nothing moves; and each kind takes from the other one, which lives."""
     party.stream.start()
     for name in MEMBERS:
         party.start(name)
         party.until(f"{name} reads", lambda: any(it.kind == "REC" for it in party.members[name].said))
-    everybody_has(party, 4)
+    each_has(party, 4, MEMBERS)
     time.sleep(party.settings.failover / 1000)  # until whoever has taken the last one says so
     before = sum(check.moves(party).values())
     time.sleep(party.settings.failover * 4 / 1000)
-    return {"moves after the balance": sum(check.moves(party).values()) - before}
+    moves = sum(check.moves(party).values()) - before
+    party.end("ours-1", "ours-2")
+    each_has(party, 8, ["java-1", "java-2"])
+    later = ["ours-3", "ours-4"]
+    for name in later:
+        party.start(name)
+    each_has(party, 4, ["java-1", "java-2", *later])
+    return {"moves after the balance": moves}
 
 
 def stopped(party):
@@ -50,7 +57,7 @@ def resharded(party):
     party.stream.start()
     for name in MEMBERS:
         party.start(name)
-    everybody_has(party, 2)
+    each_has(party, 2, MEMBERS)
     for times in range(2):
         opened = party.stream.open()
         for shard in (opened[0], opened[3]):
@@ -71,12 +78,11 @@ def killed(party):
     party.stream.start()
     for name in MEMBERS:
         party.start(name)
-    everybody_has(party, 4)
+    each_has(party, 4, MEMBERS)
     party.members["ours-1"].end(signal.SIGKILL)
     party.members["java-1"].end(signal.SIGKILL)
     end = time.monotonic()
-    survivors = {"ours-2": 8, "java-2": 8}
-    party.until("the others have all", lambda: party.held() == survivors)
+    each_has(party, 8, ["ours-2", "java-2"])
     return {"seconds until all are held": round(time.monotonic() - end)}
 
 
@@ -86,7 +92,7 @@ SCENARIOS = {"mixed": (mixed, 16), "stopped": (stopped, 8), "resharded": (reshar
 def judge(party, more):
     """All counts of a scenario, and what is wrong with them."""
     counts = {**check.records(party), **more}
-    wrong = [f"{name}: {counts[name]}" for name in ("lost", "strange", "unordered", "before its parent") if counts[name]]
+    wrong = [f"{name}: {counts[name]}" for name in ("lost", "strange", "without a lease", "unordered", "before its parent") if counts[name]]
     # A worker of Amazon's library that joins takes from another one what that one is handling.
     repeated = sum(count for kinds, count in counts["repeated"].items() if kinds != "java to java")
     if party.is_orderly and repeated:
@@ -96,14 +102,16 @@ def judge(party, more):
     most = party.settings.failover * (1 / 5 + 1 / 3) + 2000
     if counts["longest work repeated, ms"] > most:
         wrong.append(f"work of more than {most:.0f} ms was repeated")
-    if counts.get("moves after the balance"):
-        wrong.append("leases moved after all had their share")
+    begun = check.moves(party)
+    if "moves after the balance" in counts:
+        wrong += ["leases moved after all had their share"] if counts["moves after the balance"] else []
+        wrong += [f"no lease went from {kinds}" for kinds in ("java to ours", "ours to java") if kinds not in begun]
     java = check.logs(party)
     wrong += [f"Amazon's workers: {name}, {java[name]} times" for name in check.LOOPS if java[name]]
     panics = check.panics(party)
     wrong += [f"ours: {panics} panics or errors"] if panics else []
     bad = check.rows(party)
-    shown = {**counts, "leases begun": check.moves(party), "Java's log": java, "rows": len(party.rows()), "bad rows": len(bad)}
+    shown = {**counts, "leases begun": begun, "Java's log": java, "rows": len(party.rows()), "bad rows": len(bad)}
     return shown, wrong + bad
 
 
