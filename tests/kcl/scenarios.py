@@ -139,6 +139,7 @@ def run(settings, name):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     parser = argparse.ArgumentParser()
     for name in ("kinesis", "dynamo", "jars", "member", "logs", "failover"):
         parser.add_argument(f"--{name}", required=True)
