@@ -14,6 +14,13 @@ LOOPS = {
     "taking failed": r"(LeasingException|Throwable) encountered in lease taking thread",
     "renewing failed": r"(LeasingException|Throwable) encountered in lease renewing thread",
 }
+# A row that a consumer of ours has given back counts for a worker without a name until the failover time is over. Where that
+# one has more rows than any other, the library fails to steal from it; its next round takes these rows, as it would have.
+STEALS_FROM_NOBODY = re.compile(
+    r"^\S+ ERROR \S+ Throwable encountered in lease taking thread\s*\n"
+    r"java\.lang\.NullPointerException.*\n\s+at \S+\.chooseLeasesToSteal",
+    re.MULTILINE,
+)
 
 
 def records(fleet):
@@ -55,8 +62,9 @@ def moves(fleet):
 def logs(fleet):
     """Failures in the logs of Amazon's workers."""
     text = "".join(open(it.log).read() for it in fleet.members.values() if it.is_java)
+    text, known = STEALS_FROM_NOBODY.subn("", text)
     found = {name: len(re.findall(pattern, text)) for name, pattern in LOOPS.items()}
-    return {**found, "ERROR": len(re.findall(r"^\S+ ERROR ", text, re.MULTILINE))}
+    return {"steals from nobody": known, **found, "ERROR": len(re.findall(r"^\S+ ERROR ", text, re.MULTILINE))}
 
 
 def panics(fleet):
