@@ -32,7 +32,7 @@ def records(fleet):
         first.setdefault(line.data, line)
     strange = [it for it in reads if put.get(it.data) != (it.shard, it.number)]
     tenures, stray = _tenures(said)
-    again = [[it for it in tenure if first[it.data] is not it] for tenure in tenures]
+    again = [repeats for tenure in tenures for repeats in _again(tenure, first)]
     spans = [_span([first[it.data] for it in repeats]) for repeats in again]
     return {
         "put": len(put),
@@ -44,7 +44,7 @@ def records(fleet):
         "without a lease": stray,
         "unordered": sum(_unordered(tenure) for tenure in tenures),
         "before its parent": _early(fleet.stream.shards(), first, put),
-        "most repeated by one tenure": max(map(len, again), default=0),
+        "most repeated at a move": max(map(len, again), default=0),
         "longest work repeated, ms": max(spans, default=0),
     }
 
@@ -117,6 +117,15 @@ def _tenures(said):
         elif line.kind == "REC":
             stray += 1
     return every, stray
+
+
+def _again(tenure, first):
+    """What was handled before, by who did that: a lease comes from one consumer, and goes to another one."""
+    found = defaultdict(list)
+    for line in tenure:
+        if first[line.data] is not line:
+            found[first[line.data].who].append(line)
+    return found.values()
 
 
 def _kinds(before, after):
