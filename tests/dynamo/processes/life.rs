@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::member::Orders;
+use super::member::{DIE, Orders};
 use super::notes::{self, Handled, Note, Reader};
 
 /// How a process was made to end.
@@ -80,7 +80,15 @@ impl Life {
     }
 
     pub(crate) fn kill(&mut self) {
-        self.end(End::Killed, Signal::KILL);
+        if !self.is_over {
+            self.end(End::Killed, Signal::KILL);
+        }
+    }
+
+    /// It kills itself with its next batch, which is handled and not committed then; somebody kills it if none comes.
+    pub(crate) fn kill_at_work(&mut self) {
+        fs::write(self.notes.path().with_extension(DIE), "").unwrap();
+        self.end = Some((notes::now(), End::Killed));
     }
 
     pub(crate) fn terminate(&mut self) {

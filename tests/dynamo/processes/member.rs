@@ -11,6 +11,7 @@ use std::time::Duration;
 use kinesis_consumer::{
     Batch, BoxError, Config, Error, Fleet, KinesisClient, StoreErrorKind, Stream,
 };
+use rustix::process::{Signal, getpid, kill_process};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
 
@@ -19,6 +20,8 @@ use super::notes::{self, Handled};
 const ORDERS: &str = "FLEET_TEST_ORDERS";
 /// While a file of this name is beside its notes, a handler sleeps for ten failover times.
 pub(crate) const SLEEP: &str = "sleep";
+/// With a file that ends so beside its notes, a process kills itself in the middle of a batch.
+pub(crate) const DIE: &str = "die";
 /// How long a process may drain that is told to end.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -94,7 +97,7 @@ impl Orders {
     pub(crate) fn follow(self) -> Result<(), BoxError> {
         // A test that is killed leaves nobody behind.
         #[cfg(target_os = "linux")]
-        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         let file = OpenOptions::new().append(true).create(true).open(&self.notes)?;
         let file = Arc::new(file);
         match self.consume(&file) {
@@ -148,6 +151,9 @@ impl Orders {
         let share = if self.is_random { fastrand::f64().powi(4) } else { 1.0 };
         let is_asleep = self.notes.with_file_name(SLEEP).exists();
         thread::sleep(if is_asleep { self.failover * 10 } else { self.work.mul_f64(share) });
+        if self.notes.with_extension(DIE).exists() {
+            kill_process(getpid(), Signal::KILL)?;
+        }
         let mut records = Vec::new();
         for record in batch.records() {
             let text = std::str::from_utf8(record.data())?;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kinesis_consumer::{BoxError, LossReason, Notice, SequenceNumber};
@@ -89,6 +89,10 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, read: 0 }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The notes since the last call.

@@ -36,6 +36,8 @@ struct Storm<'a> {
     /// When members are to continue, and when one is to be started.
     resumed: BTreeMap<usize, Instant>,
     started: Vec<Instant>,
+    /// Those that kill themselves, and when they are killed at the latest.
+    dying: Vec<(usize, Instant)>,
     /// Until when no call of the table is answered.
     outage: Option<Instant>,
 }
@@ -89,7 +91,8 @@ impl<'a> Storm<'a> {
     /// Lets things happen for a while, and ends them.
     fn over(world: &'a mut World, deeds: &'a mut Deeds) {
         let (resumed, started) = (BTreeMap::new(), Vec::new());
-        let mut storm = Self { world, deeds, resumed, started, outage: None };
+        let dying = Vec::new();
+        let mut storm = Self { world, deeds, resumed, started, dying, outage: None };
         storm.world.producer.as_ref().unwrap().reshard(Some(Duration::from_secs(4)));
         let until = Instant::now() + STORM;
         let mut next = Instant::now();
@@ -109,7 +112,8 @@ impl<'a> Storm<'a> {
         self.outage = None;
         self.world.proxy.heal();
         self.world.producer.as_ref().unwrap().reshard(None);
-        let wait = self.resumed.values().chain(&self.started).max().copied();
+        let dying = self.dying.iter().map(|(_, at)| at);
+        let wait = self.resumed.values().chain(&self.started).chain(dying).max().copied();
         while wait.is_some_and(|wait| Instant::now() < wait) {
             self.world.watch(Duration::from_millis(100));
             self.due();
@@ -124,6 +128,10 @@ impl<'a> Storm<'a> {
             self.world.lives[*place].resume();
         }
         self.resumed.retain(|_, at| *at > now);
+        for (place, _) in self.dying.iter().filter(|(_, at)| *at <= now) {
+            self.world.lives[*place].kill();
+        }
+        self.dying.retain(|(_, at)| *at > now);
         let before = self.started.len();
         self.started.retain(|at| *at > now);
         (self.started.len()..before).for_each(|_| self.world.join());
@@ -154,7 +162,13 @@ impl<'a> Storm<'a> {
         match fastrand::u8(..9) {
             0..3 if up.len() > 1 => {
                 let place = up[fastrand::usize(..up.len())];
-                self.world.lives[place].kill();
+                match fastrand::bool() {
+                    true => self.world.lives[place].kill(),
+                    false => {
+                        self.world.lives[place].kill_at_work();
+                        self.dying.push((place, now + FAILOVER / 4));
+                    }
+                }
                 self.started.push(soon);
                 self.deeds.kills += 1;
             }
