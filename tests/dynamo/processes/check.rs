@@ -182,6 +182,8 @@ fn cause(first: &Time<'_>, later: &Time<'_>) -> Cause {
         (Some((_, Close::Lost)), _) if tenure.was_fenced => Cause::Fenced,
         (None, Some((_, End::Killed))) => Cause::Killed,
         (None, Some((_, End::Told))) if first.life.is_unstored => Cause::Unstored,
+        // It ended before it could tell of the loss.
+        (None, Some((_, End::Told))) if tenure.was_fenced => Cause::Fenced,
         _ => Cause::None,
     }
 }
