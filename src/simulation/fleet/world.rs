@@ -346,13 +346,13 @@ impl World {
 
     /// A worker has come to its end, with this error: the last write may fail.
     fn judge(&self, error: Option<&Error>) {
+        // A call of the last trouble may be on its way for three failover times.
+        let is_troubled = self.now() < self.plan.chaos + self.plan.failover * 4;
         let is_excused = error.is_none_or(|error| match error {
-            Error::Store { source, .. } => {
-                self.is_chaotic && source.kind() == StoreErrorKind::Retry
-            }
+            Error::Store { source, .. } => is_troubled && source.kind() == StoreErrorKind::Retry,
             // What its life before has sent may come late, and looks like a life.
             Error::Fleet { kind: FleetErrorKind::WorkerIdInUse { .. }, .. } => {
-                self.is_chaotic && self.plan.reuses_ids
+                is_troubled && self.plan.reuses_ids
             }
             _ => false,
         });

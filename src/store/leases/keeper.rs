@@ -225,6 +225,16 @@ impl Keeper {
             Call::Get { shard } => Answer::Item(self.table.get(shard)),
             Call::Write(job) => Answer::Applied(self.table.apply(&job.write)),
         };
+        self.answered(sent, call, answer)
+    }
+
+    /// Takes in the answer to a call. Returns why there is none.
+    pub(crate) fn answered(
+        &self,
+        sent: Moment,
+        call: Call,
+        answer: Answer,
+    ) -> Option<LeaseTableErrorKind> {
         let failure = answer.failure().map(LeaseTableError::kind);
         if failure != Some(UNHEARD) {
             self.heard(failure);

@@ -105,7 +105,7 @@ impl Ours {
     }
 
     /// A call has an answer.
-    pub(super) fn answered(&mut self, machine: &mut Machine<'_>, reply: Reply) {
+    pub(super) fn answered(&mut self, reply: Reply) {
         let (_, call, sent) = self.loops.calls.remove(&reply.number).expect("a reply is to a call");
         let is_lost = matches!(
             &reply.answer,
@@ -118,8 +118,7 @@ impl Ours {
         };
         let is_beat =
             matches!(&call, Call::Write(job) if matches!(job.act, words::Act::Beat { .. }));
-        let at = Span { sent, now: machine.now() };
-        self.keeper.steward().lock().answered(at, call, answer);
+        self.keeper.answered(sent, call, answer);
         // What fails at the end is left to its failover time.
         self.is_gone |= self.result.is_some() && is_lost && !is_beat;
     }

@@ -199,7 +199,7 @@ impl Worker for Ours {
 
     fn does(&mut self, machine: &mut Machine<'_>, task: WorldTask) {
         match task {
-            WorldTask::Reply(reply) => self.answered(machine, *reply),
+            WorldTask::Reply(reply) => self.answered(*reply),
             WorldTask::Ours(Task::Loop(kind)) => self.loops.wakes(kind),
             WorldTask::Ours(Task::Tell(event)) => {
                 if matches!(*event, Event::Tick) {
