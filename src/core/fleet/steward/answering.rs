@@ -55,7 +55,7 @@ impl Steward {
 
     /// There is nothing more to hand over of a shard, so that no beat will lift its fence.
     pub(super) fn lift(&mut self, shard: &str) {
-        let lease = self.leases.get_mut(shard);
+        let lease = self.leases.get_mut(shard).filter(|it| !it.is_given_up);
         if lease.is_some_and(|lease| lease.held.lifts()) {
             self.news.push(News::Unfenced { shard: shard.to_owned() });
         }

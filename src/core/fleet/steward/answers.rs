@@ -5,7 +5,7 @@ use crate::core::fleet::lease::protocol::Look;
 use crate::core::fleet::lease::refused::{Loss, is_asked};
 use crate::core::fleet::lease::row::{Row, Seen, read};
 use crate::core::fleet::lease::writes::{Birth, Tenure};
-use crate::core::fleet::steward::lease::Stage;
+use crate::core::fleet::steward::lease::{Lease, Stage};
 use crate::core::fleet::steward::requests::Verdict;
 use crate::core::fleet::steward::words::{Act, Answer, Call, Job, News, Refusal};
 use crate::core::fleet::steward::{Settings, Steward};
@@ -283,10 +283,11 @@ impl Steward {
         let to = lease.row.owner.clone().filter(|owner| *owner != self.settings.worker);
         if to.is_none() {
             lease.stage = Stage::Ended;
-            return self.lift(shard);
+        } else {
+            lease.stage = Stage::Draining { to };
+            self.leave(shard, now);
         }
-        lease.stage = Stage::Draining { to };
-        self.leave(shard, now);
+        self.lift(shard);
     }
 
     /// It was written that the shard is done, which has left the stream; or somebody else has written the row.
@@ -375,9 +376,7 @@ impl Steward {
         if self.lease(shard, epoch).is_none() {
             return;
         }
-        let lease = self.leases.remove(shard);
-        // Of a shard that was read to its end nothing was left to anybody, and of one that was given up that is told.
-        if lease.is_some_and(|it| !it.row.checkpoint.is_end() && !it.is_given_up) {
+        if self.leases.remove(shard).as_ref().is_some_and(Lease::is_awaited) {
             self.news.push(News::Left { shard: shard.to_owned(), to });
         }
     }

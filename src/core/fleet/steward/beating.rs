@@ -40,10 +40,7 @@ impl Steward {
 
     /// Tells which leases may not be used for now.
     pub(super) fn watch_fences(&mut self, now: Moment) {
-        // Nobody reads what is done to its end, and what was given up was told to be lost.
-        let may_read = |lease: &Lease| lease.is_load() && !lease.is_given_up;
-        let loads = self.leases.iter_mut().filter(|(_, lease)| may_read(lease));
-        for (shard, lease) in loads {
+        for (shard, lease) in self.leases.iter_mut().filter(|(_, lease)| lease.is_awaited()) {
             let shard = || shard.clone();
             match lease.held.change(now) {
                 Some(Change::Fenced) => self.news.push(News::Fenced { shard: shard() }),

@@ -248,10 +248,16 @@ impl Steward {
         match commit.then {
             // A later tenure goes on.
             _ if self.lease(&commit.shard, commit.epoch).is_none() => {}
-            AtEnd::Release => drop(self.leases.remove(&commit.shard)),
+            AtEnd::Release => self.drop_ended(&commit.shard),
             AtEnd::Keep => self.keep_end(&commit.shard, now),
         }
         self.complete();
+    }
+
+    /// A shard is done to its end, and nobody holds its lease.
+    pub(super) fn drop_ended(&mut self, shard: &str) {
+        self.lift(shard);
+        self.leases.remove(shard);
     }
 
     /// What is written before the end of a shard.

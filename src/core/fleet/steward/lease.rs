@@ -54,4 +54,10 @@ impl Lease {
     pub(super) fn is_load(&self) -> bool {
         self.stage != Stage::Ended
     }
+
+    /// Whether the consumer still waits for what becomes of it. Nobody reads what is done to its end, and what was given up
+    /// was told to be lost.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.is_load() && !self.row.checkpoint.is_end() && !self.is_given_up
+    }
 }

@@ -352,9 +352,7 @@ impl Steward {
     }
 
     fn lose(&mut self, shard: &str, why: Loss) {
-        // Nobody reads what is done to its end, and what was given up was told.
-        let may_tell = |it: &Lease| it.is_load() && !it.row.checkpoint.is_end() && !it.is_given_up;
-        if let Some(lease) = self.leases.remove(shard).filter(may_tell) {
+        if let Some(lease) = self.leases.remove(shard).filter(Lease::is_awaited) {
             self.news.push(News::Lost { shard: shard.to_owned(), epoch: lease.epoch, why });
         }
     }

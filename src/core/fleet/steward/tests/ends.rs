@@ -458,6 +458,10 @@ fn an_ended_lease_that_is_given_up_is_left_to_nobody() {
     let (mut desk, _) = kept();
     desk.said();
     desk.hears(Word::Stopping);
+    // Nobody reads it, however long that takes.
+    desk.pass(10.0);
+    desk.steward.watch_fences(desk.now);
+    assert!(!desk.said().contains(&News::Fenced { shard: id(0) }));
     desk.work();
     assert_eq!(desk.row(&id(0)).owner, None);
     let left = |it: &News| matches!(it, News::Left { shard, .. } if *shard == id(0));

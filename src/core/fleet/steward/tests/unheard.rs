@@ -74,6 +74,20 @@ fn an_end_that_was_stored_unheard_is_done_though_a_beat_is_answered_first() {
 }
 
 #[test]
+fn the_fence_of_a_shard_whose_end_was_stored_unheard_is_over() {
+    let (mut desk, mut commit) = ending();
+    before_the_end(&mut desk, &mut commit);
+    write(&mut desk, &mut commit, false);
+    desk.pass(10.0);
+    // A fence is seen when somebody looks; no beat is sent.
+    let _unsent = desk.steward.next_beat(desk.now);
+    assert!(desk.said().contains(&News::Fenced { shard: id(0) }));
+    desk.write(&mut commit).unwrap();
+    assert!(desk.stage(&id(0)).is_none());
+    assert!(desk.said().contains(&News::Unfenced { shard: id(0) }));
+}
+
+#[test]
 fn a_child_that_was_born_unheard_is_held_since_the_first_attempt() {
     let (mut desk, mut commit) = ending();
     let first = desk.now;
