@@ -303,8 +303,9 @@ impl Steward {
     /// A lease was taken, accepted or created, or another one was quicker.
     fn took(&mut self, at: Span, tenure: Tenure, from: Option<String>, found: Option<&Item>) {
         let shard = tenure.shard.clone();
-        // Answers may come in another order than the writes: tenures have their numbers in the order of these.
-        if self.leases.get(&shard).is_some_and(|it| it.epoch > tenure.holder.number()) {
+        // Answers may come in another order than the writes: tenures have their numbers in the order of these. And the ends of
+        // two shards that were merged may both create the child in one tenure.
+        if self.leases.get(&shard).is_some_and(|it| it.epoch >= tenure.holder.number()) {
             return;
         }
         let row = found.and_then(row);

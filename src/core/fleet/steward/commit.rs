@@ -134,7 +134,7 @@ impl Steward {
         };
         if let Some(tenure) = &birth.tenure {
             let since = || (tenure.clone(), at.sent);
-            self.births.entry(birth.shard.clone()).or_insert_with(since);
+            self.births.entry(tenure.holder.number()).or_insert_with(since);
         }
         if !self.may_gain() {
             self.undo_births(at.now);
@@ -142,7 +142,8 @@ impl Steward {
     }
 
     fn born(&mut self, at: Span, birth: Birth, outcome: Applied) {
-        let first = self.births.remove(&birth.shard).map(|(_, first)| first);
+        let number = birth.tenure.as_ref().map(|it| it.holder.number());
+        let first = number.and_then(|it| self.births.remove(&it)).map(|(_, first)| first);
         match outcome {
             Applied::Done(item) => self.created(at, birth, Some(&item)),
             // An earlier attempt, of which nothing was heard, may have been done.
@@ -286,7 +287,8 @@ impl Steward {
         let free = if self.may_gain() { free } else { 0 };
         let mut held = BTreeSet::new();
         for birth in births.iter_mut().filter(|it| children.contains(&it.shard)).take(free) {
-            let unheard = self.births.get(&birth.shard).map(|(tenure, _)| tenure.clone());
+            let mut unheard = self.births.values().map(|(tenure, _)| tenure);
+            let unheard = unheard.find(|it| it.shard == birth.shard).cloned();
             birth.tenure = Some(unheard.unwrap_or_else(|| self.tenure(&birth.shard)));
             held.insert(birth.shard.clone());
         }

@@ -86,8 +86,9 @@ pub(crate) struct Steward {
     /// Tenures that were given up because their handler stood still, while batches of them are left.
     hanging: BTreeSet<u64>,
     jobs: VecDeque<Job>,
-    /// The tenures of children that were born with one, perhaps: nothing was heard of that since then.
-    births: BTreeMap<String, (Tenure, Moment)>,
+    /// The tenures of children that were born with one, perhaps, by their numbers: nothing was heard of that since then. Two
+    /// shards that were merged may each have tried to create the child.
+    births: BTreeMap<u64, (Tenure, Moment)>,
     /// How many tenures there were.
     tenures: u64,
     /// How many leases it should hold.

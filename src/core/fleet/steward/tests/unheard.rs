@@ -10,6 +10,7 @@ use crate::core::fleet::steward::answers::Span;
 use crate::core::fleet::steward::commit::Commit;
 use crate::core::fleet::steward::words::{Call, News};
 use crate::core::shard::step::Write;
+use crate::model::position::Position;
 use crate::store::leases::LeaseTable;
 
 /// The commit of the end of a shard that was split, before its first write.
@@ -85,6 +86,50 @@ fn the_fence_of_a_shard_whose_end_was_stored_unheard_is_over() {
     desk.write(&mut commit).unwrap();
     assert!(desk.stage(&id(0)).is_none());
     assert!(desk.said().contains(&News::Unfenced { shard: id(0) }));
+}
+
+/// The commits of the ends of two shards that were merged, before their first writes.
+fn merged() -> (Desk, [Commit; 2]) {
+    let (mut desk, mut stream) = Desk::reading(2);
+    stream.merge(&id(0));
+    desk.shards = Some(stream.listing());
+    let ends = [0, 1].map(|shard| {
+        let (shard, end) = (id(shard), stream.shards[&id(shard)].ending());
+        let epoch = desk.epoch(&shard);
+        desk.steward.ends_with(&shard, epoch, &stream.children(&shard));
+        Commit::new(&shard, epoch, &Position::End { sequence: end }, Write::Forward)
+    });
+    (desk, ends)
+}
+
+#[test]
+fn of_two_ends_of_one_child_each_knows_its_own_attempt_to_create_it() {
+    let (mut desk, [mut one, mut two]) = merged();
+    let first = desk.now;
+    // Each has a tenure of its own for the child.
+    for commit in [&mut one, &mut two] {
+        desk.steward.next_write(commit).unwrap().expect("a birth");
+    }
+    assert_eq!(write_since(&mut desk, &mut one, first, false), id(2));
+    desk.pass(3.0);
+    assert_eq!(write(&mut desk, &mut two, true), id(2));
+    assert_eq!(write(&mut desk, &mut one, true), id(2));
+    assert_eq!(desk.left(&id(2)), Duration::from_secs(6), "nine tenths, 3 s ago");
+}
+
+#[test]
+fn a_child_that_two_ends_create_in_one_tenure_is_held_once_and_no_longer() {
+    let (mut desk, [mut one, mut two]) = merged();
+    let first = desk.now;
+    assert_eq!(write_since(&mut desk, &mut one, first, false), id(2));
+    // Its tenure for the child is that of the attempt of which nothing was heard.
+    desk.steward.next_write(&mut two).unwrap().expect("a birth");
+    desk.pass(3.0);
+    assert_eq!(write(&mut desk, &mut one, true), id(2));
+    desk.said();
+    assert_eq!(write(&mut desk, &mut two, true), id(2));
+    assert_eq!(desk.said(), [], "it is held already");
+    assert_eq!(desk.left(&id(2)), Duration::from_secs(6), "nine tenths, 3 s ago");
 }
 
 #[test]
