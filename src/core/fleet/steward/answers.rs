@@ -158,9 +158,7 @@ impl Steward {
                 lease.is_beating = false;
                 lease.held.failed(at.now, rng);
                 // What is being given up may be given up already: the answer to that tells.
-                let is_left = lease.stage == Stage::Leaving
-                    || lease.is_ending
-                        && found.and_then(row).is_some_and(|it| it.checkpoint.is_end());
+                let is_left = lease.stage == Stage::Leaving || lease.has_ended(found);
                 let why = lease.tenure.loss(found).filter(|_| !is_left);
                 match (why, found) {
                     (Some(why), _) => self.lose(&shard, why),
@@ -175,7 +173,9 @@ impl Steward {
                     self.asked(&shard, of, at.now);
                 }
             }
-            Act::HandOver { epoch, to } => self.not_handed_over(at, &shard, epoch, to, found),
+            Act::HandOver { epoch, ref to } => {
+                self.not_handed_over(at.now, &job, epoch, to, found);
+            }
             Act::Release { epoch, .. } => self.not_released(at.now, job, epoch, found),
             Act::LetGo => self.not_let_go(at.now, &job, found),
             Act::Create(birth) => self.created(at, birth, found),
@@ -339,24 +339,7 @@ impl Steward {
         }
     }
 
-    fn not_handed_over(
-        &mut self,
-        at: Span,
-        shard: &str,
-        epoch: u64,
-        to: String,
-        found: Option<&Item>,
-    ) {
-        let Some(lease) = self.lease(shard, epoch) else { return };
-        match lease.tenure.is_handed_over(&to, found) {
-            Ok(true) => self.left_to(shard, epoch, Some(to), found.and_then(row)),
-            // The request was withdrawn, or somebody else asks.
-            Ok(false) => self.leave_again(at.now, shard, found.and_then(row)),
-            Err(why) => self.lose(shard, why),
-        }
-    }
-
-    fn leave_again(&mut self, now: Moment, shard: &str, row: Option<Row>) {
+    pub(super) fn leave_again(&mut self, now: Moment, shard: &str, row: Option<Row>) {
         let Some(lease) = self.leases.get_mut(shard) else { return };
         let to = row.and_then(|row| row.owner).filter(|owner| *owner != self.settings.worker);
         lease.stage = Stage::Draining { to };

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::core::fleet::held::Held;
 use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::lease::writes::Tenure;
+use crate::core::fleet::steward::answers::row;
+use crate::model::item::Item;
 use crate::model::shard::ChildShard;
 
 /// A lease that this process holds.
@@ -53,6 +55,11 @@ impl Lease {
     /// Whether this process has it as load.
     pub(super) fn is_load(&self) -> bool {
         self.stage != Stage::Ended
+    }
+
+    /// Whether this row shows that the end of its shard was stored, which has given the lease up.
+    pub(super) fn has_ended(&self, found: Option<&Item>) -> bool {
+        self.is_ending && found.and_then(row).is_some_and(|it| it.checkpoint.is_end())
     }
 
     /// Whether the consumer still waits for what becomes of it. Nobody reads what is done to its end, and what was given up

@@ -78,15 +78,50 @@ impl Steward {
 
     /// A release was refused: the lease was lost before, or the row that the table gave is a newer one.
     pub(super) fn not_released(&mut self, now: Moment, job: Job, epoch: u64, found: Option<&Item>) {
-        let (shard, row) = (job.write.key().to_owned(), found.and_then(row));
-        let Some(lease) = self.lease(&shard, epoch) else { return };
-        let Some(why) = lease.tenure.loss(found) else { return self.again(now, job) };
+        let Some(lease) = self.lease(job.write.key(), epoch) else { return };
+        match lease.tenure.loss(found) {
+            None => self.again(now, job),
+            Some(why) => self.not_held(&job, epoch, None, why, found),
+        }
+    }
+
+    /// The same of a lease that was to be handed over.
+    pub(super) fn not_handed_over(
+        &mut self,
+        now: Moment,
+        job: &Job,
+        epoch: u64,
+        to: &str,
+        found: Option<&Item>,
+    ) {
+        let shard = job.write.key();
+        let Some(lease) = self.lease(shard, epoch) else { return };
+        let asker = || Some(to.to_owned());
+        match lease.tenure.is_handed_over(to, found) {
+            Ok(true) => self.left_to(shard, epoch, asker(), found.and_then(row)),
+            // The request was withdrawn, or somebody else asks.
+            Ok(false) => self.leave_again(now, shard, found.and_then(row)),
+            Err(why) => self.not_held(job, epoch, asker(), why, found),
+        }
+    }
+
+    /// A lease that was to be given up, `to` the worker that has asked for it, is not held any more.
+    fn not_held(
+        &mut self,
+        job: &Job,
+        epoch: u64,
+        to: Option<String>,
+        why: Loss,
+        found: Option<&Item>,
+    ) {
+        let (shard, row) = (job.write.key(), found.and_then(row));
+        let has_ended = self.lease(shard, epoch).is_some_and(|lease| lease.has_ended(found));
         // An earlier attempt, of which nothing was heard, may have been done, and whoever has the lease now took it then.
-        if job.failures > 0 && matches!(why, Loss::Taken { .. }) {
-            return self.left_to(&shard, epoch, None, row);
+        if !has_ended && job.failures > 0 && matches!(why, Loss::Taken { .. }) {
+            return self.left_to(shard, epoch, to, row);
         }
         row.into_iter().for_each(|row| self.view.learn(row));
-        self.lose(&shard, why);
+        if has_ended { self.drop_ended(shard) } else { self.lose(shard, why) }
     }
 
     /// A lease was released because nobody asks for it any more: it is taken again, unless another one is quicker.

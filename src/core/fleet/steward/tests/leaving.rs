@@ -1,6 +1,6 @@
 //! Leases that are handed over or released.
 
-use super::desk::{Desk, act, failure, id, settings, transient};
+use super::desk::{Desk, act, failure, id, is_beat, settings, transient};
 use crate::core::event::Word;
 use crate::core::fleet::lease::refused::Loss;
 use crate::core::fleet::steward::lease::Stage;
@@ -160,6 +160,26 @@ fn a_lease_whose_release_was_done_unheard_is_released_whoever_has_taken_it_since
     let left = [News::Left { shard: id(0), to: None }];
     assert_eq!(released(true, |_| {}), left);
     assert_eq!(released(true, |desk| desk.steal(&id(0), "third")), left);
+}
+
+#[test]
+fn a_lease_that_was_handed_over_unheard_is_left_whoever_asks_the_next_holder_for_it() {
+    let (mut desk, _) = Desk::reading(1);
+    desk.ask(&id(0), "third");
+    let beat = desk.until(is_beat);
+    desk.answer(beat);
+    let epoch = desk.epoch(&id(0));
+    desk.hears(Word::Drained { shard: id(0), epoch });
+    let call = desk.until(is_hand_over);
+    desk.make(&call);
+    desk.fails(call, transient());
+    // It is accepted, and the next one asks.
+    desk.steal(&id(0), "third");
+    desk.ask(&id(0), "fourth");
+    desk.said();
+    let call = desk.until(is_hand_over);
+    desk.answer(call);
+    assert_eq!(desk.said(), [News::Left { shard: id(0), to: Some("third".to_owned()) }]);
 }
 
 #[test]

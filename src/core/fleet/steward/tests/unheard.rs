@@ -88,6 +88,30 @@ fn the_fence_of_a_shard_whose_end_was_stored_unheard_is_over() {
     assert!(desk.said().contains(&News::Unfenced { shard: id(0) }));
 }
 
+#[test]
+fn an_end_that_was_stored_unheard_before_a_stop_is_no_loss() {
+    for is_asked in [false, true] {
+        let (mut desk, mut commit) = ending();
+        before_the_end(&mut desk, &mut commit);
+        if is_asked {
+            desk.ask(&id(0), "third");
+            let beat = desk.until(is_beat_of_parent);
+            desk.answer(beat);
+        }
+        write(&mut desk, &mut commit, false);
+        desk.said();
+        desk.steward.end(desk.now);
+        desk.work();
+        assert!(desk.stage(&id(0)).is_none());
+        let of_it = |it: &News| match it {
+            News::Lost { shard, .. } | News::Left { shard, .. } => *shard == id(0),
+            _ => false,
+        };
+        let said = desk.said();
+        assert!(!said.iter().any(of_it), "{is_asked}: {said:?}");
+    }
+}
+
 /// The commits of the ends of two shards that were merged, before their first writes.
 fn merged() -> (Desk, [Commit; 2]) {
     let (mut desk, mut stream) = Desk::reading(2);
