@@ -141,12 +141,15 @@ impl Keeper {
     pub(crate) fn end(&self) {
         self.stops();
         self.steward.lock().end((self.clock)());
-        let mut in_vain = 0;
+        let (mut in_vain, mut round) = (0, 0);
         while !self.gives_up() {
             let call = {
                 let mut steward = self.steward.lock();
-                let is_round_over = in_vain >= steward.writes();
-                if is_round_over { None } else { steward.next_call((self.clock)()) }
+                // What can never be written is not left for later: it counts all the same.
+                if in_vain == 0 {
+                    round = steward.writes();
+                }
+                if in_vain >= round { None } else { steward.next_call((self.clock)()) }
             };
             let Some(call) = call else { return };
             let failure = self.make(call);

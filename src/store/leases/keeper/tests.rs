@@ -245,6 +245,14 @@ fn the_end_releases_each_lease_also_if_others_fail() {
 }
 
 #[test]
+fn the_end_releases_the_last_lease_though_nothing_can_ever_be_written_of_all_others() {
+    let trial = Trial::holding(&SHARDS);
+    trial.fails(|shard| (shard != "l").then_some(LeaseTableErrorKind::Fatal));
+    trial.keeper.end();
+    assert_eq!(trial.owned(), SHARDS.len() - 1);
+}
+
+#[test]
 fn the_end_tries_a_table_that_asks_for_fewer_calls_once_for_each_lease() {
     let trial = Trial::holding(&SHARDS);
     let before = trial.table.calls();
