@@ -116,8 +116,10 @@ impl Steward {
     ) {
         let (shard, row) = (job.write.key(), found.and_then(row));
         let has_ended = self.lease(shard, epoch).is_some_and(|lease| lease.has_ended(found));
-        // An earlier attempt, of which nothing was heard, may have been done, and whoever has the lease now took it then.
-        if !has_ended && job.failures > 0 && matches!(why, Loss::Taken { .. }) {
+        // An earlier attempt, of which nothing was heard, may have been done, and whoever has the lease now took it then. The
+        // client may send one write twice: if nobody has the lease, that was it.
+        let is_left = matches!(&why, Loss::Taken { by } if job.failures > 0 || by.is_none());
+        if is_left && !has_ended {
             return self.left_to(shard, epoch, to, row);
         }
         row.into_iter().for_each(|row| self.view.learn(row));

@@ -6,6 +6,7 @@ use crate::core::fleet::lease::refused::Loss;
 use crate::core::fleet::steward::lease::Stage;
 use crate::core::fleet::steward::words::{Act, Call, News};
 use crate::error::lease_table::LeaseTableErrorKind;
+use crate::model::item::Item;
 
 fn is_hand_over(call: &Call) -> bool {
     matches!(act(call), Some(Act::HandOver { .. }))
@@ -160,6 +161,10 @@ fn a_lease_whose_release_was_done_unheard_is_released_whoever_has_taken_it_since
     let left = [News::Left { shard: id(0), to: None }];
     assert_eq!(released(true, |_| {}), left);
     assert_eq!(released(true, |desk| desk.steal(&id(0), "third")), left);
+    // The client may have sent it twice.
+    let is_free =
+        |row: &mut Item| ["leaseOwner", "kcHolder"].iter().for_each(|it| drop(row.remove(*it)));
+    assert_eq!(released(false, |desk| desk.edit(&id(0), is_free)), left);
 }
 
 #[test]
