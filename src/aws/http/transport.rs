@@ -129,8 +129,8 @@ impl Transport {
     }
 
     /// Sends a signed request and reads its answer. If the connection breaks, the request is sent again, up to three times: the
-    /// service may do it more than once, and an error that it answers then says so. A refusal may be an answer too: `refused` gets the service's name for
-    /// it, and its body.
+    /// service may do it more than once, and an error that it answers then says so; a refusal that is an answer does not.
+    /// `refused` gets the service's name for a refusal, and its body.
     ///
     /// # Errors
     /// Whatever goes wrong, classified.

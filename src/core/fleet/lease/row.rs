@@ -241,7 +241,7 @@ impl<'a> Fields<'a> {
     }
 
     fn row(&self) -> Result<Row, Misread> {
-        // It is only added to, which needs a number.
+        // Nothing follows from it; but a take adds to it, which needs a number.
         self.count(names::SWITCHES, MOST)?;
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Ok(Row {

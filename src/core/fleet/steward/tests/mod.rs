@@ -6,7 +6,6 @@ mod ends;
 mod hangs;
 mod judge;
 mod kcl;
-
 mod leaving;
 mod outages;
 mod outline;
