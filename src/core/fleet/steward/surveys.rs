@@ -68,7 +68,6 @@ impl Steward {
     /// A scan of the whole table is over.
     // long: what is refused, what is known, and what is planned.
     pub(super) fn surveyed(&mut self, scan: &Scan, now: Moment) {
-        self.trouble.succeeded(now.monotonic);
         let rows = match scan.rows(&self.settings.marks.stream) {
             Ok(rows) => rows,
             Err(misread) => return self.fail(now, Refusal::Row(misread)),
@@ -86,6 +85,8 @@ impl Steward {
                 return self.fail(now, Refusal::Protocol(newer));
             }
         }
+        // While it is unknown, each attempt reads the whole table.
+        self.trouble.succeeded(now.monotonic);
         if let Some(refusal) = self.refusal(&rows) {
             return self.fail(now, refusal);
         }

@@ -37,6 +37,24 @@ fn nothing_is_written_before_the_protocol_is_known() {
 }
 
 #[test]
+fn the_table_is_read_less_and_less_often_while_the_protocol_stays_unknown() {
+    let (mut desk, _) = new(1, MemoryLeases::new());
+    let mut pages = 0;
+    for _ in 0..600 {
+        while let Some(call) = desk.next() {
+            pages += u32::from(is_page(&call));
+            match call {
+                Call::Coordinator => desk.fails(call, transient()),
+                call => desk.answer(call),
+            }
+        }
+        desk.pass(0.1);
+    }
+    // Waits grow up to 10 s; without that there would be two pages a second.
+    assert!((4..20).contains(&pages), "{pages} in a minute");
+}
+
+#[test]
 fn a_page_that_failed_is_read_again_and_no_row_is_missed() {
     let (mut desk, _) = new(5, MemoryLeases::new().with_pages_of(2));
     desk.live(10);
