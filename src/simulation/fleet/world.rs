@@ -13,6 +13,7 @@ use super::oracle::Oracle;
 use super::ours::{self, Ours};
 use super::table::{Faults, Table, Trip};
 use crate::client::memory::{MemoryKinesis, Put};
+use crate::core::fleet::lease::checkpoint::At;
 use crate::core::fleet::lease::names;
 use crate::core::fleet::lease::row::{Row, Seen, read};
 use crate::error::Error;
@@ -418,6 +419,9 @@ impl World {
 
     /// All leases are held, evenly, and then nothing moves any more, and the table costs what it should.
     fn rest(&mut self) {
+        // Who was asked to stop in the last trouble is at its end by then: a handler and a call may have taken three failover
+        // times each.
+        self.run_until(self.plan.chaos + self.plan.failover * 12);
         self.settle();
         let (held, moves) = (self.held(), self.oracle.lock().moves());
         let (begun, costs, rows) = (self.now(), self.table.costs(), self.table.rows().len());
@@ -559,9 +563,11 @@ impl World {
         }
     }
 
-    /// Somebody sets a shard back, so that it is read again.
+    /// Somebody sets a shard back, so that it is read again. Of one that begins with the latest records the holder would say
+    /// where that was.
     fn set_back(&mut self) {
-        if let Some((mut row, _)) = self.some_row().filter(|(_, row)| !row.checkpoint.is_end()) {
+        let may_be = |row: &Row| !row.checkpoint.is_end() && row.checkpoint.at != At::Latest;
+        if let Some((mut row, _)) = self.some_row().filter(|(_, row)| may_be(row)) {
             row.insert(names::CHECKPOINT.to_owned(), names::TRIM_HORIZON.into());
             self.counts.fault("checkpoint set by hand");
             self.table.put_by_hand(row);

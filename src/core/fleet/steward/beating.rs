@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::core::fleet::held::{Change, Moment};
 use crate::core::fleet::steward::Steward;
-use crate::core::fleet::steward::lease::Lease;
+use crate::core::fleet::steward::lease::{Lease, Stage};
 use crate::core::fleet::steward::words::{Act, Call, Job, News};
 
 impl Steward {
@@ -34,7 +34,9 @@ impl Steward {
 
     /// How much longer batches of a tenure may be handed over; zero: none may, for now or for ever.
     pub(crate) fn left(&self, shard: &str, epoch: u64, now: Moment) -> Duration {
-        let lease = self.lease(shard, epoch).filter(|it| !it.is_given_up);
+        // What is being given up may be another's, before the answer comes.
+        let may_read = |it: &&Lease| !it.is_given_up && it.stage != Stage::Leaving;
+        let lease = self.lease(shard, epoch).filter(may_read);
         lease.map_or(Duration::ZERO, |lease| lease.held.left(now))
     }
 

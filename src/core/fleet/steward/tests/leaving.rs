@@ -47,6 +47,17 @@ fn nothing_is_handed_over_before_it_is_drained() {
 }
 
 #[test]
+fn nothing_more_is_handed_over_of_what_is_being_given_up() {
+    let (mut desk, _) = Desk::reading(1);
+    assert!(!desk.left(&id(0)).is_zero());
+    desk.steward.end(desk.now);
+    // The answer to the release may take long, and the next worker hands over meanwhile.
+    let release = desk.until(is_release);
+    desk.make(&release);
+    assert!(desk.left(&id(0)).is_zero());
+}
+
+#[test]
 fn a_hand_over_whose_answer_was_lost_is_done() {
     let mut desk = drained();
     let call = desk.until(is_hand_over);
