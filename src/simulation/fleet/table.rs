@@ -1,6 +1,6 @@
 //! The table as each worker reaches it: calls that fail, that are slow, and pages that are old.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::Range;
 use std::sync::Arc;
@@ -74,6 +74,8 @@ struct State {
     throttled: BTreeMap<usize, Duration>,
     /// What each row was since when, the oldest first; `None` where there was none.
     versions: BTreeMap<String, Vec<(Duration, Option<Item>)>>,
+    /// The rows that workers have deleted, as they do when a shard is done.
+    retired: BTreeSet<String>,
 }
 
 /// What becomes of a call.
@@ -128,6 +130,7 @@ impl Table {
             now: Duration::ZERO,
             throttled: BTreeMap::new(),
             versions: BTreeMap::new(),
+            retired: BTreeSet::new(),
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -147,6 +150,11 @@ impl Table {
     /// What went wrong so far.
     pub(super) fn counts(&self) -> Counts {
         self.state.lock().counts.clone()
+    }
+
+    /// Whether a worker has deleted the row of a shard.
+    pub(super) fn is_retired(&self, shard: &str) -> bool {
+        self.state.lock().retired.contains(shard)
     }
 
     /// What was called so far.
@@ -311,6 +319,9 @@ impl State {
     /// A row was deleted.
     fn forget(&mut self, who: Who, tenure: Option<&str>, row: &Item) {
         let Some(key) = row.get(KEY).and_then(Attribute::text) else { return };
+        if who != Who::Operator {
+            self.retired.insert(key.to_owned());
+        }
         self.changes(who, tenure, key, None, false);
     }
 

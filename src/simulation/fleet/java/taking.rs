@@ -53,15 +53,17 @@ impl Java {
     }
 
     /// The shards without a row: the first ones of their lines, and those whose parents are done. The library itself would
-    /// never read a shard again whose row was deleted and whose children have rows.
+    /// never read a shard again whose row was deleted and whose children have rows; this one does if somebody has deleted it
+    /// by hand, and not if a worker has, as of a shard that is done.
     fn create_missing(&mut self, machine: &mut Machine<'_>, rows: &[Row]) {
         let (shards, ended) = (machine.shards(), ended(rows));
+        let table = machine.world.table.clone();
         let known: BTreeSet<_> = rows.iter().map(|row| row.shard.as_str()).collect();
         let is_next = |shard: &&Shard| {
             let mut parents = shard.parents().iter();
             let is_first = parents.len() == 0;
             let is_due = is_first || parents.any(|parent| ended.contains(parent.as_str()));
-            !known.contains(shard.id()) && is_due
+            !known.contains(shard.id()) && is_due && !table.is_retired(shard.id())
         };
         for shard in shards.iter().filter(is_next) {
             self.write(machine, created(shard), Purpose::Create);
