@@ -6,9 +6,9 @@
 mod common;
 mod proxy;
 
+mod beside_kcl;
 mod contract;
 mod faults;
-mod member;
 #[cfg(unix)]
 mod processes;
 mod shared;

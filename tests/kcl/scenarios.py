@@ -147,7 +147,7 @@ def main():
     settings = parser.parse_args()
     settings.failover = int(settings.failover)
     here = os.path.dirname(os.path.abspath(__file__))
-    settings.member = [settings.member, "--ignored", "--exact", "member::reads", "--nocapture"]
+    settings.member = [settings.member, "--ignored", "--exact", "beside_kcl::reads", "--nocapture"]
     log = f"-Dlogback.configurationFile={here}/logback.xml"
     settings.java = ["java", "-Xmx256m", "-Daws.cborEnabled=false", log, "-cp", settings.jars]
     done = [run(settings, name) for name in settings.scenario or SCENARIOS]

@@ -25,7 +25,7 @@ impl Hearts {
         self.latency = time.max(self.latency.mul_f64(0.95));
     }
 
-    /// How many threads so many leases need. There is room for beats that take half as long again.
+    /// How many threads this number of leases needs, also if each beat takes half as long again.
     pub(crate) fn wanted(&self, leases: usize) -> usize {
         let busy = leases as f64 * self.latency.as_secs_f64() * 1.5 / self.period.as_secs_f64();
         // Too large a number becomes the largest one.

@@ -5,6 +5,7 @@
 //! consumer.
 
 mod costs;
+mod happenings;
 mod java;
 mod machine;
 mod oracle;

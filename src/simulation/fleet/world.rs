@@ -1,8 +1,8 @@
 //! A stream, a table of leases, and the workers that share both, in virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -12,17 +12,12 @@ use super::machine::{Machine, Reply, Request, Worker};
 use super::oracle::Oracle;
 use super::ours::{self, Ours};
 use super::table::{Faults, Table, Trip};
-use crate::client::memory::{MemoryKinesis, Put};
-use crate::core::fleet::lease::checkpoint::At;
-use crate::core::fleet::lease::names;
-use crate::core::fleet::lease::row::{Row, Seen, read};
+use crate::client::memory::MemoryKinesis;
+use crate::core::fleet::lease::row::{Seen, read};
 use crate::error::Error;
 use crate::error::fleet::FleetErrorKind;
 use crate::error::store::StoreErrorKind;
 use crate::model::item::Item;
-use crate::model::position::Position;
-use crate::model::shard::Shard;
-use crate::simulation::aggregate;
 use crate::simulation::clock::Clock;
 use crate::simulation::counts::Counts;
 use crate::simulation::plan::pick;
@@ -30,9 +25,6 @@ use crate::simulation::timeline::{Timeline, Whose};
 use crate::simulation::world::epoch;
 
 pub(super) const STREAM: &str = "orders";
-const MAX_OPEN_SHARDS: usize = 8;
-/// An attribute that somebody else has put on rows.
-const FOREIGN: &str = "note";
 /// In how many failover times all must be done after the last fault.
 const PATIENCE: u32 = 400;
 /// More tasks than this mean that time does not pass.
@@ -93,6 +85,8 @@ pub(super) struct World {
     workers: Vec<Option<Box<dyn Worker>>>,
     /// The ids of their present lives.
     ids: Vec<String>,
+    /// Those of whose former lives a call has come since the present one began.
+    haunted: BTreeSet<usize>,
     is_chaotic: bool,
     calls: u64,
     lives: u64,
@@ -217,6 +211,7 @@ impl World {
             ids: vec![String::new(); plan.players.len()],
             timeline: Timeline::new(clocks),
             counts: Counts { seeds: 1, ..Counts::default() },
+            haunted: BTreeSet::new(),
             is_chaotic: true,
             calls: 0,
             lives: 0,
@@ -325,6 +320,9 @@ impl World {
     }
 
     fn arrive(&mut self, sent: Sent) {
+        if !self.timeline.is_alive(sent.whose) {
+            self.haunted.insert(sent.worker);
+        }
         let table = self.table.of(sent.worker);
         let table = match &sent.tenure {
             Some(tenure) => table.in_tenure(tenure),
@@ -339,21 +337,21 @@ impl World {
         let Some(mut acting) = self.workers[worker].take() else { return };
         act(&mut *acting, &mut Machine { world: self, worker });
         if acting.is_over() {
-            self.judge(acting.result());
+            self.judge(worker, acting.result());
             return self.pause(worker);
         }
         self.workers[worker] = Some(acting);
     }
 
     /// A worker has come to its end, with this error: the last write may fail.
-    fn judge(&self, error: Option<&Error>) {
+    fn judge(&self, worker: usize, error: Option<&Error>) {
         // A call of the last trouble may be on its way for three failover times.
         let is_troubled = self.now() < self.plan.chaos + self.plan.failover * 4;
         let is_excused = error.is_none_or(|error| match error {
             Error::Store { source, .. } => is_troubled && source.kind() == StoreErrorKind::Retry,
-            // What its life before has sent may come late, and looks like a life.
+            // What its life before has sent came late, and looked like a life.
             Error::Fleet { kind: FleetErrorKind::WorkerIdInUse { .. }, .. } => {
-                is_troubled && self.plan.reuses_ids
+                self.plan.reuses_ids && self.haunted.contains(&worker)
             }
             _ => false,
         });
@@ -363,6 +361,7 @@ impl World {
     fn begin(&mut self, worker: usize) {
         self.lives += 1;
         self.timeline.begin_life(worker);
+        self.haunted.remove(&worker);
         let is_reused = self.plan.reuses_ids && self.plan.players[worker].is_ours();
         let id = match is_reused {
             true => format!("worker-{worker}"),
@@ -485,114 +484,6 @@ impl World {
         for shard in self.open_shards() {
             let put = self.kinesis.put_to(STREAM, shard.id(), "key", b"");
             self.tell_put(&put, None);
-        }
-    }
-
-    /// Producers put, operators reshard, somebody changes rows by hand.
-    fn happen(&mut self) {
-        match self.rng.u8(0..20) {
-            0..10 => self.put(),
-            10..13 => self.split(),
-            13..15 => self.merge(),
-            15.. if !self.plan.is_meddled_with => self.put(),
-            15..17 => self.add_foreign(),
-            17..19 => self.set_back(),
-            _ => self.delete(),
-        }
-    }
-
-    pub(super) fn put(&mut self) {
-        for _ in 0..self.rng.u32(1..15) {
-            let key = self.rng.u64(..).to_string();
-            let is_aggregate = self.plan.has_aggregates && self.rng.bool();
-            let users = is_aggregate.then(|| self.rng.u64(1..6));
-            let data = users.map(aggregate::of).unwrap_or_default();
-            let put = self.kinesis.put(STREAM, &key, &data);
-            self.tell_put(&put, users);
-            self.counts.records += 1;
-            self.counts.faults_of("aggregate", u64::from(is_aggregate));
-        }
-    }
-
-    /// A record was put, with so many user records if it is an aggregate.
-    fn tell_put(&mut self, put: &Put, users: Option<u64>) {
-        // Milliseconds count.
-        let since = self.kinesis.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let arrival = UNIX_EPOCH + Duration::from_millis(since.as_millis() as u64);
-        let mut oracle = self.oracle.lock();
-        let subs = users.map_or(u64::MAX..=u64::MAX, |users| 0..=users - 1);
-        for sub in subs {
-            let position = Position::After { sequence: put.sequence.clone(), sub };
-            oracle.put(&put.shard, position, arrival);
-        }
-    }
-
-    fn split(&mut self) {
-        let open = self.open_shards();
-        let shard = open[self.rng.usize(0..open.len())].id();
-        if open.len() < MAX_OPEN_SHARDS {
-            for child in self.kinesis.split(STREAM, shard) {
-                self.oracle.lock().born(&child, &[shard.to_owned()]);
-            }
-            self.counts.splits += 1;
-        }
-    }
-
-    fn merge(&mut self) {
-        let mut open = self.open_shards();
-        open.sort_by_key(|shard| shard.hash_keys().start);
-        if open.len() > 1 {
-            let pair = &open[self.rng.usize(0..open.len() - 1)..][..2];
-            let parents = [pair[0].id().to_owned(), pair[1].id().to_owned()];
-            let child = self.kinesis.merge(STREAM, &parents[0], &parents[1]);
-            self.oracle.lock().born(&child, &parents);
-            self.counts.merges += 1;
-        }
-    }
-
-    fn open_shards(&self) -> Vec<Shard> {
-        self.kinesis.shards(STREAM).into_iter().filter(|shard| !shard.is_closed()).collect()
-    }
-
-    /// Another program marks a row.
-    fn add_foreign(&mut self) {
-        if let Some((mut row, _)) = self.some_row() {
-            row.insert(FOREIGN.to_owned(), self.rng.u64(..).into());
-            self.counts.fault("attribute of others");
-            self.table.put_by_hand(row);
-        }
-    }
-
-    /// Somebody sets a shard back, so that it is read again. Of one that begins with the latest records the holder would say
-    /// where that was.
-    fn set_back(&mut self) {
-        let may_be = |row: &Row| !row.checkpoint.is_end() && row.checkpoint.at != At::Latest;
-        if let Some((mut row, _)) = self.some_row().filter(|(_, row)| may_be(row)) {
-            row.insert(names::CHECKPOINT.to_owned(), names::TRIM_HORIZON.into());
-            self.counts.fault("checkpoint set by hand");
-            self.table.put_by_hand(row);
-        }
-    }
-
-    /// Somebody deletes the row of an open shard. The row of one that is done would come again, and all its records.
-    fn delete(&mut self) {
-        let open = self.open_shards();
-        let is_open = |row: &Row| open.iter().any(|shard| shard.id() == row.shard);
-        if let Some((_, row)) = self.some_row().filter(|(_, row)| is_open(row)) {
-            self.counts.fault("row deleted");
-            self.table.delete_by_hand(&row.shard);
-        }
-    }
-
-    fn some_row(&mut self) -> Option<(Item, Row)> {
-        let mut rows = self.table.rows();
-        if rows.is_empty() {
-            return None;
-        }
-        let item = rows.swap_remove(self.rng.usize(0..rows.len()));
-        match read(&item) {
-            Ok(Seen::Lease(row)) => Some((item, *row)),
-            _ => None,
         }
     }
 }

@@ -140,7 +140,8 @@ impl Fleet {
     /// How many read units a second all consumers together spend on looking at the table, at least 1: a unit reads 8 KiB,
     /// which is about 20 leases ([`Page::units`](crate::leases::Page::units)). A consumer looks every half failover time, or
     /// less often if that costs too much for this budget, but at least about every two, whatever it costs. In its first
-    /// minute, and while it finds free leases, it looks every half. Defaults to 100.
+    /// minute, and while it finds free leases, it looks every half; and once more when the leases of a silent consumer run
+    /// out. Defaults to 100.
     pub fn read_budget(mut self, units: u32) -> Self {
         self.leases.read_budget = units;
         self

@@ -14,7 +14,7 @@ const MANY: usize = 10_000;
 /// rest is for the list of the rows, which grows.
 const MOST: f64 = 2.0 * 11.0 + 1.0 + 0.1;
 
-/// The answer to a scan of so many leases that are held.
+/// What a scan of this many rows answers, each of a lease that is held.
 fn scanned(rows: usize) -> Vec<u8> {
     let row = |number: usize| {
         format!(
@@ -57,7 +57,7 @@ fn child() {
     }
 }
 
-/// How often a process that reads so many rows allocates.
+/// How many allocations a process makes that reads this many rows.
 fn allocations(rows: usize) -> f64 {
     let mut child = Command::new("valgrind");
     let name = format!("{}::child", module_path!().split_once("::").unwrap().1);

@@ -15,7 +15,7 @@ pub(crate) struct Pace {
     pub(crate) failover: Duration,
     /// Read units in a second, of all workers together.
     pub(crate) budget: f64,
-    /// When this worker began, or was told to hurry.
+    /// When this worker began.
     pub(crate) joined: Duration,
     /// Whether the worker watches a part of the table, so that surveys may be as far apart as the budget demands.
     pub(crate) has_watch: bool,

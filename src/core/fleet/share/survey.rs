@@ -193,11 +193,9 @@ impl Survey {
             // A living one lets it grow every third of the time. What has stood still for longer is free, or its holder's
             // time is longer.
             let is_quiet = still > self.failover / 2 && still <= self.failover;
-            is_quiet
-                && !matches!(
-                    row.holding,
-                    Holding::Held(ME) | Holding::Free { .. } | Holding::Ended(_)
-                )
+            let is_mine_or_nobodys =
+                matches!(row.holding, Holding::Held(ME) | Holding::Free { .. } | Holding::Ended(_));
+            is_quiet && !is_mine_or_nobodys
         };
         let first = self.rows.iter().filter(seems_dead).map(|row| row.since).min()?;
         Some(first + self.failover + self.failover / 100)

@@ -35,8 +35,7 @@ impl Steward {
     /// How much longer batches of a tenure may be handed over; zero: none may, for now or for ever.
     pub(crate) fn left(&self, shard: &str, epoch: u64, now: Moment) -> Duration {
         // What is being given up may be another's, before the answer comes.
-        let may_read = |it: &&Lease| !it.is_given_up && it.stage != Stage::Leaving;
-        let lease = self.lease(shard, epoch).filter(may_read);
+        let lease = self.lease(shard, epoch).filter(|it| it.stage != Stage::Leaving);
         lease.map_or(Duration::ZERO, |lease| lease.held.left(now))
     }
 

@@ -27,13 +27,14 @@ use crate::core::fleet::steward::outline::Sight;
 use crate::core::fleet::steward::words::{News, Refusal};
 use crate::core::fleet::steward::{Settings, Steward};
 
-/// No page is older. Amazon says that one shows what was written "usually within a second".
+/// No page is believed to be older. The service names no limit: a read that is repeated after a short time shows what was
+/// written.
 const PAGE_AGE: Duration = Duration::from_secs(3);
 
 impl Steward {
     /// Why this process must end, now that these rows have moved since the last survey.
     pub(super) fn refusal(&mut self, rows: &[Row]) -> Option<Refusal> {
-        let is_proof = |sight: &Sight| sight.begun >= self.born + PAGE_AGE;
+        let is_proof = |sight: &Sight| sight.begun >= self.pace.joined + PAGE_AGE;
         if !self.sight.as_ref().is_some_and(is_proof) {
             return None;
         }

@@ -65,8 +65,6 @@ pub(crate) struct Settings {
 pub(crate) struct Steward {
     settings: Settings,
     rng: fastrand::Rng,
-    /// When it began.
-    born: Duration,
     phase: Phase,
     survey: Survey,
     pace: Pace,
@@ -123,7 +121,6 @@ impl Steward {
             survey: Survey::new(&settings.worker, failover, patience + failover),
             settings,
             rng,
-            born: now.monotonic,
             phase: Phase::Running,
             pace,
             protocol: Watch::default(),

@@ -54,16 +54,19 @@ impl Java {
 
     /// The shards without a row: the first ones of their lines, and those whose parents are done. The library itself would
     /// never read a shard again whose row was deleted and whose children have rows; this one does if somebody has deleted it
-    /// by hand, and not if a worker has, as of a shard that is done.
+    /// by hand, and not if a worker has, as of a shard that is done. Of two shards that were merged both have had rows before
+    /// their child gets one.
     fn create_missing(&mut self, machine: &mut Machine<'_>, rows: &[Row]) {
         let (shards, ended) = (machine.shards(), ended(rows));
         let table = machine.world.table.clone();
         let known: BTreeSet<_> = rows.iter().map(|row| row.shard.as_str()).collect();
         let is_next = |shard: &&Shard| {
-            let mut parents = shard.parents().iter();
-            let is_first = parents.len() == 0;
-            let is_due = is_first || parents.any(|parent| ended.contains(parent.as_str()));
-            !known.contains(shard.id()) && is_due && !table.is_retired(shard.id())
+            let parents = shard.parents();
+            let is_ended = |parent: &String| ended.contains(parent.as_str());
+            let had_row = |id: &str| known.contains(id) || table.is_retired(id);
+            let is_due = parents.is_empty()
+                || parents.iter().any(is_ended) && parents.iter().all(|it| had_row(it));
+            is_due && !had_row(shard.id())
         };
         for shard in shards.iter().filter(is_next) {
             self.write(machine, created(shard), Purpose::Create);

@@ -89,6 +89,14 @@ impl Desk {
         (desk, stream)
     }
 
+    /// The next process of a worker, at the same table.
+    pub(super) fn next_life(&self, worker: &str, stream: &Stream) -> Self {
+        let settings = Settings { process: format!("{worker}/2"), ..settings(worker) };
+        let mut next = Self::new(settings, &self.table);
+        next.list(stream);
+        next
+    }
+
     /// The stream is listed, now and whenever that is wanted.
     pub(super) fn list(&mut self, stream: &Stream) {
         self.shards = Some(stream.listing());

@@ -1,9 +1,8 @@
 //! Leases that a worker of Amazon's library has taken, which leaves in them what ours have written.
 
-use super::desk::{Desk, id, settings};
+use super::desk::{Desk, id};
 use super::stream::Stream;
 use crate::core::fleet::lease::writes::ask;
-use crate::core::fleet::steward::Settings;
 use crate::core::fleet::steward::words::{Call, News};
 use crate::store::leases::LeaseTable;
 
@@ -22,14 +21,6 @@ fn taken(shards: u64, of: &str) -> (Desk, Stream) {
         row.insert("kcAsker".to_owned(), "x".into());
     });
     (desk, stream)
-}
-
-/// The next process of that worker, beside KCL.
-fn next(worker: &str, of: &(Desk, Stream)) -> Desk {
-    let settings = Settings { process: format!("{worker}/2"), ..settings(worker) };
-    let mut next = Desk::new(settings, &of.0.table);
-    next.list(&of.1);
-    next
 }
 
 /// A second, in which KCL moves the counters of what it holds, or was asked for.
@@ -52,7 +43,8 @@ fn fails(said: &[News]) -> bool {
 
 #[test]
 fn a_restarted_worker_is_no_namesake_of_what_kcl_took_after_a_request() {
-    let mut me = next("me", &taken(2, "me"));
+    let (former, stream) = taken(2, "me");
+    let mut me = former.next_life("me", &stream);
     for _ in 0..40 {
         live(&mut me, 2);
     }
@@ -64,7 +56,8 @@ fn a_restarted_worker_is_no_namesake_of_what_kcl_took_after_a_request() {
 
 #[test]
 fn a_dead_holder_from_which_kcl_took_after_a_request_does_not_live() {
-    let mut me = next("me", &taken(4, "dead"));
+    let (former, stream) = taken(4, "dead");
+    let mut me = former.next_life("me", &stream);
     for _ in 0..30 {
         live(&mut me, 4);
         assert!(me.steward.outline(me.now).workers <= 2);
@@ -74,7 +67,8 @@ fn a_dead_holder_from_which_kcl_took_after_a_request_does_not_live() {
 
 #[test]
 fn what_kcl_took_after_a_request_can_be_asked_for_again() {
-    let mut me = next("me", &taken(1, "dead"));
+    let (former, stream) = taken(1, "dead");
+    let mut me = former.next_life("me", &stream);
     for _ in 0..60 {
         live(&mut me, 1);
     }
@@ -93,7 +87,7 @@ fn a_lease_that_kcl_3_hands_over_to_a_namesake_of_its_former_holder_is_accepted(
         for shard in 0..2 {
             first.edit(&id(shard), |row| drop(row.insert("leaseOwner".to_owned(), "java".into())));
         }
-        let mut me = next("me", &(first, stream));
+        let mut me = first.next_life("me", &stream);
         let is_asked = |me: &Desk| (0..2).find(|it| me.row(&id(*it)).checkpoint_owner.is_some());
         let mut seconds = 0..60;
         while is_asked(&me).is_none() {

@@ -127,9 +127,7 @@ fn a_later_process_with_the_same_id_is_refused_before_it_writes_and_the_other_st
 #[test]
 fn a_beat_of_its_former_life_that_an_old_page_did_not_show_is_no_other_process() {
     let (before, stream) = Desk::reading(1);
-    let mut desk =
-        Desk::new(Settings { process: "me/2".to_owned(), ..settings("me") }, &before.table);
-    desk.list(&stream);
+    let mut desk = before.next_life("me", &stream);
     // The first page is from before the last beat.
     desk.steward.survey_at = desk.now.monotonic;
     let page = desk.until(|call| matches!(call, Call::Page { .. }));
@@ -145,9 +143,7 @@ fn a_beat_of_its_former_life_that_an_old_page_did_not_show_is_no_other_process()
 #[test]
 fn a_page_that_is_older_than_what_is_known_shows_no_other_process() {
     let (before, stream) = Desk::reading(1);
-    let mut desk =
-        Desk::new(Settings { process: "me/2".to_owned(), ..settings("me") }, &before.table);
-    desk.list(&stream);
+    let mut desk = before.next_life("me", &stream);
     let take = desk.until(|call| matches!(act(call), Some(Act::Take { .. })));
     // The row of its former life was taken by KCL, and the next page is from before that.
     let old = desk.table.get(&id(0)).unwrap().unwrap();
