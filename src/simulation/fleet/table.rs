@@ -157,6 +157,12 @@ impl Table {
         self.state.lock().retired.contains(shard)
     }
 
+    /// Whether a shard has a row, or had one that a worker has deleted.
+    pub(super) fn had(&self, shard: &str) -> bool {
+        let state = self.state.lock();
+        state.retired.contains(shard) || state.leases.row(shard).is_some()
+    }
+
     /// What was called so far.
     pub(super) fn costs(&self) -> Costs {
         self.state.lock().costs

@@ -166,7 +166,7 @@ impl Steward {
             // The end was written before, and its answer was lost.
             Applied::Refused(Some(item)) if is_end(item) => {
                 self.found(at.now, &commit.shard, commit.epoch, item);
-                self.ended(at.now, commit);
+                self.ended(at.now, commit, item);
                 return Ok(true);
             }
             Applied::Refused(found) => {
@@ -190,7 +190,7 @@ impl Steward {
         let found = match outcome {
             Applied::Done(item) => {
                 self.shown(at, commit, item);
-                self.ended(at.now, commit);
+                self.ended(at.now, commit, item);
                 return Ok(true);
             }
             Applied::Refused(found) => found.as_ref(),
@@ -217,8 +217,8 @@ impl Steward {
             Verdict::Done { .. } | Verdict::Ahead { .. } => {
                 if let Some(item) = found {
                     self.found(at.now, &commit.shard, commit.epoch, item);
+                    self.ended(at.now, commit, item);
                 }
-                self.ended(at.now, commit);
                 Ok(true)
             }
             Verdict::Lost(why) => Err(self.loses(commit, why)),
@@ -241,16 +241,18 @@ impl Steward {
         error
     }
 
-    /// The end of a shard is stored.
-    fn ended(&mut self, now: Moment, commit: &Commit) {
+    /// The position is stored, as this row shows, which may be somebody else's by now.
+    fn ended(&mut self, now: Moment, commit: &Commit, item: &Item) {
         if !commit.to.is_end() {
             return;
         }
-        match commit.then {
-            // A later tenure goes on.
-            _ if self.lease(&commit.shard, commit.epoch).is_none() => {}
-            AtEnd::Release => self.drop_ended(&commit.shard),
-            AtEnd::Keep => self.keep_end(&commit.shard, now),
+        // A later tenure goes on.
+        if let Some(lease) = self.lease(&commit.shard, commit.epoch) {
+            let is_held = row(item).is_some_and(|row| lease.tenure.holds(&row));
+            match commit.then {
+                AtEnd::Keep if is_held => self.keep_end(&commit.shard, now),
+                AtEnd::Keep | AtEnd::Release => self.drop_ended(&commit.shard),
+            }
         }
         self.complete();
     }

@@ -129,15 +129,19 @@ impl Java {
         self.send(machine, self.unmoved(key), update, Purpose::Commit(key.clone(), done));
     }
 
-    /// The rows of the children come first.
+    /// The rows of the children come first. That of two merged shards waits until both have had theirs.
     fn end(&mut self, machine: &mut Machine<'_>, key: &Key) {
         let children = || children(machine, &key.shard);
         let lease = self.held.get_mut(&key.shard).expect("it is held");
         let missing = lease.children.get_or_insert_with(children);
         if let Some(child) = missing.first().cloned() {
             let shards = machine.shards();
-            let born = shards.iter().find(|shard| shard.id() == child).map(created);
-            let write = born.expect("a child is listed");
+            let child_shard = shards.iter().find(|shard| shard.id() == child);
+            let child_shard = child_shard.expect("a child is listed");
+            if !child_shard.parents().iter().all(|parent| machine.world.table.had(parent)) {
+                return;
+            }
+            let write = created(child_shard);
             lease.is_busy = true;
             return self.write(machine, write, Purpose::Child(key.clone(), child));
         }

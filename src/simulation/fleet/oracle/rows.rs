@@ -67,7 +67,7 @@ impl Oracle {
         if let Some(row) = &after {
             self.begins_late(key, change.who, before.is_none(), row);
         }
-        if !self.is_excused(change) {
+        if !self.is_excused(change, before) {
             self.is_of_present_tenure(key, change, before, after.as_ref());
             self.covers_what_is_handled(key, before, after.as_ref());
         }
@@ -187,10 +187,16 @@ impl Oracle {
     }
 
     /// Who has a tool may do what he likes. Amazon's library knows a lease by its counter alone: if a row is deleted and
-    /// created again, the counter may come by the one that the last holder remembers, and both believe to hold it.
-    fn is_excused(&self, change: &Change<'_>) -> bool {
+    /// created again, the counter may come by the one that the last holder remembers, and both believe to hold it. And 3.x
+    /// goes on with a lease that is asked of it as long as the row says so, though 2.x may have taken it meanwhile.
+    fn is_excused(&self, change: &Change<'_>, before: Option<&Row>) -> bool {
         let Who::Worker(worker) = change.who else { return true };
-        !self.ours.contains(&worker) && change.tenure.is_some_and(|it| self.orphaned.contains(it))
+        let Some(text) = change.tenure.filter(|_| !self.ours.contains(&worker)) else {
+            return false;
+        };
+        let giver = before.and_then(|row| row.checkpoint_owner.as_ref());
+        let owner = self.tenures.get(text).and_then(|tenure| tenure.owner.as_ref());
+        self.orphaned.contains(text) || giver.is_some() && giver == owner
     }
 
     /// Nobody leaves a part of a row, puts one over another, or touches what is not his.
@@ -251,6 +257,15 @@ impl Oracle {
             }
             return;
         };
+        // A take whose answer was lost may be done twice, if somebody has deleted the row in between.
+        let owner = after.and_then(|row| row.owner.as_deref());
+        let is_retaken = |tenure: &Tenure| {
+            let is_free = before.is_some_and(|row| row.owner.is_none());
+            is_free && !tenure.is_heard && tenure.owner.as_deref() == owner
+        };
+        if self.orphaned.contains(text) && self.tenures.get(text).is_some_and(is_retaken) {
+            self.tenures.remove(text);
+        }
         let is_current = self.current.get(key).is_some_and(|current| current == text);
         if self.tenures.contains_key(text) && !is_current {
             self.breaks(Rule::OldTenure, format!("{key} is written by {text}, which is over"));

@@ -310,6 +310,28 @@ fn a_write_of_a_tenure_that_is_over_is_found() {
         history.writes(Who::Worker(worker), Some("ours#1"), "parent", beat);
         assert_eq!(history.broken(), broken);
     }
+    // Its row was deleted, and the take, of which nothing was heard, is done once more.
+    let mut history = History::begun();
+    history.deletes(Who::Operator, "parent");
+    history.creates("parent");
+    history.takes("parent", "ours", "ours#1");
+    assert_eq!(history.broken(), []);
+    history.writes(Who::Worker(OURS), Some("ours#1"), "parent", beat);
+    history.deletes(Who::Operator, "parent");
+    history.creates("parent");
+    history.takes("parent", "ours", "ours#1");
+    assert_eq!(history.broken(), [Rule::OldTenure], "it was heard of");
+    // Amazon's later version gives what is asked of it, whoever of the former one has taken it since.
+    for (worker, broken) in [(OURS, &[Rule::OldTenure][..]), (JAVA, &[])] {
+        let mut history = History::begun();
+        history.writes(Who::Worker(OTHER), None, "parent", |row| {
+            row.insert(names::CHECKPOINT_OWNER.to_owned(), "ours".into());
+            row.insert(names::OWNER.to_owned(), "other".into());
+        });
+        history.takes("parent", "java", "java#1");
+        history.writes(Who::Worker(worker), Some("ours#1"), "parent", beat);
+        assert_eq!(history.broken(), broken);
+    }
     // An ask leaves the tenure as it is, but moves no position.
     let mut history = History::begun();
     history.writes(Who::Worker(JAVA), None, "parent", |row| {

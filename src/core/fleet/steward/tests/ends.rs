@@ -150,12 +150,7 @@ fn a_merged_child_waits_for_both_parents() {
 
 #[test]
 fn beside_kcl_an_ended_lease_is_kept_and_is_no_load() {
-    let (mut desk, mut stream) = Desk::reading(2);
-    with_kcl(&desk);
-    desk.live(8);
-    stream.split(&id(0));
-    desk.list(&stream);
-    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    let (mut desk, _, end) = beside_kcl();
     desk.commit(&id(0), &end).unwrap();
     assert_eq!(desk.stage(&id(0)), Some(Stage::Ended));
     assert_eq!(desk.row(&id(0)).owner.as_deref(), Some("me"));
@@ -186,14 +181,20 @@ fn beside_a_worker_that_has_not_accepted_yet_an_ended_lease_is_given_up() {
     assert_eq!((desk.stage(&id(0)), desk.row(&id(0)).owner), (None, None));
 }
 
-/// An ended lease that was kept for a worker of KCL, which is gone now.
-fn kept() -> (Desk, Stream) {
+/// A worker beside one of KCL, whose shard has been split.
+fn beside_kcl() -> (Desk, Stream, Position) {
     let (mut desk, mut stream) = Desk::reading(2);
     with_kcl(&desk);
     desk.live(8);
     stream.split(&id(0));
     desk.list(&stream);
     let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    (desk, stream, end)
+}
+
+/// An ended lease that was kept for a worker of KCL, which is gone now.
+fn kept() -> (Desk, Stream) {
+    let (mut desk, stream, end) = beside_kcl();
     desk.commit(&id(0), &end).unwrap();
     assert_eq!(desk.stage(&id(0)), Some(Stage::Ended));
     (desk, stream)
@@ -257,12 +258,7 @@ fn a_stop_releases_what_has_ended_without_asking_for_it() {
 
 #[test]
 fn an_end_whose_answer_was_lost_and_which_a_beat_shows_is_an_end() {
-    let (mut desk, mut stream) = Desk::reading(2);
-    with_kcl(&desk);
-    desk.live(8);
-    stream.split(&id(0));
-    desk.list(&stream);
-    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    let (mut desk, _, end) = beside_kcl();
     desk.commit_unheard(&id(0), &end);
     let beat = desk.until(|call| {
         is_beat(call)
@@ -281,6 +277,37 @@ fn an_end_whose_answer_was_lost_is_done_at_the_next_try() {
     desk.commit(&id(0), &end).unwrap();
     assert_eq!(desk.stage(&id(0)), None);
     assert!(!desk.said().iter().any(|it| matches!(it, News::Lost { .. })));
+}
+
+/// The first of so many writes of the row is refused, of the children's names or of the end: the row says that it is over.
+#[test]
+fn an_end_that_a_worker_of_kcl_has_stored_leaves_the_children_free_to_start() {
+    for writes in [1, 2] {
+        let (mut desk, stream, end) = beside_kcl();
+        let mut commit = Commit::new(&id(0), desk.epoch(&id(0)), &end, Write::Forward);
+        let mut left = writes;
+        let is_done = loop {
+            let write = desk.steward.next_write(&mut commit).unwrap().unwrap();
+            left -= i32::from(write.key() == id(0));
+            if left == 0 {
+                desk.steal(&id(0), "java");
+                desk.edit(&id(0), |row| {
+                    drop(row.insert("checkpoint".to_owned(), "SHARD_END".into()))
+                });
+            }
+            let outcome = crate::store::leases::LeaseTable::apply(&desk.table, &write);
+            let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
+            let is_done = desk.steward.committed(at, &mut commit, outcome).unwrap();
+            if left == 0 {
+                break is_done;
+            }
+        };
+        assert!(is_done && desk.stage(&id(0)).is_none(), "it is somebody else's");
+        desk.list(&stream);
+        desk.live(60);
+        let said = desk.said();
+        assert!([2, 3].iter().all(|it| leased(&said, &id(*it)).is_some()), "{writes}: {said:?}");
+    }
 }
 
 #[test]
