@@ -34,8 +34,9 @@ impl Loops {
         Self { hearts, calls: BTreeMap::new(), wakes: BTreeMap::new() }
     }
 
-    pub(super) fn wakes(&mut self, kind: Kind) {
-        self.wakes.remove(&kind);
+    /// A wait is over: the one that is planned, or a longer one that it has replaced.
+    pub(super) fn wakes(&mut self, kind: Kind, now: Duration) {
+        self.wakes.retain(|of, at| *of != kind || *at > now + LEAST);
     }
 
     fn is_full(&self, kind: Kind) -> bool {

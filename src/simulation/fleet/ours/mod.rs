@@ -200,7 +200,9 @@ impl Worker for Ours {
     fn does(&mut self, machine: &mut Machine<'_>, task: WorldTask) {
         match task {
             WorldTask::Reply(reply) => self.answered(*reply),
-            WorldTask::Ours(Task::Loop(kind)) => self.loops.wakes(kind),
+            WorldTask::Ours(Task::Loop(kind)) => {
+                self.loops.wakes(kind, machine.now().monotonic);
+            }
             WorldTask::Ours(Task::Tell(event)) => {
                 if matches!(*event, Event::Tick) {
                     self.tick_at = None;
