@@ -26,7 +26,7 @@ use crate::simulation::world::epoch;
 
 pub(super) const STREAM: &str = "orders";
 /// In how many failover times all must be done after the last fault.
-const PATIENCE: u32 = 400;
+const PATIENCE: u32 = 1_000;
 /// More tasks than this mean that time does not pass.
 const MAX_TASKS: u64 = 1_000_000;
 

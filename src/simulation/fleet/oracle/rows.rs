@@ -79,7 +79,11 @@ impl Oracle {
                 }
                 self.leases.insert(key.to_owned(), row);
             }
-            None => self.orphaned.extend(self.current.remove(key)),
+            None => {
+                self.current.remove(key);
+                let of_row = self.tenures.iter().filter(|(_, tenure)| tenure.shard == key);
+                self.orphaned.extend(of_row.map(|(text, _)| text.clone()));
+            }
         }
         if is_new {
             self.guard(key);
@@ -257,10 +261,10 @@ impl Oracle {
             }
             return;
         };
-        // A take whose answer was lost may be done twice, if somebody has deleted the row in between.
+        // What was done and whose answer was lost may be done twice, if somebody has deleted the row in between.
         let owner = after.and_then(|row| row.owner.as_deref());
         let is_retaken = |tenure: &Tenure| {
-            let is_free = before.is_some_and(|row| row.owner.is_none());
+            let is_free = before.is_none_or(|row| row.owner.is_none());
             is_free && !tenure.is_heard && tenure.owner.as_deref() == owner
         };
         if self.orphaned.contains(text) && self.tenures.get(text).is_some_and(is_retaken) {
