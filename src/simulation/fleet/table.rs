@@ -152,11 +152,6 @@ impl Table {
         self.state.lock().counts.clone()
     }
 
-    /// Whether a worker has deleted the row of a shard.
-    pub(super) fn is_retired(&self, shard: &str) -> bool {
-        self.state.lock().retired.contains(shard)
-    }
-
     /// Whether a shard has a row, or had one that a worker has deleted.
     pub(super) fn had(&self, shard: &str) -> bool {
         let state = self.state.lock();

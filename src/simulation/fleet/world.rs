@@ -25,8 +25,9 @@ use crate::simulation::timeline::{Timeline, Whose};
 use crate::simulation::world::epoch;
 
 pub(super) const STREAM: &str = "orders";
-/// In how many failover times all must be done after the last fault.
-const PATIENCE: u32 = 1_000;
+/// In how many failover times all must be done after the last fault, but for one more for each record: a worker may read one
+/// a call.
+const PATIENCE: u32 = 400;
 /// More tasks than this mean that time does not pass.
 const MAX_TASKS: u64 = 1_000_000;
 
@@ -226,9 +227,10 @@ impl World {
     /// Runs until all is done, or panics.
     pub(super) fn run(mut self) -> Counts {
         self.prepare();
-        let end = self.plan.chaos + self.plan.failover * PATIENCE;
         while self.is_chaotic || !self.oracle.lock().is_complete() {
             self.step();
+            let patience = PATIENCE + u32::try_from(self.counts.records).expect("there are few");
+            let end = self.plan.chaos + self.plan.failover * patience;
             let missing = || format!("{:?} of {:?}", self.oracle.lock().missing(), self.plan);
             assert!(self.now() < end, "no end: {}: {:#?}", missing(), self.table.rows());
             assert!(self.timeline.made() < MAX_TASKS, "too many tasks: {}", missing());

@@ -241,7 +241,7 @@ impl Steward {
         error
     }
 
-    /// The position is stored, as this row shows, which may be somebody else's by now.
+    /// A position is stored, as this row shows. Another worker may have taken the lease before, and have stored it.
     fn ended(&mut self, now: Moment, commit: &Commit, item: &Item) {
         if !commit.to.is_end() {
             return;
@@ -257,7 +257,7 @@ impl Steward {
         self.complete();
     }
 
-    /// A shard is done to its end, and nobody holds its lease.
+    /// A shard is done to its end, and this process does not hold its lease any more.
     pub(super) fn drop_ended(&mut self, shard: &str) {
         self.lift(shard);
         self.leases.remove(shard);

@@ -1,6 +1,6 @@
 //! Leases that are not held: seen, taken, stolen, and created.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::holding::Lease;
@@ -59,14 +59,12 @@ impl Java {
     fn create_missing(&mut self, machine: &mut Machine<'_>, rows: &[Row]) {
         let (shards, ended) = (machine.shards(), ended(rows));
         let table = machine.world.table.clone();
-        let known: BTreeSet<_> = rows.iter().map(|row| row.shard.as_str()).collect();
         let is_next = |shard: &&Shard| {
             let parents = shard.parents();
             let is_ended = |parent: &String| ended.contains(parent.as_str());
-            let had_row = |id: &str| known.contains(id) || table.is_retired(id);
             let is_due = parents.is_empty()
-                || parents.iter().any(is_ended) && parents.iter().all(|it| had_row(it));
-            is_due && !had_row(shard.id())
+                || parents.iter().any(is_ended) && parents.iter().all(|it| table.had(it));
+            is_due && !table.had(shard.id())
         };
         for shard in shards.iter().filter(is_next) {
             self.write(machine, created(shard), Purpose::Create);

@@ -79,11 +79,7 @@ impl Oracle {
                 }
                 self.leases.insert(key.to_owned(), row);
             }
-            None => {
-                self.current.remove(key);
-                let of_row = self.tenures.iter().filter(|(_, tenure)| tenure.shard == key);
-                self.orphaned.extend(of_row.map(|(text, _)| text.clone()));
-            }
+            None => self.orphans(key, change.who),
         }
         if is_new {
             self.guard(key);
@@ -191,16 +187,26 @@ impl Oracle {
     }
 
     /// Who has a tool may do what he likes. Amazon's library knows a lease by its counter alone: if a row is deleted and
-    /// created again, the counter may come by the one that the last holder remembers, and both believe to hold it. And 3.x
-    /// goes on with a lease that is asked of it as long as the row says so, though 2.x may have taken it meanwhile.
+    /// created again, the counter may come by the one that a holder remembers, and two believe to hold it. And 3.x continues to
+    /// write a lease that it was asked for, until the row no longer says so, even if 2.x has taken the lease meanwhile.
     fn is_excused(&self, change: &Change<'_>, before: Option<&Row>) -> bool {
         let Who::Worker(worker) = change.who else { return true };
         let Some(text) = change.tenure.filter(|_| !self.ours.contains(&worker)) else {
             return false;
         };
+        let is_current = before.is_some_and(|row| self.has(&row.shard, text));
         let giver = before.and_then(|row| row.checkpoint_owner.as_ref());
         let owner = self.tenures.get(text).and_then(|tenure| tenure.owner.as_ref());
-        self.orphaned.contains(text) || giver.is_some() && giver == owner
+        self.orphaned.contains(text) || !is_current && giver.is_some() && giver == owner
+    }
+
+    /// A row was deleted. Of the tenures that somebody with a tool has ended so, each may believe to go on.
+    fn orphans(&mut self, key: &str, who: Who) {
+        self.current.remove(key);
+        if who == Who::Operator {
+            let of_row = self.tenures.iter().filter(|(_, tenure)| tenure.shard == key);
+            self.orphaned.extend(of_row.map(|(text, _)| text.clone()));
+        }
     }
 
     /// Nobody leaves a part of a row, puts one over another, or touches what is not his.
@@ -244,6 +250,17 @@ impl Oracle {
         }
     }
 
+    /// A take or a creation of which nothing was heard is done again, because somebody has deleted the row in between.
+    fn begins_again(&mut self, text: &str, before: Option<&Row>, after: Option<&Row>) {
+        let is_free = before.is_none_or(|row| row.owner.is_none());
+        let owner = after.and_then(|row| row.owner.as_deref());
+        let is_again = |tenure: &Tenure| !tenure.is_heard && tenure.owner.as_deref() == owner;
+        let is_orphaned = self.orphaned.contains(text);
+        if is_orphaned && is_free && self.tenures.get(text).is_some_and(is_again) {
+            self.tenures.remove(text);
+        }
+    }
+
     /// Of each lease only one tenure writes: the last that has begun, until the row names its worker no more.
     fn is_of_present_tenure(
         &mut self,
@@ -261,16 +278,8 @@ impl Oracle {
             }
             return;
         };
-        // What was done and whose answer was lost may be done twice, if somebody has deleted the row in between.
-        let owner = after.and_then(|row| row.owner.as_deref());
-        let is_retaken = |tenure: &Tenure| {
-            let is_free = before.is_none_or(|row| row.owner.is_none());
-            is_free && !tenure.is_heard && tenure.owner.as_deref() == owner
-        };
-        if self.orphaned.contains(text) && self.tenures.get(text).is_some_and(is_retaken) {
-            self.tenures.remove(text);
-        }
-        let is_current = self.current.get(key).is_some_and(|current| current == text);
+        self.begins_again(text, before, after);
+        let is_current = self.has(key, text);
         if self.tenures.contains_key(text) && !is_current {
             self.breaks(Rule::OldTenure, format!("{key} is written by {text}, which is over"));
             return;

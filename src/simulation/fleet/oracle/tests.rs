@@ -321,7 +321,7 @@ fn a_write_of_a_tenure_that_is_over_is_found() {
     history.creates("parent");
     history.takes("parent", "ours", "ours#1");
     assert_eq!(history.broken(), [Rule::OldTenure], "it was heard of");
-    // Amazon's later version gives what is asked of it, whoever of the former one has taken it since.
+    // Version 3 of Amazon's library writes what it was asked for, even if version 2 has taken it meanwhile.
     for (worker, broken) in [(OURS, &[Rule::OldTenure][..]), (JAVA, &[])] {
         let mut history = History::begun();
         history.writes(Who::Worker(OTHER), None, "parent", |row| {
@@ -332,6 +332,12 @@ fn a_write_of_a_tenure_that_is_over_is_found() {
         history.writes(Who::Worker(worker), Some("ours#1"), "parent", beat);
         assert_eq!(history.broken(), broken);
     }
+    // What a worker has deleted comes never again.
+    let mut history = History::begun();
+    history.deletes(Who::Worker(OTHER), "parent");
+    history.creates("parent");
+    history.takes("parent", "ours", "ours#1");
+    assert_eq!(history.broken(), [Rule::OldTenure]);
     // An ask leaves the tenure as it is, but moves no position.
     let mut history = History::begun();
     history.writes(Who::Worker(JAVA), None, "parent", |row| {

@@ -26,8 +26,7 @@ impl Ours {
             self.act(machine, action);
         }
         let wake = self.coordinator.wake();
-        if let Some(wake) = wake.filter(|wake| self.tick_at.is_none_or(|at| *wake < at)) {
-            self.tick_at = Some(wake);
+        if let Some(wake) = wake.filter(|wake| self.tick.sets(*wake)) {
             Self::plan(machine, wake.saturating_sub(now), Task::Tell(Box::new(Event::Tick)));
         }
     }

@@ -22,26 +22,45 @@ pub(super) struct Loops {
     /// How many beats are sent side by side.
     hearts: usize,
     calls: BTreeMap<u64, (Kind, Call, Moment)>,
-    /// When each looks again, by the worker's clock.
-    wakes: BTreeMap<Kind, Duration>,
+    /// When each looks again.
+    alarms: BTreeMap<Kind, Alarm>,
 }
+
+/// When somebody who waits continues, by the worker's clock. A later time that was replaced comes all the same.
+#[derive(Default)]
+pub(super) struct Alarm(Option<Duration>);
 
 /// A thread that waits does not wake earlier.
 const LEAST: Duration = Duration::from_millis(1);
 
 impl Loops {
     pub(super) fn new(hearts: usize) -> Self {
-        Self { hearts, calls: BTreeMap::new(), wakes: BTreeMap::new() }
+        Self { hearts, calls: BTreeMap::new(), alarms: BTreeMap::new() }
     }
 
-    /// A wait is over: the one that is planned, or a longer one that it has replaced.
     pub(super) fn wakes(&mut self, kind: Kind, now: Duration) {
-        self.wakes.retain(|of, at| *of != kind || *at > now + LEAST);
+        self.alarms.entry(kind).or_default().rings(now);
     }
 
     fn is_full(&self, kind: Kind) -> bool {
         let most = if kind == Kind::Heart { self.hearts } else { 1 };
         self.calls.values().filter(|(of, ..)| *of == kind).count() >= most
+    }
+}
+
+impl Alarm {
+    /// Somebody was woken: at the time that is set, or at one that this has replaced.
+    pub(super) fn rings(&mut self, now: Duration) {
+        self.0 = self.0.filter(|at| *at > now + LEAST);
+    }
+
+    /// Sets it to an earlier time than before. Whether it is one.
+    pub(super) fn sets(&mut self, at: Duration) -> bool {
+        let is_earlier = self.0.is_none_or(|set| at < set);
+        if is_earlier {
+            self.0 = Some(at);
+        }
+        is_earlier
     }
 }
 
@@ -98,9 +117,7 @@ impl Ours {
             machine.world.counts.fault("woken for nothing");
         }
         let (wait, now) = (wait.max(LEAST), machine.now().monotonic);
-        let planned = self.loops.wakes.get(&kind);
-        if planned.is_none_or(|at| now + wait < *at) {
-            self.loops.wakes.insert(kind, now + wait);
+        if self.loops.alarms.entry(kind).or_default().sets(now + wait) {
             Self::plan(machine, wait, Task::Loop(kind));
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use self::loops::{Kind, Loops};
+use self::loops::{Alarm, Kind, Loops};
 use self::reading::Reader;
 use self::receiving::User;
 use self::table::Told;
@@ -63,7 +63,7 @@ pub(in crate::simulation::fleet) struct Ours {
     /// How far each tenure has handed over, by its text.
     told: BTreeMap<String, Position>,
     /// When the coordinator is woken, by its own clock.
-    tick_at: Option<Duration>,
+    tick: Alarm,
     is_dispatching: bool,
     is_stopping: bool,
     /// Whether the queue is still handled.
@@ -151,7 +151,7 @@ impl Ours {
             user,
             reads_aggregates,
             told: BTreeMap::new(),
-            tick_at: None,
+            tick: Alarm::default(),
             is_stopping: false,
             is_draining: false,
             result: None,
@@ -205,7 +205,7 @@ impl Worker for Ours {
             }
             WorldTask::Ours(Task::Tell(event)) => {
                 if matches!(*event, Event::Tick) {
-                    self.tick_at = None;
+                    self.tick.rings(machine.now().monotonic);
                 }
                 self.tell(machine, *event);
             }

@@ -253,13 +253,21 @@ impl Desk {
 
     pub(super) fn write(&mut self, commit: &mut Commit) -> Result<(), StoreError> {
         while let Some(write) = self.steward.next_write(commit)? {
-            let outcome = self.table.apply(&write);
-            let at = Span { sent: self.now, now: self.now };
-            if self.steward.committed(at, commit, outcome)? {
+            if self.send(commit, &write)? {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// One write of a commit. Whether that is done.
+    pub(super) fn send(
+        &mut self,
+        commit: &mut Commit,
+        write: &crate::model::write::Write,
+    ) -> Result<bool, StoreError> {
+        let outcome = self.table.apply(write);
+        self.steward.committed(Span { sent: self.now, now: self.now }, commit, outcome)
     }
 
     /// Its last write is done, and its answer is lost.

@@ -1,6 +1,6 @@
 //! Shards that are done to their ends, and their children.
 
-use super::desk::{Desk, act, id, is_beat, leased, settings};
+use super::desk::{Desk, act, id, is_beat, leased, settings, transient};
 use super::stream::Stream;
 use crate::core::event::Word;
 use crate::core::fleet::steward::commit::Commit;
@@ -42,9 +42,7 @@ fn the_rows_of_children_come_before_the_end_of_their_parent() {
         let write = desk.steward.next_write(&mut commit).unwrap()?;
         let is_end = desk.row(&id(0)).checkpoint.is_end();
         assert!(!is_end);
-        let outcome = crate::store::leases::LeaseTable::apply(&desk.table, &write);
-        let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
-        desk.steward.committed(at, &mut commit, outcome).unwrap();
+        desk.send(&mut commit, &write).unwrap();
         Some(write.key().to_owned())
     });
     let keys: Vec<_> = keys.take(4).collect();
@@ -72,9 +70,7 @@ fn a_child_is_held_from_its_birth_and_read_only_after_its_parents_end() {
     while !desk.row(&id(0)).checkpoint.is_end() {
         assert_eq!(leased(&desk.said(), &id(1)), None, "its parent is not done");
         let write = desk.steward.next_write(&mut commit).unwrap().unwrap();
-        let outcome = crate::store::leases::LeaseTable::apply(&desk.table, &write);
-        let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
-        desk.steward.committed(at, &mut commit, outcome).unwrap();
+        desk.send(&mut commit, &write).unwrap();
     }
     assert!(leased(&desk.said(), &id(1)).is_some(), "it is read at once");
 }
@@ -95,9 +91,7 @@ fn held_after_two_ends(target: usize, prepare: impl FnOnce(&mut Desk)) -> Vec<St
         (commit, write)
     });
     for (mut commit, write) in firsts {
-        let outcome = crate::store::leases::LeaseTable::apply(&desk.table, &write);
-        let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
-        assert!(!desk.steward.committed(at, &mut commit, outcome).unwrap());
+        assert!(!desk.send(&mut commit, &write).unwrap());
         desk.write(&mut commit).unwrap();
     }
     desk.steward.leases.keys().cloned().collect()
@@ -181,7 +175,7 @@ fn beside_a_worker_that_has_not_accepted_yet_an_ended_lease_is_given_up() {
     assert_eq!((desk.stage(&id(0)), desk.row(&id(0)).owner), (None, None));
 }
 
-/// A worker beside one of KCL, whose shard has been split.
+/// A worker that reads a shard which has been split. The other shard is one of KCL's.
 fn beside_kcl() -> (Desk, Stream, Position) {
     let (mut desk, mut stream) = Desk::reading(2);
     with_kcl(&desk);
@@ -279,35 +273,59 @@ fn an_end_whose_answer_was_lost_is_done_at_the_next_try() {
     assert!(!desk.said().iter().any(|it| matches!(it, News::Lost { .. })));
 }
 
-/// The first of so many writes of the row is refused, of the children's names or of the end: the row says that it is over.
-#[test]
-fn an_end_that_a_worker_of_kcl_has_stored_leaves_the_children_free_to_start() {
-    for writes in [1, 2] {
-        let (mut desk, stream, end) = beside_kcl();
-        let mut commit = Commit::new(&id(0), desk.epoch(&id(0)), &end, Write::Forward);
-        let mut left = writes;
-        let is_done = loop {
-            let write = desk.steward.next_write(&mut commit).unwrap().unwrap();
-            left -= i32::from(write.key() == id(0));
-            if left == 0 {
-                desk.steal(&id(0), "java");
-                desk.edit(&id(0), |row| {
-                    drop(row.insert("checkpoint".to_owned(), "SHARD_END".into()))
-                });
-            }
-            let outcome = crate::store::leases::LeaseTable::apply(&desk.table, &write);
-            let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
-            let is_done = desk.steward.committed(at, &mut commit, outcome).unwrap();
-            if left == 0 {
-                break is_done;
-            }
-        };
-        assert!(is_done && desk.stage(&id(0)).is_none(), "it is somebody else's");
-        desk.list(&stream);
-        desk.live(60);
-        let said = desk.said();
-        assert!([2, 3].iter().all(|it| leased(&said, &id(*it)).is_some()), "{writes}: {said:?}");
+/// Everything that an end needs before the write of its shard's row with this number, which is not made: the first is that
+/// of the children's names, the second that of the end.
+fn before_write(desk: &mut Desk, commit: &mut Commit, number: usize) -> crate::model::write::Write {
+    let mut left = number;
+    loop {
+        let write = desk.steward.next_write(commit).unwrap().unwrap();
+        left -= usize::from(write.key() == id(0));
+        if left == 0 {
+            return write;
+        }
+        assert!(!desk.send(commit, &write).unwrap());
     }
+}
+
+/// A worker of KCL takes the lease, and stores the end.
+fn ends_at_kcl(desk: &Desk) {
+    desk.edit(&id(0), |row| {
+        row.insert("leaseOwner".to_owned(), "java".into());
+        row.insert("leaseCounter".to_owned(), 1_000_u64.into());
+        row.insert("checkpoint".to_owned(), "SHARD_END".into());
+    });
+}
+
+#[test]
+fn a_lease_whose_end_a_worker_of_kcl_has_stored_is_left_to_it() {
+    for number in [1, 2] {
+        let (mut desk, _, end) = beside_kcl();
+        let mut commit = Commit::new(&id(0), desk.epoch(&id(0)), &end, Write::Forward);
+        let write = before_write(&mut desk, &mut commit, number);
+        ends_at_kcl(&desk);
+        assert!(desk.send(&mut commit, &write).unwrap(), "the end is stored");
+        assert_eq!(desk.stage(&id(0)), None);
+    }
+}
+
+/// Once the end was tried, beats of its lease say nothing: the answer to the next try does.
+#[test]
+fn children_are_read_after_an_end_that_was_tried_and_that_a_worker_of_kcl_has_stored() {
+    let (mut desk, mut stream) = Desk::reading(2);
+    stream.split(&id(0));
+    desk.list(&stream);
+    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    let mut commit = Commit::new(&id(0), desk.epoch(&id(0)), &end, Write::Forward);
+    before_write(&mut desk, &mut commit, 2);
+    let at = crate::core::fleet::steward::answers::Span { sent: desk.now, now: desk.now };
+    desk.steward.committed(at, &mut commit, Err(transient())).unwrap_err();
+    ends_at_kcl(&desk);
+    with_kcl(&desk);
+    desk.live(25);
+    desk.commit(&id(0), &end).unwrap();
+    desk.live(60);
+    let said = desk.said();
+    assert!([2, 3].iter().all(|it| leased(&said, &id(*it)).is_some()), "{said:?}");
 }
 
 #[test]
