@@ -81,6 +81,10 @@ impl Steward {
     /// A row that was asked for was read by itself.
     // long: one step for each thing that a look may say.
     fn looked(&mut self, at: Span, shard: &str, outcome: Result<Option<Item>, LeaseTableError>) {
+        // The lease came before a request for it was tried once more, which has found the row of this process.
+        if self.leases.contains_key(shard) {
+            return self.requests.forget(shard);
+        }
         let item = match outcome {
             Ok(item) => item,
             Err(error) => {

@@ -84,6 +84,21 @@ fn a_request_whose_answer_was_lost_is_followed_all_the_same() {
 }
 
 #[test]
+fn a_request_that_is_tried_again_after_the_lease_was_taken_begins_no_second_tenure() {
+    let (_, mut other, _, ask) = asking();
+    let Call::Write(job) = &ask else { unreachable!("it is a write") };
+    let shard = job.write.key().to_owned();
+    // Nobody beats any more.
+    other.live(40);
+    let epoch = other.epoch(&shard);
+    other.said();
+    other.answer(ask);
+    other.live(10);
+    assert_eq!(other.epoch(&shard), epoch);
+    assert!(!other.said().iter().any(|it| matches!(it, News::Lost { .. } | News::Gained { .. })));
+}
+
+#[test]
 fn a_lease_whose_holder_does_not_hand_it_over_is_taken_after_its_patience() {
     let (mut me, mut other, _, ask) = asking();
     other.answer(ask);
