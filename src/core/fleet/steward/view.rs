@@ -41,8 +41,16 @@ pub(super) struct View {
     /// When it was complete; `None` before the first one.
     listed: Option<Duration>,
     listings: u64,
-    /// When all rows first said that their shards are done: how many listings there were.
-    all_done: Option<u64>,
+    all_done: Option<AllDone>,
+}
+
+/// When all rows first said that their shards are done.
+#[derive(Debug)]
+struct AllDone {
+    /// Of which shards, in their order.
+    shards: Vec<String>,
+    /// How many listings there were.
+    listings: u64,
 }
 
 /// What may start.
@@ -245,8 +253,15 @@ impl View {
             self.all_done = None;
             return None;
         }
-        let listings = *self.all_done.get_or_insert(self.listings);
-        if listings == self.listings {
+        // A row that a page showed late may be done since the last listing.
+        let knows = |done: &AllDone| {
+            self.rows.iter().all(|row| done.shards.binary_search(&row.shard).is_ok())
+        };
+        if !self.all_done.as_ref().is_some_and(knows) {
+            let shards = self.rows.iter().map(|row| row.shard.clone()).collect();
+            self.all_done = Some(AllDone { shards, listings: self.listings });
+        }
+        if self.all_done.as_ref().is_some_and(|done| done.listings == self.listings) {
             return Some(false);
         }
         let ancestry = Ancestry::new(&self.listing, &self.rows);

@@ -27,7 +27,7 @@ impl Ours {
         }
         let wake = self.coordinator.wake();
         if let Some(wake) = wake.filter(|wake| self.tick.sets(*wake)) {
-            Self::plan(machine, wake.saturating_sub(now), Task::Tell(Box::new(Event::Tick)));
+            Self::plan(machine, wake.saturating_sub(now), Task::Tick(wake));
         }
     }
 

@@ -38,8 +38,8 @@ impl Loops {
         Self { hearts, calls: BTreeMap::new(), alarms: BTreeMap::new() }
     }
 
-    pub(super) fn wakes(&mut self, kind: Kind, now: Duration) {
-        self.alarms.entry(kind).or_default().rings(now);
+    pub(super) fn wakes(&mut self, kind: Kind, set: Duration) {
+        self.alarms.entry(kind).or_default().rings(set);
     }
 
     fn is_full(&self, kind: Kind) -> bool {
@@ -49,9 +49,9 @@ impl Loops {
 }
 
 impl Alarm {
-    /// Somebody was woken: at the time that is set, or at one that this has replaced.
-    pub(super) fn rings(&mut self, now: Duration) {
-        self.0 = self.0.filter(|at| *at > now + LEAST);
+    /// Somebody is woken, as it was set to this time, which an earlier one may have replaced since.
+    pub(super) fn rings(&mut self, set: Duration) {
+        self.0 = self.0.filter(|at| *at != set);
     }
 
     /// Sets it to an earlier time than before. Whether it is one.
@@ -118,7 +118,7 @@ impl Ours {
         }
         let (wait, now) = (wait.max(LEAST), machine.now().monotonic);
         if self.loops.alarms.entry(kind).or_default().sets(now + wait) {
-            Self::plan(machine, wait, Task::Loop(kind));
+            Self::plan(machine, wait, Task::Loop(kind, now + wait));
         }
     }
 

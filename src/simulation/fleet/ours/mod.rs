@@ -76,8 +76,10 @@ pub(in crate::simulation::fleet) struct Ours {
 /// A task of such a worker.
 #[derive(Debug)]
 pub(in crate::simulation::fleet) enum Task {
-    /// One of the two loops looks for a call.
-    Loop(Kind),
+    /// One of the two loops looks for a call, as it was set to do at this time.
+    Loop(Kind, Duration),
+    /// The coordinator is woken in the same way.
+    Tick(Duration),
     /// The coordinator hears of something.
     Tell(Box<Event>),
     /// The thread of a shard continues in this tenure, or exits.
@@ -200,15 +202,12 @@ impl Worker for Ours {
     fn does(&mut self, machine: &mut Machine<'_>, task: WorldTask) {
         match task {
             WorldTask::Reply(reply) => self.answered(*reply),
-            WorldTask::Ours(Task::Loop(kind)) => {
-                self.loops.wakes(kind, machine.now().monotonic);
+            WorldTask::Ours(Task::Loop(kind, set)) => self.loops.wakes(kind, set),
+            WorldTask::Ours(Task::Tick(set)) => {
+                self.tick.rings(set);
+                self.tell(machine, Event::Tick);
             }
-            WorldTask::Ours(Task::Tell(event)) => {
-                if matches!(*event, Event::Tick) {
-                    self.tick.rings(machine.now().monotonic);
-                }
-                self.tell(machine, *event);
-            }
+            WorldTask::Ours(Task::Tell(event)) => self.tell(machine, *event),
             WorldTask::Ours(Task::Poll(shard, epoch, outcome)) => {
                 self.poll(machine, &shard, epoch, *outcome);
             }

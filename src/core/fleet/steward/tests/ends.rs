@@ -1,8 +1,10 @@
 //! Shards that are done to their ends, and their children.
 
-use super::desk::{Desk, act, id, is_beat, leased, settings, transient};
+use super::desk::{Desk, F, act, id, is_beat, leased, settings, transient};
 use super::stream::Stream;
 use crate::core::event::Word;
+use crate::core::fleet::lease::checkpoint::{At, Checkpoint};
+use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::steward::commit::Commit;
 use crate::core::fleet::steward::lease::Stage;
 use crate::core::fleet::steward::words::{Act, News};
@@ -398,6 +400,29 @@ fn the_run_is_complete_after_a_listing_that_shows_no_further_shard() {
     assert!(!desk.said().contains(&News::Completed), "no listing has shown it");
     desk.list(&stream);
     assert!(desk.said().contains(&News::Completed));
+}
+
+/// A page may show a row late, when the end of its shard is newer than the last listing.
+#[test]
+fn a_row_that_appears_as_done_needs_a_listing_of_its_own() {
+    let (mut desk, mut stream) = Desk::reading(1);
+    let row = desk.row(&id(0));
+    let checkpoint = Checkpoint { at: At::ShardEnd, ..row.checkpoint.clone() };
+    let done = |shards| -> Vec<_> {
+        let done = |it| Row { shard: id(it), checkpoint: checkpoint.clone(), ..row.clone() };
+        (0..shards).map(done).collect()
+    };
+    let view = &mut desk.steward.view;
+    stream.split(&id(0));
+    for (shards, further) in [(1, None), (3, None), (5, Some(true))] {
+        view.surveyed(done(shards), std::iter::empty());
+        assert_eq!(view.is_complete(), Some(false), "{shards} are done, and not listed since");
+        if shards == 3 {
+            stream.split(&id(1));
+        }
+        view.listed(F, stream.listing());
+        assert_eq!(view.is_complete(), further);
+    }
 }
 
 #[test]
