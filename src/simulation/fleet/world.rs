@@ -347,8 +347,9 @@ impl World {
 
     /// A worker has come to its end, with this error: the last write may fail.
     fn judge(&self, worker: usize, error: Option<&Error>) {
-        // A call of the last trouble may be on its way for three failover times.
-        let is_troubled = self.now() < self.plan.chaos + self.plan.failover * 4;
+        // A call of the last trouble may be on its way for three failover times, and who stands still hears of it late.
+        let trouble = self.plan.chaos.max(self.oracle.lock().patience().thaws(worker));
+        let is_troubled = self.now() < trouble + self.plan.failover * 4;
         let is_excused = error.is_none_or(|error| match error {
             Error::Store { source, .. } => is_troubled && source.kind() == StoreErrorKind::Retry,
             // What its life before has sent came late, and looked like a life.

@@ -109,8 +109,6 @@ impl<'a> Storm<'a> {
 
     /// Ends what has begun.
     fn end(mut self) {
-        self.outage = None;
-        self.world.proxy.heal();
         self.world.producer.as_ref().unwrap().reshard(None);
         let dying = self.dying.iter().map(|(_, at)| at);
         let wait = self.resumed.values().chain(&self.started).chain(dying).max().copied();
@@ -119,6 +117,7 @@ impl<'a> Storm<'a> {
             self.due();
         }
         self.due();
+        self.world.proxy.heal();
     }
 
     /// What is due.

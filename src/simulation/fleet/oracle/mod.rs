@@ -38,6 +38,8 @@ pub(super) struct Oracle {
     ended: BTreeSet<String>,
     /// The shards that had no row while a child had one, although they were not done.
     unguarded: BTreeSet<String>,
+    /// The shards that were first read from the latest record on, in a table that looked empty.
+    first: BTreeSet<String>,
     /// Tenures whose lease was taken after it had been asked for: who does not hand over in time may still handle.
     overdue: BTreeSet<String>,
     /// How often a lease got another owner, or was asked for.
@@ -311,7 +313,8 @@ impl Oracle {
     }
 
     /// A worker of Amazon's does not wait for a parent that has no row; ours wait, unless it was done at some time. What
-    /// somebody has begun to read is read on.
+    /// somebody has begun to read is read on. Whoever begins at the latest in a table that looked empty may not have seen
+    /// the row of a parent that is read since a moment ago.
     fn comes_after_parents(&mut self, given: &HandOver<'_>) {
         let Some(shard) = self.shards.get(given.shard) else { return };
         let is_ours = self.ours.contains(&given.worker);
@@ -319,7 +322,8 @@ impl Oracle {
         let has_begun = tenure.is_some_and(|tenure| matches!(tenure.from.at, At::Number(_)));
         let is_open = |parent: &&String| {
             let is_waited_for = is_ours && !has_begun || !self.unguarded.contains(*parent);
-            is_waited_for && !self.ended.contains(*parent)
+            let is_beside = self.first.contains(*parent) && self.first.contains(given.shard);
+            is_waited_for && !is_beside && !self.ended.contains(*parent)
         };
         if let Some(parent) =
             shard.parents.iter().find(is_open).filter(|_| !given.records.is_empty())

@@ -52,6 +52,12 @@ impl Patience {
         self.workers.entry(worker).or_default().freezes.push((from, to));
     }
 
+    /// When a worker stands still for the last time, until when.
+    pub(in crate::simulation::fleet) fn thaws(&self, worker: usize) -> Duration {
+        let freezes = self.workers.get(&worker).map_or(&[][..], |worker| &worker.freezes);
+        freezes.iter().map(|(_, to)| *to).max().unwrap_or_default()
+    }
+
     /// A worker begins.
     pub(in crate::simulation::fleet) fn begins(&mut self, worker: usize, id: &str, now: Duration) {
         self.workers.entry(worker).or_default().life = Some((id.to_owned(), now));

@@ -147,6 +147,7 @@ impl Oracle {
                 self.breaks(Rule::EveryRecord, how);
             }
             self.skips_above(key);
+            self.first.insert(key.to_owned());
         }
         self.starts.extend(to.from);
         let Some(shard) = self.shards.get_mut(key) else { return };

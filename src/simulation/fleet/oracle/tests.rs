@@ -497,3 +497,28 @@ fn a_start_at_the_latest_leaves_out_only_what_came_before() {
     history.creates_at("next", names::LATEST);
     assert_eq!(history.broken(), [Rule::EveryRecord]);
 }
+
+#[test]
+fn two_that_begin_at_the_latest_together_may_not_see_each_other() {
+    let early = |parent, child| {
+        let mut oracle = Oracle::default();
+        oracle.is_ours(OURS);
+        oracle.patience().limits(F, F * 3);
+        oracle.born("parent", &[]);
+        let mut history = History { oracle, rows: BTreeMap::new() };
+        history.creates_at("parent", parent);
+        history.splits();
+        history.oracle.passes(F);
+        history.creates_at("low", child);
+        history.writes(Who::Operator, None, "low", |row| {
+            let millis = epoch().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+            row.insert(names::FROM.to_owned(), millis.into());
+        });
+        history.takes("low", "ours", "ours#1");
+        history.hands_over("ours#1", "low", &[20]);
+        history.broken()
+    };
+    assert_eq!(early(names::LATEST, names::LATEST), []);
+    assert_eq!(early(names::TRIM_HORIZON, names::LATEST), [Rule::ParentsFirst]);
+    assert_eq!(early(names::LATEST, names::TRIM_HORIZON), [Rule::ParentsFirst]);
+}
