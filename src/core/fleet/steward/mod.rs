@@ -274,8 +274,9 @@ impl Steward {
         self.jobs.push_back(Job::new(write, act, now));
     }
 
-    /// A tenure that was never used before.
+    /// A tenure that was never used before, and comes after all others of its shard.
     fn tenure(&mut self, shard: &str) -> Tenure {
+        self.births.retain(|_, (earlier, _)| earlier.shard != shard);
         self.tenures += 1;
         Tenure {
             shard: shard.to_owned(),

@@ -522,3 +522,24 @@ fn two_that_begin_at_the_latest_together_may_not_see_each_other() {
     assert_eq!(early(names::TRIM_HORIZON, names::LATEST), [Rule::ParentsFirst]);
     assert_eq!(early(names::LATEST, names::TRIM_HORIZON), [Rule::ParentsFirst]);
 }
+
+#[test]
+fn a_handler_that_begins_while_another_tenure_has_the_lease_is_found() {
+    let begins = |is_deleted| {
+        let mut history = History::begun();
+        if is_deleted {
+            history.deletes(Who::Operator, "parent");
+            history.creates("parent");
+        }
+        history.writes(Who::Worker(OTHER), Some("other/1#1"), "parent", |row| {
+            row.insert(names::OWNER.to_owned(), "other".into());
+            row.insert(names::HOLDER.to_owned(), "other/1#1".into());
+        });
+        history.oracle.begins("other/1#1", "parent");
+        assert_eq!(history.broken(), [], "it has the lease");
+        history.oracle.begins("ours#1", "parent");
+        history.broken()
+    };
+    assert_eq!(begins(false), [Rule::Fence]);
+    assert_eq!(begins(true), [], "its row was deleted, and it may not have heard of that");
+}

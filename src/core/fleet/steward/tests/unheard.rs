@@ -176,6 +176,28 @@ fn a_child_that_was_born_unheard_is_held_by_the_next_commit_of_the_end() {
 }
 
 #[test]
+fn a_child_that_had_a_later_tenure_is_not_born_again_in_an_earlier_one() {
+    let (mut desk, mut commit) = ending();
+    let birth = desk.steward.next_write(&mut commit).unwrap().expect("a birth");
+    let at = Span { sent: desk.now, now: desk.now };
+    desk.steward.committed(at, &mut commit, Err(transient())).unwrap_err();
+    // It was not done, and somebody else has created the row, and is dead.
+    desk.table.apply(&birth).unwrap();
+    desk.edit(&id(1), |row| {
+        row.remove("kcHolder");
+        row.insert("leaseOwner".to_owned(), "other".into());
+    });
+    desk.live(40);
+    let later = desk.epoch(&id(1));
+    desk.table.delete(&id(1));
+    desk.live(10);
+    assert_eq!(desk.stage(&id(1)), None, "the row is gone");
+    let end = commit.to.clone();
+    desk.commit(&id(0), &end).unwrap();
+    assert!(desk.epoch(&id(1)) > later, "whoever hears of it ignores what came before");
+}
+
+#[test]
 fn a_child_that_was_born_unheard_names_nobody_after_a_stop() {
     for is_stopped_first in [false, true] {
         let (mut desk, mut commit) = ending();
