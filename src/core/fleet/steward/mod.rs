@@ -317,6 +317,7 @@ impl Steward {
     /// Gives up a lease of which everything that was read is handled.
     fn leave(&mut self, shard: &str, now: Moment) {
         let is_running = self.phase == Phase::Running;
+        let left = self.view.left();
         let Some(lease) = self.leases.get_mut(shard) else { return };
         let epoch = lease.epoch;
         let (write, act) = match std::mem::replace(&mut lease.stage, Stage::Leaving) {
@@ -326,7 +327,7 @@ impl Steward {
             }
             stage => {
                 let is_withdrawn = is_running && stage == Stage::Draining { to: None };
-                (lease.tenure.release(), Act::Release { epoch, is_withdrawn })
+                (lease.tenure.release(left), Act::Release { epoch, is_withdrawn })
             }
         };
         self.plan_job(now, write, act);

@@ -11,7 +11,7 @@ use crate::core::fleet::lease::births::{ChildrenUnknown, Heirs, heirs};
 use crate::core::fleet::lease::checkpoint::Start;
 use crate::core::fleet::lease::protocol::Look;
 use crate::core::fleet::lease::row::{Misread, Row, Seen as SeenItem, read};
-use crate::core::fleet::lease::writes::AtEnd;
+use crate::core::fleet::lease::writes::{AtEnd, Left};
 use crate::core::fleet::share::survey::Seen;
 use crate::core::fleet::steward::lease::{Lease, Stage};
 use crate::core::fleet::steward::words::Call;
@@ -243,7 +243,16 @@ impl View {
 
     /// What becomes of the row of a shard that ends: a worker of KCL expects that it keeps its holder.
     pub(super) fn at_end(&self) -> AtEnd {
-        if self.rows.iter().any(Row::is_kcls) { AtEnd::Keep } else { AtEnd::Release }
+        if self.is_beside_kcl() { AtEnd::Keep } else { AtEnd::Release }
+    }
+
+    /// What is left in the row of a lease that is given up.
+    pub(super) fn left(&self) -> Left {
+        if self.is_beside_kcl() { Left::Named } else { Left::Nobodys }
+    }
+
+    fn is_beside_kcl(&self) -> bool {
+        self.rows.iter().any(Row::is_kcls)
     }
 
     /// Whether every shard is done to its end: `Some(false)` if a listing must show it, and `None` if not.

@@ -17,8 +17,8 @@ use crate::model::write::{Condition, Update, Write};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight {
     counter: u64,
-    /// Since when the counter stands still, by the worker's monotonic clock.
-    since: Duration,
+    /// Since when the counter stands still, by the worker's monotonic clock; `None`: for ever.
+    since: Option<Duration>,
 }
 
 /// One that stands still for so many failover times is taken by anybody, whatever his share is.
@@ -71,12 +71,13 @@ impl Java {
         }
     }
 
-    /// A row that nobody holds counts as one that has stood still for ever.
+    /// A row that nobody holds counts as one that has stood still for ever, unless it was seen before.
     fn see(&mut self, now: Duration, rows: &[Row]) {
         let mut seen = BTreeMap::new();
         for row in rows.iter().filter(|row| !self.held.contains_key(&row.shard)) {
             let before = self.seen.get(&row.shard).filter(|it| it.counter == row.counter);
-            let since = before.map_or(now, |before| before.since);
+            let is_for_ever = row.owner.is_none() && !self.seen.contains_key(&row.shard);
+            let since = before.map_or((!is_for_ever).then_some(now), |before| before.since);
             seen.insert(row.shard.clone(), Sight { counter: row.counter, since });
         }
         (self.seen, self.scanned) = (seen, Vec::new());
@@ -84,21 +85,22 @@ impl Java {
 
     fn age(&self, now: Duration, row: &Row) -> Duration {
         match self.seen.get(&row.shard) {
-            _ if row.owner.is_none() => Duration::MAX,
-            Some(sight) => now.saturating_sub(sight.since),
+            Some(sight) => sight.since.map_or(Duration::MAX, |since| now.saturating_sub(since)),
             None => Duration::ZERO,
         }
     }
 
-    /// What it takes: free leases up to its share, or all that are very old, or else one of the most loaded worker's.
+    /// What it takes: free leases up to its share, or all that are very old, or else one of the most loaded worker's. Rows
+    /// without an owner that still seem alive are those of a worker without a name, from whom it fails to steal.
     fn chosen(&self, machine: &mut Machine<'_>, rows: &[Row]) -> Vec<Row> {
         let now = machine.now().monotonic;
         let others = rows.iter().filter(|row| !self.held.contains_key(&row.shard));
         let (mut free, live): (Vec<_>, Vec<_>) =
             others.cloned().partition(|row| self.age(now, row) > self.failover);
-        let mut loads = BTreeMap::from([(self.id.as_str(), self.held.len())]);
-        for owner in live.iter().filter_map(|row| row.owner.as_deref()) {
-            *loads.entry(owner).or_default() += 1;
+        let mine = Some(self.id.as_str());
+        let mut loads = BTreeMap::from([(mine, self.held.len())]);
+        for row in &live {
+            *loads.entry(row.owner.as_deref()).or_default() += 1;
         }
         let share = rows.len().div_ceil(loads.len());
         let wanted = share.saturating_sub(self.held.len());
@@ -110,14 +112,17 @@ impl Java {
             return very_old.into_iter().chain(old.into_iter().take(rest)).cloned().collect();
         }
         let most = loads.iter().max_by_key(|(_, load)| **load);
-        let Some((owner, load)) = most.filter(|(owner, _)| **owner != self.id) else {
+        let Some((owner, load)) = most.filter(|(owner, _)| **owner != mine) else {
             return Vec::new();
         };
         if wanted == 0 || *load < share || *load == share && wanted == 1 {
             return Vec::new();
         }
-        let theirs: Vec<_> =
-            live.iter().filter(|row| row.owner.as_deref() == Some(*owner)).collect();
+        if owner.is_none() {
+            machine.world.counts.faults_of("nobody to steal from", 1);
+            return Vec::new();
+        }
+        let theirs: Vec<_> = live.iter().filter(|row| row.owner.as_deref() == *owner).collect();
         vec![theirs[machine.world.rng.usize(0..theirs.len())].clone()]
     }
 

@@ -27,7 +27,7 @@ pub(in crate::simulation::fleet) struct Change<'a> {
 }
 
 /// The attributes that workers write; all others are somebody else's.
-const WRITTEN: [&str; 19] = [
+const WRITTEN: [&str; 20] = [
     names::OWNER,
     names::CHECKPOINT_OWNER,
     names::COUNTER,
@@ -40,6 +40,7 @@ const WRITTEN: [&str; 19] = [
     names::CHILDREN,
     names::HOLDER,
     names::ASKER,
+    names::FREE,
     names::FROM,
     names::END,
     names::FAILOVER,
