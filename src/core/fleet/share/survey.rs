@@ -242,14 +242,15 @@ impl Survey {
         }
     }
 
-    /// A row that is remembered.
+    /// A row that is remembered. Whoever gets it lets its counter grow; where one has it and the counter is that of another one,
+    /// the row was deleted and created since, and its counter has come by once more.
     fn again(&mut self, row: &Row, seen: &Seen<'_>, scan: Scan) -> Row {
         let mut row = row.clone();
-        if row.counter != seen.counter {
-            (row.counter, row.since) = (seen.counter, scan.ended);
-        }
         let owner = self.slot(seen.owner, row.owner);
         let giver = self.slot(seen.giver, row.giver);
+        if row.counter != seen.counter || giver.or(owner) != row.giver.or(row.owner) {
+            (row.counter, row.since) = (seen.counter, scan.ended);
+        }
         if (owner, giver) != (row.owner, row.giver) {
             (row.owner, row.giver, row.asked) = (owner, giver, scan.ended);
         }

@@ -50,6 +50,26 @@ fn a_row_stands_still_from_the_end_of_its_first_sight_to_the_begin_of_the_last()
 }
 
 #[test]
+fn a_counter_that_comes_by_again_in_a_new_row_has_not_stood_still() {
+    let asked = |by| Seen { giver: Some("a"), ..row("1", by, 7) };
+    // A request, and its end, change no counter, and make nobody live.
+    for (first, later, is_still) in [
+        (row("1", "a", 7), row("1", "b", 7), false),
+        (asked("b"), row("1", "b", 7), false),
+        (row("1", "a", 7), asked("b"), true),
+        (asked("b"), row("1", "a", 7), true),
+        (asked("b"), asked("c"), true),
+    ] {
+        let mut survey = survey();
+        scan(&mut survey, 0, 0, &[first]);
+        scan(&mut survey, F + 1, F + 1, &[later]);
+        assert_eq!(is_free(&survey, "1"), is_still, "{first:?} {later:?}");
+        scan(&mut survey, 2 * F + 2, 2 * F + 2, &[later]);
+        assert!(is_free(&survey, "1"));
+    }
+}
+
+#[test]
 fn a_holder_with_a_longer_failover_time_keeps_its_row_for_that_time() {
     for (own, wait) in [(None, F), (Some(F / 2), F), (Some(F), F), (Some(3 * F), 3 * F)] {
         let failover = own.map(Duration::from_millis);
