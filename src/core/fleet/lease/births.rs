@@ -31,7 +31,8 @@ pub(crate) struct Heirs {
     pub(crate) children: BTreeSet<String>,
 }
 
-/// Neither the last answer nor the listing names all children with their hash keys: the stream is to be listed again.
+/// Neither the last answer nor the listing names all children with their hash keys, or a child has another parent of which
+/// nothing is known: the stream is to be listed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the shard has ended, and not all of its children are known")]
 pub(crate) struct ChildrenUnknown;
@@ -65,7 +66,8 @@ pub(crate) fn missing(ancestry: &Ancestry<'_>, configured: &Checkpoint) -> Missi
 /// listing stands in for an answer that is silent.
 ///
 /// The child of a merge gets its row together with those of its parents: the other parent, if it is missing, and what is
-/// missing above that one, come first.
+/// missing above that one, come first. `is_new` says that the listing was made after the shard had ended: another parent that
+/// it does not show has left the stream.
 ///
 /// # Errors
 /// [`ChildrenUnknown`]
@@ -73,8 +75,12 @@ pub(crate) fn heirs(
     ancestry: &Ancestry<'_>,
     shard: &str,
     named: &[ChildShard],
+    is_new: bool,
 ) -> Result<Heirs, ChildrenUnknown> {
     let children = if named.is_empty() { listed(ancestry, shard)? } else { named.to_vec() };
+    if !is_new && !children.iter().all(|child| knows_parents(ancestry, child)) {
+        return Err(ChildrenUnknown);
+    }
     let checkpoint = inherited(ancestry, shard);
     let mut births = in_order(above(ancestry, shard, &children), &Checkpoint::trim_horizon());
     for child in &children {
@@ -124,6 +130,13 @@ fn tips<'a>(ancestry: &Ancestry<'a>) -> Vec<&'a Shard> {
     let may_be = |id: &str| ancestry.is_missing(id) && !later.contains(id);
     let is_tip = |shard: &&Shard| may_be(shard.id()) && !ancestry.children(shard.id()).any(may_be);
     ancestry.shards().filter(is_tip).collect()
+}
+
+/// Whether the child's other parent is known, or has left the stream: a listing that shows a child shows its parents. Without
+/// its row, KCL would read the child first, and then nobody would read the parent.
+fn knows_parents(ancestry: &Ancestry<'_>, child: &ChildShard) -> bool {
+    let is_known = |id: &String| ancestry.shard(id).is_some() || ancestry.row(id).is_some();
+    is_known(&child.id) || child.parents.iter().all(is_known)
 }
 
 /// The missing shards above these children, besides the one that ends.

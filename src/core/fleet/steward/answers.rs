@@ -337,7 +337,7 @@ impl Steward {
             Some(tenure) => self.took(at, tenure, None, found),
             None => {
                 if let Some(row) = found.and_then(row) {
-                    self.view.learn(row);
+                    self.view.created(row, at.now.monotonic);
                 }
             }
         }

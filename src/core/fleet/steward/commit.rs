@@ -265,8 +265,11 @@ impl Steward {
 
     /// What is written before the end of a shard.
     fn before_end(&mut self, commit: &Commit) -> Result<VecDeque<Before>, StoreError> {
-        let lease = self.lease(&commit.shard, commit.epoch).ok_or_else(over)?;
-        let heirs = match self.view.heirs(&commit.shard, &lease.children) {
+        let listings = self.view.listings();
+        let lease = self.leases.get_mut(&commit.shard).filter(|it| it.epoch == commit.epoch);
+        let lease = lease.ok_or_else(over)?;
+        let since = *lease.ended_at.get_or_insert(listings);
+        let heirs = match self.view.heirs(&commit.shard, &lease.children, since) {
             Ok(heirs) => heirs,
             Err(unknown) => {
                 self.want_listing();

@@ -34,6 +34,8 @@ pub(super) struct Lease {
     pub(super) heirs: BTreeSet<String>,
     /// How many listings there were before it was held.
     pub(super) listings: u64,
+    /// How many there were when its shard's end was first to be stored.
+    pub(super) ended_at: Option<u64>,
 }
 
 /// What is done with a lease.

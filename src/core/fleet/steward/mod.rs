@@ -352,6 +352,9 @@ impl Steward {
     }
 
     fn lose(&mut self, shard: &str, why: Loss) {
+        if why == Loss::Gone {
+            self.view.forget(shard);
+        }
         if let Some(lease) = self.leases.remove(shard).filter(Lease::is_awaited) {
             self.news.push(News::Lost { shard: shard.to_owned(), epoch: lease.epoch, why });
         }
@@ -380,6 +383,7 @@ impl Steward {
             children: Vec::new(),
             heirs: BTreeSet::new(),
             listings: self.view.listings(),
+            ended_at: None,
         };
         // A former tenure of this process, if it has one, is lost by the table's word.
         self.lose(&shard, Loss::Taken { by: Some(self.settings.worker.clone()) });

@@ -90,7 +90,9 @@ impl Steward {
         if let Some(refusal) = self.refusal(&rows) {
             return self.fail(now, refusal);
         }
-        self.view.surveyed(rows, self.leases.values().map(|lease| &lease.row));
+        // Pages are a second old, or two.
+        let since = scan.begun.monotonic.saturating_sub(self.settings.marks.failover);
+        self.view.surveyed(rows, self.leases.values().map(|lease| &lease.row), since);
         self.survey.scanned(
             scan.begun.monotonic,
             now.monotonic,

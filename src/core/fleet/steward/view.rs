@@ -42,6 +42,8 @@ pub(super) struct View {
     listed: Option<Duration>,
     listings: u64,
     all_done: Option<AllDone>,
+    /// When this process has created rows that a survey may not show yet.
+    created: BTreeMap<String, Duration>,
 }
 
 /// When all rows first said that their shards are done.
@@ -156,23 +158,41 @@ impl View {
         }
     }
 
+    /// A row that was created at this moment, or stood there.
+    pub(super) fn created(&mut self, row: Row, at: Duration) {
+        self.created.insert(row.shard.clone(), at);
+        self.learn(row);
+    }
+
     pub(super) fn forget(&mut self, shard: &str) {
+        self.created.remove(shard);
         if let Ok(at) = self.place(shard) {
             self.rows.remove(at);
         }
     }
 
-    /// Takes in the rows of a survey, which may be some seconds old; of what is `held` more is known.
-    pub(super) fn surveyed<'a>(&mut self, rows: Vec<Row>, held: impl Iterator<Item = &'a Row>) {
+    /// Takes in the rows of a survey, which may be some seconds old, but show what stood in the table at `since`; of what is
+    /// `held` more is known.
+    pub(super) fn surveyed<'a>(
+        &mut self,
+        rows: Vec<Row>,
+        held: impl Iterator<Item = &'a Row>,
+        since: Duration,
+    ) {
         let earlier = std::mem::replace(&mut self.rows, rows);
-        // What is done stays done.
-        for old in earlier.into_iter().filter(|old| old.checkpoint.is_end()) {
-            if let Ok(at) = self.place(&old.shard) {
-                // Somebody may have taken the end back, by a write that is newer.
-                let row = &mut self.rows[at];
-                if row.counter < old.counter && !row.checkpoint.is_end() {
-                    row.checkpoint = old.checkpoint;
+        self.created.retain(|_, at| *at > since);
+        for old in earlier {
+            match self.place(&old.shard) {
+                // What is done stays done. Somebody may have taken the end back, by a write that is newer.
+                Ok(at) if old.checkpoint.is_end() => {
+                    let row = &mut self.rows[at];
+                    if row.counter < old.counter && !row.checkpoint.is_end() {
+                        row.checkpoint = old.checkpoint;
+                    }
                 }
+                // Without a parent's row a child would be read that has to wait.
+                Err(at) if self.created.contains_key(&old.shard) => self.rows.insert(at, old),
+                Ok(_) | Err(_) => {}
             }
         }
         for row in held {
@@ -232,13 +252,16 @@ impl View {
         found
     }
 
-    /// What is written of the children of a shard that ends.
+    /// What is written of the children of a shard that ends, and is known to have ended since so many listings.
     pub(super) fn heirs(
         &self,
         shard: &str,
         named: &[ChildShard],
+        since: u64,
     ) -> Result<Heirs, ChildrenUnknown> {
-        heirs(&Ancestry::new(&self.listing, &self.rows), shard, named)
+        // The next one may have begun before.
+        let is_new = self.listings >= since + 2;
+        heirs(&Ancestry::new(&self.listing, &self.rows), shard, named, is_new)
     }
 
     /// What becomes of the row of a shard that ends: a worker of KCL expects that it keeps its holder.

@@ -22,7 +22,7 @@ fn of(
     shard: u64,
     children: &[u64],
 ) -> Result<Heirs, ChildrenUnknown> {
-    heirs(&Ancestry::new(listing, rows), &id(shard), &named(children))
+    heirs(&Ancestry::new(listing, rows), &id(shard), &named(children), false)
 }
 
 fn shards(births: &[Birth]) -> Vec<String> {
@@ -90,6 +90,20 @@ fn the_child_of_a_merge_comes_with_the_rows_of_both_parents() {
 }
 
 #[test]
+fn another_parent_that_a_listing_from_before_the_merge_does_not_show_is_listed_first() {
+    let of_six = |gone: &[u64], kept| of(&without(A, gone), &rows(A, kept), 6, &[8]);
+    assert_eq!(of_six(&[7, 8], "6 205"), Err(ChildrenUnknown));
+    assert_eq!(shards(&of_six(&[8], "6 205").unwrap().births), ids(&[2, 3, 7, 8]));
+    // Its row is there, or the child's, for which somebody has created both.
+    assert!(of_six(&[7, 8], "6 7 205").is_ok());
+    assert!(of_six(&[7, 8], "6 205, 8 TRIM_HORIZON").is_ok());
+    // Or both have left the stream.
+    let (some, kept) = (without(A, &[7, 8]), rows(A, "6 205"));
+    let found = heirs(&Ancestry::new(&some, &kept), &id(6), &named(&[8]), true).unwrap();
+    assert_eq!(shards(&found.births), ids(&[8]));
+}
+
+#[test]
 fn a_silent_answer_is_made_up_for_by_a_listing_with_all_children() {
     for (shard, kept) in [(5, "5 205"), (6, "6 7 205"), (7, "6 7 205")] {
         let answered =
@@ -109,10 +123,11 @@ fn a_silent_answer_is_made_up_for_by_a_listing_with_all_children() {
 fn a_child_without_hash_keys_is_looked_up_or_not_known() {
     let child = ChildShard::new(id(9), vec![id(5)], None);
     let (all, kept) = (listing(A), rows(A, "5 205"));
-    let found = heirs(&Ancestry::new(&all, &kept), &id(5), std::slice::from_ref(&child)).unwrap();
+    let found =
+        heirs(&Ancestry::new(&all, &kept), &id(5), std::slice::from_ref(&child), false).unwrap();
     assert_eq!(found.births[0].hash_keys, cells(5, 9));
     let some = without(A, &[9, 10]);
-    let found = heirs(&Ancestry::new(&some, &kept), &id(5), &[child]);
+    let found = heirs(&Ancestry::new(&some, &kept), &id(5), &[child], true);
     assert_eq!(found, Err(ChildrenUnknown));
 }
 

@@ -241,8 +241,8 @@ impl<'a> World<'a> {
         let rows = self.rows();
         let ancestry = Ancestry::new(&listing, &rows);
         let answered = if self.rng.bool() { &named[..] } else { &[] };
-        let Ok(heirs) = heirs(&ancestry, &row.shard, answered)
-            .or_else(|_| heirs(&ancestry, &row.shard, &named))
+        let Ok(heirs) = heirs(&ancestry, &row.shard, answered, true)
+            .or_else(|_| heirs(&ancestry, &row.shard, &named, true))
         else {
             panic!("{named:?}");
         };

@@ -132,6 +132,61 @@ fn children_that_nobody_knows_are_listed_first() {
 }
 
 #[test]
+fn a_merged_childs_other_parent_is_listed_first_if_it_is_younger_than_the_listing() {
+    for has_left in [false, true] {
+        let (mut desk, mut stream) = Desk::reading(2);
+        let before = stream.listing();
+        // Of the two shards the first was split, and one half was merged with the second since.
+        stream.split(&id(0));
+        stream.merge(&id(3));
+        let end = Position::End { sequence: stream.shards[&id(1)].ending() };
+        let epoch = desk.epoch(&id(1));
+        desk.steward.ends_with(&id(1), epoch, &stream.children(&id(1)));
+        desk.said();
+        let listings = if has_left { vec![before.clone(), before] } else { vec![stream.listing()] };
+        for listing in listings {
+            let error = desk.commit(&id(1), &end).unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Retry);
+            assert!(desk.steward.take_news().contains(&News::ListingWanted));
+            desk.steward.hears(desk.now, Word::Listed(listing));
+        }
+        desk.commit(&id(1), &end).unwrap();
+        let has_row = |it| desk.table.row(&id(it)).is_some();
+        assert_eq!((has_row(4), has_row(3)), (true, !has_left), "KCL would read the child at once");
+    }
+}
+
+#[test]
+fn the_row_of_another_parent_that_was_deleted_comes_back_before_the_child() {
+    let (mut desk, mut stream) = Desk::reading(2);
+    stream.merge(&id(0));
+    desk.list(&stream);
+    desk.table.delete(&id(1));
+    let beat = desk.until(|call| {
+        is_beat(call)
+            && matches!(call, crate::core::fleet::steward::words::Call::Write(job) if job.write.key() == id(1))
+    });
+    desk.answer(beat);
+    assert_eq!(desk.stage(&id(1)), None);
+    let end = Position::End { sequence: stream.shards[&id(0)].ending() };
+    desk.commit(&id(0), &end).unwrap();
+    assert!(desk.table.row(&id(1)).is_some(), "KCL would read the child without it");
+}
+
+/// A page may be older than a row that this process has created.
+#[test]
+fn a_row_that_was_created_stands_though_a_survey_does_not_show_it_yet() {
+    let (mut desk, _) = Desk::reading(1);
+    let row = desk.row(&id(0));
+    let view = &mut desk.steward.view;
+    view.created(row.clone(), F);
+    view.surveyed(Vec::new(), std::iter::empty(), F / 2);
+    assert_eq!(view.rows(), [row], "the page may be from before");
+    view.surveyed(Vec::new(), std::iter::empty(), F);
+    assert_eq!(view.rows(), [], "somebody has deleted it");
+}
+
+#[test]
 fn a_merged_child_waits_for_both_parents() {
     let (mut desk, mut stream) = Desk::reading(2);
     stream.merge(&id(0));
@@ -415,7 +470,7 @@ fn a_row_that_appears_as_done_needs_a_listing_of_its_own() {
     let view = &mut desk.steward.view;
     stream.split(&id(0));
     for (shards, further) in [(1, None), (3, None), (5, Some(true))] {
-        view.surveyed(done(shards), std::iter::empty());
+        view.surveyed(done(shards), std::iter::empty(), F);
         assert_eq!(view.is_complete(), Some(false), "{shards} are done, and not listed since");
         if shards == 3 {
             stream.split(&id(1));
