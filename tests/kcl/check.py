@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 TEXTS = {"leaseKey", "leaseOwner", "checkpoint", "startingHashKey", "endingHashKey", "checkpointOwner"}
 NUMBERS = {"leaseCounter", "checkpointSubSequenceNumber", "ownerSwitchesSinceCheckpoint"}
 SETS = {"parentShardId", "childShardIds"}
-OURS = {"kcHolder": "S", "kcFrom": "N", "kcEnd": "S", "kcFailover": "N", "kcLimit": "N", "kcAsker": "S", "kcFree": "S", "kcStream": "S", "kcFormat": "N"}
+OURS = {"kcHolder": "S", "kcFrom": "N", "kcEnd": "S", "kcFailover": "N", "kcLimit": "N", "kcAsker": "S", "kcStream": "S", "kcFormat": "N"}
 NEEDED = {"leaseKey", "leaseCounter", "checkpoint", "checkpointSubSequenceNumber", "ownerSwitchesSinceCheckpoint"}
 WORDS = {"TRIM_HORIZON", "LATEST", "AT_TIMESTAMP", "SHARD_END"}
 LOOPS = {
@@ -14,6 +14,13 @@ LOOPS = {
     "taking failed": r"(LeasingException|Throwable) encountered in lease taking thread",
     "renewing failed": r"(LeasingException|Throwable) encountered in lease renewing thread",
 }
+# A row that a consumer of ours has given back counts for a worker without a name until the failover time is over. Where that
+# one has more rows than any other, the library fails to steal from it; its next round takes these rows, as it would have.
+STEALS_FROM_NOBODY = re.compile(
+    r"^\S+ ERROR \S+ Throwable encountered in lease taking thread\s*\n"
+    r"java\.lang\.NullPointerException.*\n\s+at \S+\.chooseLeasesToSteal",
+    re.MULTILINE,
+)
 
 
 def records(fleet):
@@ -55,8 +62,9 @@ def moves(fleet):
 def logs(fleet):
     """Failures in the logs of Amazon's workers."""
     text = "".join(open(it.log).read() for it in fleet.members.values() if it.is_java)
+    text, known = STEALS_FROM_NOBODY.subn("", text)
     found = {name: len(re.findall(pattern, text)) for name, pattern in LOOPS.items()}
-    return {**found, "ERROR": len(re.findall(r"^\S+ ERROR ", text, re.MULTILINE))}
+    return {"steals from nobody": known, **found, "ERROR": len(re.findall(r"^\S+ ERROR ", text, re.MULTILINE))}
 
 
 def panics(fleet):
@@ -90,8 +98,7 @@ def _row(row, was_ours):
     if was_ours and not {"kcFailover", "kcStream", "kcFormat"} <= set(row):
         yield "it was held by ours, and does not say so"
     owner = row.get("checkpointOwner", row.get("leaseOwner", {})).get("S", "")
-    is_left = owner == row.get("kcFree", {}).get("S")
-    if owner.startswith("ours") and not is_left and not row.get("kcHolder", {}).get("S", "").startswith(owner + "/"):
+    if owner.startswith("ours") and not row.get("kcHolder", {}).get("S", "").startswith(owner + "/"):
         yield f"{owner} has it without a tenure"
 
 

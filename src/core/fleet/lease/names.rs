@@ -59,9 +59,6 @@ pub(crate) const FAILOVER: &str = "kcFailover";
 pub(crate) const LIMIT: &str = "kcLimit";
 /// Ours: the worker that has asked for the lease, until it holds it. So it is not taken for one of KCL's meanwhile.
 pub(crate) const ASKER: &str = "kcAsker";
-/// Ours: the owner that has given the lease up, and is named beside workers of KCL. While both names are the same, nobody
-/// holds it.
-pub(crate) const FREE: &str = "kcFree";
 /// Ours: the stream of the shard.
 pub(crate) const STREAM: &str = "kcStream";
 /// Ours: the format of the row.

@@ -36,7 +36,7 @@ pub(crate) enum Other {
 pub(crate) struct Row {
     /// The shard's id.
     pub(crate) shard: String,
-    /// Who holds it; of one that is being handed over, who gets it. `None` too if that one has given it up.
+    /// Who holds it; of one that is being handed over, who gets it.
     pub(crate) owner: Option<String>,
     /// Who still holds one that is being handed over.
     pub(crate) checkpoint_owner: Option<String>,
@@ -246,7 +246,7 @@ impl<'a> Fields<'a> {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         Ok(Row {
             shard: self.key.to_owned(),
-            owner: owned(self.owner()?),
+            owner: owned(self.text(names::OWNER)?),
             checkpoint_owner: owned(self.text(names::CHECKPOINT_OWNER)?),
             counter: self.count(names::COUNTER, MOST)?.unwrap_or(0),
             checkpoint: self.checkpoint()?,
@@ -259,12 +259,6 @@ impl<'a> Fields<'a> {
             limit: self.count(names::LIMIT, MOST)?,
             stream: owned(self.text(names::STREAM)?),
         })
-    }
-
-    /// Who gave it up is still named, unless it has had another owner since.
-    fn owner(&self) -> Result<Option<&'a str>, Misread> {
-        let (owner, left) = (self.text(names::OWNER)?, self.text(names::FREE)?);
-        Ok(if owner == left { None } else { owner })
     }
 
     fn checkpoint(&self) -> Result<Checkpoint, Misread> {

@@ -60,16 +60,6 @@ pub(crate) enum AtEnd {
     Release,
 }
 
-/// What is left of the holder that gives a lease up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
-    /// Nothing: the row has no owner.
-    Nobodys,
-    /// Its name as the owner, and a mark for ours that it is none. KCL counts rows without an owner that it has seen before
-    /// for a worker without a name, and its taker fails if that one has the most.
-    Named,
-}
-
 /// Creates a lease, unless it exists.
 // long: one line for each attribute.
 pub(crate) fn create(birth: &Birth, marks: &Marks) -> Write {
@@ -124,8 +114,7 @@ pub(crate) fn ask(row: &Row, worker: &str) -> Option<Write> {
     let update = Update::new()
         .set(names::OWNER, worker)
         .set(names::CHECKPOINT_OWNER, owner)
-        .set(names::ASKER, worker)
-        .remove(names::FREE);
+        .set(names::ASKER, worker);
     let is_former = row.holder.as_ref().is_some_and(|it| it.is_of(worker));
     let update = if is_former { update.remove(names::HOLDER) } else { update };
     Some(Write::update(&row.shard, when, update))
@@ -142,7 +131,7 @@ pub(crate) fn withdraw(shard: &str, worker: &str, of: &str) -> Write {
 
 /// Frees a row that names this worker, which has no use for it: its request is taken back, and what was handed over is
 /// nobody's. `None` if the row does not name it, or is held by another process of that name.
-pub(crate) fn let_go(row: &Row, worker: &str, process: &str, left: Left) -> Option<Write> {
+pub(crate) fn let_go(row: &Row, worker: &str, process: &str) -> Option<Write> {
     if row.owner.as_deref() != Some(worker) {
         return None;
     }
@@ -155,7 +144,7 @@ pub(crate) fn let_go(row: &Row, worker: &str, process: &str, left: Left) -> Opti
     let when = Condition::equals(names::OWNER, worker)
         .and(Condition::Absent(names::CHECKPOINT_OWNER))
         .and(Condition::equals(names::COUNTER, row.counter));
-    Some(Write::update(&row.shard, when, left.by(worker, grown())))
+    Some(Write::update(&row.shard, when, nobody(grown())))
 }
 
 /// Deletes the lease of a shard that is done to its end.
@@ -169,7 +158,7 @@ impl Tenure {
     /// The position is that of the row in the answer, never the one that was seen before.
     pub(crate) fn take(&self, row: &Row, marks: &Marks) -> Write {
         let update = self.begun(marks).set(names::OWNER, self.worker.as_str());
-        let update = update.remove(names::CHECKPOINT_OWNER).remove(names::FREE);
+        let update = update.remove(names::CHECKPOINT_OWNER);
         let update = match row.working_owner() {
             Some(owner) if owner != self.worker => update.add(names::SWITCHES, 1),
             _ => update,
@@ -217,7 +206,7 @@ impl Tenure {
         let update = moved(&Checkpoint::ended(last));
         let update = match then {
             AtEnd::Keep => update,
-            AtEnd::Release => Left::Nobodys.by(&self.worker, update),
+            AtEnd::Release => nobody(update),
         };
         Write::update(&self.shard, self.mine().and(unmoved(was)), update)
     }
@@ -238,8 +227,8 @@ impl Tenure {
     }
 
     /// Gives the lease up, whoever may want it.
-    pub(crate) fn release(&self, left: Left) -> Write {
-        self.write(left.by(&self.worker, grown()))
+    pub(crate) fn release(&self) -> Write {
+        self.write(nobody(grown()))
     }
 
     /// Whether the row is this tenure's.
@@ -260,18 +249,6 @@ impl Tenure {
 
     fn write(&self, update: Update) -> Write {
         Write::update(&self.shard, self.mine(), update)
-    }
-}
-
-impl Left {
-    /// Nobody holds it. Without the tenure no late write of it is taken for the next one's.
-    fn by(self, worker: &str, update: Update) -> Update {
-        let update = match self {
-            Self::Nobodys => update.remove(names::OWNER).remove(names::FREE),
-            Self::Named => update.set(names::OWNER, worker).set(names::FREE, worker),
-        };
-        let update = update.remove(names::CHECKPOINT_OWNER).remove(names::HOLDER);
-        update.remove(names::LIMIT).remove(names::ASKER)
     }
 }
 
@@ -301,6 +278,12 @@ impl Marks {
 /// The counter grows, so that a taker who has seen it before is refused.
 fn grown() -> Update {
     Update::new().add(names::COUNTER, 1)
+}
+
+/// Nobody holds it. Without the tenure no late write of it is taken for the next one's.
+fn nobody(update: Update) -> Update {
+    let update = update.remove(names::OWNER).remove(names::CHECKPOINT_OWNER);
+    update.remove(names::HOLDER).remove(names::LIMIT).remove(names::ASKER)
 }
 
 /// Holds while the checkpoint is the same, as it stands in the row: DynamoDB cannot compare numbers of 56 digits.

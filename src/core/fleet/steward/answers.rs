@@ -309,13 +309,11 @@ impl Steward {
         let shard = tenure.shard.clone();
         // Answers may come in another order than the writes: tenures have their numbers in the order of these. And the ends of
         // two shards that were merged may both create the child in one tenure.
-        if self.leases.get(&shard).is_some_and(|it| it.epoch >= tenure.holder.number()) {
+        if self.newest.get(&shard).is_some_and(|newest| *newest >= tenure.holder.number()) {
             return;
         }
         let row = found.and_then(row);
-        if let Some(row) = &row {
-            self.view.learn(row.clone());
-        }
+        self.view.found(&shard, row.as_ref());
         match row.filter(|row| tenure.holds(row)) {
             None => self.requests.failed(&shard, at.now.monotonic),
             Some(row) => {

@@ -29,7 +29,7 @@ use crate::core::fleet::steward::{Settings, Steward};
 
 /// No page is believed to be older. The service names no limit: a read that is repeated after a short time shows what was
 /// written.
-const PAGE_AGE: Duration = Duration::from_secs(3);
+pub(super) const PAGE_AGE: Duration = Duration::from_secs(3);
 
 impl Steward {
     /// Why this process must end, now that these rows have moved since the last survey.

@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, VecDeque};
 use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::checkpoint::Checkpoint;
 use crate::core::fleet::lease::refused::{Loss, Verdict};
-use crate::core::fleet::lease::writes::{AtEnd, Birth, create};
-use crate::core::fleet::steward::Steward;
+use crate::core::fleet::lease::writes::{AtEnd, Birth, Tenure, create};
 use crate::core::fleet::steward::answers::{Span, row};
+use crate::core::fleet::steward::{Phase, Steward};
 use crate::core::shard::step;
 use crate::error::lease_table::{LeaseTableError, LeaseTableErrorKind};
 use crate::error::store::StoreError;
@@ -76,6 +76,9 @@ impl Steward {
             commit.before = Some(self.before_end(commit)?);
             commit.then = self.view.at_end();
         }
+        if let Some(Before::Birth(birth)) = commit.before.as_mut().and_then(VecDeque::front_mut) {
+            birth.tenure = birth.tenure.take().filter(|tenure| !self.is_outdated(tenure));
+        }
         let lease = self.lease_mut(&commit.shard, commit.epoch).ok_or_else(over)?;
         if let Some(next) = commit.before.as_ref().and_then(VecDeque::front) {
             return Ok(Some(match next {
@@ -132,7 +135,7 @@ impl Steward {
         let Some(Before::Birth(birth)) = commit.before.as_ref().and_then(VecDeque::front) else {
             return;
         };
-        if let Some(tenure) = &birth.tenure {
+        if let Some(tenure) = birth.tenure.as_ref().filter(|tenure| !self.is_outdated(tenure)) {
             let since = || (tenure.clone(), at.sent);
             self.births.entry(tenure.holder.number()).or_insert_with(since);
         }
@@ -268,8 +271,10 @@ impl Steward {
         let listings = self.view.listings();
         let lease = self.leases.get_mut(&commit.shard).filter(|it| it.epoch == commit.epoch);
         let lease = lease.ok_or_else(over)?;
-        let since = *lease.ended_at.get_or_insert(listings);
-        let heirs = match self.view.heirs(&commit.shard, &lease.children, since) {
+        // A listing that was under way may be from before. A run that ends lists no more.
+        let is_new = listings >= *lease.ended_at.get_or_insert(listings) + 2;
+        let is_new = is_new || self.phase != Phase::Running;
+        let heirs = match self.view.heirs(&commit.shard, &lease.children, is_new) {
             Ok(heirs) => heirs,
             Err(unknown) => {
                 self.want_listing();
@@ -293,13 +298,19 @@ impl Steward {
         let mut held = BTreeSet::new();
         for birth in births.iter_mut().filter(|it| children.contains(&it.shard)).take(free) {
             let mut unheard = self.births.values().map(|(tenure, _)| tenure);
-            let unheard = unheard.find(|it| it.shard == birth.shard).cloned();
+            let unheard = unheard.find(|it| it.shard == birth.shard && !self.is_outdated(it));
+            let unheard = unheard.cloned();
             birth.tenure = Some(unheard.unwrap_or_else(|| self.tenure(&birth.shard)));
             held.insert(birth.shard.clone());
         }
         if let Some(lease) = self.lease_mut(&commit.shard, commit.epoch) {
             lease.heirs = held;
         }
+    }
+
+    /// Whether the shard was held in a later tenure.
+    pub(super) fn is_outdated(&self, tenure: &Tenure) -> bool {
+        self.newest.get(&tenure.shard).is_some_and(|newest| *newest > tenure.holder.number())
     }
 
     /// How many leases this process will have when all that is on its way has happened, without one whose shard ends.

@@ -89,6 +89,8 @@ pub(crate) struct Steward {
     births: BTreeMap<u64, (Tenure, Moment)>,
     /// How many tenures there were.
     tenures: u64,
+    /// The last tenure in which each shard was held. The consumer, which was told of it, ignores earlier ones.
+    newest: BTreeMap<String, u64>,
     /// How many leases it should hold.
     target: usize,
     /// Failures of calls in a row, and until when it asks for nothing that may wait.
@@ -135,6 +137,7 @@ impl Steward {
             hanging: BTreeSet::new(),
             jobs: VecDeque::new(),
             births: BTreeMap::new(),
+            newest: BTreeMap::new(),
             tenures: 0,
             target: 0,
             trouble: Retry::default(),
@@ -199,6 +202,7 @@ impl Steward {
         match word {
             Word::Listed(shards) => {
                 self.view.listed(now.monotonic, shards);
+                self.newest.retain(|shard, _| self.view.knows(shard));
                 self.start_waiting(now);
                 self.complete();
             }
@@ -274,9 +278,8 @@ impl Steward {
         self.jobs.push_back(Job::new(write, act, now));
     }
 
-    /// A tenure that was never used before, and comes after all others of its shard.
+    /// A tenure that was never used before.
     fn tenure(&mut self, shard: &str) -> Tenure {
-        self.births.retain(|_, (earlier, _)| earlier.shard != shard);
         self.tenures += 1;
         Tenure {
             shard: shard.to_owned(),
@@ -317,7 +320,6 @@ impl Steward {
     /// Gives up a lease of which everything that was read is handled.
     fn leave(&mut self, shard: &str, now: Moment) {
         let is_running = self.phase == Phase::Running;
-        let left = self.view.left();
         let Some(lease) = self.leases.get_mut(shard) else { return };
         let epoch = lease.epoch;
         let (write, act) = match std::mem::replace(&mut lease.stage, Stage::Leaving) {
@@ -327,7 +329,7 @@ impl Steward {
             }
             stage => {
                 let is_withdrawn = is_running && stage == Stage::Draining { to: None };
-                (lease.tenure.release(left), Act::Release { epoch, is_withdrawn })
+                (lease.tenure.release(), Act::Release { epoch, is_withdrawn })
             }
         };
         self.plan_job(now, write, act);
@@ -352,10 +354,12 @@ impl Steward {
     }
 
     fn lose(&mut self, shard: &str, why: Loss) {
-        if why == Loss::Gone {
+        let lease = self.leases.remove(shard);
+        // The row of what is done goes when its time has come.
+        if why == Loss::Gone && lease.as_ref().is_some_and(|it| !it.row.checkpoint.is_end()) {
             self.view.forget(shard);
         }
-        if let Some(lease) = self.leases.remove(shard).filter(Lease::is_awaited) {
+        if let Some(lease) = lease.filter(Lease::is_awaited) {
             self.news.push(News::Lost { shard: shard.to_owned(), epoch: lease.epoch, why });
         }
     }
@@ -368,6 +372,7 @@ impl Steward {
         let stage = if row.checkpoint.is_end() { Stage::Ended } else { Stage::Waiting };
         let shard = row.shard.clone();
         self.requests.forget(&shard);
+        self.newest.insert(shard.clone(), epoch);
         // It would take the lease from this process itself.
         self.jobs.retain(|job| !(job.gains() && job.write.key() == shard));
         self.view.learn(row.clone());

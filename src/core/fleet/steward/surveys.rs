@@ -10,6 +10,7 @@ use crate::core::fleet::lease::protocol::{Look, Protocol};
 use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::lease::writes::{AtEnd, ask};
 use crate::core::fleet::share::plan::{Move, plan};
+use crate::core::fleet::steward::beside::PAGE_AGE;
 use crate::core::fleet::steward::lease::Stage;
 use crate::core::fleet::steward::outline::Sight;
 use crate::core::fleet::steward::view::Scan;
@@ -90,8 +91,7 @@ impl Steward {
         if let Some(refusal) = self.refusal(&rows) {
             return self.fail(now, refusal);
         }
-        // Pages are a second old, or two.
-        let since = scan.begun.monotonic.saturating_sub(self.settings.marks.failover);
+        let since = scan.begun.monotonic.saturating_sub(PAGE_AGE);
         self.view.surveyed(rows, self.leases.values().map(|lease| &lease.row), since);
         self.survey.scanned(
             scan.begun.monotonic,

@@ -11,7 +11,7 @@ use crate::core::fleet::lease::births::{ChildrenUnknown, Heirs, heirs};
 use crate::core::fleet::lease::checkpoint::Start;
 use crate::core::fleet::lease::protocol::Look;
 use crate::core::fleet::lease::row::{Misread, Row, Seen as SeenItem, read};
-use crate::core::fleet::lease::writes::{AtEnd, Left};
+use crate::core::fleet::lease::writes::AtEnd;
 use crate::core::fleet::share::survey::Seen;
 use crate::core::fleet::steward::lease::{Lease, Stage};
 use crate::core::fleet::steward::words::Call;
@@ -150,11 +150,24 @@ impl View {
         self.place(shard).ok().map(|at| &self.rows[at])
     }
 
+    /// Whether the shard is listed, or has a row.
+    pub(super) fn knows(&self, shard: &str) -> bool {
+        self.row(shard).is_some() || self.listing.iter().any(|it| it.id() == shard)
+    }
+
     /// A row that was written, or read by itself.
     pub(super) fn learn(&mut self, row: Row) {
         match self.place(&row.shard) {
             Ok(at) => self.rows[at] = row,
             Err(at) => self.rows.insert(at, row),
+        }
+    }
+
+    /// What an answer has shown in the place of a row.
+    pub(super) fn found(&mut self, shard: &str, row: Option<&Row>) {
+        match row {
+            Some(row) => self.learn(row.clone()),
+            None => self.forget(shard),
         }
     }
 
@@ -183,16 +196,10 @@ impl View {
         self.created.retain(|_, at| *at > since);
         for old in earlier {
             match self.place(&old.shard) {
-                // What is done stays done. Somebody may have taken the end back, by a write that is newer.
-                Ok(at) if old.checkpoint.is_end() => {
-                    let row = &mut self.rows[at];
-                    if row.counter < old.counter && !row.checkpoint.is_end() {
-                        row.checkpoint = old.checkpoint;
-                    }
-                }
+                Ok(at) => stays_done(&mut self.rows[at], old),
                 // Without a parent's row a child would be read that has to wait.
                 Err(at) if self.created.contains_key(&old.shard) => self.rows.insert(at, old),
-                Ok(_) | Err(_) => {}
+                Err(_) => {}
             }
         }
         for row in held {
@@ -252,30 +259,19 @@ impl View {
         found
     }
 
-    /// What is written of the children of a shard that ends, and is known to have ended since so many listings.
+    /// What is written of the children of a shard that ends; `is_new` says whether the listing was made since.
     pub(super) fn heirs(
         &self,
         shard: &str,
         named: &[ChildShard],
-        since: u64,
+        is_new: bool,
     ) -> Result<Heirs, ChildrenUnknown> {
-        // The next one may have begun before.
-        let is_new = self.listings >= since + 2;
         heirs(&Ancestry::new(&self.listing, &self.rows), shard, named, is_new)
     }
 
     /// What becomes of the row of a shard that ends: a worker of KCL expects that it keeps its holder.
     pub(super) fn at_end(&self) -> AtEnd {
-        if self.is_beside_kcl() { AtEnd::Keep } else { AtEnd::Release }
-    }
-
-    /// What is left in the row of a lease that is given up.
-    pub(super) fn left(&self) -> Left {
-        if self.is_beside_kcl() { Left::Named } else { Left::Nobodys }
-    }
-
-    fn is_beside_kcl(&self) -> bool {
-        self.rows.iter().any(Row::is_kcls)
+        if self.rows.iter().any(Row::is_kcls) { AtEnd::Keep } else { AtEnd::Release }
     }
 
     /// Whether every shard is done to its end: `Some(false)` if a listing must show it, and `None` if not.
@@ -311,4 +307,11 @@ fn limit(row: &Row) -> Option<usize> {
     let owner = row.working_owner()?;
     row.holder.as_ref().filter(|it| it.is_of(owner))?;
     usize::try_from(row.limit?).ok()
+}
+
+/// What is done stays done. Somebody may have taken the end back, by a write that is newer.
+fn stays_done(row: &mut Row, old: Row) {
+    if old.checkpoint.is_end() && row.counter < old.counter && !row.checkpoint.is_end() {
+        row.checkpoint = old.checkpoint;
+    }
 }

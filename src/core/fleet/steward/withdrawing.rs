@@ -30,8 +30,7 @@ impl Steward {
         unheard.filter(|job| !requests.has(job.write.key())).for_each(|job| self.undo(job, now));
         for (shard, of) in requests.into_all() {
             let Settings { worker, process, .. } = &self.settings;
-            let left = self.view.left();
-            let known = self.view.row(&shard).and_then(|row| let_go(row, worker, process, left));
+            let known = self.view.row(&shard).and_then(|row| let_go(row, worker, process));
             let asked = || of.map(|of| withdraw(&shard, worker, &of));
             if let Some(write) = known.or_else(asked) {
                 self.plan_job(now, write, Act::LetGo);
@@ -51,9 +50,7 @@ impl Steward {
     pub(super) fn undo(&mut self, job: &Job, now: Moment) {
         let write = match &job.act {
             Act::Ask { of } => withdraw(job.write.key(), &self.settings.worker, of),
-            Act::Take { tenure, .. } | Act::Accept { tenure, .. } => {
-                tenure.release(self.view.left())
-            }
+            Act::Take { tenure, .. } | Act::Accept { tenure, .. } => tenure.release(),
             _ => return,
         };
         self.plan_job(now, write, Act::LetGo);
@@ -62,7 +59,7 @@ impl Steward {
     /// The same of the children that may have been born with this process as their holder.
     pub(super) fn undo_births(&mut self, now: Moment) {
         for (tenure, _) in std::mem::take(&mut self.births).into_values() {
-            self.plan_job(now, tenure.release(self.view.left()), Act::LetGo);
+            self.plan_job(now, tenure.release(), Act::LetGo);
         }
     }
 
@@ -72,8 +69,7 @@ impl Steward {
         let Settings { worker, process, .. } = &self.settings;
         // What came to be held is released as such.
         let may_try = job.failures < TRIES && !self.leases.contains_key(&row.shard);
-        let left = self.view.left();
-        if let Some(write) = let_go(&row, worker, process, left).filter(|_| may_try) {
+        if let Some(write) = let_go(&row, worker, process).filter(|_| may_try) {
             let failures = job.failures + 1;
             self.jobs.push_back(Job { failures, ..Job::new(write, Act::LetGo, now) });
         }

@@ -15,9 +15,8 @@ use self::holding::Lease;
 use self::taking::Sight;
 use super::machine::{Answer, Machine, Reply, Request, Worker};
 use super::world::Task as WorldTask;
-use crate::core::fleet::lease::names;
 use crate::core::fleet::lease::row::{Row, Seen, read};
-use crate::model::item::{Attribute, Item};
+use crate::model::item::Item;
 use crate::model::position::Position;
 use crate::model::write::{Applied, Write};
 
@@ -175,11 +174,11 @@ fn is_ended(item: &Item) -> bool {
     lease(item).is_some_and(|row| row.checkpoint.is_end())
 }
 
-/// A lease as Amazon's library reads it: whoever is named is the owner.
 fn lease(item: &Item) -> Option<Row> {
-    let Ok(Seen::Lease(row)) = read(item) else { return None };
-    let owner = item.get(names::OWNER).and_then(Attribute::text).map(str::to_owned);
-    Some(Row { owner, ..*row })
+    match read(item) {
+        Ok(Seen::Lease(row)) => Some(*row),
+        _ => None,
+    }
 }
 
 /// The shards of rows that are done to their end.

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use self::patience::Patience;
+use self::patience::{DRIFT, Patience};
 use self::shards::{Record, Shard, covers};
 use crate::core::fleet::lease::checkpoint::{At, Checkpoint};
 use crate::core::fleet::lease::row::Row;
@@ -32,14 +32,14 @@ pub(super) struct Oracle {
     tenures: BTreeMap<String, Tenure>,
     /// The tenure that holds each lease now.
     current: BTreeMap<String, String>,
-    /// Tenures whose row somebody deleted.
-    orphaned: BTreeSet<String>,
+    /// Tenures whose row somebody deleted, and when.
+    orphaned: BTreeMap<String, Duration>,
     /// The shards whose end was in the table at some time.
     ended: BTreeSet<String>,
     /// The shards that had no row while a child had one, although they were not done.
     unguarded: BTreeSet<String>,
-    /// The shards that were first read from the latest record on, in a table that looked empty.
-    first: BTreeSet<String>,
+    /// The shards that were first read from the latest record on, in a table that looked empty, and when they got their rows.
+    first: BTreeMap<String, Duration>,
     /// Tenures whose lease was taken after it had been asked for: who does not hand over in time may still handle.
     overdue: BTreeSet<String>,
     /// How often a lease got another owner, or was asked for.
@@ -243,7 +243,9 @@ impl Oracle {
         // The library of Amazon leaves what a former holder of ours has written, and takes from whom it likes.
         let of = |owner| row.holder.as_ref().filter(|it| it.is_of(owner));
         let Some(holder) = row.working_owner().and_then(of) else { return };
-        let is_excused = self.overdue.contains(tenure) || self.orphaned.contains(tenure);
+        let deleted = self.orphaned.get(tenure);
+        let is_unheard = deleted.is_some_and(|deleted| self.is_within(DRIFT, *deleted, self.now));
+        let is_excused = self.overdue.contains(tenure) || is_unheard;
         if holder.text() != tenure && !is_excused {
             let how = format!("{shard} is handled in {tenure}, but {} has it", holder.text());
             self.breaks(Rule::Fence, how);
@@ -324,7 +326,9 @@ impl Oracle {
         let has_begun = tenure.is_some_and(|tenure| matches!(tenure.from.at, At::Number(_)));
         let is_open = |parent: &&String| {
             let is_waited_for = is_ours && !has_begun || !self.unguarded.contains(*parent);
-            let is_beside = self.first.contains(*parent) && self.first.contains(given.shard);
+            let begun = self.first.get(*parent).zip(self.first.get(given.shard));
+            // A write may be on its way for three.
+            let is_beside = begun.is_some_and(|(one, other)| self.is_within(4.0, *one, *other));
             is_waited_for && !is_beside && !self.ended.contains(*parent)
         };
         if let Some(parent) =
@@ -333,6 +337,12 @@ impl Oracle {
             let how = format!("{} is handed over before the end of {parent}", given.shard);
             self.breaks(Rule::ParentsFirst, how);
         }
+    }
+
+    /// Whether so many failover times have not passed between these times.
+    fn is_within(&self, times: f64, before: Duration, after: Duration) -> bool {
+        let most = self.patience.failover().map(|failover| failover.mul_f64(times));
+        most.is_some_and(|most| after <= before + most)
     }
 
     /// Notes which parents have no row while their children have one.

@@ -31,7 +31,7 @@ struct Ask {
 }
 
 /// Clocks may be wrong by a twentieth, and what is waited for is looked at once in a second.
-const DRIFT: f64 = 1.06;
+pub(super) const DRIFT: f64 = 1.06;
 const LOOKS: Duration = Duration::from_secs(6);
 /// After a failure nothing that may wait is done for at most so long.
 const CALM: Duration = Duration::from_secs(11);

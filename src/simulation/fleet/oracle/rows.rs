@@ -27,7 +27,7 @@ pub(in crate::simulation::fleet) struct Change<'a> {
 }
 
 /// The attributes that workers write; all others are somebody else's.
-const WRITTEN: [&str; 20] = [
+const WRITTEN: [&str; 19] = [
     names::OWNER,
     names::CHECKPOINT_OWNER,
     names::COUNTER,
@@ -40,7 +40,6 @@ const WRITTEN: [&str; 20] = [
     names::CHILDREN,
     names::HOLDER,
     names::ASKER,
-    names::FREE,
     names::FROM,
     names::END,
     names::FAILOVER,
@@ -148,7 +147,7 @@ impl Oracle {
                 self.breaks(Rule::EveryRecord, how);
             }
             self.skips_above(key);
-            self.first.insert(key.to_owned());
+            self.first.insert(key.to_owned(), self.now);
         }
         self.starts.extend(to.from);
         let Some(shard) = self.shards.get_mut(key) else { return };
@@ -199,7 +198,7 @@ impl Oracle {
         let is_current = before.is_some_and(|row| self.has(&row.shard, text));
         let giver = before.and_then(|row| row.checkpoint_owner.as_ref());
         let owner = self.tenures.get(text).and_then(|tenure| tenure.owner.as_ref());
-        self.orphaned.contains(text) || !is_current && giver.is_some() && giver == owner
+        self.orphaned.contains_key(text) || !is_current && giver.is_some() && giver == owner
     }
 
     /// A row was deleted. Of the tenures that somebody with a tool has ended so, each may believe to go on.
@@ -207,7 +206,7 @@ impl Oracle {
         self.current.remove(key);
         if who == Who::Operator {
             let of_row = self.tenures.iter().filter(|(_, tenure)| tenure.shard == key);
-            self.orphaned.extend(of_row.map(|(text, _)| text.clone()));
+            self.orphaned.extend(of_row.map(|(text, _)| (text.clone(), self.now)));
         }
     }
 
@@ -257,7 +256,7 @@ impl Oracle {
         let is_free = before.is_none_or(|row| row.owner.is_none());
         let owner = after.and_then(|row| row.owner.as_deref());
         let is_again = |tenure: &Tenure| !tenure.is_heard && tenure.owner.as_deref() == owner;
-        let is_orphaned = self.orphaned.contains(text);
+        let is_orphaned = self.orphaned.contains_key(text);
         if is_orphaned && is_free && self.tenures.get(text).is_some_and(is_again) {
             self.tenures.remove(text);
         }

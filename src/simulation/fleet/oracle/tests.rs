@@ -525,8 +525,9 @@ fn two_that_begin_at_the_latest_together_may_not_see_each_other() {
 
 #[test]
 fn a_handler_that_begins_while_another_tenure_has_the_lease_is_found() {
-    let begins = |is_deleted| {
+    let begins = |is_deleted, later| {
         let mut history = History::begun();
+        history.oracle.patience().limits(F, F * 3);
         if is_deleted {
             history.deletes(Who::Operator, "parent");
             history.creates("parent");
@@ -537,9 +538,11 @@ fn a_handler_that_begins_while_another_tenure_has_the_lease_is_found() {
         });
         history.oracle.begins("other/1#1", "parent");
         assert_eq!(history.broken(), [], "it has the lease");
+        history.oracle.passes(later);
         history.oracle.begins("ours#1", "parent");
         history.broken()
     };
-    assert_eq!(begins(false), [Rule::Fence]);
-    assert_eq!(begins(true), [], "its row was deleted, and it may not have heard of that");
+    assert_eq!(begins(false, F), [Rule::Fence]);
+    assert_eq!(begins(true, F), [], "its row was deleted, and it may not have heard of that");
+    assert_eq!(begins(true, F * 2), [Rule::Fence], "its fence has fallen since");
 }

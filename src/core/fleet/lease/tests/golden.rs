@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::checkpoint::{NumberUnknown, Start};
 use super::super::names;
 use super::super::row::{Misread, Other};
-use super::super::writes::{AtEnd, Left};
+use super::super::writes::AtEnd;
 use super::json::{item, to_json};
 use super::*;
 use crate::model::position::Position;
@@ -97,7 +97,7 @@ fn a_row_of_kcl_is_taken_committed_and_released_and_keeps_what_is_not_ours() {
         let to = Checkpoint::of(&position, &taken.checkpoint);
         let committed = done(&table, &me.commit(&taken.checkpoint, &to));
         assert_eq!(committed.counter, seen.counter + 3, "{name}");
-        done(&table, &me.release(Left::Nobodys));
+        done(&table, &me.release());
 
         let after = table.get(key(&before)).unwrap().unwrap();
         assert_eq!(foreign(&after), foreign(&before), "{name}");

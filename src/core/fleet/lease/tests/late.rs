@@ -3,7 +3,7 @@
 use super::super::names;
 use super::super::refused::{Loss, Verdict, is_asked};
 use super::super::row::Misread;
-use super::super::writes::{AtEnd, Left, ask, create};
+use super::super::writes::{AtEnd, ask, create};
 use super::writes::held;
 use super::*;
 use crate::error::lease_table::LeaseTableErrorKind;
@@ -89,7 +89,7 @@ fn a_lease_of_another_or_of_nobody_is_lost() {
     assert_eq!(me().loss(found.as_ref()), Some(taken_by("other")));
 
     let table = held(&me());
-    done(&table, &me().release(Left::Nobodys));
+    done(&table, &me().release());
     let found = refused(&table, &commit);
     let nobody = Loss::Taken { by: None };
     assert_eq!(me().commit_refused(&to, found.as_ref()), Verdict::Lost(nobody));
@@ -205,7 +205,7 @@ fn a_lease_that_kcl_takes_after_a_request_is_lost_however_often_it_had_an_owner(
         let found = refused(&table, &me.beat());
         assert_eq!(me.loss(found.as_ref()), Some(taken_by("java")), "{switches}");
         refused(&table, &me.commit(&Checkpoint::trim_horizon(), &number("8")));
-        refused(&table, &me.release(Left::Nobodys));
+        refused(&table, &me.release());
     }
 }
 

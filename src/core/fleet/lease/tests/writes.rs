@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::names;
 use super::super::refused::Verdict;
-use super::super::writes::{AtEnd, Birth, Left, ask, create, let_go, retire, withdraw};
+use super::super::writes::{AtEnd, Birth, ask, create, let_go, retire, withdraw};
 use super::json::to_json;
 use super::*;
 use crate::model::position::Position;
@@ -27,11 +27,9 @@ pub(super) fn all(key: &str) -> Vec<Write> {
         me.reset(&at, &Checkpoint::trim_horizon()),
         ask(&seen, "me").unwrap(),
         withdraw(key, "me", "other"),
-        let_go(&Row { owner: Some("me".into()), ..seen.clone() }, "me", PROCESS, Left::Nobodys)
-            .unwrap(),
+        let_go(&Row { owner: Some("me".into()), ..seen.clone() }, "me", PROCESS).unwrap(),
         me.hand_over("other"),
-        me.release(Left::Nobodys),
-        me.release(Left::Named),
+        me.release(),
         me.end(&at, &"9".parse().unwrap(), AtEnd::Keep),
         me.end(&at, &"9".parse().unwrap(), AtEnd::Release),
         me.children(&set(&["a"])),
@@ -171,7 +169,7 @@ fn a_row_says_how_many_leases_its_holder_wants_while_it_holds_one() {
     assert_eq!(accepted.limit, Some(0));
     assert_eq!(done(&table, &mine.take(&accepted, &marks())).limit, None, "it has no limit");
     done(&table, &tenure("me", 2).take(&row(&table), &limited(7)));
-    assert_eq!(done(&table, &tenure("me", 2).release(Left::Nobodys)).limit, None);
+    assert_eq!(done(&table, &tenure("me", 2).release()).limit, None);
     let largest = done(&table, &mine.take(&row(&table), &limited(usize::MAX)));
     assert!(largest.limit > Some(1 << 60), "{largest:?}");
 }
@@ -229,7 +227,7 @@ fn every_write_of_the_holder_is_refused_to_everybody_else() {
             it.children(&set(&["a"])),
             it.end(&at, &"9".parse().unwrap(), AtEnd::Keep),
             it.end(&at, &"9".parse().unwrap(), AtEnd::Release),
-            it.release(Left::Nobodys),
+            it.release(),
         ]
     };
     for stranger in &strangers {
@@ -396,7 +394,7 @@ fn what_kcl_2_takes_while_it_is_asked_for_goes_to_kcl_and_loses_no_position() {
     let verdict = me.commit_refused(&number("8"), found.as_ref());
     assert_eq!(verdict, Verdict::Ahead { held: false });
     refused(&table, &me.hand_over("other"));
-    refused(&table, &me.release(Left::Nobodys));
+    refused(&table, &me.release());
     assert_eq!(row(&table).checkpoint, number("9"));
 }
 
@@ -442,7 +440,7 @@ fn a_request_that_is_withdrawn_is_not_handed_over_and_the_holder_writes_on() {
     let table = held(&theirs);
     done(&table, &ask(&row(&table), "me").unwrap());
     done(&table, &theirs.beat());
-    done(&table, &let_go(&row(&table), "me", PROCESS, Left::Nobodys).unwrap());
+    done(&table, &let_go(&row(&table), "me", PROCESS).unwrap());
     let found = refused(&table, &theirs.hand_over("me"));
     assert_eq!(theirs.is_handed_over("me", found.as_ref()), Ok(false));
     done(&table, &theirs.beat());
@@ -477,7 +475,7 @@ fn what_was_handed_over_and_not_accepted_is_nobodys_when_it_is_let_go() {
     done(&table, &ask(&row(&table), "me").unwrap());
     done(&table, &tenure("other", 1).hand_over("me"));
     let seen = row(&table);
-    let free = let_go(&seen, "me", PROCESS, Left::Nobodys).unwrap();
+    let free = let_go(&seen, "me", PROCESS).unwrap();
     let accepted = held(&tenure("other", 1));
     accepted.put(table.get(SHARD).unwrap().unwrap());
     let me = Tenure { holder: Holder::new("me/1", 4), ..tenure("me", 4) };
@@ -485,9 +483,9 @@ fn what_was_handed_over_and_not_accepted_is_nobodys_when_it_is_let_go() {
     refused(&accepted, &free);
     // What this process has accepted and does not know of is let go as well; not what a namesake has.
     let unknown = row(&accepted);
-    assert!(let_go(&unknown, "me", "me/2", Left::Nobodys).is_none());
-    assert!(let_go(&unknown, "me", "me/1", Left::Nobodys).is_some());
-    assert!(let_go(&unknown, "other", "other", Left::Nobodys).is_none());
+    assert!(let_go(&unknown, "me", "me/2").is_none());
+    assert!(let_go(&unknown, "me", "me/1").is_some());
+    assert!(let_go(&unknown, "other", "other").is_none());
     let after = done(&table, &free);
     assert_eq!((after.owner, after.checkpoint_owner, after.asker), (None, None, None));
     assert_eq!(after.counter, seen.counter + 1);
@@ -546,57 +544,12 @@ fn a_released_lease_is_nobodys_and_stays_so() {
         if is_asked {
             done(&table, &ask(&row(&table), "other").unwrap());
         }
-        let after = done(&table, &me.release(Left::Nobodys));
+        let after = done(&table, &me.release());
         assert_eq!((after.owner, after.checkpoint_owner, after.holder), (None, None, None));
         assert_eq!(after.counter, 1);
-        refused(&table, &me.release(Left::Nobodys));
+        refused(&table, &me.release());
         refused(&table, &me.beat());
     }
-}
-
-#[test]
-fn beside_kcl_a_lease_that_is_given_up_names_its_last_holder_and_is_nobodys() {
-    let me = tenure("me", 1);
-    let given_up = |is_asked| {
-        let table = held(&me);
-        if is_asked {
-            done(&table, &ask(&row(&table), "other").unwrap());
-        }
-        let after = done(&table, &me.release(Left::Named));
-        assert_eq!((after.owner, after.checkpoint_owner, after.holder), (None, None, None));
-        let named = table.get(SHARD).unwrap().unwrap();
-        assert_eq!(named[names::OWNER], "me".into(), "what KCL sees");
-        refused(&table, &me.beat());
-        refused(&table, &me.release(Left::Named));
-        table
-    };
-    // Each of ours takes it at once, the one that has given it up too, and has it.
-    for (is_asked, by) in [(false, "me"), (true, "me"), (false, "other"), (true, "other")] {
-        let table = given_up(is_asked);
-        let next = tenure(by, 7);
-        let taken = done(&table, &next.take(&row(&table), &marks()));
-        assert_eq!(taken.owner.as_deref(), Some(by));
-        assert!(next.holds(&taken));
-        // It stays so, whoever has been asked for it and has it again.
-        done(&table, &ask(&taken, "third").unwrap());
-        assert_eq!(row(&table).owner.as_deref(), Some("third"));
-        done(&table, &withdraw(SHARD, "third", by));
-        assert_eq!(row(&table).owner.as_deref(), Some(by));
-    }
-    // KCL takes it, and ours asks for it: the owner is whoever has the name now.
-    let table = given_up(false);
-    stolen_by_java(&table);
-    let stolen = row(&table);
-    assert_eq!(stolen.owner.as_deref(), Some("java"));
-    assert!(stolen.is_kcls());
-    assert_eq!(done(&table, &ask(&stolen, "me").unwrap()).owner.as_deref(), Some("me"));
-    // What was handed over and not accepted.
-    let table = held(&tenure("other", 1));
-    done(&table, &ask(&row(&table), "me").unwrap());
-    done(&table, &tenure("other", 1).hand_over("me"));
-    let after = done(&table, &let_go(&row(&table), "me", PROCESS, Left::Named).unwrap());
-    assert_eq!((after.owner, after.asker), (None, None));
-    assert_eq!(table.get(SHARD).unwrap().unwrap()[names::OWNER], "me".into());
 }
 
 #[test]

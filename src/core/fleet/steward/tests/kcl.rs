@@ -2,7 +2,6 @@
 
 use super::desk::{Desk, id};
 use super::stream::Stream;
-use crate::core::event::Word;
 use crate::core::fleet::lease::writes::ask;
 use crate::core::fleet::steward::words::{Call, News};
 use crate::store::leases::LeaseTable;
@@ -109,45 +108,5 @@ fn a_lease_that_kcl_3_hands_over_to_a_namesake_of_its_former_holder_is_accepted(
         let said = me.said();
         assert!(!fails(&said), "{said:?}");
         assert_eq!(me.steward.held(), 1, "{said:?}");
-    }
-}
-
-#[test]
-fn what_is_given_up_beside_kcl_names_its_last_holder_and_is_taken_at_once() {
-    for is_beside_kcl in [false, true] {
-        let (mut first, stream) = Desk::reading(if is_beside_kcl { 3 } else { 2 });
-        if is_beside_kcl {
-            first.edit(&id(2), |row| {
-                row.remove("kcHolder");
-                row.insert("leaseOwner".to_owned(), "java".into());
-            });
-        }
-        first.live(8);
-        first.hears(Word::Stopping);
-        for shard in [id(0), id(1)] {
-            let epoch = first.epoch(&shard);
-            first.hears(Word::Drained { shard, epoch });
-        }
-        first.work();
-        let named = |shard| first.table.row(&id(shard)).unwrap().contains_key("leaseOwner");
-        assert_eq!([named(0), named(1)], [is_beside_kcl; 2]);
-        // Under another name, and under the same.
-        for worker in ["me", "other"] {
-            let mut next = first.next_life(worker, &stream);
-            // That the counter stands still is seen after ten seconds.
-            let seconds = (0..9).find(|_| {
-                live(&mut next, if is_beside_kcl { 3 } else { 2 });
-                next.steward.held() > 0
-            });
-            assert!(seconds.is_some(), "{:?}", next.said());
-            assert!(!fails(&next.said()));
-            next.hears(Word::Stopping);
-            let held = [id(0), id(1)].into_iter().filter(|it| next.stage(it).is_some());
-            for shard in held.collect::<Vec<_>>() {
-                let epoch = next.epoch(&shard);
-                next.hears(Word::Drained { shard, epoch });
-            }
-            next.work();
-        }
     }
 }

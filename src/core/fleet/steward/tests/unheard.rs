@@ -192,6 +192,12 @@ fn a_child_that_had_a_later_tenure_is_not_born_again_in_an_earlier_one() {
     desk.table.delete(&id(1));
     desk.live(10);
     assert_eq!(desk.stage(&id(1)), None, "the row is gone");
+    // Nor by the commit itself, when it is tried again.
+    let again = desk.steward.next_write(&mut commit).unwrap().expect("a birth");
+    desk.table.apply(&again).unwrap();
+    assert_eq!(desk.row(&id(1)).owner, None);
+    desk.table.delete(&id(1));
+    desk.steward.committed(at, &mut commit, Err(transient())).unwrap_err();
     let end = commit.to.clone();
     desk.commit(&id(0), &end).unwrap();
     assert!(desk.epoch(&id(1)) > later, "whoever hears of it ignores what came before");
