@@ -269,12 +269,13 @@ impl Steward {
     /// What is written before the end of a shard.
     fn before_end(&mut self, commit: &Commit) -> Result<VecDeque<Before>, StoreError> {
         let listings = self.view.listings();
+        // It lists no more, and nobody but KCL reads a child before a parent that has no row.
+        let is_last = self.phase != Phase::Running && self.view.at_end() == AtEnd::Release;
         let lease = self.leases.get_mut(&commit.shard).filter(|it| it.epoch == commit.epoch);
         let lease = lease.ok_or_else(over)?;
-        // A listing that was under way may be from before. A run that ends lists no more.
+        // A listing that was under way may be from before.
         let is_new = listings >= *lease.ended_at.get_or_insert(listings) + 2;
-        let is_new = is_new || self.phase != Phase::Running;
-        let heirs = match self.view.heirs(&commit.shard, &lease.children, is_new) {
+        let heirs = match self.view.heirs(&commit.shard, &lease.children, is_new || is_last) {
             Ok(heirs) => heirs,
             Err(unknown) => {
                 self.want_listing();

@@ -157,6 +157,28 @@ fn a_merged_childs_other_parent_is_listed_first_if_it_is_younger_than_the_listin
 }
 
 #[test]
+fn at_a_stop_a_merged_child_does_not_wait_for_a_listing_unless_kcl_would_read_it() {
+    for is_beside_kcl in [false, true] {
+        let (mut desk, mut stream) = Desk::reading(3);
+        stream.split(&id(1));
+        stream.merge(&id(4));
+        let end = Position::End { sequence: stream.shards[&id(2)].ending() };
+        let epoch = desk.epoch(&id(2));
+        desk.steward.ends_with(&id(2), epoch, &stream.children(&id(2)));
+        if is_beside_kcl {
+            desk.edit(&id(0), |row| {
+                row.remove("kcHolder");
+                row.insert("leaseOwner".to_owned(), "java".into());
+            });
+            desk.live(8);
+        }
+        desk.hears(Word::Stopping);
+        assert_eq!(desk.commit(&id(2), &end).is_err(), is_beside_kcl);
+        assert_eq!(desk.table.row(&id(5)).is_some(), !is_beside_kcl);
+    }
+}
+
+#[test]
 fn the_row_of_another_parent_that_was_deleted_comes_back_before_the_child() {
     let (mut desk, mut stream) = Desk::reading(2);
     stream.merge(&id(0));
