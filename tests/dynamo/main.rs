@@ -53,7 +53,7 @@ impl Server {
         let name = format!("{name}-{number}-{}", std::process::id());
         let table = self.client.lease_table(name).expect("a name").endpoint(&self.endpoint);
         // These servers are slow beside others.
-        let table = table.and_then(|table| table.deadline(Duration::from_secs(10))).unwrap();
+        let table = table.and_then(|table| table.deadline(Duration::from_secs(20))).unwrap();
         table.create().expect("a table");
         table
     }

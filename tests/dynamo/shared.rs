@@ -10,16 +10,14 @@ use kinesis_consumer::{Batch, Config, Error, Fleet, FleetErrorKind, Stream};
 
 use crate::at;
 
-/// These servers are slow beside others: no call may fail by that, and no lease be lost.
+/// These servers are slow beside others, and no lease is to be lost by that.
 const FAILOVER: Duration = Duration::from_secs(20);
-const DEADLINE: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Two consumers share a stream through a table there; one leaves, the other reads on.
 fn is_shared(variable: &str) {
     let Some(server) = at(variable) else { return };
     let (kinesis, table) = (MemoryKinesis::new(), server.table("fleet"));
-    let table = table.deadline(DEADLINE).unwrap();
     kinesis.create_stream("orders", 4);
     let (told, handled) = mpsc::channel();
     let join = |worker: &'static str| {

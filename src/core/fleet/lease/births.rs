@@ -34,7 +34,7 @@ pub(crate) struct Heirs {
 /// Neither the last answer nor the listing names all children with their hash keys, or a child has another parent of which
 /// nothing is known: the stream is to be listed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the shard has ended, and not all of its children are known")]
+#[error("the shard has ended, and not all of its children and of their parents are known")]
 pub(crate) struct ChildrenUnknown;
 
 /// The checkpoint of the rows of a first start; `None` if the type names a record, which belongs to one shard.
@@ -66,8 +66,8 @@ pub(crate) fn missing(ancestry: &Ancestry<'_>, configured: &Checkpoint) -> Missi
 /// listing stands in for an answer that is silent.
 ///
 /// The child of a merge gets its row together with those of its parents: the other parent, if it is missing, and what is
-/// missing above that one, come first. `is_new` says that the listing was made after the shard had ended: another parent that
-/// it does not show has left the stream.
+/// missing above that one, come first. `is_final` says that no better listing is waited for: another parent that this one
+/// does not show gets no row.
 ///
 /// # Errors
 /// [`ChildrenUnknown`]
@@ -75,10 +75,10 @@ pub(crate) fn heirs(
     ancestry: &Ancestry<'_>,
     shard: &str,
     named: &[ChildShard],
-    is_new: bool,
+    is_final: bool,
 ) -> Result<Heirs, ChildrenUnknown> {
     let children = if named.is_empty() { listed(ancestry, shard)? } else { named.to_vec() };
-    if !is_new && !children.iter().all(|child| knows_parents(ancestry, child)) {
+    if !is_final && !children.iter().all(|child| knows_parents(ancestry, child)) {
         return Err(ChildrenUnknown);
     }
     let checkpoint = inherited(ancestry, shard);

@@ -242,8 +242,8 @@ impl Survey {
         }
     }
 
-    /// A row that is remembered. Whoever gets it lets its counter grow; where one has it and the counter is that of another one,
-    /// the row was deleted and created since, and its counter has come by once more.
+    /// A row that is remembered. A take and a hand-over let its counter grow: where another worker has it at the same counter, the
+    /// row was deleted and created since, and its counter has come by once more.
     fn again(&mut self, row: &Row, seen: &Seen<'_>, scan: Scan) -> Row {
         let mut row = row.clone();
         let owner = self.slot(seen.owner, row.owner);

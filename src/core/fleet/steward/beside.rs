@@ -18,18 +18,13 @@
 //!   dead worker are free after the longer one. Workers of KCL wait for their own time, which no row says: nobody can refuse
 //!   them.
 
-use std::time::Duration;
-
 use crate::core::fleet::held::Moment;
 use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::share::survey::{Holding, Row as Seen};
 use crate::core::fleet::steward::outline::Sight;
+use crate::core::fleet::steward::view::PAGE_AGE;
 use crate::core::fleet::steward::words::{News, Refusal};
 use crate::core::fleet::steward::{Settings, Steward};
-
-/// No page is believed to be older. The service names no limit: a read that is repeated after a short time shows what was
-/// written.
-pub(super) const PAGE_AGE: Duration = Duration::from_secs(3);
 
 impl Steward {
     /// Why this process must end, now that these rows have moved since the last survey.

@@ -76,6 +76,7 @@ impl Steward {
             commit.before = Some(self.before_end(commit)?);
             commit.then = self.view.at_end();
         }
+        // What has had a later tenure since is born without one.
         if let Some(Before::Birth(birth)) = commit.before.as_mut().and_then(VecDeque::front_mut) {
             birth.tenure = birth.tenure.take().filter(|tenure| !self.is_outdated(tenure));
         }
@@ -269,12 +270,12 @@ impl Steward {
     /// What is written before the end of a shard.
     fn before_end(&mut self, commit: &Commit) -> Result<VecDeque<Before>, StoreError> {
         let listings = self.view.listings();
-        // It lists no more, and nobody but KCL reads a child before a parent that has no row.
+        // A run that ends lists no more, and only KCL reads a child before a parent that has no row.
         let is_last = self.phase != Phase::Running && self.view.at_end() == AtEnd::Release;
         let lease = self.leases.get_mut(&commit.shard).filter(|it| it.epoch == commit.epoch);
         let lease = lease.ok_or_else(over)?;
         // A listing that was under way may be from before.
-        let is_new = listings >= *lease.ended_at.get_or_insert(listings) + 2;
+        let is_new = listings >= *lease.listings_at_end.get_or_insert(listings) + 2;
         let heirs = match self.view.heirs(&commit.shard, &lease.children, is_new || is_last) {
             Ok(heirs) => heirs,
             Err(unknown) => {
@@ -299,8 +300,7 @@ impl Steward {
         let mut held = BTreeSet::new();
         for birth in births.iter_mut().filter(|it| children.contains(&it.shard)).take(free) {
             let mut unheard = self.births.values().map(|(tenure, _)| tenure);
-            let unheard = unheard.find(|it| it.shard == birth.shard && !self.is_outdated(it));
-            let unheard = unheard.cloned();
+            let unheard = unheard.find(|it| it.shard == birth.shard).cloned();
             birth.tenure = Some(unheard.unwrap_or_else(|| self.tenure(&birth.shard)));
             held.insert(birth.shard.clone());
         }
@@ -310,7 +310,7 @@ impl Steward {
     }
 
     /// Whether the shard was held in a later tenure.
-    pub(super) fn is_outdated(&self, tenure: &Tenure) -> bool {
+    fn is_outdated(&self, tenure: &Tenure) -> bool {
         self.newest.get(&tenure.shard).is_some_and(|newest| *newest > tenure.holder.number())
     }
 

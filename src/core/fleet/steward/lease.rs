@@ -35,7 +35,7 @@ pub(super) struct Lease {
     /// How many listings there were before it was held.
     pub(super) listings: u64,
     /// How many there were when its shard's end was first to be stored.
-    pub(super) ended_at: Option<u64>,
+    pub(super) listings_at_end: Option<u64>,
 }
 
 /// What is done with a lease.

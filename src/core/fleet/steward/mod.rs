@@ -373,6 +373,7 @@ impl Steward {
         let shard = row.shard.clone();
         self.requests.forget(&shard);
         self.newest.insert(shard.clone(), epoch);
+        self.births.retain(|_, (birth, _)| birth.shard != shard || birth.holder.number() > epoch);
         // It would take the lease from this process itself.
         self.jobs.retain(|job| !(job.gains() && job.write.key() == shard));
         self.view.learn(row.clone());
@@ -388,7 +389,7 @@ impl Steward {
             children: Vec::new(),
             heirs: BTreeSet::new(),
             listings: self.view.listings(),
-            ended_at: None,
+            listings_at_end: None,
         };
         // A former tenure of this process, if it has one, is lost by the table's word.
         self.lose(&shard, Loss::Taken { by: Some(self.settings.worker.clone()) });

@@ -10,7 +10,6 @@ use crate::core::fleet::lease::protocol::{Look, Protocol};
 use crate::core::fleet::lease::row::Row;
 use crate::core::fleet::lease::writes::{AtEnd, ask};
 use crate::core::fleet::share::plan::{Move, plan};
-use crate::core::fleet::steward::beside::PAGE_AGE;
 use crate::core::fleet::steward::lease::Stage;
 use crate::core::fleet::steward::outline::Sight;
 use crate::core::fleet::steward::view::Scan;
@@ -91,8 +90,8 @@ impl Steward {
         if let Some(refusal) = self.refusal(&rows) {
             return self.fail(now, refusal);
         }
-        let since = scan.begun.monotonic.saturating_sub(PAGE_AGE);
-        self.view.surveyed(rows, self.leases.values().map(|lease| &lease.row), since);
+        let held = self.leases.values().map(|lease| &lease.row);
+        self.view.surveyed(rows, held, scan.begun.monotonic);
         self.survey.scanned(
             scan.begun.monotonic,
             now.monotonic,

@@ -20,6 +20,10 @@ use crate::model::page::{Page, PageToken};
 use crate::model::position::IteratorType;
 use crate::model::shard::{ChildShard, Shard};
 
+/// No page is believed to be older. The service names no limit: a read that is repeated after a short time shows what was
+/// written.
+pub(super) const PAGE_AGE: Duration = Duration::from_secs(3);
+
 /// One reading of the whole table, and of what the coordinator of KCL 3 says.
 #[derive(Debug)]
 pub(super) struct Scan {
@@ -184,16 +188,16 @@ impl View {
         }
     }
 
-    /// Takes in the rows of a survey, which may be some seconds old, but show what stood in the table at `since`; of what is
-    /// `held` more is known.
+    /// Takes in the rows of a survey that has begun at this moment. They may be some seconds older; of what is `held` more is
+    /// known.
     pub(super) fn surveyed<'a>(
         &mut self,
         rows: Vec<Row>,
         held: impl Iterator<Item = &'a Row>,
-        since: Duration,
+        begun: Duration,
     ) {
         let earlier = std::mem::replace(&mut self.rows, rows);
-        self.created.retain(|_, at| *at > since);
+        self.created.retain(|_, at| *at + PAGE_AGE > begun);
         for old in earlier {
             match self.place(&old.shard) {
                 Ok(at) => stays_done(&mut self.rows[at], old),
@@ -259,14 +263,14 @@ impl View {
         found
     }
 
-    /// What is written of the children of a shard that ends; `is_new` says whether the listing was made since.
+    /// What is written of the children of a shard that ends; `is_final` says that no better listing is waited for.
     pub(super) fn heirs(
         &self,
         shard: &str,
         named: &[ChildShard],
-        is_new: bool,
+        is_final: bool,
     ) -> Result<Heirs, ChildrenUnknown> {
-        heirs(&Ancestry::new(&self.listing, &self.rows), shard, named, is_new)
+        heirs(&Ancestry::new(&self.listing, &self.rows), shard, named, is_final)
     }
 
     /// What becomes of the row of a shard that ends: a worker of KCL expects that it keeps its holder.

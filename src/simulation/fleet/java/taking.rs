@@ -90,8 +90,8 @@ impl Java {
         }
     }
 
-    /// What it takes: free leases up to its share, or all that are very old, or else one of the most loaded worker's. Rows
-    /// without an owner that still seem alive are those of a worker without a name, from whom it fails to steal.
+    /// What it takes: free leases up to its share, or all that are very old, or else one of the most loaded worker's. It
+    /// counts rows without an owner that still seem alive for a worker without a name, and fails to steal from that one.
     fn chosen(&self, machine: &mut Machine<'_>, rows: &[Row]) -> Vec<Row> {
         let now = machine.now().monotonic;
         let others = rows.iter().filter(|row| !self.held.contains_key(&row.shard));

@@ -339,7 +339,7 @@ impl Oracle {
         }
     }
 
-    /// Whether so many failover times have not passed between these times.
+    /// Whether at most so many failover times lie between these two moments.
     fn is_within(&self, times: f64, before: Duration, after: Duration) -> bool {
         let most = self.patience.failover().map(|failover| failover.mul_f64(times));
         most.is_some_and(|most| after <= before + most)

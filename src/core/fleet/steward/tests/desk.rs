@@ -66,6 +66,14 @@ pub(super) fn act(call: &Call) -> Option<&Act> {
     }
 }
 
+/// The row that a call writes.
+pub(super) fn key(call: &Call) -> Option<&str> {
+    match call {
+        Call::Write(job) => Some(job.write.key()),
+        Call::Page { .. } | Call::Coordinator | Call::Get { .. } => None,
+    }
+}
+
 pub(super) fn is_beat(call: &Call) -> bool {
     matches!(act(call), Some(Act::Beat { .. }))
 }

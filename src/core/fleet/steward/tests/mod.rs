@@ -1,6 +1,7 @@
 //! Stewards over one table in memory, in virtual time; a seed picks all faults.
 
 mod beats;
+mod children;
 mod desk;
 mod ends;
 mod hangs;

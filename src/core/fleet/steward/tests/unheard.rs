@@ -181,7 +181,8 @@ fn a_child_that_had_a_later_tenure_is_not_born_again_in_an_earlier_one() {
     let birth = desk.steward.next_write(&mut commit).unwrap().expect("a birth");
     let at = Span { sent: desk.now, now: desk.now };
     desk.steward.committed(at, &mut commit, Err(transient())).unwrap_err();
-    // It was not done, and somebody else has created the row, and is dead.
+    // The next attempt is on its way, while somebody else has created the row, and is dead.
+    desk.steward.next_write(&mut commit).unwrap().expect("a birth");
     desk.table.apply(&birth).unwrap();
     desk.edit(&id(1), |row| {
         row.remove("kcHolder");
@@ -189,6 +190,7 @@ fn a_child_that_had_a_later_tenure_is_not_born_again_in_an_earlier_one() {
     });
     desk.live(40);
     let later = desk.epoch(&id(1));
+    desk.steward.committed(at, &mut commit, Err(transient())).unwrap_err();
     desk.table.delete(&id(1));
     desk.live(10);
     assert_eq!(desk.stage(&id(1)), None, "the row is gone");
